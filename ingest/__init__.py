@@ -1,0 +1,1 @@
+"""Turns visitor events from the partition streams into the buckets of the store."""

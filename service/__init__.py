@@ -1,0 +1,1 @@
+"""Answers sidedata queries over HTTP from the buckets of the store."""

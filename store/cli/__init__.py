@@ -1,0 +1,1 @@
+"""The command line: settings as flags, and the commands that concern the store alone."""

@@ -1,0 +1,88 @@
+"""The connection to Redis: stand-alone, cluster or Unix socket; and the one place where its errors become ours."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import redis.exceptions as faults
+from redis.asyncio import Redis
+from redis.asyncio.cluster import RedisCluster
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from store.errors import StopError, StoreUnavailableError, UsageError
+
+# The client's own stubs leave replies untyped (`Any`), so one alias for both kinds of client loses nothing.
+Client = Any
+
+CLUSTER_PREFIX = "redis+cluster://"
+_SCHEMES = ("redis", "rediss", "unix", "redis+cluster")
+
+_PASSING = (
+    faults.ConnectionError,
+    faults.TimeoutError,
+    faults.BusyLoadingError,
+    faults.OutOfMemoryError,
+    faults.ReadOnlyError,
+    faults.ClusterDownError,
+    faults.ClusterError,
+    faults.MasterDownError,
+    faults.TryAgainError,
+    OSError,
+)
+# Replies that redis-py has no class of its own for.
+_PASSING_CODES = ("LOADING", "BUSY", "OOM", "MISCONF", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "NOREPLICAS")
+
+
+def connect(url: str, *, timeout: float) -> Client:
+    """A client that opens connections when they are needed and waits `timeout` seconds at most for any of them.
+
+    Raises:
+        UsageError: the address is of none of the four kinds.
+    """
+    if urlsplit(url).scheme not in _SCHEMES:
+        # The address may hold a password, so the text doesn't repeat it.
+        raise UsageError("SIDEDATA_REDIS_URL must begin with redis://, rediss://, unix:// or redis+cluster://")
+    retry = Retry(NoBackoff(), 0)  # who asks knows best whether to ask again
+    options: dict[str, Any] = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
+    try:
+        if url.startswith(CLUSTER_PREFIX):
+            return RedisCluster.from_url("redis://" + url.removeprefix(CLUSTER_PREFIX), **options)
+        return Redis.from_url(url, retry=retry, **options)
+    except ValueError as error:
+        raise UsageError("SIDEDATA_REDIS_URL can't be read as an address") from error
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn errors of the Redis client into "retry" or "stop".
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach, not ready, or out of memory.
+        StopError: Redis refused for good: wrong password, missing right, key of another type.
+    """
+    try:
+        yield
+    except faults.AuthenticationError as error:
+        raise StopError(f"Redis refused the login: {error}") from error
+    except faults.NoPermissionError as error:
+        raise StopError(f"Redis refused a command: {error}") from error
+    except _PASSING as error:
+        raise StoreUnavailableError(f"Redis is out of reach: {_first_line(error)}") from error
+    except faults.ResponseError as error:
+        if str(error).startswith(_PASSING_CODES):
+            raise StoreUnavailableError(f"Redis can't serve now: {_first_line(error)}") from error
+        raise StopError(f"Redis refused a command: {_first_line(error)}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).splitlines()
+    return lines[0][:200] if lines else type(error).__name__
+
+
+async def server_ms(client: Client, key: str) -> int:
+    """Redis's own clock in milliseconds since the epoch, on the node that holds `key`."""
+    arguments = {"target_nodes": client.get_node_from_key(key)} if isinstance(client, RedisCluster) else {}
+    seconds, microseconds = await client.execute_command("TIME", **arguments)
+    return int(seconds) * 1000 + int(microseconds) // 1000

@@ -1,0 +1,112 @@
+"""Every key, in one place. `{p}` is a partition's number; the braces are the hash tag that keeps it in one cluster slot.
+
+| key | type | holds | lives | written by | read by |
+| --- | --- | --- | --- | --- | --- |
+| `sd:config` | hash | `partitions`, `schema`, `secret` (a fingerprint) | for ever | first start | every start |
+| `sd:tokens` | hash | SHA-256 of a token: its JSON record | for ever | `sidedata token` | service |
+| `sd:workers` | sorted set | worker: its last heartbeat, ms | 1 min | worker | worker, `inspect` |
+| `sd:rate:<token>:<second>` | string | requests of that token in that second | 2 s | service | service |
+| `sd:{p}:events` | stream | entries not yet applied | until applied | producers | worker |
+| `sd:{p}:dead` | stream | dead letters | 30 days each | worker | `sidedata dead` |
+| `sd:{p}:cursor` | hash | `entry` applied last, `fence`, `records`, `events` applied | for ever | worker | worker, `inspect` |
+| `sd:{p}:lease` | string | the worker that owns the partition | 3 s | worker | worker, `inspect` |
+| `sd:{p}:organization:<org>` | hash | `timezone`, `has_events` | for ever | worker, `sidedata org` | both |
+| `sd:{p}:workflows:<org>` | sorted set | workflow: its newest event, µs (0: none) | for ever | worker, `sidedata workflow` | service |
+| `sd:{p}:workflow:<org>:<workflow>` | hash | `kind`, `name`, `last_event`, `revision`, `changes_from` | for ever | the same | both |
+| `sd:{p}:changes:<org>:<workflow>` | sorted set | bucket: revision of its last change, newest 64 | 2 days | worker | service |
+| `sd:{p}:goal:<org>:<goal>` | string | newest event's µs, a blank, the goal's name | day retention | worker | service |
+| `sd:{p}:<level>:<org>:<workflow>:<start>:visitors` | HyperLogLog | visitors of the bucket | bucket | worker | service |
+| `sd:{p}:<level>:<org>:<workflow>:<start>:sessions` | HyperLogLog | sessions (page navigation) | bucket | worker | service |
+| `sd:{p}:<level>:<org>:<workflow>:<start>:counts` | hash | exact counts, see below | bucket | worker | service |
+| `sd:{p}:<level>:<org>:<workflow>:<start>:<role>:<goal>:visitors` | HyperLogLog | the goal's visitors; `:sessions` too | bucket | worker | service |
+| `sd:{p}:ids:<generation>:<layer>:<n>` | set of integers | hashes of the ids of applied events | 2 generations | worker | worker |
+| `sd:{p}:visitor:<hash>` | hash | what attribution remembers of a visitor | 2 days | worker | worker |
+
+`<level>` is `5min`, `hour` or `day`; `<start>` the bucket's start in UTC (`2026-11-23T22:00Z`), so that local hours and days
+of any zone sort and read plainly; `<role>` is `triggered` or `affected`. A missing key means: nothing happened.
+
+Fields of `counts`: `started`; `triggered:<goal>` and `affected:<goal>` (events); `purchases:<currency>:high` and `:low` (sum in
+1/10,000 of the currency, high * 10^9 + low); in day buckets of page navigation `visitors` (the day's unique visitors) and
+`visitors@14+02:00` (those of the local hour 14 at that offset), stored by the commit that changed the sketch.
+"""
+
+import zlib
+from datetime import UTC, datetime
+from typing import Literal
+
+Level = Literal["5min", "hour", "day"]
+
+CONFIG = "sd:config"
+TOKENS = "sd:tokens"
+WORKERS = "sd:workers"
+
+
+def partition_of(organization: str, partitions: int) -> int:
+    """The partition of an organization, given as 36 lowercase characters."""
+    return zlib.crc32(organization.encode()) % partitions
+
+
+def events(partition: int) -> str:
+    """The ingest stream."""
+    return f"sd:{{{partition}}}:events"
+
+
+def dead(partition: int) -> str:
+    """The stream of dead letters."""
+    return f"sd:{{{partition}}}:dead"
+
+
+def cursor(partition: int) -> str:
+    """How far the partition is applied, and the fence that guards it."""
+    return f"sd:{{{partition}}}:cursor"
+
+
+def lease(partition: int) -> str:
+    """Who may apply events of the partition; missing: nobody does."""
+    return f"sd:{{{partition}}}:lease"
+
+
+def organization(partition: int, organization_id: str) -> str:
+    """An organization's record; missing: time zone UTC, no events."""
+    return f"sd:{{{partition}}}:organization:{organization_id}"
+
+
+def workflows(partition: int, organization_id: str) -> str:
+    """The organization's workflows by their newest event."""
+    return f"sd:{{{partition}}}:workflows:{organization_id}"
+
+
+def workflow(partition: int, organization_id: str, workflow_id: str) -> str:
+    """A workflow's record; missing: no such workflow."""
+    return f"sd:{{{partition}}}:workflow:{organization_id}:{workflow_id}"
+
+
+def changes(partition: int, organization_id: str, workflow_id: str) -> str:
+    """Which buckets of a workflow changed at which revision; missing: none since `changes_from`."""
+    return f"sd:{{{partition}}}:changes:{organization_id}:{workflow_id}"
+
+
+def goal(partition: int, organization_id: str, goal_id: str) -> str:
+    """The name that a goal goes by."""
+    return f"sd:{{{partition}}}:goal:{organization_id}:{goal_id}"
+
+
+def instant(start: int) -> str:
+    """A bucket's start, in seconds since the epoch, as it stands in a key; seconds show only where there are any."""
+    moment = datetime.fromtimestamp(start, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ" if moment.second else "%Y-%m-%dT%H:%MZ")
+
+
+def buckets(partition: int, organization_id: str, workflow_id: str, level: Level) -> str:
+    """What all buckets of one level of a workflow begin with, the last colon included."""
+    return f"sd:{{{partition}}}:{level}:{organization_id}:{workflow_id}:"
+
+
+def ids(partition: int, generation: int, layer: int, bucket: int) -> str:
+    """A small set of remembered ids."""
+    return f"sd:{{{partition}}}:ids:{generation}:{layer}:{bucket}"
+
+
+def visitor(partition: int, visitor_hash: str) -> str:
+    """What attribution remembers of a visitor; missing: nothing."""
+    return f"sd:{{{partition}}}:visitor:{visitor_hash}"
