@@ -1,0 +1,102 @@
+"""Fixtures for all tests: a real Redis of our own, a client for it, and a watch over tasks left behind."""
+
+import asyncio
+import inspect
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import pytest
+import pytest_asyncio
+from hypothesis import HealthCheck, settings
+
+from store.client import Client, connect
+from tests.servers import RedisServer, find_binary, version_text
+
+# Servers and loops make the first example slow and the others not, which Hypothesis would take for flakiness.
+settings.register_profile(
+    "sidedata",
+    deadline=None,
+    derandomize=False,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("sidedata")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose Hypothesis's seed where none was given, so that the header can name it."""
+    if config.option.hypothesis_seed is None:
+        config.option.hypothesis_seed = secrets.randbelow(2**32)
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Which server the tests talk to, and how to repeat their random choices."""
+    try:
+        binary = find_binary()
+        server = f"{version_text(binary)} ({binary})"
+    except RuntimeError as error:
+        server = str(error)
+    return [f"redis: {server}", f"hypothesis: repeat with --hypothesis-seed={config.option.hypothesis_seed}"]
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """The server that most tests share; to be flushed, never to be killed, frozen or reconfigured."""
+    server = RedisServer()
+    server.start()
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """The address of the shared server, empty."""
+    redis_server.flush()
+    return redis_server.url
+
+
+@pytest_asyncio.fixture
+async def client(redis_url: str) -> AsyncIterator[Client]:
+    """A client of the shared, empty server."""
+    connected = connect(redis_url, timeout=5)
+    try:
+        yield connected
+    finally:
+        await connected.aclose()
+
+
+@pytest.fixture
+def private_server() -> Iterator[Callable[..., RedisServer]]:
+    """Start a server for this test alone, with command-line arguments such as `"--appendonly", "yes"`."""
+    servers: list[RedisServer] = []
+
+    def start(*arguments: str) -> RedisServer:
+        server = RedisServer(*arguments)
+        servers.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture(autouse=True)
+def _no_task_left(request: pytest.FixtureRequest) -> None:
+    """Where a test is a coroutine, fail it for tasks that outlive it."""
+    if inspect.iscoroutinefunction(getattr(request, "function", None)):
+        request.getfixturevalue("watched_tasks")
+
+
+@pytest_asyncio.fixture
+async def watched_tasks() -> AsyncIterator[None]:
+    """At the end, every task started since is done, or is within a second."""
+    before = asyncio.all_tasks()
+    yield
+    left = asyncio.all_tasks() - before - {asyncio.current_task()}
+    if left:
+        _, left = await asyncio.wait(left, timeout=1)
+    assert not left, f"the test left tasks running: {left}"
