@@ -1,0 +1,105 @@
+"""Who may import whom, read from the syntax trees: service -> store <- ingest, and some modules do no I/O at all."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ALLOWED = {
+    "store": {"store"},
+    "ingest": {"ingest", "store"},
+    "service": {"service", "store"},
+}
+OURS = {"store", "ingest", "service", "tests", "bench"}
+PURE = [
+    "store/zones.py",
+    "store/cover.py",
+    "store/sketch.py",
+    "ingest/aggregate.py",
+    "ingest/attribution.py",
+    "service/assemble.py",
+]
+WORLDLY = {"redis", "asyncio", "aiohttp", "socket", "time", "uvloop", "subprocess", "threading", "random", "secrets"}
+CLOCKS = {"now", "utcnow", "today", "time", "time_ns", "monotonic", "perf_counter"}
+
+
+def modules(package: str) -> list[Path]:
+    """All Python files of a package."""
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    """Full names of the modules that a file imports, anywhere in it, through importlib too if the name is constant."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            package = ".".join(path.relative_to(ROOT).parts[: -node.level or None][:-1]) if node.level > 1 else ""
+            if node.level == 1:
+                package = ".".join(path.relative_to(ROOT).parts[:-1])
+            base = ".".join(part for part in (package, node.module or "") if part)
+            found.add(base)
+            found.update(f"{base}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if name in {"import_module", "__import__"}:
+                found.add(str(node.args[0].value))
+    return found
+
+
+def tops(names: set[str]) -> set[str]:
+    """The first parts of dotted names."""
+    return {name.split(".")[0] for name in names}
+
+
+@pytest.mark.parametrize("package", sorted(ALLOWED))
+def test_packages_import_only_what_stands_below_them(package: str) -> None:
+    """`service` and `ingest` import `store` and never each other; `store` neither; nobody imports tests or bench."""
+    assert modules(package), "the package is empty"
+    crossings = {
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in modules(package)
+        for name in tops(imported(path)) & OURS - ALLOWED[package]
+    }
+    assert not crossings
+
+
+def reached(path: Path) -> set[Path]:
+    """The project's modules that a module imports, directly or through others, itself included."""
+    seen: set[Path] = set()
+    waiting = [path]
+    while waiting:
+        here = waiting.pop()
+        if here in seen:
+            continue
+        seen.add(here)
+        for name in imported(here):
+            candidate = ROOT.joinpath(*name.split(".")).with_suffix(".py")
+            if tops({name}) <= OURS and candidate.exists():
+                waiting.append(candidate)
+    return seen
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_pure_modules_touch_no_world(module: str) -> None:
+    """What is called pure imports no I/O, not even through another module of ours."""
+    touched = {
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in reached(ROOT / module)
+        for name in tops(imported(path)) & WORLDLY
+    }
+    assert not touched
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_pure_modules_never_ask_for_the_time(module: str) -> None:
+    """What is called pure gets the time as an argument."""
+    tree = ast.parse((ROOT / module).read_text(encoding="utf-8"))
+    asked = [
+        f"{module}:{node.lineno}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CLOCKS
+    ]
+    assert not asked
