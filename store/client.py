@@ -32,7 +32,18 @@ _PASSING = (
     OSError,
 )
 # Replies that redis-py has no class of its own for.
-_PASSING_CODES = ("LOADING", "BUSY", "OOM", "MISCONF", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "NOREPLICAS")
+_PASSING_CODES = (
+    "LOADING",
+    "BUSY",
+    "OOM",
+    "MISCONF",
+    "READONLY",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "TRYAGAIN",
+    "UNBLOCKED",
+    "NOREPLICAS",
+)
 
 
 def connect(url: str, *, timeout: float) -> Client:

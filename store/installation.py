@@ -30,7 +30,9 @@ class Installation(msgspec.Struct, frozen=True):
 
 def fingerprint(secret: str) -> str:
     """Tells secrets apart without telling anything about them."""
-    return hashlib.blake2b(b"sidedata fingerprint", key=hashlib.sha256(secret.encode()).digest(), digest_size=8).hexdigest()
+    return hashlib.blake2b(
+        b"sidedata fingerprint", key=hashlib.sha256(secret.encode()).digest(), digest_size=8
+    ).hexdigest()
 
 
 async def open_installation(client: Client, settings: Settings, *, secret_needed: bool = False) -> Installation:
@@ -54,10 +56,14 @@ async def open_installation(client: Client, settings: Settings, *, secret_needed
             await client.hsetnx(keys.CONFIG, "secret", fingerprint(settings.secret))
         stored = await client.hgetall(keys.CONFIG)
     if int(stored[b"schema"]) != SCHEMA:
-        raise StopError(f"the store has schema {int(stored[b'schema'])}, this program knows {SCHEMA}: run the matching version")
+        raise StopError(
+            f"the store has schema {int(stored[b'schema'])}, this program knows {SCHEMA}: run the matching version"
+        )
     partitions = int(stored[b"partitions"])
     if settings.partitions not in (0, partitions):
-        raise StopError(f"SIDEDATA_PARTITIONS is {settings.partitions}, but the installation was created with {partitions}")
+        raise StopError(
+            f"SIDEDATA_PARTITIONS is {settings.partitions}, but the installation was created with {partitions}"
+        )
     if settings.secret and stored[b"secret"].decode() != fingerprint(settings.secret):
         raise StopError("SIDEDATA_SECRET is not the one that the installation was created with")
     return Installation(partitions)

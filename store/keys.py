@@ -8,11 +8,11 @@
 | `sd:rate:<token>:<second>` | string | requests of that token in that second | 2 s | service | service |
 | `sd:{p}:events` | stream | entries not yet applied | until applied | producers | worker |
 | `sd:{p}:dead` | stream | dead letters | 30 days each | worker | `sidedata dead` |
-| `sd:{p}:cursor` | hash | `entry` applied last, `fence`, `records`, `events` applied | for ever | worker | worker, `inspect` |
+| `sd:{p}:cursor` | hash | `entry` applied last, `fence`, `revision`, `events` applied, `records`, `ids:<generation>` | for ever | worker | worker, `inspect` |
 | `sd:{p}:lease` | string | the worker that owns the partition | 3 s | worker | worker, `inspect` |
-| `sd:{p}:organization:<org>` | hash | `timezone`, `has_events` | for ever | worker, `sidedata org` | both |
+| `sd:{p}:organization:<org>` | hash | `timezone`, `has_events`, `since` (ms, salts its event ids) | for ever | worker, `sidedata org` | both |
 | `sd:{p}:workflows:<org>` | sorted set | workflow: its newest event, µs (0: none) | for ever | worker, `sidedata workflow` | service |
-| `sd:{p}:workflow:<org>:<workflow>` | hash | `kind`, `name`, `last_event`, `revision`, `changes_from` | for ever | the same | both |
+| `sd:{p}:workflow:<org>:<workflow>` | hash | `kind`, `name`, `revision`, `changes_from` | for ever | the same | both |
 | `sd:{p}:changes:<org>:<workflow>` | sorted set | bucket: revision of its last change, newest 64 | 2 days | worker | service |
 | `sd:{p}:goal:<org>:<goal>` | string | newest event's µs, a blank, the goal's name | day retention | worker | service |
 | `sd:{p}:<level>:<org>:<workflow>:<start>:visitors` | HyperLogLog | visitors of the bucket | bucket | worker | service |
@@ -20,7 +20,7 @@
 | `sd:{p}:<level>:<org>:<workflow>:<start>:counts` | hash | exact counts, see below | bucket | worker | service |
 | `sd:{p}:<level>:<org>:<workflow>:<start>:<role>:<goal>:visitors` | HyperLogLog | the goal's visitors; `:sessions` too | bucket | worker | service |
 | `sd:{p}:ids:<generation>:<layer>:<n>` | set of integers | hashes of the ids of applied events | 2 generations | worker | worker |
-| `sd:{p}:visitor:<hash>` | hash | what attribution remembers of a visitor | 2 days | worker | worker |
+| `sd:{p}:visitor:<org>:<hash>` | hash | what attribution remembers of a visitor | 2 days | worker | worker |
 
 `<level>` is `5min`, `hour` or `day`; `<start>` the bucket's start in UTC (`2026-11-23T22:00Z`), so that local hours and days
 of any zone sort and read plainly; `<role>` is `triggered` or `affected`. A missing key means: nothing happened.
@@ -102,11 +102,18 @@ def buckets(partition: int, organization_id: str, workflow_id: str, level: Level
     return f"sd:{{{partition}}}:{level}:{organization_id}:{workflow_id}:"
 
 
-def ids(partition: int, generation: int, layer: int, bucket: int) -> str:
-    """A small set of remembered ids."""
-    return f"sd:{{{partition}}}:ids:{generation}:{layer}:{bucket}"
+def hour_field(index: int, offset: int) -> str:
+    """The field of a day's counts that stores the unique visitors of one of its hours, such as `visitors@14+02:00`."""
+    minutes, seconds = divmod(abs(offset), 60)
+    sign = "-" if offset < 0 else "+"
+    return f"visitors@{index:02}{sign}{minutes // 60:02}:{minutes % 60:02}" + (f":{seconds:02}" if seconds else "")
 
 
-def visitor(partition: int, visitor_hash: str) -> str:
+def ids(partition: int, generation: int, layer: int) -> str:
+    """What the small sets of remembered ids of one generation and layer begin with, the last colon included."""
+    return f"sd:{{{partition}}}:ids:{generation}:{layer}:"
+
+
+def visitor(partition: int, organization_id: str, visitor_hash: str) -> str:
     """What attribution remembers of a visitor; missing: nothing."""
-    return f"sd:{{{partition}}}:visitor:{visitor_hash}"
+    return f"sd:{{{partition}}}:visitor:{organization_id}:{visitor_hash}"

@@ -23,32 +23,60 @@ Port = Annotated[int, Meta(ge=0, le=65535)]
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What a process was told, read once at its entry and passed down; the texts are the help of the flags."""
 
-    redis_url: Annotated[str, Meta(description="redis://, rediss://, unix:// or redis+cluster://host:port; unset: an embedded Redis")] = ""
+    redis_url: Annotated[
+        str, Meta(description="redis://, rediss://, unix:// or redis+cluster://host:port; unset: an embedded Redis")
+    ] = ""
     data_dir: Annotated[str, Meta(description="where the embedded Redis keeps its data")] = ".sidedata"
-    secret: Annotated[str, Meta(description="the installation's secret, key of all hashed ids; up and demo make their own")] = ""
-    host: Annotated[str, Meta(description="address that the service and the worker's health port listen on")] = "127.0.0.1"
+    secret: Annotated[
+        str, Meta(description="the installation's secret, key of all hashed ids; up and demo make their own")
+    ] = ""
+    host: Annotated[str, Meta(description="address that the service and the worker's health port listen on")] = (
+        "127.0.0.1"
+    )
     port: Annotated[Port, Meta(description="port of the service; 0: any free one")] = 8080
-    worker_port: Annotated[Port, Meta(description="port of the worker's /livez, /readyz and /metrics; 0: any free one")] = 8081
-    partitions: Annotated[Natural, Meta(description="number of partitions of a new installation (16); unset: the stored number")] = 0
+    worker_port: Annotated[
+        Port, Meta(description="port of the worker's /livez, /readyz and /metrics; 0: any free one")
+    ] = 8081
+    partitions: Annotated[
+        Natural, Meta(description="number of partitions of a new installation (16); unset: the stored number")
+    ] = 0
     keep_fine_hours: Annotated[Positive, Meta(description="how long buckets of 5 minutes are kept")] = 48
     keep_hour_days: Annotated[Positive, Meta(description="how long buckets of a local hour are kept")] = 35
     keep_day_days: Annotated[Positive, Meta(description="how long buckets of a local day are kept")] = 400
-    keep_late_hours: Annotated[Natural, Meta(description="least time that an hour or day bucket is kept after its last event")] = 48
+    keep_late_hours: Annotated[
+        Natural, Meta(description="least time that an hour or day bucket is kept after its last event")
+    ] = 48
     keep_ids_hours: Annotated[Positive, Meta(description="how long the ids of applied events are remembered")] = 24
     keep_dead_days: Annotated[Positive, Meta(description="how long dead letters are kept")] = 30
-    dead_limit: Annotated[Positive, Meta(description="dead letters kept of one partition; the oldest go first, and a metric counts them")] = 1_000_000
-    affect_hours: Annotated[Positive, Meta(description="how long after an interaction an outer goal counts as affected")] = 24
-    visitor_goals: Annotated[Positive, Meta(description="goals of one visitor that wait for late interactions")] = 10_000
-    backlog_limit: Annotated[Positive, Meta(description="stream entries of a partition above which HTTP ingest answers 503")] = 100_000
+    dead_limit: Annotated[
+        Positive, Meta(description="dead letters kept of one partition; the oldest go first, and a metric counts them")
+    ] = 1_000_000
+    affect_hours: Annotated[
+        Positive, Meta(description="how long after an interaction an outer goal counts as affected")
+    ] = 24
+    visitor_goals: Annotated[Positive, Meta(description="goals of one visitor that wait for late interactions")] = (
+        10_000
+    )
+    backlog_limit: Annotated[
+        Positive, Meta(description="stream entries of a partition above which HTTP ingest answers 503")
+    ] = 100_000
     batch_events: Annotated[Positive, Meta(description="events that the worker commits at once, about")] = 5_000
-    lease_ms: Annotated[Positive, Meta(description="how long a worker that died keeps its partitions, milliseconds")] = 3_000
-    cache_mb: Annotated[Positive, Meta(description="memory for cached sketches and answers of a service process, MiB")] = 256
+    lease_ms: Annotated[
+        Positive, Meta(description="how long a worker that died keeps its partitions, milliseconds")
+    ] = 3_000
+    cache_mb: Annotated[
+        Positive, Meta(description="memory for cached sketches and answers of a service process, MiB")
+    ] = 256
     rate_limit: Annotated[Natural, Meta(description="requests a second that one token may make; 0: no limit")] = 0
-    log_level: Annotated[str, Meta(description="DEBUG, INFO, WARNING or ERROR", pattern=r"^(DEBUG|INFO|WARNING|ERROR)\Z")] = "INFO"
+    log_level: Annotated[
+        str, Meta(description="DEBUG, INFO, WARNING or ERROR", pattern=r"^(DEBUG|INFO|WARNING|ERROR)\Z")
+    ] = "INFO"
 
     def __repr__(self) -> str:
         """All settings but what opens doors: secrets and the password inside a URL."""
-        shown = {name: value for name, value in msgspec.structs.asdict(self).items() if name not in {"secret", "redis_url"}}
+        shown = {
+            name: value for name, value in msgspec.structs.asdict(self).items() if name not in {"secret", "redis_url"}
+        }
         return f"Settings({shown})"
 
 
@@ -74,8 +102,12 @@ def read_settings(flags: Mapping[str, Any] | None = None, environ: Mapping[str, 
         try:
             values[field.name] = msgspec.convert(given, field.type, strict=False)
         except msgspec.ValidationError as error:
-            raise UsageError(f"{variable(field.name)}: {error}, got {given!r}" if field.name != "secret" else str(error)) from error
+            raise UsageError(
+                f"{variable(field.name)}: {error}, got {given!r}" if field.name != "secret" else str(error)
+            ) from error
     settings = Settings(**values)
     if settings.keep_fine_hours > settings.keep_hour_days * 24 or settings.keep_hour_days > settings.keep_day_days:
-        raise UsageError("finer buckets can't be kept longer than coarser ones: SIDEDATA_KEEP_FINE_HOURS, …HOUR_DAYS, …DAY_DAYS")
+        raise UsageError(
+            "finer buckets can't be kept longer than coarser ones: SIDEDATA_KEEP_FINE_HOURS, …HOUR_DAYS, …DAY_DAYS"
+        )
     return settings

@@ -1,0 +1,172 @@
+"""Affected goals: which workflows an outer goal is credited to, whatever order things arrive in. Pure.
+
+A goal that a visitor reaches at time g affects workflow w when the visitor interacted with w at some t with g - 24 h <= t <= g,
+that is, when g lies in [t, t + 24 h]. So an interaction is kept as that *span*, and overlapping spans of one workflow are merged,
+which loses nothing:
+
+    interactions     t1      t2               t3
+    spans            |-------|===|------|     |----------|      [t1, t2 + 24 h], [t3, t3 + 24 h]
+
+* A goal arrives: it affects each workflow with a span that holds it.
+* An interaction arrives: it affects, for its workflow, the remembered goals in that part of its span that was not there before.
+
+Hence for every remembered goal and workflow: the pair is counted if and only if a span of the workflow holds the goal; that is
+why each pair counts once, with no list of pairs kept. To keep it true, a span that a goal was counted by is remembered as long
+as that goal is. Both are forgotten 48 hours after their arrival (the stream entry's time, so a replay decides the same).
+"""
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Mapping
+from operator import attrgetter
+
+from msgspec import Struct
+
+FORGET_MS = 48 * 3600 * 1000
+
+
+class Span(Struct):
+    """Times, in microseconds and both ends included, at which a goal affects a workflow; `arrived_ms` is the latest arrival."""
+
+    start_us: int
+    end_us: int
+    arrived_ms: int
+
+
+class Goal(Struct, frozen=True):
+    """A goal reached outside of workflows: when, which, in which session (a hash), and what was paid, in 1/10,000."""
+
+    at_us: int
+    goal_id: str
+    session: bytes
+    units: int | None
+    currency: str | None
+    arrived_ms: int
+    key: str  # its place in the stream: unique, and in order of arrival
+
+
+_time = attrgetter("at_us")
+
+
+class Visitor:
+    """What is remembered of one visitor, and what of it has changed.
+
+    Stored as a hash: `interaction:<workflow>` holds spans as `start end arrived` joined by commas, `goal:<entry>.<place>` holds
+    `at goal session arrived [units currency]`.
+    """
+
+    def __init__(self, stored: Mapping[bytes, bytes], window_us: int, most_goals: int) -> None:
+        self._window_us = window_us
+        self._most_goals = most_goals
+        self.spans: dict[str, list[Span]] = {}
+        self.goals: list[Goal] = []  # by time
+        self._changed_spans: set[str] = set()
+        self._new_goals: dict[str, Goal] = {}
+        self._gone: set[str] = set()
+        self.goals_dropped = 0
+        for field, value in stored.items():
+            what, _, name = field.decode().partition(":")
+            if what == "interaction":
+                self.spans[name] = [Span(*map(int, span.split())) for span in value.decode().split(",")]
+            else:
+                self.goals.append(_goal(name, value.decode()))
+        self.goals.sort(key=_time)
+        self._oldest_ms = self._oldest()
+
+    def interact(self, workflow_id: str, at_us: int, arrived_ms: int) -> list[Goal]:
+        """Remember an interaction; the goals that it affects its workflow by, each for the first time."""
+        self._forget(arrived_ms)
+        spans = self.spans.get(workflow_id, [])
+        new = Span(at_us, at_us + self._window_us, arrived_ms)
+        affected = [
+            goal
+            for goal in self._goals_within(new)
+            if not any(span.start_us <= goal.at_us <= span.end_us for span in spans)
+        ]
+        apart = [span for span in spans if span.end_us < new.start_us or span.start_us > new.end_us]
+        for span in spans:
+            if span not in apart:
+                new.start_us = min(new.start_us, span.start_us)
+                new.end_us = max(new.end_us, span.end_us)
+                new.arrived_ms = max(new.arrived_ms, span.arrived_ms)
+        self.spans[workflow_id] = sorted([*apart, new], key=attrgetter("start_us"))
+        self._changed_spans.add(workflow_id)
+        self._oldest_ms = min(self._oldest_ms, arrived_ms)
+        return affected
+
+    def reach(self, goal: Goal) -> list[str]:
+        """Remember a goal; the workflows that it affects."""
+        self._forget(goal.arrived_ms)
+        affected: list[str] = []
+        for workflow_id, spans in self.spans.items():
+            for span in spans:
+                if span.start_us <= goal.at_us <= span.end_us:
+                    span.arrived_ms = max(span.arrived_ms, goal.arrived_ms)
+                    self._changed_spans.add(workflow_id)
+                    affected.append(workflow_id)
+                    break
+        insort(self.goals, goal, key=_time)
+        self._new_goals[goal.key] = goal
+        self._oldest_ms = min(self._oldest_ms, goal.arrived_ms)
+        if len(self.goals) > self._most_goals:
+            self._remove_goal(min(self.goals, key=_arrival))
+            self.goals_dropped += 1
+        return affected
+
+    def _goals_within(self, span: Span) -> list[Goal]:
+        first = bisect_left(self.goals, span.start_us, key=_time)
+        return self.goals[first : bisect_right(self.goals, span.end_us, key=_time)]
+
+    def _forget(self, now_ms: int) -> None:
+        oldest_ms = now_ms - FORGET_MS
+        if self._oldest_ms >= oldest_ms:
+            return
+        for goal in [goal for goal in self.goals if goal.arrived_ms < oldest_ms]:
+            self._remove_goal(goal)
+        for workflow_id, spans in list(self.spans.items()):
+            kept = [span for span in spans if span.arrived_ms >= oldest_ms]
+            if len(kept) < len(spans):
+                self._changed_spans.add(workflow_id)
+                self.spans[workflow_id] = kept
+                if not kept:
+                    del self.spans[workflow_id]
+        self._oldest_ms = self._oldest()
+
+    def _oldest(self) -> int:
+        """The earliest arrival of all that is remembered; 2^63 when that is nothing."""
+        arrivals = [goal.arrived_ms for goal in self.goals]
+        arrivals += [span.arrived_ms for spans in self.spans.values() for span in spans]
+        return min(arrivals, default=1 << 63)
+
+    def _remove_goal(self, goal: Goal) -> None:
+        self.goals.remove(goal)
+        if self._new_goals.pop(goal.key, None) is None:
+            self._gone.add(f"goal:{goal.key}")
+
+    def changed_fields(self) -> dict[str, str]:
+        """The fields to set."""
+        fields = {
+            f"interaction:{workflow_id}": ",".join(f"{span.start_us} {span.end_us} {span.arrived_ms}" for span in spans)
+            for workflow_id in self._changed_spans
+            if (spans := self.spans.get(workflow_id))
+        }
+        for goal in self._new_goals.values():
+            paid = f" {goal.units} {goal.currency}" if goal.units is not None else ""
+            fields[f"goal:{goal.key}"] = f"{goal.at_us} {goal.goal_id} {goal.session.hex()} {goal.arrived_ms}{paid}"
+        return fields
+
+    def gone_fields(self) -> list[str]:
+        """The fields to delete."""
+        empty = {f"interaction:{workflow_id}" for workflow_id in self._changed_spans if not self.spans.get(workflow_id)}
+        return sorted(self._gone | empty)
+
+
+def _arrival(goal: Goal) -> tuple[int, int, int]:
+    entry, _, place = goal.key.partition(".")
+    ms, _, sequence = entry.partition("-")
+    return int(ms), int(sequence), int(place)
+
+
+def _goal(key: str, text: str) -> Goal:
+    at_us, goal_id, session, arrived_ms, *paid = text.split()
+    units, currency = (int(paid[0]), paid[1]) if paid else (None, None)
+    return Goal(int(at_us), goal_id, bytes.fromhex(session), units, currency, int(arrived_ms), key)

@@ -1,0 +1,43 @@
+"""What the worker counts, by name."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+class Metrics:
+    """The worker's Prometheus metrics; never a visitor, an organization or a workflow in a label."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        self.events = Counter(
+            "sidedata_events", "Events by type and outcome", ["type", "outcome"], registry=self.registry
+        )
+        self.letters = Counter(
+            "sidedata_dead_letters", "Events that became dead letters", ["reason"], registry=self.registry
+        )
+        self.letters_dropped = Counter(
+            "sidedata_dead_letters_dropped",
+            "Dead letters given up by age or number; see SIDEDATA_DEAD_LIMIT",
+            registry=self.registry,
+        )
+        self.goals_dropped = Counter(
+            "sidedata_visitor_goals_dropped",
+            "Goals that stopped waiting for late interactions; see SIDEDATA_VISITOR_GOALS",
+            registry=self.registry,
+        )
+        self.commits = Counter("sidedata_commits", "Commits by result", ["result"], registry=self.registry)
+        self.commit_seconds = Histogram(
+            "sidedata_commit_seconds", "Time from reading a batch to its commit", registry=self.registry
+        )
+        self.lag_entries = Gauge(
+            "sidedata_lag_entries", "Stream entries not yet applied", ["partition"], registry=self.registry
+        )
+        self.lag_seconds = Gauge(
+            "sidedata_lag_seconds",
+            "Age of the oldest entry in the batch applied last",
+            ["partition"],
+            registry=self.registry,
+        )
+        self.owned = Gauge("sidedata_partitions_owned", "Partitions that this worker owns", registry=self.registry)
+        self.lease_changes = Counter(
+            "sidedata_lease_changes", "Partitions taken, lost and released", ["change"], registry=self.registry
+        )

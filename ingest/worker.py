@@ -1,0 +1,166 @@
+"""The ingest worker: owns its share of the partitions and applies their streams.
+
+One task a partition reads, plans and commits; one task keeps the leases and the share. They meet in `_owned` only. What ends a
+partition's task is always one of three: it was asked to, it lost the lease (drop the work, compete again), or Redis is out of
+reach (whether the last batch went in is unknown: take the lease anew and look at the cursor).
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+
+from ingest import lease
+from ingest.metrics import Metrics
+from ingest.partition import Partition
+from store.client import Client
+from store.clock import Clock, SystemClock
+from store.errors import LeaseLostError, StoreUnavailableError
+from store.installation import Installation
+from store.settings import Settings
+
+_log = logging.getLogger("sidedata.worker")
+
+# How long a read waits for events; a worker that leaves waits no longer than this for an idle partition.
+_BLOCK_MS = 250
+_TICK_SECONDS = 0.5
+
+
+class _Owned:
+    """A partition in our hands and the task that works on it."""
+
+    def __init__(self, partition: Partition) -> None:
+        self.partition = partition
+        self.leaving = False
+        self.task: asyncio.Task[None] | None = None
+
+
+class Worker:
+    """One worker process's work, from its first heartbeat to its leave."""
+
+    def __init__(
+        self,
+        client: Client,
+        installation: Installation,
+        settings: Settings,
+        metrics: Metrics | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        self.metrics = metrics or Metrics()
+        self._client = client
+        self._installation = installation
+        self._settings = settings
+        self._clock = clock or SystemClock()
+        self._owned: dict[int, _Owned] = {}
+        self._unavailable = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set, then finish what is in hand and hand over.
+
+        Raises:
+            StopError: going on would be wrong.
+        """
+        try:
+            while not stop.is_set():
+                try:
+                    await self._tick()
+                    self._unavailable = False
+                except StoreUnavailableError as error:
+                    if not self._unavailable:
+                        _log.warning("%s; trying again until it is back", error)
+                    self._unavailable = True
+                await self._pause(stop)
+        finally:
+            await self._leave()
+
+    async def _pause(self, stop: asyncio.Event) -> None:
+        """Until the next tick, or until a partition's task or the caller wants attention."""
+        waiting = [asyncio.create_task(stop.wait()), asyncio.create_task(self._clock.sleep(_TICK_SECONDS))]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+    async def _tick(self) -> None:
+        """Heartbeat; renew; give up what is too much; take what is missing."""
+        await self._collect()
+        alive = await lease.heartbeat(self._client, self._settings, self.name)
+        share = lease.share(self._installation.partitions, alive, self.name)
+        held = [owned for owned in self._owned.values() if not owned.leaving]
+        for owned in held[share:]:
+            owned.leaving = True
+        for owned in held[:share]:
+            if not await lease.renew(self._client, self._settings, owned.partition.ownership):
+                self._lost(owned)
+        missing = share - len(self._owned)
+        if missing > 0:
+            others = [p for p in range(self._installation.partitions) if p not in self._owned]
+            for number in (await lease.free_partitions(self._client, others))[:missing]:
+                await self._take(number)
+        self.metrics.owned.set(len(self._owned))
+
+    async def _take(self, number: int) -> None:
+        taken = await lease.acquire(self._client, self._settings, number, self.name)
+        if taken is None:
+            return
+        partition = Partition(
+            self._client, self._settings, self._installation.partitions, taken.ownership, taken.id_counts, self.metrics
+        )
+        owned = self._owned[number] = _Owned(partition)
+        owned.task = asyncio.create_task(self._work(owned), name=f"partition {number}")
+        self.metrics.lease_changes.labels("taken").inc()
+
+    async def _work(self, owned: _Owned) -> None:
+        while not owned.leaving:
+            await owned.partition.run_once(_BLOCK_MS)
+        await lease.release(self._client, owned.partition.ownership)
+        self.metrics.lease_changes.labels("released").inc()
+
+    def _lost(self, owned: _Owned) -> None:
+        """Another owner came: a commit of ours would be refused, so there is nothing to finish."""
+        if owned.task is not None:
+            owned.task.cancel()
+
+    async def _collect(self) -> None:
+        """See what became of the partitions' tasks; an error that means "stop" goes on to the caller."""
+        for number, owned in list(self._owned.items()):
+            if owned.task is None or not owned.task.done():
+                continue
+            del self._owned[number]
+            try:
+                await owned.task
+            except (LeaseLostError, asyncio.CancelledError):
+                _log.warning("partition %d has another owner; its work in hand is dropped", number)
+                self.metrics.lease_changes.labels("lost").inc()
+            except StoreUnavailableError as error:
+                _log.warning("partition %d: %s", number, error)
+                self.metrics.lease_changes.labels("lost").inc()
+
+    async def _leave(self) -> None:
+        """Let every partition finish what it has in hand, then be gone from the list of workers."""
+        for owned in self._owned.values():
+            owned.leaving = True
+        tasks = [owned.task for owned in self._owned.values() if owned.task is not None]
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._owned.clear()
+        self.metrics.owned.set(0)
+        try:
+            await lease.heartbeat(self._client, self._settings, self.name, leave=True)
+        except StoreUnavailableError:
+            _log.warning("Redis is out of reach; the others notice the leave when the leases run out")
+
+
+async def drain(client: Client, installation: Installation, settings: Settings) -> None:
+    """Apply all that is in the streams now, then give the partitions up; for tests and imports with no worker about."""
+    metrics = Metrics()
+    for number in range(installation.partitions):
+        taken = await lease.acquire(client, settings, number, "drain", force=True)
+        assert taken is not None  # noqa: S101 - force always takes
+        partition = Partition(client, settings, installation.partitions, taken.ownership, taken.id_counts, metrics)
+        while await partition.run_once(None):
+            pass
+        await lease.release(client, partition.ownership)

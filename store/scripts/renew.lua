@@ -1,0 +1,10 @@
+-- Go on owning a partition.
+--
+-- KEYS  1 cursor, 2 lease
+-- ARGV  1 worker, 2 lease (ms), 3 fence
+-- Reply 1, or 0 if another owner came in the meantime
+--
+-- Atomic, because a lease that ran out may be renewed only while nobody else took it: the fence tells.
+if redis.call('HGET', KEYS[1], 'fence') ~= ARGV[3] then return 0 end
+redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+return 1
