@@ -1,0 +1,142 @@
+"""Who may ask: tokens, stored as hashes only.
+
+`sd:tokens` maps the SHA-256 of a token to its record. Plain SHA-256 will do, unlike for passwords: a token is 256 random
+bits, so there is nothing to guess that a slow hash would protect. Nor does the look-up need a comparison in constant time:
+what its timing could tell is how far a *hash* matches, and nobody can choose a token towards a hash.
+"""
+
+import hashlib
+import re
+import secrets
+import time
+from collections.abc import Sequence
+from typing import Final, Literal, get_args
+
+import msgspec
+
+from store import keys
+from store.client import Client, translated
+from store.errors import StopError, UsageError
+from store.events import canonical_uuid
+from store.records import MAX_NAME_CHARACTERS, plain_name
+
+Scope = Literal["reports", "ingest", "admin"]
+SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
+EVERY_ORGANIZATION: Final = "all"
+
+_TOKEN: Final = re.compile(r"sd_[A-Za-z0-9_-]{43}")
+
+
+class TokenRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What a token allows; times are seconds since the epoch, `organization` is "all" or a UUID."""
+
+    id: str
+    organization: str
+    scopes: tuple[Scope, ...]
+    created_at: float
+    expires_at: float | None = None
+    name: str = ""
+
+    def expired(self, now: float) -> bool:
+        """Whether its time is over; whoever remembers records has to ask again."""
+        return self.expires_at is not None and self.expires_at <= now
+
+    def allows(self, scope: Scope) -> bool:
+        """Whether it may do what needs that scope."""
+        return scope in self.scopes
+
+    def concerns(self, organization_id: str) -> bool:
+        """Whether it is for that organization, given as 36 lowercase characters."""
+        return self.organization in (EVERY_ORGANIZATION, organization_id)
+
+
+_decoder = msgspec.json.Decoder(TokenRecord)
+
+
+async def create(
+    client: Client,
+    organization: str | None,
+    scopes: Sequence[str],
+    expires_at: float | None = None,
+    name: str = "",
+) -> tuple[str, TokenRecord]:
+    """Make a token of one organization, or of all (None); its text, which is returned with the record, is stored nowhere.
+
+    Raises:
+        UsageError: no UUID, no scope or an unknown one, an end that has passed already, or too long a name.
+        StoreUnavailableError: Redis is out of reach.
+    """
+    now = time.time()
+    owner = EVERY_ORGANIZATION if organization is None else canonical_uuid(organization)
+    if owner is None:
+        raise UsageError(f"not a UUID of 36 characters: {organization!r}")
+    allowed = tuple(scope for scope in SCOPES if scope in scopes)
+    if not allowed or unknown_scopes(scopes):
+        raise UsageError(f"a token needs one or more of the scopes {', '.join(SCOPES)}")
+    if expires_at is not None and expires_at <= now:
+        raise UsageError("the token's end has passed already")
+    if not plain_name(name):
+        raise UsageError(f"a token's name is text of at most {MAX_NAME_CHARACTERS} characters")
+    token = f"sd_{secrets.token_urlsafe(32)}"
+    record = TokenRecord(
+        id=secrets.token_hex(6), organization=owner, scopes=allowed, created_at=now, expires_at=expires_at, name=name
+    )
+    with translated():
+        await client.hset(keys.TOKENS, _digest(token), msgspec.json.encode(record))
+    return token, record
+
+
+async def find(client: Client, token: str, now: float | None = None) -> TokenRecord | None:
+    """The record of a token; None if it is unknown, revoked or expired at `now` (default: the machine's clock).
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    # What can't be one of ours isn't worth a question; a header can hold any bytes, too, and not all are text to hash.
+    if not _TOKEN.fullmatch(token):
+        return None
+    with translated():
+        stored: bytes | None = await client.hget(keys.TOKENS, _digest(token))
+    if stored is None:
+        return None
+    record = _read(stored)
+    return None if record.expired(time.time() if now is None else now) else record
+
+
+async def list_all(client: Client) -> list[TokenRecord]:
+    """All tokens, expired ones too, oldest first.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    with translated():
+        stored: list[bytes] = await client.hvals(keys.TOKENS)
+    return sorted((_read(value) for value in stored), key=lambda record: (record.created_at, record.id))
+
+
+async def revoke(client: Client, token_id: str) -> bool:
+    """Make a token, named by its public id, unknown; False if there was none.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    with translated():
+        stored: dict[bytes, bytes] = await client.hgetall(keys.TOKENS)
+        fields = [field for field, value in stored.items() if _read(value).id == token_id]
+        return bool(fields) and bool(await client.hdel(keys.TOKENS, *fields))
+
+
+def unknown_scopes(scopes: Sequence[str]) -> list[str]:
+    """Those that are no scopes."""
+    return [scope for scope in scopes if scope not in SCOPES]
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _read(stored: bytes) -> TokenRecord:
+    try:
+        return _decoder.decode(stored)
+    except msgspec.DecodeError as error:
+        raise StopError(f"a record in {keys.TOKENS} can't be read: {error}") from error
