@@ -106,6 +106,7 @@ class Planner:
         self._additions: dict[tuple[str, str], Additions] = {}
         self._visitors: dict[str, Visitor] = {}
         self._names: dict[str, tuple[int, str]] = {}
+        self._renamed: set[str] = set()  # organizations in which a goal goes by another name now
         self._new_ids: dict[int, None] = {}
         self._new_kinds: dict[tuple[str, str], Kind] = {}
         self._touched: dict[str, Organization] = {}
@@ -234,6 +235,8 @@ class Planner:
         key = keys.goal(self._partition, organization_id, goal_id)
         if named > max(self._names.get(key, (0, "")), self._known.goals.get(key, (0, ""))):
             self._names[key] = named
+            if named[1] != self._known.goals.get(key, (0, ""))[1]:
+                self._renamed.add(organization_id)
 
     def _letter(self, letter: Letter) -> None:
         reason = letter.fault.reason
@@ -264,6 +267,8 @@ class Planner:
             )
         for key, (at_us, name) in self._names.items():
             operations.set(key, f"{at_us} {name}", now + self._retention.day + self._retention.late + 2 * DAY_SECONDS)
+        for organization_id in self._renamed:
+            operations.renamed(keys.organization(partition, organization_id))
         for key, visitor in self._visitors.items():
             if changed := visitor.changed_fields():
                 operations.put(key, changed, now + FORGET_MS // 1000 + SLACK_SECONDS)

@@ -99,6 +99,10 @@ class Operations:
             *changed,
         )
 
+    def renamed(self, organization_key: str) -> None:
+        """Note in an organization's record that a goal of it goes by another name now."""
+        self.arguments += ("renamed", self._place(organization_key))
+
     def letter(self, fields: Mapping[str, str | bytes]) -> None:
         """Write a dead letter."""
         self.arguments += ("letter", 2 * len(fields))

@@ -10,7 +10,7 @@
 | `sd:{p}:dead` | stream | dead letters | 30 days each | worker | `sidedata dead` |
 | `sd:{p}:cursor` | hash | `entry` applied last, `fence`, `revision`, `events` applied, `records`, `ids:<generation>` | for ever | worker | worker, `inspect` |
 | `sd:{p}:lease` | string | the worker that owns the partition | 3 s | worker | worker, `inspect` |
-| `sd:{p}:organization:<org>` | hash | `timezone`, `has_events`, `since` (ms, salts its event ids) | for ever | worker, `sidedata org` | both |
+| `sd:{p}:organization:<org>` | hash | `timezone`, `has_events`, `since` (ms, salts its event ids), `names` (revision) | for ever | worker, `sidedata org` | both |
 | `sd:{p}:workflows:<org>` | sorted set | workflow: its newest event, µs (0: none) | for ever | worker, `sidedata workflow` | service |
 | `sd:{p}:workflow:<org>:<workflow>` | hash | `kind`, `name`, `revision`, `changes_from` | for ever | the same | both |
 | `sd:{p}:changes:<org>:<workflow>` | sorted set | bucket: revision of its last change, newest 64 | 2 days | worker | service |

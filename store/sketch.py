@@ -26,7 +26,7 @@ Redis uses too: results equal PFCOUNT's. The standard error is 1.04 / sqrt(16384
 from collections.abc import Iterable
 from functools import lru_cache
 from math import sqrt
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,28 +45,44 @@ def empty() -> Registers:
     return np.zeros(REGISTERS, np.uint8)
 
 
-def union(sketches: Iterable[bytes | None]) -> Registers:
-    """The merged registers of sketches as GET returned them; None is a missing key.
+class Sketch(NamedTuple):
+    """A sketch taken apart: all registers of a dense one, else the places and values of those that are not 0."""
+
+    registers: Registers
+    places: NDArray[np.int64] | None
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory, about."""
+        return 200 + self.registers.nbytes + (self.places.nbytes if self.places is not None else 0)
+
+
+def unpack(sketch: bytes) -> Sketch:
+    """A sketch as GET returned it.
 
     Raises:
-        ValueError: a value is no HyperLogLog.
+        ValueError: the value is no HyperLogLog.
     """
+    if sketch[:4] != b"HYLL" or (sketch[4] == 0 and len(sketch) != _HEADER + _DENSE_BYTES):
+        raise ValueError("not a HyperLogLog")
+    if sketch[4] == 0:
+        return Sketch(_unpack_dense(sketch[_HEADER:]), None)
+    places, values = _unpack_sparse(sketch[_HEADER:])
+    return Sketch(values, places)
+
+
+def union(sketches: Iterable[Sketch | None]) -> Registers:
+    """The merged registers; None is a missing key."""
     merged = empty()
-    dense: list[bytes] = []
-    sparse: list[bytes] = []
     for sketch in sketches:
         if sketch is None:
             continue
-        if sketch[:4] != b"HYLL" or (sketch[4] == 0 and len(sketch) != _HEADER + _DENSE_BYTES):
-            raise ValueError("not a HyperLogLog")
-        (dense if sketch[4] == 0 else sparse).append(sketch[_HEADER:])
-    if dense:
         # One at a time: a 16 KB accumulator stays in the processor's cache, a stack of all sketches would not.
-        for payload in dense:
-            np.maximum(merged, _unpack_dense(payload), out=merged)
-    if sparse:
-        places, values = _sparse_registers(sparse)
-        np.maximum.at(merged, places, values)
+        if sketch.places is None:
+            np.maximum(merged, sketch.registers, out=merged)
+        else:
+            # A sketch names each place once, so plain indexing does.
+            merged[sketch.places] = np.maximum(merged[sketch.places], sketch.registers)
     return merged
 
 
@@ -82,36 +98,33 @@ def _unpack_dense(payload: bytes) -> Registers:
     return registers.reshape(-1)
 
 
-def _sparse_registers(payloads: list[bytes]) -> tuple[NDArray[np.int64], Registers]:
-    """Places and values of the registers that are not 0, of many sparse sketches in one go.
+def _unpack_sparse(payload: bytes) -> tuple[NDArray[np.int64], Registers]:
+    """Places and values of the registers that are not 0.
 
     Only XZERO has a second byte, which may look like anything. In a run of bytes that all look like XZERO the first is one
     for certain (what stands before it is none), its neighbour is its second byte, and so on: every other byte is an operation.
     """
-    code = np.frombuffer(b"".join(payloads), np.uint8)
-    starts = np.zeros(len(code), bool)
-    lengths = np.fromiter((len(payload) for payload in payloads), np.int64, len(payloads))
-    starts[np.cumsum(lengths)[:-1]] = True
-    starts[:1] = True
+    code = np.frombuffer(payload, np.uint8)
     like_xzero = (code & 0xC0) == 0x40
     index = np.arange(len(code))
-    # A run begins where the byte before looks different, or where a sketch begins.
-    begins = like_xzero & (starts | ~np.concatenate(([False], like_xzero[:-1])))
+    begins = like_xzero.copy()
+    begins[1:] &= ~like_xzero[:-1]
     run_start = np.maximum.accumulate(np.where(begins, index, -1))
     xzero = like_xzero & ((index - run_start) % 2 == 0)
-    second = np.concatenate(([False], xzero[:-1]))
-    operation = ~second
-    following = np.concatenate((code[1:], [0])).astype(np.int64)
-    run = np.where(code & 0x80, (code & 3) + 1, (code & 0x3F) + 1).astype(np.int64)
-    run = np.where(xzero, (((code & 0x3F).astype(np.int64) << 8) | following) + 1, run)
-    value = np.where(code & 0x80, ((code >> 2) & 31) + 1, 0).astype(np.uint8)
-    run, value = run[operation], value[operation]
-    # All sketches have 16,384 registers, so places go on across them and are folded back afterwards.
-    place = np.cumsum(run) - run
+    operation = np.ones(len(code), bool)
+    operation[1:] = ~xzero[:-1]
+    wide = code.astype(np.int64)
+    following = np.append(wide[1:], 0)
+    value = np.where(code & 0x80, ((wide >> 2) & 31) + 1, 0)
+    length = np.where(
+        code & 0x80, (wide & 3) + 1, np.where(xzero, ((wide & 0x3F) << 8 | following) + 1, (wide & 0x3F) + 1)
+    )
+    value, length = value[operation], length[operation]
+    start = np.cumsum(length) - length
     held = value > 0
-    counts = run[held]
-    first = np.repeat(place[held] - (np.cumsum(counts) - counts), counts)
-    return (first + np.arange(int(counts.sum()))) % REGISTERS, np.repeat(value[held], counts)
+    lengths = length[held]
+    first = np.repeat(start[held] - (np.cumsum(lengths) - lengths), lengths)
+    return first + np.arange(len(first)), np.repeat(value[held], lengths).astype(np.uint8)
 
 
 def estimate(registers: Registers) -> int:

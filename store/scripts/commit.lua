@@ -121,6 +121,12 @@ operations.workflow = function()
   at = at + 9 + count
 end
 
+-- organization's record
+operations.renamed = function()
+  call('HSET', KEYS[tonumber(ARGV[at])], 'names', revision)
+  at = at + 1
+end
+
 -- number of values, then field and value of each
 operations.letter = function()
   local count = tonumber(ARGV[at])

@@ -1,0 +1,133 @@
+"""The report: from a question to an answer.
+
+    interval ─▶ effective interval ─▶ cover ─▶ parts ─▶ view (refresh until all are there) ─▶ assemble ─▶ JSON
+
+An answer is a function of the workflow's revision and the effective interval, so it is kept until the workflow changes;
+dashboards that ask for "the last 30 days" with a new `now` each time share it until the 5 minutes are over.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
+
+import msgspec
+
+from service.assemble import interaction, page_navigation, parts
+from service.view import Answer, View, Views
+from store.client import Client
+from store.clock import Clock
+from store.cover import Cover, Retention, Span, cover, effective_interval
+from store.errors import SidedataError, StoreUnavailableError, UsageError
+from store.installation import Installation
+from store.read import Part
+from store.settings import Settings
+from store.zones import Zone, zone
+
+__all__ = ["Answer", "IntervalError", "NoSuchWorkflowError", "Reports"]
+
+_ENCODER = msgspec.json.Encoder()
+_LONGEST_US = 400 * 86_400 * 1_000_000
+# 0001-01-02 to 9999-12-29, so that no zone and no widening leaves the years that dates can have.
+_EARLIEST_US, _LATEST_US = -62_135_510_400_000_000, 253_402_041_600_000_000
+# A read brings a bounded number of parts; the largest answer needs some twenty. More means that something is wrong.
+_MOST_ROUNDS = 200
+_MOST_ANSWERS = 1_000  # of one workflow, some 2 KB each; who asks for random intervals gains nothing from more
+
+
+class NoSuchWorkflowError(SidedataError):
+    """The organization has no workflow of that id."""
+
+
+class IntervalError(SidedataError):
+    """The interval can't be answered; `pointer` says which part of the question is at fault."""
+
+    def __init__(self, pointer: str, detail: str) -> None:
+        super().__init__(detail)
+        self.pointer = pointer
+
+
+class Reports:
+    """Answers questions about workflows."""
+
+    def __init__(self, client: Client, installation: Installation, settings: Settings, clock: Clock) -> None:
+        self._client = client
+        self._installation = installation
+        self._retention = Retention.of(settings)
+        self._clock = clock
+        self._views = Views(settings.cache_mb << 20)
+
+    async def answer(self, organization_id: str, workflow_id: str, start: datetime, end: datetime) -> Answer:
+        """The figures of `start <= t < end`; date-times without an offset are in the organization's reporting zone.
+
+        Raises:
+            NoSuchWorkflowError: there is no such workflow in this organization.
+            IntervalError: the interval is empty, too long, or before all that is kept.
+            StoreUnavailableError: Redis is out of reach.
+        """
+        view = self._views.of(organization_id, workflow_id)
+        needed: Sequence[Part] = ()
+        plan: _Plan | None = None
+        for _ in range(_MOST_ROUNDS):
+            # Planned ahead with the zone as last seen, so that in the ordinary case one round trip brings all.
+            if view.timezone is not None and view.kind is not None:
+                plan = self._plan(view, start, end)
+                needed = plan.parts
+            await view.refresh(self._client, self._installation, needed, self._clock.now())
+            if view.kind is None:
+                raise NoSuchWorkflowError("this organization has no such workflow")
+            if plan is not None and plan.zone.name == view.timezone and plan.kind == view.kind:
+                answer = view.answers.get(plan.cover.effective)
+                if answer is None and all(part in view.parts for part in needed):
+                    if len(view.answers) >= _MOST_ANSWERS:
+                        view.answers.clear()
+                    answer = view.answers[plan.cover.effective] = _assemble(view, plan)
+                    self._views.trim()
+                if answer is not None:
+                    return answer
+        raise StoreUnavailableError("the workflow changes faster than it can be read")
+
+    def _plan(self, view: View, start: datetime, end: datetime) -> "_Plan":
+        reporting = zone(view.timezone or "UTC")
+        start_us, end_us = reporting.instant_us(start), reporting.instant_us(end)
+        for pointer, instant in (("/interval/start", start_us), ("/interval/end", end_us)):
+            if not _EARLIEST_US <= instant <= _LATEST_US:
+                raise IntervalError(pointer, "outside of the years 1 to 9999")
+        if end_us <= start_us:
+            raise IntervalError("/interval/end", "must be after the start")
+        if end_us - start_us > _LONGEST_US:
+            raise IntervalError("/interval", "longer than 400 days of 24 hours")
+        now = int(self._clock.now())
+        try:
+            effective = effective_interval(start_us, end_us, reporting, now, self._retention)
+        except UsageError as error:
+            raise IntervalError("/interval", str(error)) from error
+        return _planned(reporting, effective.start, effective.end, now // 300, view.kind or "")
+
+
+class _Plan(msgspec.Struct, frozen=True):
+    """What a question comes to."""
+
+    zone: Zone
+    kind: str
+    cover: Cover
+    parts: tuple[Part, ...]
+    effective: str
+
+
+@lru_cache(maxsize=512)
+def _planned(reporting: Zone, start: int, end: int, now_fine: int, kind: str) -> _Plan:
+    """The same few intervals are asked for again and again; `now` matters only as a bound of the future."""
+    tiles = cover(Span(start, end), reporting, now_fine * 300)
+    return _Plan(reporting, kind, tiles, tuple(parts(tiles, kind)), f"{reporting.text(start)}/{reporting.text(end)}")
+
+
+def _assemble(view: View, plan: _Plan) -> Answer:
+    if plan.kind == "interaction":
+        figures = interaction(plan.cover, view.sketch, view.goals, view.names)
+    else:
+        figures = page_navigation(plan.cover, view.sketch, view.counts)
+    body = _ENCODER.encode(figures)
+    # The tag covers the interval too: the same numbers for another one are another answer.
+    tag = hashlib.blake2b(body + plan.effective.encode(), digest_size=12).hexdigest()
+    return Answer(body, f'"{tag}"', plan.effective)

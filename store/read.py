@@ -1,0 +1,143 @@
+"""The read path: what an answer needs of one workflow, in one round trip and of one instant.
+
+A reader names *parts* of buckets. It says which revision of the workflow it knows; what has not changed since is not sent again.
+See `scripts/read.lua` for the exchange and `service.view` for what a reader keeps.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, NamedTuple
+
+from msgspec import Struct
+
+from store import keys
+from store.client import Client, translated
+from store.events import Kind
+from store.installation import Installation
+from store.scripts import script
+
+_READ = script("read")
+
+What = Literal["visitors", "sessions", "counts", "goals"]
+
+
+class Part(NamedTuple):
+    """One thing stored of a bucket: a sketch, its counts, or (`goals`) its counts with the sketches of every goal in them."""
+
+    level: keys.Level
+    start: int
+    what: What
+
+
+class Goals(NamedTuple):
+    """A bucket's counts, and the sketches of visitors and sessions by `<role>:<goal>`."""
+
+    counts: dict[str, int]
+    sketches: dict[str, tuple[bytes | None, bytes | None]]
+
+
+Data = bytes | dict[str, int] | Goals | None
+
+
+class Reading(Struct):
+    """What Redis said."""
+
+    timezone: str  # of the organization
+    kind: Kind | None  # None: there is no such workflow
+    revision: int  # of the workflow; 0: no events yet
+    changes_from: int  # the log of changes is complete from this revision on
+    names: int  # revision of the organization's names of goals
+    changed: set[tuple[keys.Level, int]]  # buckets changed since the known revision: level and start
+    data: dict[Part, Data]
+    goals: dict[str, str]  # names by goal
+
+
+async def read(
+    client: Client,
+    installation: Installation,
+    organization_id: str,
+    workflow_id: str,
+    *,
+    revision: int | None,
+    names: int | None,
+    missing: Sequence[Part],
+    open_parts: Sequence[Part],
+    goals: Iterable[str],
+) -> Reading:
+    """Read parts of a workflow's buckets.
+
+    Args:
+        revision: what the reader knows already, with `names` likewise; None for nothing.
+        missing: parts to read in any case.
+        open_parts: parts that the reader has, to be read again if the workflow has changed since.
+        goals: goals whose names the reader knows, to be read again if any name has changed since.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    partition = installation.partition_of(organization_id)
+    goals = list(goals)
+    arguments: list[str | int] = [
+        "" if revision is None else revision,
+        "" if names is None else names,
+        keys.goal(partition, organization_id, ""),
+        len(missing),
+        len(open_parts),
+        len(goals),
+    ]
+    prefixes = {
+        level: keys.buckets(partition, organization_id, workflow_id, level) for level in ("5min", "hour", "day")
+    }
+    for part in (*missing, *open_parts):
+        start = f"{prefixes[part.level]}{keys.instant(part.start)}:"
+        if part.what == "goals":
+            arguments += ("goals", start)
+        else:
+            arguments += ("hash" if part.what == "counts" else "get", start + part.what)
+    arguments += goals
+    records = [
+        keys.workflow(partition, organization_id, workflow_id),
+        keys.organization(partition, organization_id),
+        keys.changes(partition, organization_id, workflow_id),
+    ]
+    with translated():
+        timezone, kind, newest, changes_from, named, changed, data, names_of = await _READ(client, records, arguments)
+    return Reading(
+        (timezone or b"UTC").decode(),
+        kind.decode() if kind else None,
+        int(newest),
+        int(changes_from),
+        int(named),
+        {_bucket(name.decode()) for name in changed},
+        # Replies are fewer than parts where nothing has changed: the open ones stay as they are.
+        {part: _data(part, value) for part, value in zip((*missing, *open_parts), data, strict=False)},
+        {goal.decode(): _name(value) for goal, value in _pairs(names_of)},
+    )
+
+
+def _bucket(name: str) -> tuple[Any, int]:
+    level, _, start = name.partition(":")
+    return level, int(start)
+
+
+def _name(record: bytes | None) -> str:
+    """The name in a record `<µs> <name>`; one that has expired leaves the goal without a name."""
+    return record.decode().partition(" ")[2] if record else ""
+
+
+def _pairs(flat: Sequence[Any]) -> Iterable[tuple[Any, Any]]:
+    return zip(flat[::2], flat[1::2], strict=True)
+
+
+def _counts(flat: Sequence[bytes]) -> dict[str, int]:
+    return {name.decode(): int(value) for name, value in _pairs(flat)}
+
+
+def _data(part: Part, value: Any) -> Data:  # noqa: ANN401 - as untyped as the client's replies
+    if part.what == "counts":
+        return _counts(value)
+    if part.what == "goals":
+        counts, sketches = value
+        triples = zip(sketches[::3], sketches[1::3], sketches[2::3], strict=True)
+        return Goals(_counts(counts), {name.decode(): (visitors, sessions) for name, visitors, sessions in triples})
+    sketch: bytes | None = value
+    return sketch

@@ -1,0 +1,72 @@
+-- What an answer needs of one workflow, all of one instant.
+--
+-- KEYS  1 workflow's record, 2 organization's record, 3 log of changes (buckets have their hash tag)
+-- ARGV  1 revision that the reader knows ("" for none), 2 revision of names that it knows, 3 what keys of goals begin with,
+--       4 number of parts that it misses, 5 number of parts that it has but that may have changed, 6 number of goals that it
+--       knows; then those parts, two values each, and the goals. A part is one of
+--         get  <key>     a string as it is: a sketch
+--         hash <key>     a hash: counts
+--         goals <start of the bucket's keys>   counts, and the sketches of every goal in them
+-- Reply {timezone, kind, revision, changes_from, revision of names, buckets changed since the known revision,
+--        data of the parts (those that may have changed only if the revision is another), name records of the goals}
+--
+-- Atomic, because an answer must not show half a commit. Read only.
+local call = redis.call
+local record = call('HMGET', KEYS[1], 'kind', 'revision', 'changes_from')
+local organization = call('HMGET', KEYS[2], 'timezone', 'names')
+local revision, names = record[2] or '0', organization[2] or '0'
+local changed = {}
+if ARGV[1] ~= '' and ARGV[1] ~= revision then
+  changed = call('ZRANGEBYSCORE', KEYS[3], '(' .. ARGV[1], '+inf')
+end
+local missing, open, known = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local goals, wanted = {}, {}
+
+local function want(goal)
+  if not goals[goal] then
+    goals[goal] = true
+    wanted[#wanted + 1] = goal
+  end
+end
+
+local read = {}
+
+function read.get(key)
+  return call('GET', key)
+end
+
+function read.hash(key)
+  return call('HGETALL', key)
+end
+
+function read.goals(prefix)
+  local counts = call('HGETALL', prefix .. 'counts')
+  local sketches = {}
+  for place = 1, #counts, 2 do
+    local goal = string.match(counts[place], '^%a+:(%x+%-%x+%-%x+%-%x+%-%x+)$')
+    if goal then
+      want(goal)
+      sketches[#sketches + 1] = counts[place]
+      sketches[#sketches + 1] = call('GET', prefix .. counts[place] .. ':visitors')
+      sketches[#sketches + 1] = call('GET', prefix .. counts[place] .. ':sessions')
+    end
+  end
+  return {counts, sketches}
+end
+
+local data = {}
+local count = (ARGV[1] == revision) and missing or (missing + open)
+for part = 1, count do
+  local place = 5 + 2 * part
+  data[part] = read[ARGV[place]](ARGV[place + 1])
+end
+if ARGV[2] ~= names then
+  local first = 7 + 2 * (missing + open)
+  for place = first, first + known - 1 do want(ARGV[place]) end
+end
+local named = {}
+for _, goal in ipairs(wanted) do
+  named[#named + 1] = goal
+  named[#named + 1] = call('GET', ARGV[3] .. goal)
+end
+return {organization[1], record[1], revision, record[3] or '0', names, changed, data, named}
