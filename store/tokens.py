@@ -1,8 +1,8 @@
 """Who may ask: tokens, stored as hashes only.
 
-`sd:tokens` maps the SHA-256 of a token to its record. Plain SHA-256 will do, unlike for passwords: a token is 256 random
-bits, so there is nothing to guess that a slow hash would protect. Nor does the look-up need a comparison in constant time:
-what its timing could tell is how far a *hash* matches, and nobody can choose a token towards a hash.
+`sd:tokens` maps the SHA-256 of a token to its record. Plain SHA-256 will do, unlike for passwords: a token is 256
+random bits, so there is nothing to guess that a slow hash would protect. Nor does the look-up need a comparison in
+constant time: what its timing could tell is how far a *hash* matches, and nobody can choose a token towards a hash.
 """
 
 import hashlib
@@ -60,7 +60,7 @@ async def create(
     expires_at: float | None = None,
     name: str = "",
 ) -> tuple[str, TokenRecord]:
-    """Make a token of one organization, or of all (None); its text, which is returned with the record, is stored nowhere.
+    """Make a token of one organization, or of all (None); its text is returned with the record and stored nowhere.
 
     Raises:
         UsageError: no UUID, no scope or an unknown one, an end that has passed already, or too long a name.
