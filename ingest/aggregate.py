@@ -108,8 +108,7 @@ class Additions:
 
     def event(self, event: Event, place: Place, visitor: bytes, session: bytes) -> None:
         """An event of the workflow itself."""
-        if event.at_us > self.newest_us:
-            self.newest_us = event.at_us
+        self.newest_us = max(self.newest_us, event.at_us)
         bucket = self.bucket(place)
         bucket.visitors.add(visitor)
         if event.type == "page_view":

@@ -57,7 +57,7 @@ async def acquire(
 async def renew(client: Client, settings: Settings, ownership: Ownership) -> bool:
     """Go on owning a partition; False if another owner came."""
     with translated():
-        arguments = [ownership.worker, settings.lease_ms, ownership.fence]
+        arguments: list[str | int] = [ownership.worker, settings.lease_ms, ownership.fence]
         return bool(
             await _RENEW(client, [keys.cursor(ownership.partition), keys.lease(ownership.partition)], arguments)
         )
@@ -66,7 +66,7 @@ async def renew(client: Client, settings: Settings, ownership: Ownership) -> boo
 async def release(client: Client, ownership: Ownership) -> None:
     """Give a partition up at once."""
     with translated():
-        arguments = [ownership.worker, ownership.fence]
+        arguments: list[str | int] = [ownership.worker, ownership.fence]
         await _RELEASE(client, [keys.cursor(ownership.partition), keys.lease(ownership.partition)], arguments)
 
 

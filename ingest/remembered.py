@@ -25,7 +25,7 @@ _FILL = 440
 
 def layer_sets(layer: int) -> int:
     """The number of sets of a layer."""
-    return _FIRST_SETS * _GROWTH**layer
+    return _FIRST_SETS * int(_GROWTH**layer)
 
 
 def layer_of(count: int) -> int:

@@ -107,9 +107,7 @@ class Worker:
         taken = await lease.acquire(self._client, self._settings, number, self.name)
         if taken is None:
             return
-        partition = Partition(
-            self._client, self._settings, self._installation.partitions, taken.ownership, taken.id_counts, self.metrics
-        )
+        partition = Partition(self._client, self._settings, self._installation.partitions, taken, self.metrics)
         owned = self._owned[number] = _Owned(partition)
         owned.task = asyncio.create_task(self._work(owned), name=f"partition {number}")
         self.metrics.lease_changes.labels("taken").inc()
@@ -160,7 +158,7 @@ async def drain(client: Client, installation: Installation, settings: Settings) 
     for number in range(installation.partitions):
         taken = await lease.acquire(client, settings, number, "drain", force=True)
         assert taken is not None  # noqa: S101 - force always takes
-        partition = Partition(client, settings, installation.partitions, taken.ownership, taken.id_counts, metrics)
+        partition = Partition(client, settings, installation.partitions, taken, metrics)
         while await partition.run_once(None):
             pass
         await lease.release(client, partition.ownership)

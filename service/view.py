@@ -19,7 +19,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct
 
 from service.assemble import GoalParts
-from store import keys
 from store.client import Client
 from store.errors import StoreUnavailableError
 from store.events import Kind

@@ -302,7 +302,8 @@ def _without_unknown(raw: bytes) -> "_AnyWire":
     purchase = known.get("purchase")
     if isinstance(purchase, dict) and isinstance(purchase.get("value"), _Number):
         purchase["value"] = str(purchase["value"])  # the one number of an event; its text is as good
-    return _DECODER.decode(json.dumps(_numbers(known), ensure_ascii=False).encode())
+    wire: _AnyWire = _DECODER.decode(json.dumps(_numbers(known), ensure_ascii=False).encode())
+    return wire
 
 
 class _Number(str):

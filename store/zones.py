@@ -30,7 +30,7 @@ class Hour(NamedTuple):
 
     start: int
     end: int
-    index: int
+    index: int  # type: ignore[assignment]  # tuple.index is of no use here
     offset: int
 
 

@@ -1,0 +1,50 @@
+"""Putting events in the ingest stream from outside: whole or nothing, and not beyond what the workers keep up with."""
+
+from collections.abc import Iterable
+
+from store import keys
+from store.client import Client, translated
+from store.errors import SidedataError
+from store.events import MAX_ENTRY_EVENTS
+from store.scripts import script
+
+# An entry is what a worker reads at once at the least; more than this would make its batches uneven.
+MAX_ENTRY_BYTES = 1024 * 1024
+
+_APPEND = script("append")
+
+
+class BacklogFullError(SidedataError):
+    """The stream already holds more entries than the limit; nothing was written."""
+
+
+async def append(client: Client, partition: int, events: Iterable[bytes], backlog_limit: int) -> None:
+    """Put events, each the bytes of one JSON object, in the partition's stream, all of them or none.
+
+    Raises:
+        BacklogFullError: there are more than `backlog_limit` entries in it.
+        StoreUnavailableError: Redis is out of reach or full. If it was lost in mid-write all may be in, else none is.
+    """
+    entries = pack(events)
+    if not entries:
+        return
+    with translated():
+        written, backlog = await _APPEND(client, [keys.events(partition)], [backlog_limit, *entries])
+    if not written:
+        raise BacklogFullError(f"{backlog} entries wait to be applied, {backlog_limit} are allowed")
+
+
+def pack(events: Iterable[bytes]) -> list[bytes]:
+    """JSON arrays of at most `MAX_ENTRY_EVENTS` events and `MAX_ENTRY_BYTES` bytes each, in order."""
+    entries: list[bytes] = []
+    batch: list[bytes] = []
+    size = 2
+    for event in events:
+        if batch and (len(batch) >= MAX_ENTRY_EVENTS or size + len(event) + 1 > MAX_ENTRY_BYTES):
+            entries.append(b"[" + b",".join(batch) + b"]")
+            batch, size = [], 2
+        batch.append(event)
+        size += len(event) + 1
+    if batch:
+        entries.append(b"[" + b",".join(batch) + b"]")
+    return entries
