@@ -1,0 +1,153 @@
+"""The one place that knows how to drive the pipeline: entries into the streams, a worker's pass, questions by HTTP."""
+
+import json
+import zlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit
+
+from ingest.worker import drain
+from service.sidedata import IntervalError, NoSuchWorkflowError, Reports
+from store import keys
+from store.client import Client, connect
+from store.clock import Clock, SystemClock
+from store.installation import Installation, open_installation
+from store.records import set_organization, set_workflow
+from store.settings import Settings
+
+SECRET = "a secret for tests"  # noqa: S105 - it guards nothing
+ORG = "0f4e2a6c-58b1-4f0e-9d55-0a6a4c1b7e01"
+OTHER_ORG = "7c9d1b52-3a0e-4a67-8f7e-5d2f6c8b9a02"
+# 100 years: whatever date a test is about, buckets of all three levels are kept.
+KEEP_ALL: dict[str, Any] = {"keep_fine_hours": 876_000, "keep_hour_days": 36_500, "keep_day_days": 36_500}
+
+Entry = bytes | Sequence[bytes] | Mapping[str, bytes]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer: status, the body's text, and what the header says of the interval."""
+
+    status: int
+    text: str
+    effective: str = ""
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401 - whatever was answered
+        """The body, numbers with a fraction as `Decimal`."""
+        return json.loads(self.text, parse_float=Decimal)
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A dead letter as it stands in the stream."""
+
+    id: str
+    fields: dict[str, bytes]
+
+    @property
+    def reason(self) -> str:
+        """Why the event could not be applied."""
+        return self.fields["reason"].decode()
+
+
+def as_array(raws: Sequence[bytes]) -> bytes:
+    """A JSON array of JSON texts, which are not looked at."""
+    return b"[" + b",".join(raws) + b"]"
+
+
+def rfc3339(moment: datetime) -> str:
+    """A timestamp as most producers write it."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+class Pipeline:
+    """An installation on a Redis, its worker and its service."""
+
+    def __init__(self, client: Client, installation: Installation, settings: Settings, clock: Clock) -> None:
+        self.client = client
+        self.installation = installation
+        self.settings = settings
+        self._reports = Reports(client, installation, settings, clock)
+
+    def partition(self, organization: str) -> int:
+        """Where an organization's events go, by the contract's formula."""
+        return zlib.crc32(organization.lower().encode()) % self.installation.partitions
+
+    async def now(self) -> datetime:
+        """Redis's own time."""
+        seconds, micros = await self.client.time()
+        return datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=micros)
+
+    async def organization(self, timezone: str, organization: str = ORG) -> None:
+        """Set the reporting time zone."""
+        await set_organization(self.client, self.installation, organization, timezone)
+
+    async def workflow(self, workflow: str, kind: str, organization: str = ORG) -> None:
+        """Register a workflow."""
+        await set_workflow(self.client, self.installation, organization, workflow, kind, "")
+
+    async def push(
+        self, *entries: Entry, organization: str = ORG, partition: int | None = None, entry_id: str = "*"
+    ) -> list[str]:
+        """Put entries into the stream: bytes as `event`, a list as `events`, a mapping as the fields themselves."""
+        stream = keys.events(self.partition(organization) if partition is None else partition)
+        pipe = self.client.pipeline(transaction=False)
+        for entry in entries:
+            if isinstance(entry, bytes):
+                fields: Mapping[str, bytes] = {"event": entry}
+            else:
+                fields = entry if isinstance(entry, Mapping) else {"events": as_array(entry)}
+            pipe.xadd(stream, fields, id=entry_id)
+        return [entry.decode() for entry in await pipe.execute()]
+
+    async def drain(self, **settings: int) -> None:
+        """Let a worker apply all that is in the streams; `settings` are other ones for this pass."""
+        values = {name: getattr(self.settings, name) for name in self.settings.__struct_fields__}
+        await drain(self.client, self.installation, Settings(**{**values, **settings}))
+        for partition in range(self.installation.partitions):
+            assert await self.client.xlen(keys.events(partition)) == 0, "an entry leaves the stream when it is applied"
+
+    async def apply(self, *entries: Entry, organization: str = ORG) -> list[str]:
+        """Push and drain."""
+        ids = await self.push(*entries, organization=organization)
+        await self.drain()
+        return ids
+
+    async def ask(self, workflow: str, start: str, end: str, organization: str = ORG) -> Reply:
+        """Ask as a client would."""
+        try:
+            answer = await self._reports.answer(
+                organization, workflow, datetime.fromisoformat(start), datetime.fromisoformat(end)
+            )
+        except IntervalError as error:
+            return Reply(400, json.dumps({"detail": str(error)}))
+        except NoSuchWorkflowError as error:
+            return Reply(404, json.dumps({"detail": str(error)}))
+        return Reply(200, answer.body.decode(), answer.effective)
+
+    async def letters(self, organization: str = ORG) -> list[Letter]:
+        """The dead letters of an organization's partition, oldest first."""
+        rows = await self.client.xrange(keys.dead(self.partition(organization)))
+        return [Letter(entry.decode(), {k.decode(): v for k, v in fields.items()}) for entry, fields in rows]
+
+    async def reasons(self, organization: str = ORG) -> list[str]:
+        """The reasons of the dead letters, oldest first."""
+        return [letter.reason for letter in await self.letters(organization)]
+
+
+@asynccontextmanager
+async def pipeline(url: str, *, clock: Clock | None = None, **settings: Any) -> AsyncIterator[Pipeline]:  # noqa: ANN401
+    """An installation on an empty Redis, with other settings than the defaults where given."""
+    assert urlsplit(url).scheme == "unix", "only servers of our own"
+    client = connect(url, timeout=10)
+    chosen = Settings(redis_url=url, secret=SECRET, **settings)
+    try:
+        installation = await open_installation(client, chosen, secret_needed=True)
+        yield Pipeline(client, installation, chosen, clock or SystemClock())
+    finally:
+        await client.aclose()
