@@ -104,7 +104,8 @@ end
 -- number of buckets, then the buckets that changed
 operations.workflow = function()
   local record, changes, most = KEYS[tonumber(ARGV[at])], KEYS[tonumber(ARGV[at + 2])], tonumber(ARGV[at + 4])
-  local before = call('HGET', record, 'revision') or '0'
+  -- A record that is new, maybe after a purge, has a log that knows nothing of what came before.
+  local before = call('HGET', record, 'revision') or revision
   call('HSETNX', record, 'kind', ARGV[at + 6])
   call('HSET', record, 'revision', revision)
   call('ZADD', KEYS[tonumber(ARGV[at + 1])], 'GT', ARGV[at + 7], ARGV[at + 5])
