@@ -1,0 +1,61 @@
+"""The application put together: what is behind the handlers, what every request passes through, the table of routes."""
+
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from service.auth import GUARD, Guard, authorize
+from service.health import ServiceChecks
+from service.live import HUB, Hub
+from service.metrics import METRICS, ServiceMetrics
+from service.observe import finish, observe
+from service.openapi import Description
+from service.problems import problems
+from service.routes import register, table
+from service.sidedata import Reports
+from service.state import BACKEND, Backend
+from service.static import Pages
+from store.client import Client
+from store.clock import Clock
+from store.health_server import HealthHandlers
+from store.installation import Installation
+from store.metrics import new_registry
+from store.settings import Settings
+
+
+def create_app(
+    settings: Settings, client: Client, installation: Installation | None, clock: Clock, reports: Reports | None
+) -> web.Application:
+    """The service. While installation and reports are None all answers are 503, until `app[BACKEND].open()`."""
+    app = web.Application(
+        # From the outside in. `observe` sees every request's final status; `problems` turns whatever is raised inside it
+        # into an answer, refusals of `authorize` too; `authorize` lets nobody through to a handler that it shouldn't.
+        middlewares=[observe, problems, authorize],
+        # Bodies are decompressed by ourselves, within limits.
+        handler_args={"auto_decompress": False},
+    )
+    backend = app[BACKEND] = Backend(client, settings, clock)
+    if installation is not None and reports is not None:
+        backend.open(installation, reports)
+    metrics = app[METRICS] = ServiceMetrics(new_registry())
+    app[GUARD] = Guard(client, settings, clock)
+    app.on_response_prepare.append(finish)
+    app.on_shutdown.append(_close_streams)
+    app.cleanup_ctx.append(_hub)
+
+    description = Description()
+    endpoints = table(HealthHandlers(metrics.registry, ServiceChecks(backend)), Pages(), description.serve)
+    description.fill(endpoints)
+    register(app, endpoints)
+    return app
+
+
+async def _hub(app: web.Application) -> AsyncIterator[None]:
+    hub = app[HUB] = Hub(app[METRICS])
+    yield
+    await hub.close()
+
+
+async def _close_streams(app: web.Application) -> None:
+    # Before the server waits for handlers to end: streams would never end by themselves.
+    await app[HUB].close()

@@ -1,0 +1,103 @@
+"""`sidedata serve`: the service as a process."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+
+import click
+from aiohttp import web
+
+from service.app import create_app
+from service.listener import Listener
+from service.observe import log_to_stderr
+from service.sidedata import Reports
+from service.state import BACKEND
+from store.cli.event_loop import run
+from store.cli.options import settings_options
+from store.client import Client, connect
+from store.clock import Clock, SystemClock
+from store.embedded import redis_url
+from store.errors import StopError, StoreUnavailableError
+from store.installation import open_installation
+from store.settings import Settings
+
+# Answers are due within a second, refusals too.
+REDIS_TIMEOUT_SECONDS = 0.8
+_AGAIN_SECONDS = 0.5
+
+_log = logging.getLogger("sidedata.service")
+
+
+@click.command()
+@settings_options()
+def serve(settings: Settings) -> None:
+    """Answer queries over HTTP, take events in, show the dashboard.
+
+    Listens from the start; while Redis is out of reach all answers are 503 and /readyz says why.
+    """
+    log_to_stderr(settings.log_level)
+    run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    clock = SystemClock()
+    async with redis_url(settings) as url:
+        client = connect(url, timeout=REDIS_TIMEOUT_SECONDS)
+        try:
+            app = create_app(settings, client, None, clock, None)
+            await _run(app, settings, client, clock, stop)
+        finally:
+            await client.aclose()
+
+
+async def _run(app: web.Application, settings: Settings, client: Client, clock: Clock, stop: asyncio.Event) -> None:
+    """Listen until told to stop.
+
+    Raises:
+        StopError: the address is taken, or this process is configured otherwise than its installation.
+    """
+    listener = Listener(app)
+    await listener.setup()
+    opening = asyncio.create_task(_open(app, settings, client, clock))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        # A moment for the ordinary case, that Redis is there: then the first request is answered like any other, and
+        # a process that mustn't run says so before it listens.
+        await asyncio.wait([opening, stopping], timeout=1, return_when=asyncio.FIRST_COMPLETED)
+        if opening.done():
+            opening.result()
+        site = web.TCPSite(listener, settings.host, settings.port, reuse_address=True)
+        try:
+            await site.start()
+        except OSError as error:
+            raise StopError(f"can't listen on {settings.host}:{settings.port}: {error.strerror or error}") from error
+        host, port = listener.addresses[0][:2]
+        click.echo(f"sidedata serve: listening on http://{f'[{host}]' if ':' in host else host}:{port}")
+        await asyncio.wait([opening, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if opening.done():
+            opening.result()
+        await stopping
+    finally:
+        for task in (opening, stopping):
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, StopError):
+            await opening
+        await listener.cleanup()
+
+
+async def _open(app: web.Application, settings: Settings, client: Client, clock: Clock) -> None:
+    """Open the installation as soon as Redis can be reached, and let the application answer."""
+    while True:
+        try:
+            installation = await open_installation(client, settings, secret_needed=True)
+        except StoreUnavailableError as error:
+            _log.warning("%s", error)
+            await clock.sleep(_AGAIN_SECONDS)
+        else:
+            app[BACKEND].open(installation, Reports(client, installation, settings, clock))
+            return

@@ -1,0 +1,170 @@
+"""Events over HTTP: a JSON array or one object a line, all of them or none into the stream.
+
+Every event is judged as the worker will judge it, so that a producer learns at once what would otherwise become a dead
+letter. What only the worker can know (kinds of workflows, what is too old) it decides later.
+"""
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+from aiohttp import web
+from msgspec import UNSET, Raw, UnsetType
+
+from service.auth import ORGANIZATION
+from service.bodies import content_type, decoded_body
+from service.metrics import METRICS
+from service.problems import MOST_FAULTS, FieldFault, ProblemError, unavailable
+from service.state import BACKEND, redis_time
+from store.append import BacklogFullError, append
+from store.events import Fault, decode_event
+
+# The contract's limits. They bound what one request may hold in memory: some four times the bytes while it is decoded.
+MAX_BODY_BYTES = 10 * 1024 * 1024
+MAX_EVENTS = 10_000
+
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+
+# An event has some ten commas. With many more in a body it is worth counting before an object is made of each element.
+_SUSPICIOUS_COMMAS = 50 * MAX_EVENTS
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """How many events are in the stream."""
+
+    accepted: int
+
+
+class _Owner(msgspec.Struct):
+    organization_id: Raw | UnsetType = UNSET
+
+
+_ARRAY = msgspec.json.Decoder(list[Raw])
+_OWNER = msgspec.json.Decoder(_Owner)
+# A line with something on it, from its first character on; blank lines are stepped over without making anything of them.
+_LINE = re.compile(rb"[^\s][^\n]*")
+
+
+async def post_events(request: web.Request) -> web.Response:
+    """Put the body's events in the stream."""
+    kind = content_type(request, (JSON, NDJSON))
+    backend = request.app[BACKEND]
+    installation = backend.installation
+    body = await decoded_body(request, MAX_BODY_BYTES)
+    organization = request[ORGANIZATION]
+    events = checked(_elements(body) if kind == JSON else _lines(body), organization)
+    async with redis_time(request):
+        try:
+            await append(
+                backend.client, installation.partition_of(organization), events, backend.settings.backlog_limit
+            )
+        except BacklogFullError as error:
+            request.app[METRICS].backlog_full.inc()
+            raise unavailable("too many events wait to be applied; send this again in a moment") from error
+    request.app[METRICS].ingested.inc(len(events))
+    return web.Response(
+        body=msgspec.json.encode(Accepted(len(events))),
+        status=202,
+        content_type="application/json",
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def checked(raws: Iterator[bytes], organization: str) -> list[bytes]:
+    """The events as they go into the stream.
+
+    Raises:
+        ProblemError: 400 with the first faults, or 413 for too many events.
+    """
+    events: list[bytes] = []
+    faults: list[FieldFault] = []
+    count = 0
+    for index, raw in enumerate(raws):
+        count += 1
+        if count > MAX_EVENTS:
+            raise ProblemError(413, f"more than {MAX_EVENTS} events")
+        event, fault = _checked(raw, organization)
+        if fault is None:
+            events.append(event)
+        elif len(faults) < MOST_FAULTS:
+            detail = fault.detail.removeprefix(f"{fault.pointer}: ") if fault.pointer else fault.detail
+            faults.append(FieldFault(f"/{index}{fault.pointer}", f"{fault.reason}: {detail}"))
+    if faults:
+        refused = count - len(events)
+        raise ProblemError(400, f"{refused} of {count} events can't be applied; none was taken", faults)
+    return events
+
+
+def _checked(raw: bytes, organization: str) -> tuple[bytes, Fault | None]:
+    """The event with its organization in it, and what is wrong with it."""
+    decoded = decode_event(raw, organization)
+    if not isinstance(decoded, Fault):
+        return raw, None
+    if not _names_nobody(raw):
+        return raw, decoded
+    spliced = _splice(raw, organization)
+    decoded = decode_event(spliced, organization)
+    return spliced, decoded if isinstance(decoded, Fault) else None
+
+
+def _names_nobody(raw: bytes) -> bool:
+    """Whether it is a JSON object that leaves `organization_id` out, however an escape may spell it."""
+    try:
+        return _OWNER.decode(raw).organization_id is UNSET
+    except (ValueError, RecursionError):
+        return False
+
+
+def _splice(raw: bytes, organization: str) -> bytes:
+    """The object with `organization_id` as its first field."""
+    inner = raw.strip()[1:]
+    comma = b"" if inner.lstrip().startswith(b"}") else b","
+    return b'{"organization_id":"' + organization.encode() + b'"' + comma + inner
+
+
+def _elements(body: bytes) -> Iterator[bytes]:
+    """The elements of a JSON array."""
+    if body.count(b",") > _SUSPICIOUS_COMMAS:
+        _count_first(body)
+    try:
+        elements = _ARRAY.decode(body)
+    except RecursionError as error:
+        raise ProblemError(400, "the body is nested too deeply") from error
+    except msgspec.ValidationError as error:
+        raise ProblemError(400, "the body must be a JSON array of events") from error
+    except ValueError as error:
+        raise ProblemError(400, f"the body is not valid JSON: {error}") from error
+    return (bytes(element) for element in elements)
+
+
+class _Element:
+    """Stands for any element of an array while they are counted."""
+
+
+class _TooManyError(Exception):
+    pass
+
+
+def _count_first(body: bytes) -> None:
+    """Refuse an array of too many elements before all of them are in memory at once."""
+    count = 0
+
+    def element(_kind: type, _value: object) -> _Element:
+        nonlocal count
+        count += 1
+        if count > MAX_EVENTS:
+            raise _TooManyError
+        return _Element()
+
+    try:
+        msgspec.json.decode(body, type=list[_Element], dec_hook=element)
+    except _TooManyError as error:
+        raise ProblemError(413, f"more than {MAX_EVENTS} events") from error
+    except (ValueError, RecursionError) as error:
+        raise ProblemError(400, "the body is not a JSON array of events") from error
+
+
+def _lines(body: bytes) -> Iterator[bytes]:
+    """The lines that hold something."""
+    return (match[0].rstrip() for match in _LINE.finditer(body))

@@ -1,0 +1,107 @@
+"""Who asked what and how it went: request ids, a log line and metrics for each request, headers on each answer.
+
+The line names the route's template and never the path, query, token or body, so a log names no visitor and opens no door.
+"""
+
+import asyncio
+import json
+import logging
+import re
+import secrets
+import sys
+import time
+from http import HTTPMethod
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from service.endpoint import ENDPOINTS
+from service.metrics import METRICS
+from service.problems import CONTENT_TYPE, from_http_exception
+
+REQUEST_ID = web.RequestKey("REQUEST_ID", str)
+
+_ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_METHODS = frozenset(method.value for method in HTTPMethod)
+_CLIENT_GONE = 499  # no answer was wanted any more; the number that nginx made common
+
+_log = logging.getLogger("sidedata.request")
+
+
+@web.middleware
+async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give the request an id, and tell log and metrics when it is answered."""
+    began = time.perf_counter()
+    request[REQUEST_ID] = _request_id(request)
+    status, stream = _CLIENT_GONE, False
+    try:
+        response = await handler(request)
+        status, stream = response.status, not isinstance(response, web.Response)
+        return response
+    finally:
+        seconds = time.perf_counter() - began
+        endpoint = request.app[ENDPOINTS].get(request.match_info.route)
+        # Both become labels and so come from a short list, whatever the client sent.
+        route = endpoint.path if endpoint is not None else "(none)"
+        method = request.method if request.method in _METHODS else "(other)"
+        metrics = request.app[METRICS]
+        metrics.requests.labels(method, route, str(status)).inc()
+        if not stream:
+            metrics.seconds.labels(method, route).observe(seconds)
+        if _log.isEnabledFor(logging.INFO):
+            _log.info(
+                "request",
+                extra={
+                    "facts": {
+                        "method": method,
+                        "path": route,
+                        "status": status,
+                        "ms": round(seconds * 1000, 2),
+                        "request_id": request[REQUEST_ID],
+                    }
+                },
+            )
+
+
+async def finish(request: web.Request, response: web.StreamResponse) -> None:
+    """Put on every answer what all answers carry; also on those that aiohttp makes before any middleware (417)."""
+    if isinstance(response, web.HTTPException) and response.content_type != CONTENT_TYPE:
+        problem = from_http_exception(response)
+        response.body = problem.body
+        response.content_type = CONTENT_TYPE
+        response.charset = None
+    headers = response.headers
+    headers["X-Request-Id"] = request.get(REQUEST_ID) or _request_id(request)
+    headers["X-Content-Type-Options"] = "nosniff"
+
+
+def _request_id(request: web.Request) -> str:
+    given = request.headers.get("X-Request-Id", "")
+    return given if _ACCEPTABLE_ID.fullmatch(given) else secrets.token_hex(8)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: at, level, logger, message, and what `extra={"facts": {…}}` adds."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        line: dict[str, object] = {
+            "at": f"{at}.{int(record.msecs):03d}Z",
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line.update(getattr(record, "facts", {}))
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def log_to_stderr(level: str) -> None:
+    """Send all log records of the process to stderr, a JSON object a line."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    # asyncio warns of slow callbacks at INFO in debug mode only; its errors are ours to see.
+    logging.getLogger(asyncio.__name__).setLevel(logging.WARNING)

@@ -1,0 +1,102 @@
+// Shows /openapi.json. Everything is put in as text, never as markup.
+
+const description = await fetch("/openapi.json").then((response) => response.json());
+
+document.getElementById("about").textContent = `${description.info.description} (${description.info.version})`;
+
+const index = document.getElementById("index");
+const operations = document.getElementById("operations");
+for (const [path, methods] of Object.entries(description.paths)) {
+  for (const [method, operation] of Object.entries(methods)) {
+    const id = operation.operationId;
+    index.append(make("li", {}, make("a", { href: `#${id}` }, badge(method), make("code", {}, path))));
+    operations.append(section(id, method, path, operation));
+  }
+}
+
+const schemas = document.getElementById("schemas");
+for (const [name, schema] of Object.entries(description.components.schemas)) {
+  const details = make("details", { id: `schema-${name}` }, make("summary", {}, name));
+  if (schema.description) details.append(make("p", {}, schema.description));
+  details.append(make("pre", {}, JSON.stringify(schema, null, 2)));
+  schemas.append(details);
+}
+
+// What the address names was not there yet when the browser looked for it.
+const named = document.getElementById(location.hash.slice(1));
+if (named) named.scrollIntoView();
+
+function section(id, method, path, operation) {
+  const part = make("section", { "aria-labelledby": id });
+  part.append(make("h2", { id }, badge(method), make("code", {}, path)));
+  part.append(make("p", {}, operation.summary + "."));
+  if (operation.description) part.append(make("p", {}, operation.description));
+  if (operation.parameters.length) {
+    part.append(make("h3", {}, "Parameters"));
+    part.append(
+      table(
+        ["name", "in", "meaning"],
+        operation.parameters.map((parameter) => [
+          make("code", {}, parameter.name),
+          parameter.in + (parameter.required ? "" : ", optional"),
+          parameter.description,
+        ]),
+      ),
+    );
+  }
+  for (const [type, media] of Object.entries(operation.requestBody?.content ?? {})) {
+    part.append(make("h3", {}, "Body: ", make("code", {}, type)), ...body(media));
+  }
+  part.append(make("h3", {}, "Answers"));
+  part.append(
+    table(
+      ["status", "when", "body"],
+      Object.entries(operation.responses).map(([status, answer]) => [
+        make("code", {}, status),
+        answer.description,
+        make("span", {}, ...Object.entries(answer.content ?? {}).flatMap(([type, media]) => [type, " ", ...links(media.schema)])),
+      ]),
+    ),
+  );
+  const success = Object.values(operation.responses)[0];
+  for (const media of Object.values(success.content ?? {})) {
+    if (media.example !== undefined) part.append(make("pre", {}, JSON.stringify(media.example, null, 2)));
+  }
+  return part;
+}
+
+function body(media) {
+  const shown = [make("p", {}, ...links(media.schema))];
+  if (media.example !== undefined) shown.push(make("pre", {}, JSON.stringify(media.example, null, 2)));
+  return shown;
+}
+
+/** Links to the schemas that a schema is made of. */
+function links(schema) {
+  const parts = schema.items ? [schema.items] : (schema.anyOf ?? [schema]);
+  return parts.flatMap((part) => {
+    if (!part.$ref) return [];
+    const name = part.$ref.split("/").pop();
+    return [make("a", { href: `#schema-${name}` }, name), schema.items ? "[] " : " "];
+  });
+}
+
+function badge(method) {
+  return make("span", { class: "method" }, method.toUpperCase());
+}
+
+function table(head, rows) {
+  return make(
+    "table",
+    {},
+    make("thead", {}, make("tr", {}, ...head.map((text) => make("th", { scope: "col" }, text)))),
+    make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((cell) => make("td", {}, cell))))),
+  );
+}
+
+function make(name, attributes, ...children) {
+  const element = document.createElement(name);
+  for (const [attribute, value] of Object.entries(attributes)) element.setAttribute(attribute, value);
+  element.append(...children);
+  return element;
+}

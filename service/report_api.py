@@ -1,0 +1,74 @@
+"""Handlers of the report: POST with a JSON body, GET with a query string and an ETag."""
+
+from aiohttp import web
+
+from service.auth import ORGANIZATION, WORKFLOW
+from service.bodies import content_type, plain_body
+from service.problems import FieldFault, ProblemError
+from service.query import Interval, from_body, from_query
+from service.sidedata import Answer, IntervalError, NoSuchWorkflowError, Reports
+from service.state import BACKEND, redis_time
+
+# An interval takes a hundred bytes; this leaves room for any number of blanks and none for a burden.
+MAX_QUERY_BYTES = 64 * 1024
+EFFECTIVE = "Sidedata-Effective-Interval"
+FRESH_SECONDS = 1
+
+
+async def post_sidedata(request: web.Request) -> web.Response:
+    """The report over the interval in the body."""
+    content_type(request, ("application/json",))
+    interval = from_body(await plain_body(request, MAX_QUERY_BYTES))
+    answer = await _answer(request, interval)
+    return web.Response(
+        body=answer.body,
+        content_type="application/json",
+        headers={EFFECTIVE: answer.effective, "Cache-Control": "no-store"},
+    )
+
+
+async def get_sidedata(request: web.Request) -> web.Response:
+    """The same over the interval in the query string; 304 when the client has it already."""
+    answer = await _answer(request, from_query(request.rel_url.raw_query_string))
+    headers = {
+        EFFECTIVE: answer.effective,
+        "ETag": answer.etag,
+        "Cache-Control": f"private, max-age={FRESH_SECONDS}",
+        "Vary": "Authorization",
+    }
+    if has_it(request, answer.etag):
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=answer.body, content_type="application/json", headers=headers)
+
+
+async def _answer(request: web.Request, interval: Interval) -> Answer:
+    async with redis_time(request):
+        return await ask(
+            request.app[BACKEND].reports,
+            request[ORGANIZATION],
+            request[WORKFLOW],
+            interval,
+            body=request.method == "POST",
+        )
+
+
+async def ask(reports: Reports, organization: str, workflow: str, interval: Interval, *, body: bool) -> Answer:
+    """Ask for a report; `body` says whether the interval stood in one, for the pointers.
+
+    Raises:
+        ProblemError: 404 or 400.
+        StoreUnavailableError: Redis is out of reach.
+    """
+    try:
+        return await reports.answer(organization, workflow, interval.start, interval.end)
+    except NoSuchWorkflowError as error:
+        raise ProblemError(404, "no such workflow in this organization") from error
+    except IntervalError as error:
+        pointer = error.pointer if body else error.pointer.removeprefix("/interval")
+        raise ProblemError(400, str(error), [FieldFault(pointer, str(error))]) from error
+
+
+def has_it(request: web.Request, etag: str) -> bool:
+    """Whether If-None-Match names the answer; compared weakly, as RFC 9110 says for this header."""
+    given = ",".join(request.headers.getall("If-None-Match", ()))
+    return any(tag.strip().removeprefix("W/") in ("*", etag) for tag in given.split(","))

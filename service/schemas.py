@@ -1,0 +1,120 @@
+"""The bodies as OpenAPI shows them: fields, limits and meanings.
+
+What is sent and read is defined elsewhere; a test holds real answers against these.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+Count = Annotated[int, Meta(ge=0)]
+Uuid = Annotated[str, Meta(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", description="a UUID in lower case")]
+AnyUuid = Annotated[
+    str, Meta(pattern="^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", description="a UUID in any case")
+]
+Moment = Annotated[
+    str, Meta(description="ISO 8601 as Python reads it; without an offset: in the organization's reporting time zone")
+]
+
+
+class IntervalBody(Struct, forbid_unknown_fields=True):
+    """Half-open: `start <= t < end`, at most 400 days of 24 hours."""
+
+    start: Moment
+    end: Moment
+
+
+class QueryBody(Struct, forbid_unknown_fields=True):
+    """What is asked for."""
+
+    interval: IntervalBody
+
+
+class TimeframeStat(Struct):
+    """Unique visitors by hour and by weekday."""
+
+    hour_in_day: Annotated[
+        list[tuple[Count, Count]], Meta(description="24 pairs [visitors, hour], summed over the hours of that index")
+    ]
+    day_in_week: Annotated[
+        list[tuple[Count, Count]] | UnsetType,
+        Meta(description="7 pairs [visitors, weekday], 1 is Monday; there when two local days are touched"),
+    ] = UNSET
+
+
+class PageNavigationReport(Struct):
+    """The report of a workflow of kind `page_navigation`."""
+
+    timeframe_stat: TimeframeStat
+    unique_visitors_count: Count
+    unique_sessions_count: Count
+
+
+class PurchaseSum(Struct):
+    """An exact decimal sum."""
+
+    value: Annotated[float, Meta(description="a JSON number with no binary rounding")]
+    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+
+
+class GoalMetrics(Struct):
+    """Figures of one goal; the counts of visitors and sessions are estimates."""
+
+    events_count: Count
+    unique_visitors_count: Count
+    unique_sessions_count: Count
+
+
+class GoalFigures(Struct):
+    """A goal with at least one event in the interval."""
+
+    uuid: Uuid
+    name: str
+    metrics: GoalMetrics
+
+
+class InteractionReport(Struct):
+    """The report of a workflow of kind `interaction`."""
+
+    unique_visitors_count: Count
+    started_workflows_count: Count
+    visitor_purchase_sums: list[PurchaseSum]
+    triggered_goals: list[GoalFigures]
+    affected_goals: list[GoalFigures]
+
+
+class EventGoal(Struct):
+    """On `goal_triggered` and `goal_reached`."""
+
+    uuid: AnyUuid
+    name: Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class EventPurchase(Struct):
+    """On `goal_reached`, optional."""
+
+    value: Annotated[
+        str | float, Meta(description="plain digits with an optional fraction, 0 to 10^12, a multiple of 0.0001")
+    ]
+    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+
+
+class EventBody(Struct):
+    """A visitor event; unknown fields are ignored."""
+
+    type_: Literal["page_view", "workflow_started", "interaction", "goal_triggered", "goal_reached"] = field(
+        name="type"
+    )
+    visitor_id: Annotated[str, Meta(min_length=1, max_length=256)]
+    session_id: Annotated[str, Meta(min_length=1, max_length=256)]
+    timestamp: Annotated[
+        str, Meta(description="RFC 3339 with an offset or Z", extra_json_schema={"format": "date-time"})
+    ]
+    id: Annotated[
+        str | UnsetType,
+        Meta(min_length=1, max_length=128, description="sent again with a retry, so that the event counts once"),
+    ] = UNSET
+    organization_id: Annotated[AnyUuid | UnsetType, Meta(description="the path's, if given")] = UNSET
+    workflow_id: Annotated[AnyUuid | UnsetType, Meta(description="on all types but goal_reached")] = UNSET
+    goal: EventGoal | UnsetType = UNSET
+    purchase: EventPurchase | UnsetType = UNSET
