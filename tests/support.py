@@ -10,14 +10,19 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
+import aiohttp
+from aiohttp import web
+
 from ingest.worker import drain
-from service.sidedata import IntervalError, NoSuchWorkflowError, Reports
+from service.app import create_app
+from service.sidedata import Reports
 from store import keys
 from store.client import Client, connect
 from store.clock import Clock, SystemClock
 from store.installation import Installation, open_installation
 from store.records import set_organization, set_workflow
 from store.settings import Settings
+from store.tokens import create
 
 SECRET = "a secret for tests"  # noqa: S105 - it guards nothing
 ORG = "0f4e2a6c-58b1-4f0e-9d55-0a6a4c1b7e01"
@@ -68,11 +73,13 @@ def rfc3339(moment: datetime) -> str:
 class Pipeline:
     """An installation on a Redis, its worker and its service."""
 
-    def __init__(self, client: Client, installation: Installation, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self, client: Client, installation: Installation, settings: Settings, http: aiohttp.ClientSession
+    ) -> None:
         self.client = client
         self.installation = installation
         self.settings = settings
-        self._reports = Reports(client, installation, settings, clock)
+        self.http = http  # with the service's address and a token for everything
 
     def partition(self, organization: str) -> int:
         """Where an organization's events go, by the contract's formula."""
@@ -120,15 +127,11 @@ class Pipeline:
 
     async def ask(self, workflow: str, start: str, end: str, organization: str = ORG) -> Reply:
         """Ask as a client would."""
-        try:
-            answer = await self._reports.answer(
-                organization, workflow, datetime.fromisoformat(start), datetime.fromisoformat(end)
+        path = f"/api/reporting/workflow/v1/orgs/{organization}/workflows/{workflow}/sidedata/"
+        async with self.http.post(path, json={"interval": {"start": start, "end": end}}) as response:
+            return Reply(
+                response.status, await response.text(), response.headers.get("Sidedata-Effective-Interval", "")
             )
-        except IntervalError as error:
-            return Reply(400, json.dumps({"detail": str(error)}))
-        except NoSuchWorkflowError as error:
-            return Reply(404, json.dumps({"detail": str(error)}))
-        return Reply(200, answer.body.decode(), answer.effective)
 
     async def letters(self, organization: str = ORG) -> list[Letter]:
         """The dead letters of an organization's partition, oldest first."""
@@ -141,6 +144,21 @@ class Pipeline:
 
 
 @asynccontextmanager
+async def served(app: web.Application, token: str) -> AsyncIterator[aiohttp.ClientSession]:
+    """A session with a real server of the application on a free port."""
+    runner = web.AppRunner(app, shutdown_timeout=1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host, port = runner.addresses[0][:2]
+        headers = {"Authorization": f"Token {token}"}
+        async with aiohttp.ClientSession(f"http://{host}:{port}", headers=headers) as http:
+            yield http
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
 async def pipeline(url: str, *, clock: Clock | None = None, **settings: Any) -> AsyncIterator[Pipeline]:  # noqa: ANN401
     """An installation on an empty Redis, with other settings than the defaults where given."""
     assert urlsplit(url).scheme == "unix", "only servers of our own"
@@ -148,6 +166,10 @@ async def pipeline(url: str, *, clock: Clock | None = None, **settings: Any) -> 
     chosen = Settings(redis_url=url, secret=SECRET, **settings)
     try:
         installation = await open_installation(client, chosen, secret_needed=True)
-        yield Pipeline(client, installation, chosen, clock or SystemClock())
+        token, _ = await create(client, None, ["reports", "ingest"])
+        clock = clock or SystemClock()
+        reports = Reports(client, installation, chosen, clock)
+        async with served(create_app(chosen, client, installation, clock, reports), token) as http:
+            yield Pipeline(client, installation, chosen, http)
     finally:
         await client.aclose()
