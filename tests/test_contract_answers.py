@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from store import keys
 from tests.events import (
     GOAL,
     GOAL_2,
@@ -24,7 +25,7 @@ from tests.events import (
     triggered,
     view,
 )
-from tests.support import KEEP_ALL, OTHER_ORG, Pipeline, pipeline, rfc3339
+from tests.support import KEEP_ALL, ORG, OTHER_ORG, Pipeline, pipeline, rfc3339
 
 NOON = datetime(2024, 6, 5, 12, tzinfo=UTC)
 EVER = ("2024-01-01", "2024-12-31")
@@ -481,6 +482,45 @@ async def test_what_changed_is_in_the_next_answer(pipe: Pipeline) -> None:
         answer = (await pipe.ask(PAGES, *EVER)).json
         assert answer["unique_visitors_count"] == n
         assert sum(value for value, _ in answer["timeframe_stat"]["hour_in_day"]) == n
+
+
+async def test_a_name_from_elsewhere_is_in_the_next_answer(pipe: Pipeline) -> None:
+    """A goal gets a newer name by another workflow's event, or by an outer goal: this one's next answer has it."""
+    later, latest = NOON + timedelta(hours=1), NOON + timedelta(hours=2)
+    for raw, name in (
+        (triggered(NOON, name="first"), "first"),
+        (triggered(later, name="second", workflow=POPUP_2), "second"),
+        (reached(latest, name="third"), "third"),
+    ):
+        await pipe.apply(raw)
+        assert (await pipe.ask(POPUP, *EVER)).json["triggered_goals"][0]["name"] == name
+
+
+async def test_many_late_changes_are_all_in_the_next_answer(pipe: Pipeline) -> None:
+    """A hundred old days that were read before change at once, then one by one: each change is in the next answer."""
+    days = [NOON - timedelta(days=n) for n in range(100)]
+    await pipe.apply([view(day) for day in days])
+    assert (await hours(pipe)) == {12: 100}
+    await pipe.apply([view(day, "v2") for day in days])
+    assert (await hours(pipe)) == {12: 200}
+    await pipe.push(*[view(day, "v3") for day in days])
+    await pipe.drain(batch_events=1)
+    assert (await hours(pipe)) == {12: 300}
+
+
+async def test_a_log_of_changes_that_expired_loses_no_change(pipe: Pipeline) -> None:
+    """What changed before the log of changes expired is in the next answer as well as what changed after."""
+    await pipe.apply([view(NOON), view(NOON - timedelta(days=50))])
+    assert (await hours(pipe)) == {12: 2}
+    await pipe.apply(view(NOON, "v2"))
+    assert await pipe.client.delete(keys.changes(pipe.partition(ORG), ORG, PAGES)) == 1
+    await pipe.apply(view(NOON - timedelta(days=50), "v2"))
+    assert (await hours(pipe)) == {12: 4}
+
+
+async def hours(pipe: Pipeline) -> dict[int, int]:
+    """`hour_in_day` of the year."""
+    return nonzero((await stat(pipe, *EVER))["hour_in_day"])
 
 
 async def test_answers_never_straddle_a_commit(pipe: Pipeline) -> None:
