@@ -1,0 +1,135 @@
+// Tables that are updated in place: goals with bars, purchases, and the charts' numbers.
+
+import { element, patch } from "./dashboard-elements.js";
+import { changeNode, figure } from "./dashboard-words.js";
+
+const FIRST = 10; // rows shown before "Show all"
+
+function head(columns) {
+  const row = element("tr");
+  for (const { title, estimate, className } of columns) {
+    const cell = element("th", className ?? "", title);
+    cell.scope = "col";
+    if (estimate) cell.append(" ", element("span", "error", "±0.8\u00a0%"));
+    row.append(cell);
+  }
+  return element("thead", "", row);
+}
+
+function rowHead(...content) {
+  const cell = element("th", "", ...content);
+  cell.scope = "row";
+  return cell;
+}
+
+/** A part of the page, rebuilt only when what it shows has changed. */
+class Part {
+  #key = "";
+  #data = [];
+
+  constructor(host, build) {
+    this.host = host;
+    this.build = build;
+  }
+
+  update(...data) {
+    const key = JSON.stringify(data);
+    if (key === this.#key) return;
+    this.#key = key;
+    this.#data = data;
+    this.again();
+  }
+
+  again() {
+    patch(this.host, ...this.build(...this.#data));
+  }
+}
+
+/** Goals as rows, in the order in which they come (the most frequent first); `empty` says that there are none. */
+export function goalsPart(host, empty) {
+  let all = false;
+  const part = new Part(host, (goals, before) => {
+    if (!goals.length) return [element("p", "nothing", empty)];
+    const highest = goals[0].metrics.events_count;
+    const earlier = before && new Map(before.map((goal) => [goal.uuid, goal.metrics.events_count]));
+    const rows = (all ? goals : goals.slice(0, FIRST)).map((goal) => goalRow(goal, highest, earlier));
+    const columns = [
+      { title: "Goal" },
+      { title: "Events" },
+      { title: "Change", className: "roomy" },
+      { title: "Visitors", estimate: true },
+      { title: "Sessions", estimate: true },
+    ];
+    const table = withRoles(element("table", "goals", head(columns), element("tbody", "", ...rows)));
+    return goals.length > FIRST ? [table, moreButton(goals.length)] : [table];
+  });
+
+  function moreButton(length) {
+    const button = element("button", "small", all ? "Show fewer" : `Show all ${length}`);
+    button.type = "button";
+    button.addEventListener("click", () => {
+      all = !all;
+      part.again();
+    });
+    return button;
+  }
+
+  return part;
+}
+
+/** Say what is a table and what a row of it: on a phone the style sheet lays them out as something else. */
+function withRoles(table) {
+  const roles = { table: "table", thead: "rowgroup", tbody: "rowgroup", tr: "row", td: "cell" };
+  for (const node of [table, ...table.querySelectorAll("thead, tbody, tr, td")]) node.setAttribute("role", roles[node.localName]);
+  for (const node of table.querySelectorAll("th")) node.setAttribute("role", node.scope === "col" ? "columnheader" : "rowheader");
+  return table;
+}
+
+function goalRow({ uuid, name, metrics }, highest, earlier) {
+  const bar = element("span", "meter", element("span"));
+  bar.setAttribute("aria-hidden", "true");
+  bar.firstChild.style.inlineSize = `${(100 * metrics.events_count) / highest}%`;
+  const title = element("span", "goal-name", name);
+  title.title = uuid;
+  const row = element("tr", "", rowHead(title, bar));
+  const changed = earlier ? changeNode(metrics.events_count, earlier.get(uuid) ?? 0, false) : "–";
+  row.append(
+    element("td", "", figure(String(metrics.events_count))),
+    element("td", "roomy", changed),
+    element("td", "", figure(String(metrics.unique_visitors_count))),
+    element("td", "", figure(String(metrics.unique_sessions_count))),
+  );
+  row.dataset.goal = uuid;
+  return row;
+}
+
+/** Sums of money, a currency each, with the digits that were sent. */
+export function purchasesPart(host) {
+  return new Part(host, (sums, before) => {
+    if (!sums.length) return [element("p", "nothing", "No purchase in this range.")];
+    const earlier = new Map((before ?? []).map(({ currency, value }) => [currency, value]));
+    const rows = sums.map(({ value, currency }) => {
+      const row = element("tr", "", rowHead(currency), element("td", "sum", figure(value)));
+      // A percentage may round; the sum itself never does.
+      const changed = before ? changeNode(Number(value), Number(earlier.get(currency) ?? 0), false) : "–";
+      row.append(element("td", "", changed));
+      row.dataset.currency = currency;
+      return row;
+    });
+    const columns = [{ title: "Currency" }, { title: "Sum" }, { title: "Change" }];
+    return [element("table", "purchases", head(columns), element("tbody", "", ...rows))];
+  });
+}
+
+/** The numbers of a chart. */
+export function columnsPart(host, title, names) {
+  return new Part(host, (values, before) => {
+    const rows = values.map((value, index) => {
+      const row = element("tr", "", rowHead(names[index]), element("td", "", figure(String(value))));
+      row.append(element("td", "", before ? figure(String(before[index])) : "–"));
+      return row;
+    });
+    const columns = [{ title }, { title: "Visitors", estimate: true }, { title: "Before" }];
+    return [head(columns), element("tbody", "", ...rows)];
+  });
+}
