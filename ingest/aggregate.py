@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from store import keys
-from store.commit import Operations
 from store.cover import Retention
 from store.events import Event, Kind
+from store.operations import Operations
 from store.zones import FINE_SECONDS, Day, Hour, Zone, five_minutes
 
 HIGH = 10**9  # a sum of money is kept as high * 10^9 + low, so that neither part ever leaves 63 bits
@@ -57,16 +57,16 @@ class Bucket:
     __slots__ = ("counts", "goals", "sessions", "visitors")
 
     def __init__(self) -> None:
-        self.visitors: set[bytes] = set()
-        self.sessions: set[bytes] = set()
+        self.visitors: set[str] = set()
+        self.sessions: set[str] = set()
         self.counts: dict[str, int] = {}
-        self.goals: dict[str, tuple[set[bytes], set[bytes]]] = {}
+        self.goals: dict[str, tuple[set[str], set[str]]] = {}
 
     def count(self, field: str, by: int = 1) -> None:
         """Add to an exact count."""
         self.counts[field] = self.counts.get(field, 0) + by
 
-    def goal(self, role: str, goal_id: str, visitor: bytes, session: bytes) -> None:
+    def goal(self, role: str, goal_id: str, visitor: str, session: str) -> None:
         """A goal was triggered or affected."""
         name = f"{role}:{goal_id}"
         self.count(name)
@@ -106,7 +106,7 @@ class Additions:
             known = self.fines[place.fine[0]] = (place, Bucket())
         return known[1]
 
-    def event(self, event: Event, place: Place, visitor: bytes, session: bytes) -> None:
+    def event(self, event: Event, place: Place, visitor: str, session: str) -> None:
         """An event of the workflow itself."""
         self.newest_us = max(self.newest_us, event.at_us)
         bucket = self.bucket(place)

@@ -37,7 +37,7 @@ class Goal(Struct, frozen=True):
 
     at_us: int
     goal_id: str
-    session: bytes
+    session: str
     units: int | None
     currency: str | None
     arrived_ms: int
@@ -151,7 +151,7 @@ class Visitor:
         }
         for goal in self._new_goals.values():
             paid = f" {goal.units} {goal.currency}" if goal.units is not None else ""
-            fields[f"goal:{goal.key}"] = f"{goal.at_us} {goal.goal_id} {goal.session.hex()} {goal.arrived_ms}{paid}"
+            fields[f"goal:{goal.key}"] = f"{goal.at_us} {goal.goal_id} {goal.session} {goal.arrived_ms}{paid}"
         return fields
 
     def gone_fields(self) -> list[str]:
@@ -169,4 +169,4 @@ def _arrival(goal: Goal) -> tuple[int, int, int]:
 def _goal(key: str, text: str) -> Goal:
     at_us, goal_id, session, arrived_ms, *paid = text.split()
     units, currency = (int(paid[0]), paid[1]) if paid else (None, None)
-    return Goal(int(at_us), goal_id, bytes.fromhex(session), units, currency, int(arrived_ms), key)
+    return Goal(int(at_us), goal_id, session, units, currency, int(arrived_ms), key)

@@ -17,14 +17,15 @@ from ingest.attribution import FORGET_MS, Goal, Visitor
 from ingest.entries import Arrival, Letter
 from ingest.remembered import Remembered
 from store import keys
-from store.commit import Operations
 from store.cover import SLACK_SECONDS, Retention
 from store.events import PURCHASE_GOAL, Event, Fault, Kind, Reason
 from store.hashing import Hasher
+from store.operations import Operations
 from store.settings import Settings
 from store.zones import DAY_SECONDS, Zone
 
 NEVER_MS = 1 << 52
+_UNNAMED = (-(1 << 62), "")  # older than any event
 
 
 class Organization:
@@ -191,7 +192,7 @@ class Planner:
         )
         return None
 
-    def _reach(self, arrival: Arrival, organization: Organization, visitor: bytes, session: bytes) -> None:
+    def _reach(self, arrival: Arrival, organization: Organization, visitor: str, session: str) -> None:
         event = arrival.event
         assert event.goal_id is not None  # noqa: S101 - decoding saw to it
         paid = event.units is not None and event.goal_name == PURCHASE_GOAL
@@ -207,7 +208,7 @@ class Planner:
         for workflow_id in self._visitor(organization, visitor).reach(goal):
             self._affect(organization, workflow_id, goal, visitor)
 
-    def _affect(self, organization: Organization, workflow_id: str, goal: Goal, visitor: bytes) -> None:
+    def _affect(self, organization: Organization, workflow_id: str, goal: Goal, visitor: str) -> None:
         bucket = self._added((organization.id, workflow_id), "interaction").bucket(
             organization.places.at(goal.at_us // 1_000_000)
         )
@@ -221,8 +222,8 @@ class Planner:
             additions = self._additions[workflow] = Additions(kind)
         return additions
 
-    def _visitor(self, organization: Organization, visitor: bytes) -> Visitor:
-        key = keys.visitor(self._partition, organization.id, visitor.hex())
+    def _visitor(self, organization: Organization, visitor: str) -> Visitor:
+        key = keys.visitor(self._partition, organization.id, visitor)
         state = self._visitors.get(key)
         if state is None:
             window_us = self._settings.affect_hours * 3_600_000_000
@@ -233,9 +234,10 @@ class Planner:
     def _name(self, organization_id: str, goal_id: str, named: tuple[int, str]) -> None:
         """The newest event's name stands, at equal times the greater string."""
         key = keys.goal(self._partition, organization_id, goal_id)
-        if named > max(self._names.get(key, (0, "")), self._known.goals.get(key, (0, ""))):
+        known = self._known.goals.get(key, _UNNAMED)
+        if named > max(self._names.get(key, _UNNAMED), known):
             self._names[key] = named
-            if named[1] != self._known.goals.get(key, (0, ""))[1]:
+            if named[1] != known[1]:
                 self._renamed.add(organization_id)
 
     def _letter(self, letter: Letter) -> None:

@@ -85,9 +85,7 @@ class Recall:
             if event.type == "page_view":
                 self._ask_hour(organization, event.workflow_id or "", event.at_us // 1_000_000, now_ms, hours)
             elif event.type in ("interaction", "goal_reached"):
-                visitors[
-                    keys.visitor(self._partition, organization.id, organization.visitor(event.visitor_id).hex())
-                ] = None
+                visitors[keys.visitor(self._partition, organization.id, organization.visitor(event.visitor_id))] = None
             if event.goal_id is not None:
                 goal = keys.goal(self._partition, organization.id, event.goal_id)
                 if goal not in self._goals:
@@ -98,9 +96,9 @@ class Recall:
 
     async def _seen(self, hashes: Iterable[int]) -> tuple[int, set[int]]:
         """Redis's time in milliseconds, and which of these ids were applied before."""
-        arguments = self.remembered.questions(hashes)
+        questions = self.remembered.questions(hashes)
         with translated():
-            reply: list[Any] = await _REMEMBERED(self._client, [keys.cursor(self._partition)], arguments)
+            reply: list[Any] = await _REMEMBERED(self._client, [keys.cursor(self._partition)], [questions])
         return int(reply[0]), {int(value) for value in reply[1:]}
 
     async def _read(

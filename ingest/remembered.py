@@ -14,9 +14,11 @@ spread over many small sets:
 
 from collections.abc import Iterable
 
+import msgspec
+
 from store import keys
-from store.commit import Operations
 from store.cover import SLACK_SECONDS
+from store.operations import Operations
 
 _FIRST_SETS = 1_024
 _GROWTH = 8
@@ -53,9 +55,9 @@ class Remembered:
         """When the generation of that time ends."""
         return (self.generation(now_ms) + 1) * self._length_ms
 
-    def questions(self, hashes: Iterable[int]) -> list[str | int]:
-        """The arguments of `remembered.lua`: every set that may hold one of these hashes, with those that it may hold."""
-        arguments: list[str | int] = []
+    def questions(self, hashes: Iterable[int]) -> bytes:
+        """The argument of `remembered.lua`: every set that may hold one of these hashes, with those that it may hold."""
+        asked: list[tuple[str, list[str]]] = []
         hashes = list(hashes)
         for generation, layer in [
             (g, layer) for g, count in self.counts.items() for layer in range(layer_of(count) + 1)
@@ -65,9 +67,8 @@ class Remembered:
             groups: dict[int, list[int]] = {}
             for value in hashes:
                 groups.setdefault(value % sets, []).append(value)
-            for place, members in groups.items():
-                arguments += (f"{prefix}{place}", len(members), *members)
-        return arguments
+            asked += [(f"{prefix}{place}", list(map(str, members))) for place, members in groups.items()]
+        return msgspec.msgpack.encode(asked)
 
     def add(self, operations: Operations, hashes: list[int], now_ms: int) -> None:
         """Hand new ids to the commit, and forget about generations that nobody looks into any more."""

@@ -5,7 +5,6 @@ runs `scripts/commit.lua`. The script checks the fence and the cursor and then d
 dead letters, the new cursor, and the trimming of the stream.
 """
 
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -13,11 +12,9 @@ from msgspec import Struct
 from store import keys
 from store.client import Client, translated
 from store.errors import LeaseLostError, StopError
+from store.operations import Operations
 from store.scripts import script
 from store.settings import Settings
-
-CHANGES_KEPT = 64  # buckets a workflow's log of changes names; a reader that lags further reads all anew
-CHANGES_SECONDS = 2 * 86400
 
 _COMMIT = script("commit")
 
@@ -34,80 +31,6 @@ class Ownership(Struct):
 
 class StaleError(Exception):
     """What the batch was planned on has changed (a record, a retention limit): plan it again."""
-
-
-class Operations:
-    """What a batch does, in the form that the script takes: keys once each, then flat arguments."""
-
-    def __init__(self) -> None:
-        self.keys: list[str] = []
-        self.arguments: list[str | bytes | int] = []
-        self._places: dict[str, int] = {}
-
-    def _place(self, key: str) -> int:
-        """The key's index in KEYS, where four keys of the partition come first."""
-        place = self._places.get(key)
-        if place is None:
-            place = self._places[key] = len(self.keys) + 5
-            self.keys.append(key)
-        return place
-
-    def sketch(self, key: str, elements: Iterable[bytes], expiry: int, stored: tuple[str, str] | None = None) -> None:
-        """Add elements of 8 bytes to a HyperLogLog; `stored` names the hash and field that keep its count."""
-        counts, field = (self._place(stored[0]), stored[1]) if stored else (0, "")
-        self.arguments += ("sketch", self._place(key), expiry, b"".join(elements), counts, field)
-
-    def add(self, key: str, increments: Mapping[str, int], expiry: int) -> None:
-        """Increment fields of a hash."""
-        self.arguments += ("add", self._place(key), expiry, len(increments))
-        for pair in increments.items():
-            self.arguments += pair
-
-    def put(self, key: str, values: Mapping[str, str], expiry: int) -> None:
-        """Set fields of a hash; an expiry of 0 leaves the key's life as it is."""
-        self.arguments += ("put", self._place(key), expiry, len(values))
-        for pair in values.items():
-            self.arguments += pair
-
-    def drop(self, key: str, fields: list[str]) -> None:
-        """Delete fields of a hash."""
-        self.arguments += ("drop", self._place(key), len(fields), *fields)
-
-    def remember(self, key: str, members: list[int], expiry: int) -> None:
-        """Add integers to a set."""
-        self.arguments += ("remember", self._place(key), expiry, len(members), *members)
-
-    def set(self, key: str, value: str, expiry: int) -> None:
-        """Set a string."""
-        self.arguments += ("set", self._place(key), expiry, value)
-
-    def workflow(
-        self, partition: int, organization: str, workflow: str, kind: str, newest_us: int, changed: list[str], now: int
-    ) -> None:
-        """Note that buckets of a workflow changed, given as `<level>:<start>`, and when its newest event was."""
-        self.arguments += (
-            "workflow",
-            self._place(keys.workflow(partition, organization, workflow)),
-            self._place(keys.workflows(partition, organization)),
-            self._place(keys.changes(partition, organization, workflow)),
-            now + CHANGES_SECONDS,
-            CHANGES_KEPT,
-            workflow,
-            kind,
-            newest_us,
-            len(changed),
-            *changed,
-        )
-
-    def renamed(self, organization_key: str) -> None:
-        """Note in an organization's record that a goal of it goes by another name now."""
-        self.arguments += ("renamed", self._place(organization_key))
-
-    def letter(self, fields: Mapping[str, str | bytes]) -> None:
-        """Write a dead letter."""
-        self.arguments += ("letter", 2 * len(fields))
-        for pair in fields.items():
-            self.arguments += pair
 
 
 class Applied(Struct, frozen=True):
@@ -161,7 +84,8 @@ async def commit(
                 f"{max(oldest_letter_ms, 0)}-0",
                 settings.dead_limit,
                 now_text,
-                *operations.arguments,
+                operations.packed(),
+                *operations.letters,
             ],
         )
     match reply[0]:

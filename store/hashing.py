@@ -18,15 +18,15 @@ class Hasher:
         # BLAKE2b takes keys of 64 bytes at most; a secret may be longer.
         self._key = hashlib.blake2b(secret.encode()).digest()
 
-    def of(self, use: str, organization_id: str) -> Callable[[str], bytes]:
-        """The hash of ids of one use ("visitor", "session", "event") in one organization, 8 bytes."""
+    def of(self, use: str, organization_id: str) -> Callable[[str], str]:
+        """The hash of ids of one use ("visitor", "session", "event") in one organization, as 16 hexadecimal digits."""
         # Hashing the prefix once and copying the state is faster than hashing it for each id.
         base = hashlib.blake2b(f"{use}\0{organization_id}\0".encode(), key=self._key, digest_size=HASH_BYTES)
         copy = base.copy
 
-        def digest(text: str) -> bytes:
+        def digest(text: str) -> str:
             state = copy()
             state.update(text.encode())
-            return state.digest()
+            return state.hexdigest()
 
         return digest

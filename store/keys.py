@@ -32,6 +32,7 @@ Fields of `counts`: `started`; `triggered:<goal>` and `affected:<goal>` (events)
 
 import zlib
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal
 
 Level = Literal["5min", "hour", "day"]
@@ -91,6 +92,7 @@ def goal(partition: int, organization_id: str, goal_id: str) -> str:
     return f"sd:{{{partition}}}:goal:{organization_id}:{goal_id}"
 
 
+@lru_cache(maxsize=8192)
 def instant(start: int) -> str:
     """A bucket's start, in seconds since the epoch, as it stands in a key; seconds show only where there are any."""
     moment = datetime.fromtimestamp(start, UTC)
