@@ -12,6 +12,7 @@ Three lock files in the data directory say who does what:
 import asyncio
 import contextlib
 import importlib.util
+import math
 import os
 import shutil
 import subprocess
@@ -228,3 +229,14 @@ class EmbeddedServer:
     def _close(self) -> None:
         self._users.close()
         self._starting.close()
+
+
+async def server_ended(settings: Settings) -> None:
+    """Return when the embedded server of these settings has ended; never, if they name an address."""
+    if settings.redis_url:
+        await asyncio.Event().wait()
+    server = LockFile(data_directory(Path(settings.data_dir)) / "server.lock")
+    try:
+        await server.wait(math.inf, pause=0.5)
+    finally:
+        server.close()

@@ -35,13 +35,13 @@ class LockFile:
             return False
         return True
 
-    async def wait(self, seconds: float) -> bool:
-        """Take it as soon as it is free."""
+    async def wait(self, seconds: float, pause: float = _PAUSE_SECONDS) -> bool:
+        """Take it as soon as it is free, looked at every `pause` seconds; False if it isn't within `seconds`."""
         limit = time.monotonic() + seconds
         while not self.take():
             if time.monotonic() > limit:
                 return False
-            await asyncio.sleep(_PAUSE_SECONDS)
+            await asyncio.sleep(pause)
         return True
 
     def release(self) -> None:

@@ -1,0 +1,101 @@
+"""`sidedata up` and `sidedata demo`: Redis, service and worker in one process tree."""
+
+import asyncio
+from pathlib import Path
+
+import aiohttp
+import click
+import msgspec
+
+from store.cli.address import base_url, free_ports, service_answers
+from store.cli.children import Children
+from store.cli.demo import Demo, prepare
+from store.cli.event_loop import run
+from store.cli.options import settings_options
+from store.cli.progress import waiting
+from store.cli.stopping import until_first_ends, until_stopped
+from store.data_directory import data_directory, embedded_secret
+from store.embedded import redis_url, server_ended
+from store.errors import StopError
+from store.settings import Settings
+
+_REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=5)
+
+
+@click.command()
+@settings_options()
+def up(settings: Settings) -> None:
+    """Run Redis, service and worker until Ctrl-C or SIGTERM.
+
+    Without SIDEDATA_REDIS_URL an embedded Redis keeps its data in SIDEDATA_DATA_DIR, and so does the secret.
+    """
+    if settings.port == 0:
+        settings = msgspec.structs.replace(settings, port=free_ports(settings.host, [0])[0])
+    run(until_stopped(_up(msgspec.structs.replace(settings, secret=embedded_secret(settings)))))
+
+
+@click.command()
+@click.option(
+    "--seconds",
+    envvar="DEMO_SECONDS",
+    show_envvar=True,
+    type=click.FloatRange(min=0),
+    metavar="N",
+    help="end after N seconds of traffic; else at Ctrl-C",
+)
+@settings_options()
+def demo(settings: Settings, seconds: float | None) -> None:
+    """Run everything with visitor traffic, and show address, token and one answer of each kind."""
+    port, worker_port = free_ports(settings.host, [settings.port, settings.worker_port])
+    if port != settings.port:
+        click.echo(f"Port {settings.port} is taken, so the service listens on {port}.", err=True)
+    settings = msgspec.structs.replace(settings, port=port, worker_port=worker_port, secret=embedded_secret(settings))
+    run(until_stopped(_demo(settings, seconds)))
+
+
+async def _up(settings: Settings) -> None:
+    async with redis_url(settings), Children(settings) as children:
+        await children.start("serve")
+        await children.start("worker")
+        await until_first_ends(_announce(settings), children.watch(), _redis_ended(settings))
+
+
+async def _announce(settings: Settings) -> None:
+    async with aiohttp.ClientSession(timeout=_REQUEST_TIMEOUT) as session:
+        await service_answers(session, settings)
+    click.echo(f"sidedata is up on {base_url(settings)}, its dashboard on {base_url(settings)}/dashboard")
+    await asyncio.Event().wait()
+
+
+async def _demo(settings: Settings, seconds: float | None) -> None:
+    logs = data_directory(Path(settings.data_dir))
+    async with redis_url(settings) as url, Children(settings, logs) as children:
+        token = await prepare(msgspec.structs.replace(settings, redis_url=url))
+        await children.start("serve")
+        await children.start("worker")
+        await until_first_ends(
+            _show(Demo(settings, url, token), children, seconds), children.watch(), _redis_ended(settings)
+        )
+
+
+async def _show(shown: Demo, children: Children, seconds: float | None) -> None:
+    loop = asyncio.get_running_loop()
+    async with aiohttp.ClientSession(timeout=_REQUEST_TIMEOUT) as session:
+        with waiting("Waiting for the service"):
+            await service_answers(session, shown.settings)
+        await children.start("traffic", *shown.traffic)
+        began = loop.time()
+        shown.print_places()
+        with waiting("Waiting for the first visitors"):
+            answers = await shown.ask(session)
+    shown.print_answers(answers)
+    if seconds is None:
+        click.echo("\nTraffic goes on until Ctrl-C.")
+        await asyncio.Event().wait()
+    else:
+        await asyncio.sleep(max(0, began + seconds - loop.time()))
+
+
+async def _redis_ended(settings: Settings) -> None:
+    await server_ended(settings)
+    raise StopError(f"the embedded Redis ended by itself; its log is {Path(settings.data_dir) / 'redis.log'}")
