@@ -11,8 +11,10 @@ from service.problems import CONTENT_TYPE, problem_body
 
 # A path, its query and two ids take 300 bytes; headers of proxies and browsers some thousands.
 MAX_LINE_BYTES = 16 * 1024
-# Work in hand takes a second, an upload perhaps more; the process must be gone after ten.
-SHUTDOWN_SECONDS = 5.0
+# Work in hand takes a second, an upload perhaps more. aiohttp waits this long twice, and after ten we must be gone.
+SHUTDOWN_SECONDS = 3.0
+# How long the rest of a refused body is read, so that a client that still sends it sees the refusal and no reset.
+LINGERING_SECONDS = 2.0
 
 
 _log = logging.getLogger("sidedata.service")
@@ -62,6 +64,7 @@ class Listener(web.AppRunner):
             auto_decompress=False,
             max_line_size=MAX_LINE_BYTES,
             max_field_size=MAX_LINE_BYTES,
+            lingering_time=LINGERING_SECONDS,
             shutdown_timeout=SHUTDOWN_SECONDS,
         )
 

@@ -17,7 +17,7 @@ from aiohttp.typedefs import Handler
 
 from service.endpoint import ENDPOINTS
 from service.metrics import METRICS
-from service.problems import CONTENT_TYPE, from_http_exception
+from service.problems import CONTENT_TYPE, problem_body, words_for
 
 REQUEST_ID = web.RequestKey("REQUEST_ID", str)
 
@@ -66,11 +66,13 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def finish(request: web.Request, response: web.StreamResponse) -> None:
     """Put on every answer what all answers carry; also on those that aiohttp makes before any middleware (417)."""
     if isinstance(response, web.HTTPException) and response.content_type != CONTENT_TYPE:
-        problem = from_http_exception(response)
-        response.body = problem.body
+        response.body = problem_body(response.status, words_for(response))
         response.content_type = CONTENT_TYPE
         response.charset = None
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["Content-Length"] = str(len(response.body))  # of the text that was there
     headers = response.headers
+    headers["Server"] = "sidedata"
     headers["X-Request-Id"] = request.get(REQUEST_ID) or _request_id(request)
     headers["X-Content-Type-Options"] = "nosniff"
 

@@ -94,7 +94,12 @@ def unavailable(detail: str) -> ProblemError:
 def from_http_exception(error: web.HTTPException) -> web.Response:
     """What aiohttp raised, in our words, with the header that belongs to it."""
     headers = {name: error.headers[name] for name in ("Allow", "Location", "Retry-After") if name in error.headers}
-    return problem_response(error.status, _DETAILS.get(error.status, error.reason), headers=headers)
+    return problem_response(error.status, words_for(error), headers=headers)
+
+
+def words_for(error: web.HTTPException) -> str:
+    """A sentence for what aiohttp raised."""
+    return _DETAILS.get(error.status, error.reason)
 
 
 @web.middleware

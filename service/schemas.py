@@ -83,6 +83,11 @@ class InteractionReport(Struct):
     affected_goals: list[GoalFigures]
 
 
+EventId = Annotated[
+    str, Meta(min_length=1, max_length=128, description="sent again with a retry, so that the event counts once")
+]
+
+
 class EventGoal(Struct):
     """On `goal_triggered` and `goal_reached`."""
 
@@ -110,10 +115,7 @@ class EventBody(Struct):
     timestamp: Annotated[
         str, Meta(description="RFC 3339 with an offset or Z", extra_json_schema={"format": "date-time"})
     ]
-    id: Annotated[
-        str | UnsetType,
-        Meta(min_length=1, max_length=128, description="sent again with a retry, so that the event counts once"),
-    ] = UNSET
+    id: EventId | UnsetType = UNSET
     organization_id: Annotated[AnyUuid | UnsetType, Meta(description="the path's, if given")] = UNSET
     workflow_id: Annotated[AnyUuid | UnsetType, Meta(description="on all types but goal_reached")] = UNSET
     goal: EventGoal | UnsetType = UNSET
