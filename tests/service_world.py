@@ -29,6 +29,8 @@ EVENTS = f"/api/ingest/v1/orgs/{ORG}/events"
 EFFECTIVE = "2026-11-01T00:00:00+00:00/2026-12-01T00:00:00+00:00"
 INTERVAL = {"interval": {"start": "2026-11-01T00:00:00+02:00", "end": "2026-12-01T00:00:00+02:00"}}
 QUERY = "start=2026-11-01&end=2026-12-01"
+FOUR = Installation(4)
+SECRET = "a secret for tests"  # noqa: S105 - it guards nothing
 NOW = 1_795_471_200.0  # 2026-11-23T22:00:00Z
 
 
@@ -101,13 +103,15 @@ class Heard:
 
 @asynccontextmanager
 async def world(
-    client: Client | None = None, installation: Installation | None = Installation(4), **settings: Any
+    client: Client | None = None,
+    installation: Installation | None = FOUR,
+    **settings: Any,  # noqa: ANN401 - as the settings have it
 ) -> AsyncIterator[World]:
     """A service that listens; with a Redis in memory unless a client is given."""
     owned = client is None
     client = fakeredis.FakeAsyncRedis() if client is None else client
     reports, clock = CannedReports(), ManualClock(NOW)
-    app = create_app(Settings(secret="s", **settings), client, installation, clock, _as_reports(reports))
+    app = create_app(Settings(secret=SECRET, **settings), client, installation, clock, _as_reports(reports))
     made = World(app, client, reports, clock)
     async with served(app) as base:
         made.base = base
