@@ -55,9 +55,9 @@ class Guard:
             StoreUnavailableError: Redis is out of reach.
         """
         now = self._clock.now()
-        found = self._found.get(token)
-        if found is not None and 0 <= now - found.at < REMEMBERED_SECONDS:
-            return None if found.record.expired(now) else found.record
+        remembered = self.remembered(token, now)
+        if remembered is not None:
+            return remembered
         search = self._searches.get(token)
         if search is None:
             search = asyncio.create_task(self._search(token, now))
@@ -65,6 +65,13 @@ class Guard:
             search.add_done_callback(lambda done: self._searched(token, done))
         # Shielded: one asker that gives up must not take the answer from the others.
         return await asyncio.shield(search)
+
+    def remembered(self, token: str, now: float) -> TokenRecord | None:
+        """The record if it was found a moment ago and hasn't expired since; None says nothing."""
+        found = self._found.get(token)
+        if found is None or not 0 <= now - found.at < REMEMBERED_SECONDS or found.record.expired(now):
+            return None
+        return found.record
 
     async def _search(self, token: str, now: float) -> TokenRecord | None:
         record = await tokens.find(self._client, token, now)
@@ -88,8 +95,10 @@ class Guard:
             StoreUnavailableError: Redis is out of reach.
         """
         token = bearer(request)
-        async with redis_time(request):
-            record = await self.find(token) if token else None
+        record = self.remembered(token, self._clock.now()) if token else None
+        if token and record is None:
+            async with redis_time(request):
+                record = await self.find(token)
         if token is None or record is None:
             detail = "no such token" if token else "a token is needed: Authorization: Token <key>"
             raise ProblemError(401, detail, headers={"WWW-Authenticate": "Token"})

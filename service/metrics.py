@@ -24,6 +24,7 @@ class ServiceMetrics:
             buckets=SECONDS_BUCKETS,
             registry=registry,
         )
+        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self.live_listeners = Gauge(
             "sidedata_live_listeners",
             "Open live streams.",
@@ -44,6 +45,16 @@ class ServiceMetrics:
             "Ingest requests refused because the worker is behind; growing: add workers or find what holds them up.",
             registry=registry,
         )
+
+    def answered(self, method: str, route: str, status: int, seconds: float | None) -> None:
+        """Count an answer; `seconds` is None for a stream."""
+        children = self._children.get((method, route, status))
+        if children is None:  # looking labels up costs more than counting
+            counter, histogram = self.requests.labels(method, route, str(status)), self.seconds.labels(method, route)
+            children = self._children[method, route, status] = (counter, histogram)
+        children[0].inc()
+        if seconds is not None:
+            children[1].observe(seconds)
 
 
 METRICS = web.AppKey("METRICS", ServiceMetrics)

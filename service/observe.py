@@ -4,14 +4,15 @@ The line names the route's template and never the path, query, token or body, so
 """
 
 import asyncio
-import json
 import logging
 import re
 import secrets
 import sys
 import time
+from functools import lru_cache
 from http import HTTPMethod
 
+import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
@@ -44,23 +45,23 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         # Both become labels and so come from a short list, whatever the client sent.
         route = endpoint.path if endpoint is not None else "(none)"
         method = request.method if request.method in _METHODS else "(other)"
-        metrics = request.app[METRICS]
-        metrics.requests.labels(method, route, str(status)).inc()
-        if not stream:
-            metrics.seconds.labels(method, route).observe(seconds)
+        request.app[METRICS].answered(method, route, status, None if stream else seconds)
         if _log.isEnabledFor(logging.INFO):
-            _log.info(
-                "request",
-                extra={
-                    "facts": {
-                        "method": method,
-                        "path": route,
-                        "status": status,
-                        "ms": round(seconds * 1000, 2),
-                        "request_id": request[REQUEST_ID],
-                    }
-                },
-            )
+            _log_request(method, route, status, seconds, request[REQUEST_ID])
+
+
+def _log_request(method: str, route: str, status: int, seconds: float, request_id: str) -> None:
+    """The line of a request. It goes straight to the handlers: making a record by `_log.info` costs ten times as much."""
+    facts = {
+        "method": method,
+        "path": route,
+        "status": status,
+        "ms": round(seconds * 1000, 2),
+        "request_id": request_id,
+    }
+    record = logging.LogRecord(_log.name, logging.INFO, "", 0, "request", None, None)
+    record.facts = facts
+    _log.handle(record)
 
 
 async def finish(request: web.Request, response: web.StreamResponse) -> None:
@@ -82,12 +83,17 @@ def _request_id(request: web.Request) -> str:
     return given if _ACCEPTABLE_ID.fullmatch(given) else secrets.token_hex(8)
 
 
+@lru_cache(maxsize=2)
+def _second(since_epoch: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(since_epoch))
+
+
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: at, level, logger, message, and what `extra={"facts": {…}}` adds."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
-        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        at = _second(int(record.created))
         line: dict[str, object] = {
             "at": f"{at}.{int(record.msecs):03d}Z",
             "level": record.levelname,
@@ -97,7 +103,7 @@ class JsonFormatter(logging.Formatter):
         line.update(getattr(record, "facts", {}))
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return orjson.dumps(line, default=str).decode()
 
 
 def log_to_stderr(level: str) -> None:

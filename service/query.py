@@ -7,6 +7,7 @@ kept) is the report's.
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -19,6 +20,9 @@ LONGEST = timedelta(hours=400 * 24)
 _RIM = timedelta(days=3)
 # No form that is documented has more than two parameters; a hundred thousand would only cost time.
 _MOST_PARAMETERS = 20
+
+# A question takes a hundred bytes; larger ones are not worth remembering.
+_MOST_REMEMBERED_BYTES = 256
 
 _DECODER = msgspec.json.Decoder()
 _OFFSET = re.compile(r"[0-9]{2}(?::?[0-9]{2}(?::?[0-9]{2}(?:\.[0-9]{1,6})?)?)?")
@@ -46,6 +50,10 @@ def from_body(body: bytes) -> Interval:
     Raises:
         ProblemError: 400, naming everything that is wrong with it.
     """
+    return _remembered(body) if len(body) <= _MOST_REMEMBERED_BYTES else _read_body(body)
+
+
+def _read_body(body: bytes) -> Interval:
     try:
         query = _DECODER.decode(body)
     except RecursionError as error:
@@ -58,6 +66,10 @@ def from_body(body: bytes) -> Interval:
     return _interval(inner, "/interval", faults, "the interval is missing or wrong")
 
 
+_remembered = lru_cache(maxsize=1024)(_read_body)
+
+
+@lru_cache(maxsize=1024)  # dashboards repeat themselves; faults are raised anew each time
 def from_query(raw: str) -> Interval:
     """Read `start=…&end=…`.
 

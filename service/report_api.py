@@ -22,8 +22,7 @@ async def post_sidedata(request: web.Request) -> web.Response:
     answer = await _answer(request, interval)
     return web.Response(
         body=answer.body,
-        content_type="application/json",
-        headers={EFFECTIVE: answer.effective, "Cache-Control": "no-store"},
+        headers={EFFECTIVE: answer.effective, "Cache-Control": "no-store", "Content-Type": "application/json"},
     )
 
 
@@ -38,7 +37,8 @@ async def get_sidedata(request: web.Request) -> web.Response:
     }
     if has_it(request, answer.etag):
         return web.Response(status=304, headers=headers)
-    return web.Response(body=answer.body, content_type="application/json", headers=headers)
+    headers["Content-Type"] = "application/json"
+    return web.Response(body=answer.body, headers=headers)
 
 
 async def _answer(request: web.Request, interval: Interval) -> Answer:

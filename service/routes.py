@@ -133,12 +133,13 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
 
 
 def register(app: web.Application, endpoints: tuple[Endpoint, ...]) -> None:
-    """Put the table into the router; GET answers HEAD too, and a final slash may be left out."""
+    """Put the table into the router; GET answers HEAD too, and a final slash may be left out.
+
+    A path with such a slash is one resource, so that the router tries one pattern for it and not four.
+    """
     known: dict[web.AbstractRoute, Endpoint] = {}
     for endpoint in endpoints:
-        paths = [endpoint.path, endpoint.path.rstrip("/")] if endpoint.path.endswith("/") else [endpoint.path]
-        methods = ["GET", "HEAD"] if endpoint.method == "GET" else [endpoint.method]
-        for path in paths:
-            for method in methods:
-                known[app.router.add_route(method, path, endpoint.handler)] = endpoint
+        path = endpoint.path[:-1] + "{slash:/?}" if endpoint.path.endswith("/") else endpoint.path
+        for method in ("GET", "HEAD") if endpoint.method == "GET" else (endpoint.method,):
+            known[app.router.add_route(method, path, endpoint.handler)] = endpoint
     app[ENDPOINTS] = known
