@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -394,3 +395,25 @@ def test_no_secret_stands_in_a_process_title(tmp_path: Path, processes: list[sub
     secret = (tmp_path / "secret").read_bytes().strip()
     for pid in children_of(process).values():
         assert secret not in Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def test_the_demo_shows_both_answers_and_ends(tmp_path: Path) -> None:
+    """Address, token, a curl and a whole answer of each kind; then 0 by itself. The second time the token is the same."""
+    tokens = []
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-m", "store.cli.main", "demo", "--port", "0", "--worker-port", "0"],
+            env={**os.environ, "SIDEDATA_DATA_DIR": str(tmp_path), "DEMO_SECONDS": "1"},
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert re.search(r"^  address +http://127\.0\.0\.1:\d+$", done.stdout, re.MULTILINE)
+        assert done.stdout.count("\ncurl -s -X POST ") == 2
+        for field in ("timeframe_stat", "hour_in_day", "visitor_purchase_sums", "triggered_goals", "affected_goals"):
+            assert f'"{field}": ' in done.stdout
+        tokens += re.findall(r"^  token +(sd_\S+)$", done.stdout, re.MULTILINE)
+    assert len(tokens) == 2
+    assert tokens[0] == tokens[1]

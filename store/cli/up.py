@@ -47,7 +47,7 @@ def up(settings: Settings) -> None:
 def demo(settings: Settings, seconds: float | None) -> None:
     """Run everything with visitor traffic, and show address, token and one answer of each kind."""
     port, worker_port = free_ports(settings.host, [settings.port, settings.worker_port])
-    if port != settings.port:
+    if port != settings.port != 0:
         click.echo(f"Port {settings.port} is taken, so the service listens on {port}.", err=True)
     settings = msgspec.structs.replace(settings, port=port, worker_port=worker_port, secret=embedded_secret(settings))
     run(until_stopped(_demo(settings, seconds)))
