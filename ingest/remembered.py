@@ -9,7 +9,7 @@ spread over many small sets:
 * A *generation* lasts as long as ids must be remembered (24 hours) and is looked into during the next one, then it expires:
   an id is known for 24 to 48 hours, at the price of two look-ups.
 * A *layer* is full when its sets hold 440 ids on average, at which one in a thousand is over 512; the next has 8 times as many
-  sets. One layer holds 450,000 ids of a partition, two 4 million, three 33 million. The cursor counts them (`ids:<generation>`).
+  sets. One layer holds 110,000 ids of a partition, two a million, three 8 million. The cursor counts them (`ids:<generation>`).
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ from store import keys
 from store.cover import SLACK_SECONDS
 from store.operations import Operations
 
-_FIRST_SETS = 1_024
+_FIRST_SETS = 256
 _GROWTH = 8
 _FILL = 440
 
