@@ -10,7 +10,7 @@ halving. Guesses hold nearly always, and days are remembered, so a clock change 
 * 5 minutes are counted from the start of their hour and never reach past its end.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
@@ -21,8 +21,9 @@ FINE_SECONDS = 300
 HOUR_SECONDS = 3600
 DAY_SECONDS = 86400
 
-_EPOCH_ORDINAL = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
-_REMEMBERED_DAYS = 5_000  # of one zone; 400 days of retention, or ten years of imported history
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_ORDINAL = _EPOCH.toordinal()
+_REMEMBERED_HOURS = 20_000  # of one zone, each naming its day; two years, of which a year's answers ask a few hundred
 
 
 class Hour(NamedTuple):
@@ -64,20 +65,25 @@ class Zone:
 
     def day(self, instant: int) -> Day:
         """The local day of an instant."""
-        offset = self.offset(instant)
-        ordinal = (instant + offset) // DAY_SECONDS
-        day = self._days.get(ordinal)
-        # Where clocks went back over midnight the same date can come twice, so the guess is checked.
+        slot = instant // HOUR_SECONDS
+        day = self._days.get(slot)
+        # An hour of UTC can reach into two local days, so what is remembered is checked.
         if day is None or not day.start <= instant < day.end:
-            day = self._find_day(instant, ordinal, offset)
-            if len(self._days) >= _REMEMBERED_DAYS:
+            offset = self.offset(instant)
+            day = self._find_day(instant, (instant + offset) // DAY_SECONDS, offset)
+            if len(self._days) >= _REMEMBERED_HOURS:
                 self._days.clear()
-            self._days[ordinal] = day
+            self._days[slot] = day
         return day
 
     def hour(self, instant: int) -> Hour:
         """The local hour of an instant."""
-        return next(hour for hour in self.day(instant).hours if hour.start <= instant < hour.end)
+        day = self.day(instant)
+        # Right but for days on which clocks change.
+        hour = day.hours[min((instant - day.start) // HOUR_SECONDS, len(day.hours) - 1)]
+        if hour.start <= instant < hour.end:
+            return hour
+        return next(hour for hour in day.hours if hour.start <= instant < hour.end)
 
     def _find_day(self, instant: int, ordinal: int, offset: int) -> Day:
         start = ordinal * DAY_SECONDS - offset
@@ -129,11 +135,10 @@ class Zone:
 
     def instant_us(self, local: datetime) -> int:
         """Microseconds since the epoch of a date-time; without an offset it is local, as `zoneinfo` reads it with fold=0."""
-        offset = local.utcoffset()
-        if offset is None:
-            offset = local.replace(tzinfo=self.info, fold=0).utcoffset()
-        naive = local.replace(tzinfo=None) - datetime(1970, 1, 1)  # noqa: DTZ001 - offsets are taken off below
-        return (naive - (offset or timedelta())) // timedelta(microseconds=1)
+        if local.utcoffset() is None:
+            local = local.replace(tzinfo=self.info, fold=0)
+        since = local - _EPOCH
+        return (since.days * DAY_SECONDS + since.seconds) * 1_000_000 + since.microseconds
 
 
 def five_minutes(instant: int, hour: Hour) -> tuple[int, int]:
