@@ -5,7 +5,7 @@ import { hashOf } from "./dashboard-place.js";
 import { age } from "./dashboard-words.js";
 
 const KINDS = { page_navigation: "Pages", interaction: "Interaction" };
-const REFRESH = 20_000;
+const REFRESH = 10_000;
 const MANY = 8; // workflows from which on a search field helps
 
 export class Workflows {

@@ -112,7 +112,7 @@ function failed(problem) {
   closeView();
   if (problem.refused) {
     session.close();
-    return ask(problem.status === 401 ? `The token isn’t valid (any more). ${problem.message}` : `No permission. ${problem.message}`);
+    return ask(`${problem.status === 401 ? "Not a valid token" : "No permission"}: ${problem.message}`);
   }
   report.reset();
   showOnly("problem");
