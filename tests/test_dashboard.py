@@ -1,0 +1,243 @@
+"""The dashboard in a real browser: what it shows of a real service, on a real Redis."""
+
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+
+from service.app import create_app
+from service.sidedata import Reports
+from store.clock import SystemClock
+from store.tokens import create, revoke
+from tests.chromium import VARIABLE, Page, chromium_page, find_chromium
+from tests.events import GOAL_2, PAGES, POPUP, bought, interaction, reached, started, triggered, view
+from tests.support import ORG, OTHER_ORG, Pipeline, pipeline
+
+
+@pytest.fixture
+def profile() -> Iterator[Path]:
+    """An empty directory for a browser, which may still write while it is removed."""
+    path = Path(tempfile.mkdtemp(prefix="sidedata-chromium-"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest_asyncio.fixture
+async def page(profile: Path) -> AsyncIterator[Page]:
+    """A browser's tab, nothing open; at the end nothing went wrong in it that the test didn't take away."""
+    binary = find_chromium()
+    if binary is None:
+        pytest.skip(f"no chromium on PATH; install one or set {VARIABLE}")
+    async with chromium_page(binary, profile) as opened:
+        yield opened
+        assert opened.faults == []
+
+
+@pytest_asyncio.fixture
+async def pipe(redis_url: str) -> AsyncIterator[Pipeline]:
+    """A service in a zone with an offset of its own, and events of each kind now and days ago."""
+    async with pipeline(redis_url, partitions=4) as opened:
+        await opened.organization("Asia/Kathmandu")
+        await opened.workflow(PAGES, "page_navigation")
+        now = await opened.now()
+        await opened.apply([raw for days in (0, 1, 2, 8, 9) for raw in visits(now - timedelta(days=days), 3 + days)])
+        yield opened
+
+
+def visits(at: datetime, visitors: int) -> list[bytes]:
+    """Visitors who look, interact, trigger goals and buy; what they pay together no double can hold."""
+    raws: list[bytes] = []
+    for number in range(visitors):
+        visitor = f"{at:%d}-{number}"
+        raws += [view(at, visitor, f"{visitor}-s{part}") for part in range(1 + number % 2)]
+        raws += [started(at, visitor), interaction(at, visitor)]
+        raws += [triggered(at, visitor, name="Opened <b>details</b>")] * (1 + number)
+        raws += [reached(at, visitor, GOAL_2, 'Signed up, "value": 7')] * (number % 3)
+        raws += [bought(at, "999999999999.9999", visitor=visitor), bought(at, "0.1", "GBP", visitor=visitor)]
+    return raws
+
+
+async def address(pipe: Pipeline) -> str:
+    """Where the service listens."""
+    async with pipe.http.get("/livez") as response:
+        return str(response.url.origin())
+
+
+async def enter(page: Page, pipe: Pipeline, token: str = "", base: str = "", **place: str) -> None:
+    """Open the page, type a token and go."""
+    token = token or str(pipe.http.headers["Authorization"]).removeprefix("Token ")
+    await page.open(f"{base or await address(pipe)}/dashboard#{urlencode({'org': ORG, **place})}")
+    await page.until("document.querySelector('#ask') && !document.querySelector('#ask').hidden")
+    await page.evaluate(f"document.querySelector('#ask-token').value = {json.dumps(token)}")
+    await page.evaluate("document.querySelector('#ask-form button').click()")
+
+
+async def shown(page: Page) -> dict[str, Any]:
+    """What the page shows, once it is live."""
+    await page.until("document.querySelector('#status').dataset.state === 'live'")
+    await page.until("document.querySelector('#numbers').checkVisibility()")
+    texts = "(selector) => [...document.querySelectorAll(selector)].map((node) => node.textContent)"
+    found = await page.evaluate(f"""(() => {{
+        const texts = {texts};
+        const rows = (selector) => [...document.querySelectorAll(selector)].filter((row) => row.checkVisibility())
+          .map((row) => [...row.cells].map((cell) => (cell.querySelector('data, .goal-name') ?? cell).textContent));
+        for (const details of document.querySelectorAll('details')) details.open = true;
+        return {{
+            tiles: texts('.tile .number'),
+            hours: rows('#hours tbody tr'),
+            weekdays: rows('#weekdays tbody tr'),
+            triggered: rows('#triggered tbody tr'),
+            affected: rows('#affected tbody tr'),
+            purchases: rows('#purchases tbody tr'),
+            covers: [...document.querySelectorAll('#covers time')].map((node) => node.dateTime),
+            zone: document.querySelector('.zone').textContent,
+        }};
+    }})()""")
+    assert isinstance(found, dict)
+    return found
+
+
+async def report(pipe: Pipeline, workflow: str, covers: list[str]) -> Any:  # noqa: ANN401 - JSON
+    """The API's answer for what the page says it covers, which that answer covers too."""
+    reply = await pipe.ask(workflow, *covers)
+    assert reply.effective == "/".join(covers)
+    return reply.json
+
+
+@pytest.mark.parametrize("chosen", ["today", "yesterday", "7d", "30d", "90d"])
+async def test_pages_show_the_numbers_of_the_api(page: Page, pipe: Pipeline, chosen: str) -> None:
+    """Totals, hours and weekdays are the API's to the digit, and the zone's offset is in plain sight."""
+    await enter(page, pipe, workflow=PAGES, range=chosen)
+    seen = await shown(page)
+    answer = await report(pipe, PAGES, seen["covers"])
+    stat = answer["timeframe_stat"]
+    assert seen["zone"] == "UTC+05:45"
+    assert seen["tiles"] == [str(answer[f"unique_{what}_count"]) for what in ("visitors", "sessions")]
+    assert answer["unique_visitors_count"] > 0 or chosen in {"today", "yesterday"}, "midnight may have passed since"
+    assert [row[1] for row in seen["hours"]] == [str(value) for value, _ in stat["hour_in_day"]]
+    assert [row[1] for row in seen["weekdays"]] == [str(value) for value, _ in stat.get("day_in_week", [])]
+
+
+async def test_interactions_show_the_numbers_of_the_api(page: Page, pipe: Pipeline) -> None:
+    """Goals and totals are the API's to the digit, sums of money to the last decimal that was sent."""
+    await enter(page, pipe, workflow=POPUP, range="30d")
+    seen = await shown(page)
+    answer = await report(pipe, POPUP, seen["covers"])
+    assert seen["tiles"][:2] == [str(answer["unique_visitors_count"]), str(answer["started_workflows_count"])]
+    for which in ("triggered", "affected"):
+        assert [[row[0], row[1], *row[3:]] for row in seen[which]] == [
+            [
+                goal["name"],
+                *(str(goal["metrics"][f"{count}_count"]) for count in ("events", "unique_visitors", "unique_sessions")),
+            ]
+            for goal in answer[f"{which}_goals"]
+        ]
+    assert seen["affected"], "there are goals to compare"
+    sums = [[each["currency"], str(each["value"])] for each in answer["visitor_purchase_sums"]]
+    assert [row[:2] for row in seen["purchases"]] == sums
+    assert float(sums[0][1]) != answer["visitor_purchase_sums"][0]["value"], "no double holds it"
+
+
+async def test_a_custom_range_is_read_in_the_zone(page: Page, pipe: Pipeline) -> None:
+    """Wall-clock times of a shared address are the organization's; what they were widened to is said."""
+    now = await pipe.now()
+    await enter(page, pipe, workflow=PAGES, range="custom", start=f"{now:%Y-%m-%d}T00:02", end=f"{now:%Y-%m-%d}T23:58")
+    seen = await shown(page)
+    assert seen["covers"] == [f"{now:%Y-%m-%d}T00:00:00+05:45", f"{now + timedelta(days=1):%Y-%m-%d}T00:00:00+05:45"]
+    assert "Wider than asked for" in await page.evaluate("document.querySelector('#covers').textContent")
+
+
+async def test_new_events_appear_without_a_reload(page: Page, pipe: Pipeline) -> None:
+    """What happens now is seen now."""
+    await enter(page, pipe, workflow=PAGES, range="7d")
+    before = int((await shown(page))["tiles"][0])
+    await pipe.apply([view(await pipe.now(), f"new{number}") for number in range(4)])
+    await page.until(f"Number(document.querySelector('.tile .number').textContent) === {before + 4}")
+
+
+async def test_the_newest_workflow_opens_by_itself(page: Page, pipe: Pipeline) -> None:
+    """The list has every workflow, and the address can be shared at once."""
+    await enter(page, pipe)
+    await shown(page)
+    assert await page.evaluate("document.querySelectorAll('.side-list a').length") == 2
+    assert f"workflow={PAGES}" in await page.evaluate("location.hash") or POPUP in await page.evaluate("location.hash")
+
+
+async def test_the_token_stays_in_the_session(page: Page, pipe: Pipeline) -> None:
+    """A token in the address is dropped from it, and a typed one goes nowhere but into this tab's session."""
+    await page.open(f"{await address(pipe)}/dashboard#org={ORG}&token=sd_none")
+    await page.until("location.hash === " + json.dumps(f"#org={ORG}&range=today"))
+    await enter(page, pipe, workflow=PAGES)
+    await shown(page)
+    assert "sd_" not in await page.evaluate("location.href + document.cookie + JSON.stringify({...localStorage})")
+    assert (await page.evaluate("sessionStorage.getItem('sidedata-token')")).startswith("sd_")
+
+
+async def refusal(page: Page) -> str:
+    """The reason why the page asks for a token again; by then it has forgotten the one that was refused."""
+    reason = await page.until(
+        "document.querySelector('#ask-reason').checkVisibility() && document.querySelector('#ask-reason').textContent"
+    )
+    assert await page.evaluate("sessionStorage.getItem('sidedata-token')") is None
+    assert not await page.evaluate("document.querySelector('#desk').checkVisibility()")
+    return str(reason)
+
+
+async def test_a_token_of_another_organization_is_refused_with_the_reason(page: Page, pipe: Pipeline) -> None:
+    """What the service said leads the question for another token."""
+    token, _ = await create(pipe.client, OTHER_ORG, ["reports"])
+    await enter(page, pipe, token=token)
+    assert "organization" in await refusal(page)
+    page.forgive("403")
+
+
+async def test_a_revoked_token_is_asked_for_again(page: Page, pipe: Pipeline) -> None:
+    """A page that is open notices within seconds, and shows numbers no longer."""
+    token, record = await create(pipe.client, ORG, ["reports"])
+    await enter(page, pipe, token=token, workflow=PAGES)
+    await shown(page)
+    await revoke(pipe.client, record.id)
+    assert "token" in await refusal(page)
+    page.forgive("401")
+
+
+async def test_a_lost_connection_is_told_and_comes_back(page: Page, pipe: Pipeline) -> None:
+    """While the service is away the page says so, and how old its numbers are; afterwards it catches up."""
+    async with another_service(pipe, 0) as base:
+        await enter(page, pipe, base=base, workflow=PAGES, range="7d")
+        before = int((await shown(page))["tiles"][0])
+    await page.until("document.querySelector('#banner').checkVisibility()")
+    assert re.search(r"numbers \d+ s old", await page.evaluate("document.querySelector('#status').textContent"))
+    await pipe.apply([view(await pipe.now(), "while-away")])
+    async with another_service(pipe, int(base.rpartition(":")[2])):
+        await page.evaluate("document.querySelector('#retry').click()")
+        await page.until(f"Number(document.querySelector('.tile .number').textContent) === {before + 1}")
+        await page.until("!document.querySelector('#banner').checkVisibility()")
+        await page.open("about:blank")
+    page.forgive("ERR_")
+
+
+@asynccontextmanager
+async def another_service(pipe: Pipeline, port: int) -> AsyncIterator[str]:
+    """A second service of the installation on that port, which can go and come."""
+    clock = SystemClock()
+    reports = Reports(pipe.client, pipe.installation, pipe.settings, clock)
+    runner = web.AppRunner(
+        create_app(pipe.settings, pipe.client, pipe.installation, clock, reports), shutdown_timeout=1
+    )
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port, reuse_address=True).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
