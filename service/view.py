@@ -33,6 +33,9 @@ _LENGTH = {"5min": 300, "hour": 3600, "day": 90_000}
 _MOST_PARTS = 160
 _WEIGHT = {"visitors": 1, "sessions": 1, "counts": 1, "goals": 4}
 
+# A refresh that takes longer is given up: every answer is due within a second.
+_PATIENCE_SECONDS = 0.9
+
 Kept = Sketch | GoalParts | dict[str, int] | None
 
 
@@ -103,13 +106,18 @@ class View:
         """Refresh for as long as somebody waits."""
         while self._waiting:
             served, self._waiting = self._waiting, []
-            wanted = dict.fromkeys(part for _, needed in served for part in needed)
+            # Askers of one interval bring one and the same tuple.
+            asked = {id(needed): needed for _, needed in served}
+            wanted = dict.fromkeys(part for needed in asked.values() for part in needed)
             try:
-                await self._refresh_once(client, installation, list(wanted), now)
-            except StoreUnavailableError as error:
+                async with asyncio.timeout(_PATIENCE_SECONDS):
+                    await self._refresh_once(client, installation, list(wanted), now)
+            except (StoreUnavailableError, TimeoutError) as error:
                 # A Redis that comes back may have lost its last moments, with revisions that we know.
                 self.clear()
-                _settle(served, error)
+                # Who came meanwhile has waited too, and would wait as long again.
+                served, self._waiting = served + self._waiting, []
+                _settle(served, StoreUnavailableError(f"Redis did not answer in time: {error}"))
             except BaseException as error:
                 self.clear()
                 _settle(served, error)
@@ -142,6 +150,22 @@ class View:
             goals=self.names,
         )
         self._apply(reading)
+
+    async def _is_newest(self, client: Client, installation: Installation) -> bool:
+        """Whether nothing has changed: the question that polls ask nearly always, in the fewest words."""
+        reading = await read(
+            client,
+            installation,
+            self.organization_id,
+            self.workflow_id,
+            revision=self.revision,
+            names=self.names_revision,
+            missing=(),
+            open_parts=(),
+            goals=(),
+        )
+        seen = (reading.timezone, reading.kind, reading.revision, reading.names)
+        return seen == (self.timezone, self.kind, self.revision, self.names_revision)
 
     def _apply(self, reading: Reading) -> None:
         """Move on to the revision that was read."""
