@@ -121,7 +121,10 @@ def _split_slowly(events: bytes) -> list[bytes] | Fault:
         if (mark == b"," and depth == 1) or depth == 0:
             elements.append(body[start : token.start()].strip(b" \t\r\n"))
             start = token.end()
-    return elements
+        if depth == 0:
+            break
+    # Brackets that don't pair up leave something over, and nobody can tell whose it is: all of it is one letter.
+    return elements if start == len(body) else Fault("invalid_json", "the array's brackets don't pair up")
 
 
 def _no_constant(name: str) -> NoReturn:
