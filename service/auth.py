@@ -9,6 +9,7 @@ and it includes neither of the others, so that a token does what its list of sco
 """
 
 import asyncio
+import logging
 from typing import NamedTuple
 
 from aiohttp import web
@@ -20,6 +21,7 @@ from service.state import redis_time
 from store import tokens
 from store.client import Client, translated
 from store.clock import Clock
+from store.errors import SidedataError
 from store.events import canonical_uuid
 from store.scripts import script
 from store.settings import Settings
@@ -31,6 +33,8 @@ _MOST_REMEMBERED = 10_000
 _RATE_SECONDS = 2  # the counter outlives its second, so that clocks of several processes may differ a little
 
 _RATE = script("rate")
+
+_log = logging.getLogger("sidedata.service")
 
 
 class _Found(NamedTuple):
@@ -47,6 +51,8 @@ class Guard:
         self._limit = settings.rate_limit
         self._found: dict[str, _Found] = {}
         self._searches: dict[str, asyncio.Task[TokenRecord | None]] = {}
+        self._noted: dict[str, float] = {}  # by the token's id: when its use was last told to Redis
+        self._notes: set[asyncio.Task[None]] = set()
 
     async def find(self, token: str) -> TokenRecord | None:
         """The token's record; None if it is unknown, revoked or expired. Concurrent askers share one question.
@@ -80,7 +86,32 @@ class Guard:
             if len(self._found) >= _MOST_REMEMBERED:
                 del self._found[next(iter(self._found))]
             self._found[token] = _Found(record, now)
+            self._note(record.id, now)
         return record
+
+    def _note(self, token_id: str, now: float) -> None:
+        """Have the token's use written down, if that wasn't done for a minute; nobody waits for it."""
+        if 0 <= now - self._noted.get(token_id, float("-inf")) < tokens.USED_SECONDS:
+            return
+        if len(self._noted) >= _MOST_REMEMBERED:
+            self._noted.clear()
+        self._noted[token_id] = now
+        note = asyncio.create_task(self._write_note(token_id, now))
+        self._notes.add(note)
+        note.add_done_callback(self._notes.discard)
+
+    async def _write_note(self, token_id: str, now: float) -> None:
+        try:
+            await tokens.note_use(self._client, token_id, now)
+        except SidedataError as error:  # a service that may only read has no last uses, which is no trouble
+            _log.debug("the use of token %s was not noted: %s", token_id, error)
+
+    async def close(self) -> None:
+        """End what was begun for requests that may be over."""
+        begun = [*self._notes, *self._searches.values()]
+        for task in begun:
+            task.cancel()
+        await asyncio.gather(*begun, return_exceptions=True)
 
     def _searched(self, token: str, search: asyncio.Task[TokenRecord | None]) -> None:
         self._searches.pop(token, None)

@@ -4,6 +4,7 @@
 | --- | --- | --- | --- | --- | --- |
 | `sd:config` | hash | `partitions`, `schema`, `secret` (a fingerprint) | for ever | first start | every start |
 | `sd:tokens` | hash | SHA-256 of a token: its JSON record | for ever | `sidedata token` | service |
+| `sd:tokens:used` | hash | a token's id: when it was last used, s, to a minute | for ever | service | `sidedata token` |
 | `sd:workers` | sorted set | worker: its last heartbeat, ms | 1 min | worker | worker, `inspect` |
 | `sd:rate:<token>:<second>` | string | requests of that token in that second | 2 s | service | service |
 | `sd:{p}:events` | stream | entries not yet applied | until applied | producers | worker |
@@ -39,6 +40,7 @@ Level = Literal["5min", "hour", "day"]
 
 CONFIG = "sd:config"
 TOKENS = "sd:tokens"
+TOKENS_USED = "sd:tokens:used"
 WORKERS = "sd:workers"
 
 

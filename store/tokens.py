@@ -3,6 +3,9 @@
 `sd:tokens` maps the SHA-256 of a token to its record. Plain SHA-256 will do, unlike for passwords: a token is 256
 random bits, so there is nothing to guess that a slow hash would protect. Nor does the look-up need a comparison in
 constant time: what its timing could tell is how far a *hash* matches, and nobody can choose a token towards a hash.
+
+When a token was last used stands in a hash beside, written once a minute at most, because a service that may only read
+must be able to look tokens up all the same.
 """
 
 import hashlib
@@ -19,12 +22,16 @@ from store.client import Client, translated
 from store.errors import StopError, UsageError
 from store.events import canonical_uuid
 from store.records import MAX_NAME_CHARACTERS, plain_name
+from store.scripts import script
 
 Scope = Literal["reports", "ingest", "admin"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 EVERY_ORGANIZATION: Final = "all"
+# How coarse the time of the last use is: a busy token costs a write a minute and not one a request.
+USED_SECONDS: Final = 60
 
 _TOKEN: Final = re.compile(r"sd_[A-Za-z0-9_-]{43}")
+_USED: Final = script("used")
 
 
 class TokenRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +43,7 @@ class TokenRecord(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float
     expires_at: float | None = None
     name: str = ""
+    used_at: float | None = None  # known to `list_all` only, and to a minute
 
     def expired(self, now: float) -> bool:
         """Whether its time is over; whoever remembers records has to ask again."""
@@ -111,7 +119,26 @@ async def list_all(client: Client) -> list[TokenRecord]:
     """
     with translated():
         stored: list[bytes] = await client.hvals(keys.TOKENS)
-    return sorted((_read(value) for value in stored), key=lambda record: (record.created_at, record.id))
+        used: dict[bytes, bytes] = await client.hgetall(keys.TOKENS_USED)
+    records = [_read(value) for value in stored]
+    records = [
+        msgspec.structs.replace(record, used_at=float(used[record.id.encode()]))
+        if record.id.encode() in used
+        else record
+        for record in records
+    ]
+    return sorted(records, key=lambda record: (record.created_at, record.id))
+
+
+async def note_use(client: Client, token_id: str, now: float) -> bool:
+    """Remember that a token, named by its public id, was used; False if a use of the last minute is known already.
+
+    Raises:
+        StopError: this process may not write.
+        StoreUnavailableError: Redis is out of reach.
+    """
+    with translated():
+        return bool(await _USED(client, [keys.TOKENS_USED], [token_id, int(now), USED_SECONDS]))
 
 
 async def revoke(client: Client, token_id: str) -> bool:
@@ -123,7 +150,13 @@ async def revoke(client: Client, token_id: str) -> bool:
     with translated():
         stored: dict[bytes, bytes] = await client.hgetall(keys.TOKENS)
         fields = [field for field, value in stored.items() if _read(value).id == token_id]
-        return bool(fields) and bool(await client.hdel(keys.TOKENS, *fields))
+        revoked = bool(fields) and bool(await client.hdel(keys.TOKENS, *fields))
+        # A use may be noted in the very moment of the revocation, so what is left of earlier ones goes along.
+        living = {_read(value).id.encode() for field, value in stored.items() if field not in fields}
+        gone = [name for name in await client.hkeys(keys.TOKENS_USED) if name not in living]
+        if gone:
+            await client.hdel(keys.TOKENS_USED, *gone)
+        return revoked
 
 
 def unknown_scopes(scopes: Sequence[str]) -> list[str]:

@@ -57,7 +57,7 @@ def list_(settings: Settings, *, as_json: bool) -> None:
         click.echo(msgspec.json.encode(records))
         return
     print_table(
-        ("id", "name", "organization", "scopes", "created", "expires"),
+        ("id", "name", "organization", "scopes", "created", "expires", "last used"),
         (
             (
                 record.id,
@@ -66,6 +66,7 @@ def list_(settings: Settings, *, as_json: bool) -> None:
                 ", ".join(record.scopes),
                 _day(record.created_at),
                 "never" if record.expires_at is None else _day(record.expires_at),
+                "never" if record.used_at is None else _day(record.used_at),
             )
             for record in records
         ),
