@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from service.auth import GUARD, Guard, authorize
+from service.cors import marks, origins, preflights
+from service.forwarded import PROXIES, Proxies
 from service.health import ServiceChecks
 from service.live import HUB, Hub
 from service.metrics import METRICS, ServiceMetrics
@@ -27,10 +29,11 @@ def create_app(
     settings: Settings, client: Client, installation: Installation | None, clock: Clock, reports: Reports | None
 ) -> web.Application:
     """The service. While installation and reports are None all answers are 503, until `app[BACKEND].open()`."""
+    allowed = origins(settings.cors_origins)
     app = web.Application(
         # From the outside in. `observe` sees every request's final status; `problems` turns whatever is raised inside it
         # into an answer, refusals of `authorize` too; `authorize` lets nobody through to a handler that it shouldn't.
-        middlewares=[observe, problems, authorize],
+        middlewares=[observe, *([preflights(allowed)] if allowed else []), problems, authorize],
         # Bodies are decompressed by ourselves, within limits.
         handler_args={"auto_decompress": False},
     )
@@ -40,8 +43,13 @@ def create_app(
     metrics = app[METRICS] = ServiceMetrics(new_registry())
     app[GUARD] = Guard(client, settings, clock)
     app.on_response_prepare.append(finish)
+    if allowed:
+        app.on_response_prepare.append(marks(allowed))
+    if settings.trusted_proxies:
+        app[PROXIES] = Proxies(settings.trusted_proxies)
     app.on_shutdown.append(_close_streams)
     app.cleanup_ctx.append(_hub)
+    app.cleanup_ctx.append(_guard)
 
     description = Description()
     endpoints = table(HealthHandlers(metrics.registry, ServiceChecks(backend)), Pages(), description.serve)
@@ -54,6 +62,11 @@ async def _hub(app: web.Application) -> AsyncIterator[None]:
     hub = app[HUB] = Hub(app[METRICS])
     yield
     await hub.close()
+
+
+async def _guard(app: web.Application) -> AsyncIterator[None]:
+    yield
+    await app[GUARD].close()
 
 
 async def _close_streams(app: web.Application) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from service.problems import ProblemError
+from service.state import Holding
 
 # A client that takes longer than this to send what fits in the limits holds a connection and nothing else.
 BODY_SECONDS = 60
@@ -45,19 +46,32 @@ async def plain_body(request: web.Request, limit: int) -> bytes:
     return bytes(body)
 
 
-async def decoded_body(request: web.Request, limit: int) -> bytes:
-    """The body, decompressed if it is gzip, of at most `limit` bytes then.
+async def decoded_body(request: web.Request, limit: int, holding: Holding) -> bytes:
+    """The body, decompressed if it is gzip, of at most `limit` bytes then; `holding` is told how much of it is in memory.
 
     Raises:
-        ProblemError: 400 for broken gzip, 408, 413, or 415 for another encoding.
+        ProblemError: 400 for broken gzip, 408, 413, 415 for another encoding, or 503 for too many bodies at once.
     """
     coding = encoding(request)
     if coding == "identity":
-        return await plain_body(request, limit)
+        body = bytearray()
+
+        def take(data: bytes) -> None:
+            holding.grow(len(data))
+            body.extend(data)
+
+        await _read(request, limit, limit, take)
+        return bytes(body)
     if coding not in ("gzip", "x-gzip"):
         raise ProblemError(415, "Content-Encoding must be gzip or none")
     gunzip = Gunzip(limit)
-    await _read(request, limit + _GZIP_OVERHEAD, limit, gunzip.feed)
+
+    def unpack(data: bytes) -> None:
+        before = gunzip.size
+        gunzip.feed(data)
+        holding.grow(gunzip.size - before)
+
+    await _read(request, limit + _GZIP_OVERHEAD, limit, unpack)
     return gunzip.finish()
 
 
@@ -91,6 +105,11 @@ class Gunzip:
         self._out = bytearray()
         self._members = 0
         self._member: zlib._Decompress | None = None
+
+    @property
+    def size(self) -> int:
+        """How many bytes there are."""
+        return len(self._out)
 
     def feed(self, data: bytes) -> None:
         """Decompress what came in.

@@ -16,7 +16,7 @@ from service.auth import ORGANIZATION
 from service.bodies import content_type, decoded_body
 from service.metrics import METRICS
 from service.problems import MOST_FAULTS, FieldFault, ProblemError, unavailable
-from service.state import BACKEND, redis_time
+from service.state import BACKEND, Holding, redis_time
 from store.append import BacklogFullError, append
 from store.events import Fault, decode_event
 
@@ -55,17 +55,19 @@ async def post_events(request: web.Request) -> web.Response:
     kind = content_type(request, (JSON, NDJSON))
     backend = request.app[BACKEND]
     installation = backend.installation
-    body = await decoded_body(request, MAX_BODY_BYTES)
     organization = request[ORGANIZATION]
-    events = await checked(_elements(body) if kind == JSON else _lines(body), organization)
-    async with redis_time(request):
-        try:
-            await append(
-                backend.client, installation.partition_of(organization), events, backend.settings.backlog_limit
-            )
-        except BacklogFullError as error:
-            request.app[METRICS].backlog_full.inc()
-            raise unavailable("too many events wait to be applied; send this again in a moment") from error
+    with Holding(backend) as holding:
+        body = await decoded_body(request, MAX_BODY_BYTES, holding)
+        async with backend.judging:
+            events = await checked(_elements(body) if kind == JSON else _lines(body), organization)
+        async with redis_time(request):
+            try:
+                await append(
+                    backend.client, installation.partition_of(organization), events, backend.settings.backlog_limit
+                )
+            except BacklogFullError as error:
+                request.app[METRICS].backlog_full.inc()
+                raise unavailable("too many events wait to be applied; send this again in a moment") from error
     request.app[METRICS].ingested.inc(len(events))
     return web.Response(
         body=msgspec.json.encode(Accepted(len(events))),

@@ -3,7 +3,9 @@
 aiohttp answers those (a line too long, a header that is none) before any application, with plain text or HTML.
 """
 
+import asyncio
 import logging
+import resource
 
 from aiohttp import web
 
@@ -15,13 +17,29 @@ MAX_LINE_BYTES = 16 * 1024
 SHUTDOWN_SECONDS = 3.0
 # How long the rest of a refused body is read, so that a client that still sends it sees the refusal and no reset.
 LINGERING_SECONDS = 2.0
-
+# A connection that waits for a request, or for the rest of its headers, is closed after this; longer than the minute for which
+# proxies keep theirs.
+IDLE_SECONDS = 75.0
+# Descriptors kept back for Redis, files and what else a process opens.
+_KEPT_BACK = 256
+_SAID_EVERY_SECONDS = 60.0
 
 _log = logging.getLogger("sidedata.service")
 
 
 class _Connection(web.RequestHandler):
     __slots__ = ()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Come in; if all places are taken, whoever has waited longest without asking anything has to leave."""
+        super().connection_made(transport)
+        assert isinstance(self._manager, _Server)  # noqa: S101 - it made us
+        self._manager.make_room(self)
+
+    @property
+    def idle(self) -> bool:
+        """Whether it waits for a request, or for the rest of one's headers."""
+        return self._waiter is not None and not self._waiter.done() and not self._force_close
 
     def handle_error(
         self,
@@ -49,6 +67,20 @@ class _Connection(web.RequestHandler):
 
 
 class _Server(web.Server):
+    most = 1 << 30
+    _said = float("-inf")
+
+    def make_room(self, newest: _Connection) -> None:
+        """Keep the number of connections within what the process may open."""
+        if len(self._connections) <= self.most:
+            return
+        now = self._loop.time()
+        if now - self._said > _SAID_EVERY_SECONDS:
+            self._said = now
+            _log.warning("all %d connections are taken; idle ones are closed for new ones", self.most)
+        idle = (known for known in self._connections if isinstance(known, _Connection) and known.idle)
+        next(idle, newest).force_close()
+
     def __call__(self) -> web.RequestHandler:
         return _Connection(self, loop=self._loop, **self._kwargs)
 
@@ -64,6 +96,7 @@ class Listener(web.AppRunner):
             auto_decompress=False,
             max_line_size=MAX_LINE_BYTES,
             max_field_size=MAX_LINE_BYTES,
+            keepalive_timeout=IDLE_SECONDS,
             lingering_time=LINGERING_SECONDS,
             shutdown_timeout=SHUTDOWN_SECONDS,
         )
@@ -72,4 +105,8 @@ class Listener(web.AppRunner):
         made = await super()._make_server()
         # The same server with connections of ours; aiohttp has no parameter for their class.
         options = made._kwargs  # noqa: SLF001 - the only place that has them all
-        return _Server(made.request_handler, request_factory=made.request_factory, **options)
+        server = _Server(made.request_handler, request_factory=made.request_factory, **options)
+        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if descriptors != resource.RLIM_INFINITY:
+            server.most = max(descriptors // 2, descriptors - _KEPT_BACK)
+        return server

@@ -2,9 +2,11 @@
 
 import asyncio
 from types import TracebackType
+from typing import Self
 
 from aiohttp import web
 
+from service.problems import unavailable
 from service.sidedata import Reports
 from store.client import Client
 from store.clock import Clock
@@ -23,6 +25,10 @@ class Backend:
         self.client = client
         self.settings = settings
         self.clock = clock
+        self.waiting = 0  # requests that wait for Redis at this moment
+        self.held = 0  # bytes of bodies that are being taken in
+        # Judging events is all processor and no waiting: more at once would be no faster, only keep others waiting.
+        self.judging = asyncio.Semaphore(2)
         self._installation: Installation | None = None
         self._reports: Reports | None = None
 
@@ -53,22 +59,54 @@ class Backend:
 
 BACKEND = web.AppKey("BACKEND", Backend)
 
+
+class Holding:
+    """What one request's body takes of the memory for all bodies; leaving it gives that back."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._most = backend.settings.bodies_mb << 20
+        self._bytes = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._backend.held -= self._bytes
+
+    def grow(self, size: int) -> None:
+        """Take so many bytes more.
+
+        Raises:
+            ProblemError: 503, bodies hold too much together.
+        """
+        if self._backend.held + size > self._most:
+            raise unavailable("too many uploads at once; send this again in a moment")
+        self._backend.held += size
+        self._bytes += size
+
+
 _SPENT = web.RequestKey("_SPENT", float)
 
 
 class redis_time:  # noqa: N801 - used like a function, as `asyncio.timeout` is
     """Let what is inside wait for Redis, all such waits of one request together no longer than `REDIS_SECONDS`.
 
-    Reading a body is the client's time and stays outside. Leaving it raises `StoreUnavailableError` if the time is up.
+    Reading a body is the client's time and stays outside. Leaving it raises `StoreUnavailableError` if the time is up; entering
+    it a 503 if too many wait already: who would not be answered in time is told so at once, and costs nothing more.
     (A class, because every request comes by here: `asynccontextmanager` would cost three times as much.)
     """
 
-    __slots__ = ("_began", "_limit", "_loop", "_request", "_spent")
+    __slots__ = ("_backend", "_began", "_limit", "_loop", "_request", "_spent")
 
     def __init__(self, request: web.Request) -> None:
         self._request = request
 
     async def __aenter__(self) -> None:
+        self._backend = backend = self._request.app[BACKEND]
+        if backend.waiting >= backend.settings.requests_limit:
+            raise unavailable("too many requests at once; ask again")
+        backend.waiting += 1
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._spent: float = self._request.get(_SPENT, 0.0)
@@ -78,6 +116,7 @@ class redis_time:  # noqa: N801 - used like a function, as `asyncio.timeout` is
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._backend.waiting -= 1
         self._request[_SPENT] = self._spent + self._loop.time() - self._began
         try:
             await self._limit.__aexit__(kind, error, trace)

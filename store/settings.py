@@ -18,6 +18,9 @@ PREFIX = "SIDEDATA_"
 Positive = Annotated[int, Meta(ge=1)]
 Natural = Annotated[int, Meta(ge=0)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
+# A hundred years: what lies further back than the calendar goes can't be kept.
+Hours = Annotated[int, Meta(ge=1, le=876_600)]
+Days = Annotated[int, Meta(ge=1, le=36_525)]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,19 +43,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     partitions: Annotated[
         Natural, Meta(description="number of partitions of a new installation (16); unset: the stored number")
     ] = 0
-    keep_fine_hours: Annotated[Positive, Meta(description="how long buckets of 5 minutes are kept")] = 48
-    keep_hour_days: Annotated[Positive, Meta(description="how long buckets of a local hour are kept")] = 35
-    keep_day_days: Annotated[Positive, Meta(description="how long buckets of a local day are kept")] = 400
+    keep_fine_hours: Annotated[Hours, Meta(description="how long buckets of 5 minutes are kept")] = 48
+    keep_hour_days: Annotated[Days, Meta(description="how long buckets of a local hour are kept")] = 35
+    keep_day_days: Annotated[Days, Meta(description="how long buckets of a local day are kept")] = 400
     keep_late_hours: Annotated[
-        Natural, Meta(description="least time that an hour or day bucket is kept after its last event")
+        Natural, Meta(le=876_600, description="least time that an hour or day bucket is kept after its last event")
     ] = 48
-    keep_ids_hours: Annotated[Positive, Meta(description="how long the ids of applied events are remembered")] = 24
-    keep_dead_days: Annotated[Positive, Meta(description="how long dead letters are kept")] = 30
+    keep_ids_hours: Annotated[Hours, Meta(description="how long the ids of applied events are remembered")] = 24
+    keep_dead_days: Annotated[Days, Meta(description="how long dead letters are kept")] = 30
     dead_limit: Annotated[
         Positive, Meta(description="dead letters kept of one partition; the oldest go first, and a metric counts them")
     ] = 1_000_000
     affect_hours: Annotated[
-        Positive, Meta(description="how long after an interaction an outer goal counts as affected")
+        Hours, Meta(description="how long after an interaction an outer goal counts as affected")
     ] = 24
     visitor_goals: Annotated[Positive, Meta(description="goals of one visitor that wait for late interactions")] = (
         10_000
@@ -60,6 +63,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     backlog_limit: Annotated[
         Positive, Meta(description="stream entries of a partition above which HTTP ingest answers 503")
     ] = 100_000
+    wait_replicas: Annotated[
+        Natural,
+        Meta(description="replicas that must have events before ingest and push call them accepted; else 503"),
+    ] = 0
     batch_events: Annotated[Positive, Meta(description="events that the worker commits at once, about")] = 5_000
     lease_ms: Annotated[
         Positive, Meta(description="how long a worker that died keeps its partitions, milliseconds")
@@ -68,6 +75,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Positive, Meta(description="memory for cached sketches and answers of a service process, MiB")
     ] = 256
     rate_limit: Annotated[Natural, Meta(description="requests a second that one token may make; 0: no limit")] = 0
+    requests_limit: Annotated[
+        Positive, Meta(description="requests of a service process that may wait for Redis at once; more get a 503")
+    ] = 2_000
+    bodies_mb: Annotated[
+        Positive, Meta(description="memory for bodies being taken in by a service process, MiB; more get a 503")
+    ] = 128
+    cors_origins: Annotated[
+        str,
+        Meta(
+            description="origins whose pages may ask, such as https://a.example, divided by commas; unset: none",
+            pattern=r"^(https?://[^\s,/]+(\s*,\s*https?://[^\s,/]+)*)?\Z",
+        ),
+    ] = ""
+    trusted_proxies: Annotated[
+        str,
+        Meta(
+            description="networks whose X-Forwarded-For is believed, such as 10.0.0.0/8, divided by commas; the request "
+            "log then names the client's address; unset: it names none"
+        ),
+    ] = ""
     log_level: Annotated[
         str, Meta(description="DEBUG, INFO, WARNING or ERROR", pattern=r"^(DEBUG|INFO|WARNING|ERROR)\Z")
     ] = "INFO"
