@@ -1,0 +1,166 @@
+"""The examples on the pages, run in order by a reader's own means, on a service and a worker that are processes.
+
+What is marked `<!-- tested -->` is run; what stands behind a colon there must be in its output. The reader takes a moment
+between two examples, so what one sent is applied before the next one asks.
+"""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import redis
+
+from store import keys
+from store.client import connect
+from store.settings import PREFIX
+from store.tokens import create
+from tests.pages import ROOT, Block, blocks
+from tests.servers import RedisServer
+
+LIMIT_SECONDS = 30.0
+PARTITIONS = 16
+ORGANIZATIONS = {
+    "README.md": "0b7c1f9a-2a55-4a3d-8c39-3d1f6f0e7a21",
+    "docs/PRODUCERS.md": "9c7c1f9a-2a55-4a3d-8c39-3d1f6f0e7a22",
+}
+IDS = {"PAGES": "1b7c1f9a-2a55-4a3d-8c39-3d1f6f0e7a23", "POPUP": "2b7c1f9a-2a55-4a3d-8c39-3d1f6f0e7a25"}
+PROGRAMS = {"sh": ["bash", "-euo", "pipefail"], "python": [sys.executable, "-"], "js": ["node", "--input-type=module"]}
+NEEDED = ("bash", "curl", "gzip", "redis-cli")
+# What a shell block exports is there for those after it.
+_KEEP = '\nenv -0 > "$EXPORTED"\n'
+
+
+class Reader:
+    """Somebody with a terminal, who follows a page."""
+
+    def __init__(self, server: RedisServer, environment: Mapping[str, str], directory: Path) -> None:
+        self.client = redis.Redis.from_url(server.url)
+        self._directory = directory
+        self._environment = {**environment, **IDS, "EXPORTED": str(directory / "exported")}
+
+    def begin(self, page: str) -> None:
+        """Take the page's organization and a token for it."""
+
+        async def token() -> str:
+            client = connect(self._environment["SIDEDATA_REDIS_URL"], timeout=5)
+            try:
+                return (await create(client, ORGANIZATIONS[page], ["reports", "ingest"]))[0]
+            finally:
+                await client.aclose()
+
+        self._environment |= {"ORG": ORGANIZATIONS[page], "TOKEN": asyncio.run(token())}
+
+    def run(self, block: Block) -> None:
+        """Run an example and hold it to what it should print."""
+        shell = block.language == "sh"
+        done = subprocess.run(
+            PROGRAMS[block.language],
+            input=block.text + _KEEP if shell else block.text,
+            text=True,
+            capture_output=True,
+            env=self._environment,
+            cwd=self._directory,
+            timeout=LIMIT_SECONDS,
+            check=False,
+        )
+        assert done.returncode == 0, f"{block}: {done.stderr}"
+        assert (block.prints or "") in done.stdout, f"{block} printed {done.stdout!r} {done.stderr!r}"
+        if shell:
+            kept = Path(self._environment["EXPORTED"]).read_text(encoding="utf-8").split("\0")
+            self._environment |= dict(line.split("=", 1) for line in kept if line)
+
+    def wait(self) -> None:
+        """Until all that was sent is applied."""
+        limit = time.monotonic() + LIMIT_SECONDS
+        while any(self.client.xlen(keys.events(partition)) for partition in range(PARTITIONS)):
+            assert time.monotonic() < limit, "the worker doesn't apply what was sent"
+            time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+    """A reader with everything at hand: Redis, service, worker, and the tools on PATH."""
+    directory = tmp_path_factory.mktemp("reader")
+    server = RedisServer()
+    with ExitStack() as stack:
+        stack.callback(server.close)
+        server.start()
+        tools = directory / "tools"
+        tools.mkdir()
+        scripts = Path(sys.executable).parent
+        path = os.pathsep.join([str(tools), str(scripts), os.environ.get("PATH", os.defpath)])
+        missing = [name for name in NEEDED if shutil.which(name, path=path) is None]
+        if missing:
+            pytest.skip(f"not on PATH: {', '.join(missing)}")
+        socket = server.url.removeprefix("unix://")
+        script(tools / "redis-cli", f'"{shutil.which("redis-cli", path=path)}" -s "{socket}"')
+        script(tools / "sidedata", f'"{sys.executable}" -m store.cli.main')
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+        environment |= {"PATH": path, "SIDEDATA_REDIS_URL": server.url, "SIDEDATA_SECRET": "a reader's secret"}
+        environment["BASE"] = address(start(stack, directory, environment, "serve", "--port", "0"))
+        start(stack, directory, environment, "worker", "--worker-port", "0")
+        made = Reader(server, environment, directory)
+        stack.callback(made.client.close)
+        yield made
+
+
+def script(path: Path, command: str) -> None:
+    """A program that runs another one with arguments of its own first."""
+    path.write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="utf-8")
+    path.chmod(0o755)
+
+
+def start(stack: ExitStack, directory: Path, environment: Mapping[str, str], *words: str) -> subprocess.Popen[str]:
+    """Start `sidedata …`; it is stopped at the end."""
+    log = stack.enter_context((directory / f"{words[0]}.log").open("w", encoding="utf-8"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "store.cli.main", *words],
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+        env=environment,
+        cwd=directory,
+    )
+
+    def stop() -> None:
+        process.terminate()
+        process.communicate(timeout=LIMIT_SECONDS)
+
+    stack.callback(stop)
+    return process
+
+
+def address(service: subprocess.Popen[str]) -> str:
+    """Where it says that it listens."""
+    assert service.stdout is not None
+    return service.stdout.readline().split()[-1]
+
+
+@pytest.mark.parametrize("page", sorted(ORGANIZATIONS))
+def test_examples_do_what_they_say(reader: Reader, page: str) -> None:
+    """All examples of a page, one after the other, print what they should and leave no dead letter behind."""
+    reader.begin(page)
+    examples = [block for block in blocks(ROOT / page) if block.prints is not None]
+    assert len(examples) > 5
+    for block in examples:
+        if block.language == "js" and not new_node():
+            continue
+        reader.run(block)
+        reader.wait()
+    assert [reader.client.xrange(keys.dead(partition)) for partition in range(PARTITIONS)] == [[]] * PARTITIONS
+
+
+def new_node() -> bool:
+    """Whether Node 18 or a newer one is on PATH."""
+    node = shutil.which("node")
+    if node is None:
+        return False
+    said = subprocess.run([node, "--version"], capture_output=True, text=True, check=True, timeout=LIMIT_SECONDS).stdout
+    return int(said.lstrip("v").split(".")[0]) >= 18
