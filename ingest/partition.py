@@ -5,6 +5,7 @@
 A worker that dies anywhere on the way has changed nothing; its successor reads from the same cursor.
 """
 
+import asyncio
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -13,8 +14,9 @@ from ingest.batch import Outcome, Planner
 from ingest.entries import Arrival, Letter, read_entry
 from ingest.lease import Taken
 from ingest.metrics import Metrics
+from ingest.poison import Poison
 from ingest.recall import Recall
-from store import keys
+from store import failpoints, keys
 from store.client import Client, translated
 from store.commit import StaleError, commit
 from store.settings import Settings
@@ -38,6 +40,7 @@ class Partition:
         self._partitions = partitions
         self._metrics = metrics
         self._recall = Recall(client, settings, self._number, taken.id_counts)
+        self.poison = Poison(self._number, metrics)
         self._read_entries = _FIRST_READ_ENTRIES
 
     async def run_once(self, block_ms: int | None) -> int:
@@ -48,6 +51,8 @@ class Partition:
             StoreUnavailableError: whether the last batch went in is unknown; take the lease anew to find out.
         """
         entries = await self._read(block_ms)
+        if failpoints.armed is not None and entries:
+            failpoints.armed("after_read")
         at = 0
         while at < len(entries):
             started = time.perf_counter()
@@ -89,10 +94,17 @@ class Partition:
             await recall.records(arrivals)
             hashes = [self._id_hash(arrival) for arrival in arrivals]
             known = await recall.batch(arrivals, [value for value in hashes if value is not None])
+            if failpoints.armed is not None:
+                failpoints.armed("after_recall")
             planner = Planner(
                 self._number, self._settings, recall.organizations, recall.kinds, recall.remembered, known
             )
             plan = planner.plan(arrivals, letters, hashes)
+            if failpoints.armed is not None:
+                failpoints.armed("after_plan")
+                failpoints.armed("before_commit")
+                # The loop gets to it when the commit waits for its answer.
+                asyncio.get_running_loop().call_soon(failpoints.armed, "inside_commit")
             try:
                 applied = await commit(
                     self._client,
@@ -111,6 +123,8 @@ class Partition:
                 with translated():
                     self.ownership.records = int(await self._client.hget(keys.cursor(self._number), "records") or 0)
                 continue
+            if failpoints.armed is not None:
+                failpoints.armed("after_commit")
             recall.committed(plan, known.now_ms)
             self._count(plan.outcome, applied.letters_dropped, known.now_ms - int(entry.partition("-")[0]))
             return
@@ -132,7 +146,8 @@ class Partition:
             metrics.events.labels("any", "duplicate").inc(outcome.duplicates)
         for reason, count in outcome.letters.items():
             metrics.letters.labels(reason).inc(count)
-        metrics.letters_dropped.inc(letters_dropped)
+        good = sum(outcome.applied.values()) + outcome.duplicates
+        self.poison.batch(good, sum(outcome.letters.values()), letters_dropped)
         metrics.goals_dropped.inc(outcome.goals_dropped)
         metrics.lag_seconds.labels(str(self._number)).set(max(lag_ms, 0) / 1000)
 

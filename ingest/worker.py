@@ -6,6 +6,7 @@ reach (whether the last batch went in is unknown: take the lease anew and look a
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import secrets
@@ -14,6 +15,7 @@ import socket
 from ingest import lease
 from ingest.metrics import Metrics
 from ingest.partition import Partition
+from store import failpoints
 from store.client import Client
 from store.clock import Clock, SystemClock
 from store.errors import LeaseLostError, StoreUnavailableError
@@ -25,6 +27,8 @@ _log = logging.getLogger("sidedata.worker")
 # How long a read waits for events; a worker that leaves waits no longer than this for an idle partition.
 _BLOCK_MS = 250
 _TICK_SECONDS = 0.5
+# What a leave may take when Redis doesn't answer; with a tick before it that waits for the same, less than 10 seconds.
+_LEAVE_SECONDS = 4.0
 
 
 class _Owned:
@@ -32,7 +36,7 @@ class _Owned:
 
     def __init__(self, partition: Partition) -> None:
         self.partition = partition
-        self.leaving = False
+        self.leave = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
 
 
@@ -89,10 +93,12 @@ class Worker:
         """Heartbeat; renew; give up what is too much; take what is missing."""
         await self._collect()
         alive = await lease.heartbeat(self._client, self._settings, self.name)
+        if failpoints.armed is not None:
+            failpoints.armed("after_heartbeat")
         share = lease.share(self._installation.partitions, alive, self.name)
-        held = [owned for owned in self._owned.values() if not owned.leaving]
+        held = [owned for owned in self._owned.values() if not owned.leave.is_set()]
         for owned in held[share:]:
-            owned.leaving = True
+            owned.leave.set()
         for owned in held[:share]:
             if not await lease.renew(self._client, self._settings, owned.partition.ownership):
                 self._lost(owned)
@@ -104,18 +110,29 @@ class Worker:
         self.metrics.owned.set(len(self._owned))
 
     async def _take(self, number: int) -> None:
+        if failpoints.armed is not None:
+            failpoints.armed("before_acquire")
         taken = await lease.acquire(self._client, self._settings, number, self.name)
         if taken is None:
             return
+        if failpoints.armed is not None:
+            failpoints.armed("after_acquire")
         partition = Partition(self._client, self._settings, self._installation.partitions, taken, self.metrics)
         owned = self._owned[number] = _Owned(partition)
         owned.task = asyncio.create_task(self._work(owned), name=f"partition {number}")
         self.metrics.lease_changes.labels("taken").inc()
 
     async def _work(self, owned: _Owned) -> None:
-        while not owned.leaving:
+        while not owned.leave.is_set():
             await owned.partition.run_once(_BLOCK_MS)
+            if pause := owned.partition.poison.pause_seconds:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(owned.leave.wait(), pause)
+        if failpoints.armed is not None:
+            failpoints.armed("before_release")
         await lease.release(self._client, owned.partition.ownership)
+        if failpoints.armed is not None:
+            failpoints.armed("after_release")
         self.metrics.lease_changes.labels("released").inc()
 
     def _lost(self, owned: _Owned) -> None:
@@ -141,15 +158,18 @@ class Worker:
     async def _leave(self) -> None:
         """Let every partition finish what it has in hand, then be gone from the list of workers."""
         for owned in self._owned.values():
-            owned.leaving = True
+            owned.leave.set()
         tasks = [owned.task for owned in self._owned.values() if owned.task is not None]
-        await asyncio.gather(*tasks, return_exceptions=True)
+        try:
+            async with asyncio.timeout(_LEAVE_SECONDS):
+                await asyncio.gather(*tasks, return_exceptions=True)
+                if failpoints.armed is not None:
+                    failpoints.armed("before_leave")
+                await lease.heartbeat(self._client, self._settings, self.name, leave=True)
+        except (StoreUnavailableError, TimeoutError):
+            _log.warning("Redis is out of reach; the others notice the leave when the leases run out")
         self._owned.clear()
         self.metrics.owned.set(0)
-        try:
-            await lease.heartbeat(self._client, self._settings, self.name, leave=True)
-        except StoreUnavailableError:
-            _log.warning("Redis is out of reach; the others notice the leave when the leases run out")
 
 
 async def drain(client: Client, installation: Installation, settings: Settings) -> None:
