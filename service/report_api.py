@@ -7,7 +7,7 @@ from service.bodies import content_type, plain_body
 from service.problems import FieldFault, ProblemError
 from service.query import Interval, from_body, from_query
 from service.sidedata import Answer, IntervalError, NoSuchWorkflowError, Reports
-from service.state import BACKEND, redis_time
+from service.state import BACKEND
 
 # An interval takes a hundred bytes; this leaves room for any number of blanks and none for a burden.
 MAX_QUERY_BYTES = 64 * 1024
@@ -42,14 +42,9 @@ async def get_sidedata(request: web.Request) -> web.Response:
 
 
 async def _answer(request: web.Request, interval: Interval) -> Answer:
-    async with redis_time(request):
-        return await ask(
-            request.app[BACKEND].reports,
-            request[ORGANIZATION],
-            request[WORKFLOW],
-            interval,
-            body=request.method == "POST",
-        )
+    # Reports bound their waits themselves, all askers of a workflow together.
+    reports = request.app[BACKEND].reports
+    return await ask(reports, request[ORGANIZATION], request[WORKFLOW], interval, body=request.method == "POST")
 
 
 async def ask(reports: Reports, organization: str, workflow: str, interval: Interval, *, body: bool) -> Answer:

@@ -7,6 +7,7 @@ dashboards that ask for "the last 30 days" with a new `now` each time share it u
 """
 
 import hashlib
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -30,8 +31,8 @@ _ENCODER = msgspec.json.Encoder()
 _LONGEST_US = 400 * 86_400 * 1_000_000
 # 0001-01-02 to 9999-12-29, so that no zone and no widening leaves the years that dates can have.
 _EARLIEST_US, _LATEST_US = -62_135_510_400_000_000, 253_402_041_600_000_000
-# A read brings a bounded number of parts; the largest answer needs some twenty. More means that something is wrong.
-_MOST_ROUNDS = 200
+# An answer that needs more round trips than this allows is not to be had now; the largest needs some twenty.
+_PATIENCE_SECONDS = 0.9
 _MOST_ANSWERS = 1_000  # of one workflow, some 2 KB each; who asks for random intervals gains nothing from more
 
 
@@ -68,7 +69,8 @@ class Reports:
         view = self._views.of(organization_id, workflow_id)
         needed: Sequence[Part] = ()
         plan: _Plan | None = None
-        for _ in range(_MOST_ROUNDS):
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
             # Planned ahead with the zone as last seen, so that in the ordinary case one round trip brings all.
             if view.timezone is not None and view.kind is not None:
                 plan = self._plan(view, start, end)
@@ -85,7 +87,8 @@ class Reports:
                     self._views.trim()
                 if answer is not None:
                     return answer
-        raise StoreUnavailableError("the workflow changes faster than it can be read")
+            if time.monotonic() > deadline:
+                raise StoreUnavailableError("the answer took too long to read")
 
     def _plan(self, view: View, start: datetime, end: datetime) -> "_Plan":
         reporting = zone(view.timezone or "UTC")
