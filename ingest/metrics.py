@@ -39,7 +39,7 @@ class Metrics:
         )
         self.lag_seconds = Gauge(
             "sidedata_lag_seconds",
-            "Age of the oldest entry in the batch applied last",
+            "Age of the oldest stream entry not yet applied",
             ["partition"],
             registry=self.registry,
         )

@@ -126,7 +126,7 @@ class Partition:
             if failpoints.armed is not None:
                 failpoints.armed("after_commit")
             recall.committed(plan, known.now_ms)
-            self._count(plan.outcome, applied.letters_dropped, known.now_ms - int(entry.partition("-")[0]))
+            self._count(plan.outcome, applied.letters_dropped)
             return
 
     def _id_hash(self, arrival: Arrival) -> int | None:
@@ -137,7 +137,7 @@ class Partition:
         # A bit less than the hash has, because Redis's integers have a sign.
         return int(self._recall.organizations[event.organization_id].event_id(event.id), 16) >> 1
 
-    def _count(self, outcome: Outcome, letters_dropped: int, lag_ms: int) -> None:
+    def _count(self, outcome: Outcome, letters_dropped: int) -> None:
         metrics = self._metrics
         metrics.commits.labels("ok").inc()
         for event_type, count in outcome.applied.items():
@@ -149,7 +149,6 @@ class Partition:
         good = sum(outcome.applied.values()) + outcome.duplicates
         self.poison.batch(good, sum(outcome.letters.values()), letters_dropped)
         metrics.goals_dropped.inc(outcome.goals_dropped)
-        metrics.lag_seconds.labels(str(self._number)).set(max(lag_ms, 0) / 1000)
 
 
 def _text(ms: int) -> str:
