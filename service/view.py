@@ -128,6 +128,8 @@ class View:
     async def _refresh_once(
         self, client: Client, installation: Installation, wanted: Sequence[Part], now: float
     ) -> None:
+        if all(part in self.parts for part in wanted) and await self._is_newest(client, installation):
+            return
         missing: list[Part] = []
         room = _MOST_PARTS
         for part in wanted:
@@ -153,6 +155,8 @@ class View:
 
     async def _is_newest(self, client: Client, installation: Installation) -> bool:
         """Whether nothing has changed: the question that polls ask nearly always, in the fewest words."""
+        if self.revision is None:
+            return False
         reading = await read(
             client,
             installation,
