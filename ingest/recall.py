@@ -20,7 +20,7 @@ from store.scripts import script
 from store.settings import Settings
 from store.zones import DAY_SECONDS, zone
 
-_REMEMBERED = script("remembered")
+_REMEMBERED = script("remembered", reaches=True)
 _MOST_CACHED = 100_000  # organizations, kinds, open hours and names, each
 
 

@@ -11,6 +11,7 @@ from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from store.cluster import MOST_CONNECTIONS, Cluster
 from store.errors import StopError, StoreUnavailableError, UsageError
 
 # The client's own stubs leave replies untyped (`Any`), so one alias for both kinds of client loses nothing.
@@ -29,6 +30,8 @@ _PASSING = (
     faults.ClusterError,
     faults.MasterDownError,
     faults.TryAgainError,
+    faults.AskError,
+    faults.RedisClusterException,
     OSError,
 )
 # Replies that redis-py has no class of its own for.
@@ -44,6 +47,8 @@ _PASSING_CODES = (
     "UNBLOCKED",
     "NOREPLICAS",
 )
+# What a script is told while its keys are on their way to another node of the cluster, some here and some there.
+_MOVING = "access a non local key in a cluster node"
 
 
 def connect(url: str, *, timeout: float) -> Client:
@@ -59,9 +64,9 @@ def connect(url: str, *, timeout: float) -> Client:
     options: dict[str, Any] = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
     try:
         if url.startswith(CLUSTER_PREFIX):
-            return RedisCluster.from_url("redis://" + url.removeprefix(CLUSTER_PREFIX), **options)
-        return Redis.from_url(url, retry=retry, **options)
-    except ValueError as error:
+            return Cluster.from_url("redis://" + url.removeprefix(CLUSTER_PREFIX), **options)
+        return Redis.from_url(url, retry=retry, max_connections=MOST_CONNECTIONS, **options)
+    except (ValueError, faults.RedisClusterException) as error:
         raise UsageError("SIDEDATA_REDIS_URL can't be read as an address") from error
 
 
@@ -80,9 +85,14 @@ def translated() -> Iterator[None]:
     except faults.NoPermissionError as error:
         raise StopError(f"Redis refused a command: {error}") from error
     except _PASSING as error:
+        # Why no node of a cluster could be asked for its map is the cause of that error.
+        if isinstance(error.__cause__, faults.AuthenticationError | faults.NoPermissionError):
+            raise StopError(f"Redis refused the login: {error.__cause__}") from error
+        if isinstance(error.__cause__, faults.RedisClusterException):
+            raise StopError(f"this is no Redis Cluster: {error.__cause__}") from error
         raise StoreUnavailableError(f"Redis is out of reach: {_first_line(error)}") from error
     except faults.ResponseError as error:
-        if str(error).startswith(_PASSING_CODES):
+        if str(error).startswith(_PASSING_CODES) or _MOVING in str(error):
             raise StoreUnavailableError(f"Redis can't serve now: {_first_line(error)}") from error
         raise StopError(f"Redis refused a command: {_first_line(error)}") from error
 

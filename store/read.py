@@ -15,7 +15,7 @@ from store.events import Kind
 from store.installation import Installation
 from store.scripts import script
 
-_READ = script("read")
+_READ = script("read", reaches=True)
 
 What = Literal["visitors", "sessions", "counts", "goals"]
 

@@ -8,26 +8,35 @@ from typing import Any
 
 from redis.exceptions import NoScriptError
 
+from store.cluster import Cluster
+
 Value = str | bytes | int | float
 
 
 class Script:
-    """A script, called by its digest; a server that is new to it (restarted, failed over) is sent the text."""
+    """A script, called by its digest; a server that is new to it (restarted, failed over) is sent the text.
 
-    def __init__(self, source: str) -> None:
+    Most name all their keys. One that `reaches` for others of its slot must not follow a slot in the midst of its move: on the
+    new node a key that has not come yet looks like one that never was. (On the old one, asking for a key that has left is an
+    error.) It fails until the slot has moved.
+    """
+
+    def __init__(self, source: str, *, reaches: bool = False) -> None:
         self.source = source
+        self.reaches = reaches
         # Redis names scripts by SHA-1; nothing rests on its strength.
         self.sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
 
     async def __call__(self, client: Any, keys: Sequence[str | bytes], args: Sequence[Value] = ()) -> Any:  # noqa: ANN401 - as untyped as the client's own replies
         """Run it on the node that holds `keys`; they must share a hash tag. Errors are the client's own."""
+        options = {"follow_ask": False} if self.reaches and isinstance(client, Cluster) else {}
         try:
-            return await client.execute_command("EVALSHA", self.sha, len(keys), *keys, *args)
+            return await client.execute_command("EVALSHA", self.sha, len(keys), *keys, *args, **options)
         except NoScriptError:
-            return await client.execute_command("EVAL", self.source, len(keys), *keys, *args)
+            return await client.execute_command("EVAL", self.source, len(keys), *keys, *args, **options)
 
 
 @cache
-def script(name: str) -> Script:
-    """The script in `<name>.lua` of this package, read once."""
-    return Script(resources.files(__name__).joinpath(f"{name}.lua").read_text(encoding="utf-8"))
+def script(name: str, *, reaches: bool = False) -> Script:
+    """The script in `<name>.lua` of this package, read once; see `Script`."""
+    return Script(resources.files(__name__).joinpath(f"{name}.lua").read_text(encoding="utf-8"), reaches=reaches)
