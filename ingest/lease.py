@@ -6,6 +6,7 @@ partitions, the first P mod n one more. Who has too many gives the surplus up, w
 that dies is replaced when its leases run out, and one that leaves hands over at the others' next look.
 """
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +15,7 @@ from msgspec import Struct
 from store import keys
 from store.client import Client, translated
 from store.commit import Ownership
+from store.errors import StoreUnavailableError
 from store.scripts import script
 from store.settings import Settings
 
@@ -21,6 +23,7 @@ _ACQUIRE = script("acquire")
 _RENEW = script("renew")
 _RELEASE = script("release")
 _HEARTBEAT = script("heartbeat")
+_AT_ONCE = 32
 
 
 class Taken(Struct):
@@ -78,14 +81,26 @@ async def heartbeat(client: Client, settings: Settings, worker: str, *, leave: b
 
 
 async def free_partitions(client: Client, partitions: Iterable[int]) -> list[int]:
-    """Those that nobody owns at the moment."""
+    """Those that nobody owns at the moment; where Redis is out of reach nobody can be asked, and nothing can be taken.
+
+    Raises:
+        StoreUnavailableError: none could be asked about.
+    """
     partitions = list(partitions)
-    pipeline = client.pipeline(transaction=False)
-    for partition in partitions:
-        pipeline.exists(keys.lease(partition))
-    with translated():
-        replies = await pipeline.execute()
-    return [partition for partition, taken in zip(partitions, replies, strict=True) if not taken]
+    asking = asyncio.Semaphore(_AT_ONCE)
+
+    async def owned(partition: int) -> bool | StoreUnavailableError:
+        try:
+            async with asking:
+                with translated():
+                    return bool(await client.exists(keys.lease(partition)))
+        except StoreUnavailableError as error:
+            return error
+
+    answers = await asyncio.gather(*map(owned, partitions))
+    if answers and all(isinstance(answer, StoreUnavailableError) for answer in answers):
+        raise StoreUnavailableError(str(answers[0]))
+    return [partition for partition, answer in zip(partitions, answers, strict=True) if answer is False]
 
 
 def share(partitions: int, workers: list[str], worker: str) -> int:

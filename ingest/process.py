@@ -24,8 +24,9 @@ from store.settings import Settings
 
 _log = logging.getLogger("sidedata.worker")
 
-# Longer than any read waits and any commit takes; Redis that doesn't answer for so long is out of reach.
-_TIMEOUT_SECONDS = 5.0
+# Longer than any read waits and any commit takes, shorter than a lease: what a master of a cluster that hangs costs a look at
+# the partitions must not cost the leases on the others. Redis that doesn't answer for so long is out of reach.
+_TIMEOUT_SECONDS = 2.0
 _RETRY_SECONDS = 0.5
 
 

@@ -15,6 +15,7 @@ import socket
 from ingest import lease
 from ingest.metrics import Metrics
 from ingest.partition import Partition
+from ingest.upkeep import upkeep
 from store import failpoints
 from store.client import Client
 from store.clock import Clock, SystemClock
@@ -27,6 +28,7 @@ _log = logging.getLogger("sidedata.worker")
 # How long a read waits for events; a worker that leaves waits no longer than this for an idle partition.
 _BLOCK_MS = 250
 _TICK_SECONDS = 0.5
+_RENEWALS_AT_ONCE = 32  # a connection each, besides the one that a partition reads on
 # What a leave may take when Redis doesn't answer; with a tick before it that waits for the same, less than 10 seconds.
 _LEAVE_SECONDS = 4.0
 
@@ -59,6 +61,7 @@ class Worker:
         self._clock = clock or SystemClock()
         self._owned: dict[int, _Owned] = {}
         self._unavailable = False
+        self._renewals = asyncio.Semaphore(_RENEWALS_AT_ONCE)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then finish what is in hand and hand over.
@@ -90,24 +93,38 @@ class Worker:
             await asyncio.gather(*waiting, return_exceptions=True)
 
     async def _tick(self) -> None:
-        """Heartbeat; renew; give up what is too much; take what is missing."""
+        """Heartbeat; renew; give up what is too much; take what is missing.
+
+        In a cluster one master may be out of reach and the others well: what it holds waits, the rest goes on.
+        """
         await self._collect()
-        alive = await lease.heartbeat(self._client, self._settings, self.name)
+        held = [owned for owned in self._owned.values() if not owned.leave.is_set()]
+        # The renewals don't wait for the heartbeat, whose key may be on the one master that hangs.
+        heartbeat = asyncio.create_task(lease.heartbeat(self._client, self._settings, self.name))
+        await asyncio.gather(*(self._renew(owned) for owned in held), asyncio.wait([heartbeat]))
+        alive = heartbeat.result()
         if failpoints.armed is not None:
             failpoints.armed("after_heartbeat")
         share = lease.share(self._installation.partitions, alive, self.name)
-        held = [owned for owned in self._owned.values() if not owned.leave.is_set()]
         for owned in held[share:]:
             owned.leave.set()
-        for owned in held[:share]:
-            if not await lease.renew(self._client, self._settings, owned.partition.ownership):
-                self._lost(owned)
         missing = share - len(self._owned)
         if missing > 0:
             others = [p for p in range(self._installation.partitions) if p not in self._owned]
             for number in (await lease.free_partitions(self._client, others))[:missing]:
                 await self._take(number)
         self.metrics.owned.set(len(self._owned))
+
+    async def _renew(self, owned: _Owned) -> None:
+        try:
+            async with self._renewals:
+                renewed = await lease.renew(self._client, self._settings, owned.partition.ownership)
+                if renewed:
+                    await upkeep(self._client, self._settings, owned.partition.ownership.partition, self.metrics)
+        except StoreUnavailableError:
+            return  # its task sees it, too
+        if not renewed:
+            self._lost(owned)
 
     async def _take(self, number: int) -> None:
         if failpoints.armed is not None:
