@@ -37,7 +37,7 @@ def worker(settings: Settings) -> None:
 @click.command()
 @click.argument("file", metavar="FILE|-")
 @click.option("--rebase", is_flag=True, help="shift timestamps by whole weeks, to end within the last seven days")
-@settings_options(*STORE, "backlog_limit")
+@settings_options(*STORE, "backlog_limit", "wait_replicas")
 def push(file: str, settings: Settings, *, rebase: bool) -> None:
     """Send events from an NDJSON file (or stdin), gzipped or not, to the ingest streams.
 

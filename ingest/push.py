@@ -59,7 +59,7 @@ async def _send(client: Client, settings: Settings, partition: int, batch: list[
     attempt = 1
     while True:
         try:
-            await append(client, partition, batch, settings.backlog_limit)
+            await append(client, partition, batch, settings.backlog_limit, settings.wait_replicas)
         except BacklogFullError:
             await asyncio.sleep(_PAUSE_SECONDS)
         except StoreUnavailableError:

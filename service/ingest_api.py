@@ -63,7 +63,11 @@ async def post_events(request: web.Request) -> web.Response:
         async with redis_time(request):
             try:
                 await append(
-                    backend.client, installation.partition_of(organization), events, backend.settings.backlog_limit
+                    backend.client,
+                    installation.partition_of(organization),
+                    events,
+                    backend.settings.backlog_limit,
+                    backend.settings.wait_replicas,
                 )
             except BacklogFullError as error:
                 request.app[METRICS].backlog_full.inc()

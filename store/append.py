@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 from store import keys
 from store.client import Client, translated
-from store.errors import SidedataError
+from store.errors import SidedataError, StoreUnavailableError
 from store.events import MAX_ENTRY_EVENTS
+from store.replicated import Replicated
 from store.scripts import script
 
 # An entry is what a worker reads at once at the least; more than this would make its batches uneven.
@@ -18,20 +19,29 @@ class BacklogFullError(SidedataError):
     """The stream already holds more entries than the limit; nothing was written."""
 
 
-async def append(client: Client, partition: int, events: Iterable[bytes], backlog_limit: int) -> None:
+async def append(
+    client: Client, partition: int, events: Iterable[bytes], backlog_limit: int, wait_replicas: int = 0
+) -> None:
     """Put events, each the bytes of one JSON object, in the partition's stream, all of them or none.
+
+    With `wait_replicas` it returns when so many replicas have them, too.
 
     Raises:
         BacklogFullError: there are more than `backlog_limit` entries in it.
-        StoreUnavailableError: Redis is out of reach or full. If it was lost in mid-write all may be in, else none is.
+        StoreUnavailableError: Redis is out of reach or full. If it was lost in mid-write all may be in, else none is. Or
+            all are in, but too few replicas said in time that they have them.
     """
     entries = pack(events)
     if not entries:
         return
+    stream = keys.events(partition)
+    replicated = Replicated(client, stream, wait_replicas) if wait_replicas else None
     with translated():
-        written, backlog = await _APPEND(client, [keys.events(partition)], [backlog_limit, *entries])
+        written, backlog = await _APPEND(replicated or client, [stream], [backlog_limit, *entries])
     if not written:
         raise BacklogFullError(f"{backlog} entries wait to be applied, {backlog_limit} are allowed")
+    if replicated is not None and replicated.copies < wait_replicas:
+        raise StoreUnavailableError(f"{replicated.copies} replicas have the events, {wait_replicas} are asked for")
 
 
 def pack(events: Iterable[bytes]) -> list[bytes]:
