@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 
 from store import keys
+from tests.cluster import Cluster
 from tests.compare import Tally, compare
 from tests.oracle import BadIntervalError, Oracle, UnknownWorkflowError
 from tests.servers import RedisServer
@@ -97,7 +98,7 @@ async def example(url: str, world: World, tally: Tally) -> None:
         await Life(pipe, world, tally).run()
 
 
-def run(server: RedisServer, examples: int) -> None:
+def run(server: RedisServer | Cluster, examples: int) -> None:
     """Compare so many worlds, and the share of exact small counts over all of them."""
     tally = Tally()
 
