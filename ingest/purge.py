@@ -2,31 +2,27 @@
 
 A purge takes the partition's lease away from its worker, so that nobody writes meanwhile; the worker's commit in hand is refused
 and it takes the partition up again when the purge is over. What is deleted: buckets, records, names of goals, attribution state,
-dead letters, and events that wait in the stream. Remembered event ids are hashes that name nobody and expire within two days;
-they are salted with the time of the organization's first event, so that after a purge the same events can be sent again.
+dead letters, and events that wait in the streams, those that were sent to the wrong partition too. Remembered event ids are
+hashes that name nobody and expire within two days; they are salted with the time of the organization's first event, so that
+after a purge the same events can be sent again. Tokens stay: they are not what was stored of it but who may ask.
 """
 
-import json
 import secrets
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
-import msgspec
 from msgspec import Struct
 
 from ingest import lease
+from ingest.erase import Found, Target, erase_letters, erase_waiting
 from store import keys
 from store.client import Client, translated
 from store.commit import Ownership
 from store.errors import LeaseLostError
-from store.events import canonical_uuid
 from store.installation import Installation
-from store.scripts import script
 from store.settings import Settings
 
-_PURGE_ENTRY = script("purge_entry")
 _PAGE = 500
-
-_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class Purged(Struct):
@@ -54,6 +50,8 @@ class Purge:
         self._client = client
         self._settings = settings
         self._partition = installation.partition_of(organization_id)
+        self._partitions = installation.partitions
+        self._target = Target(organization_id, workflow_id)
         self._organization = organization_id
         self._workflow = workflow_id
         self._dry = dry
@@ -67,35 +65,61 @@ class Purge:
             LeaseLostError: another purge took over; run it again.
             StoreUnavailableError: Redis is out of reach; run it again.
         """
-        if self._dry:
+        for partition in range(self._partitions):
+            if partition != self._partition and await self._strayed_to(partition):
+                async with self._owning(partition):
+                    await self._erase(partition)
+        async with self._owning(self._partition):
+            await self._erase(self._partition)
             await self._delete()
-            return self._purged
-        taken = await lease.acquire(
-            self._client, self._settings, self._partition, f"purge-{secrets.token_hex(4)}", force=True
-        )
+        return self._purged
+
+    @asynccontextmanager
+    async def _owning(self, partition: int) -> AsyncIterator[None]:
+        """Keep everybody else from writing a partition; a dry run writes nothing and so disturbs nobody."""
+        if self._dry:
+            yield
+            return
+        owner = f"purge-{secrets.token_hex(4)}"
+        taken = await lease.acquire(self._client, self._settings, partition, owner, force=True)
         assert taken is not None  # noqa: S101 - force always takes
         self._ownership = taken.ownership
         try:
-            await self._delete()
+            yield
         finally:
+            self._ownership = None
             await lease.release(self._client, taken.ownership)
-        return self._purged
 
     async def _step(self) -> None:
         """Between two steps: go on owning the partition, or stop."""
         if self._ownership and not await lease.renew(self._client, self._settings, self._ownership):
             raise LeaseLostError("another purge or a worker took the partition over; run the purge again")
 
+    async def _strayed_to(self, partition: int) -> bool:
+        """Whether anything of it was sent to that partition; looked at without a lease, and waiting events first.
+
+        What the worker makes a letter of in between is among the letters then.
+        """
+        found = Found()
+        await erase_waiting(self._client, partition, self._target, found, self._step, dry=True)
+        await erase_letters(self._client, partition, self._target, found, self._step, dry=True)
+        return found != Found()
+
+    async def _erase(self, partition: int) -> None:
+        found = Found()
+        await erase_waiting(self._client, partition, self._target, found, self._step, dry=self._dry)
+        await erase_letters(self._client, partition, self._target, found, self._step, dry=self._dry)
+        self._purged.waiting_events += found.waiting_events
+        self._purged.letters += found.letters
+
     async def _delete(self) -> None:
-        await self._entries(keys.events(self._partition))
-        await self._entries(keys.dead(self._partition))
         last = self._last_keys()
         async for page in self._scan(self._pattern()):
             await self._unlink([key for key in page if key.decode() not in last])
         if self._workflow is not None:
             await self._forget_workflow(self._workflow)
         # The records go last: until then the zone is fixed and a purge that was killed can be seen and repeated.
-        await self._unlink(last)
+        await self._unlink(self._last_keys())
         if not self._dry:
             pipeline = self._client.pipeline(transaction=False)
             # Owners of the partition know records by heart; this tells them to read them anew.
@@ -151,59 +175,3 @@ class Purge:
                 _ = pipeline.hexists(key, field) if self._dry else pipeline.hdel(key, field)
             with translated():
                 self._purged.visitors += sum(map(int, await pipeline.execute()))
-
-    async def _entries(self, stream: str) -> None:
-        """Events of the organization in the ingest stream or among the dead letters."""
-        dead = stream == keys.dead(self._partition)
-        last = "-"
-        while True:
-            await self._step()
-            with translated():
-                page = await self._client.xrange(stream, last, "+", count=_PAGE)
-            for entry, fields in page:
-                values = [
-                    value
-                    for name, value in fields.items()
-                    if name in (b"event", b"events") or name.startswith(b"field:")
-                ]
-                raws = [raw for value in values for raw in _events(value)]
-                remaining = [raw for raw in raws if not self._is_purged(raw)]
-                if len(remaining) == len(raws):
-                    continue
-                if dead:
-                    self._purged.letters += 1
-                    remaining = []  # a letter that names the organization goes as a whole
-                else:
-                    self._purged.waiting_events += len(raws) - len(remaining)
-                if not self._dry:
-                    rest = b"[" + b",".join(remaining) + b"]" if remaining else b""
-                    with translated():
-                        await _PURGE_ENTRY(self._client, [stream], [entry, rest])
-            if len(page) < _PAGE:
-                return
-            last = "(" + page[-1][0].decode()
-
-    def _is_purged(self, raw: bytes) -> bool:
-        try:
-            event = json.loads(raw)
-        except (ValueError, RecursionError):
-            # What can't be read is searched: better one broken letter too many than a trace of the organization.
-            return (self._workflow or self._organization).encode() in raw.lower()
-        if not isinstance(event, dict):
-            return False
-        return _names(event, "organization_id", self._organization) and (
-            self._workflow is None or _names(event, "workflow_id", self._workflow)
-        )
-
-
-def _names(event: dict[str, object], field: str, wanted: str) -> bool:
-    value = event.get(field)
-    return isinstance(value, str) and canonical_uuid(value) == wanted
-
-
-def _events(value: bytes) -> list[bytes]:
-    """The events in a field's value: the elements of an array, or the value itself."""
-    try:
-        return [bytes(raw) for raw in _ARRAY.decode(value)]
-    except (msgspec.DecodeError, RecursionError):
-        return [value]

@@ -9,6 +9,7 @@
 | `sd:rate:<token>:<second>` | string | requests of that token in that second | 2 s | service | service |
 | `sd:{p}:events` | stream | entries not yet applied | until applied | producers | worker |
 | `sd:{p}:dead` | stream | dead letters | 30 days each | worker | `sidedata dead` |
+| `sd:{p}:dead:anew` | stream | those that stay, while a purge takes others away | 10 min | `sidedata purge` | itself |
 | `sd:{p}:cursor` | hash | `entry` applied last, `fence`, `revision`, `events` applied, `records`, `ids:<generation>` | for ever | worker | worker, `inspect` |
 | `sd:{p}:lease` | string | the worker that owns the partition | 3 s | worker | worker, `inspect` |
 | `sd:{p}:organization:<org>` | hash | `timezone`, `has_events`, `since` (ms, salts its event ids), `names` (revision) | for ever | worker, `sidedata org` | both |
@@ -57,6 +58,11 @@ def events(partition: int) -> str:
 def dead(partition: int) -> str:
     """The stream of dead letters."""
     return f"sd:{{{partition}}}:dead"
+
+
+def dead_anew(partition: int) -> str:
+    """The dead letters that stay, while a purge writes them anew."""
+    return f"sd:{{{partition}}}:dead:anew"
 
 
 def cursor(partition: int) -> str:

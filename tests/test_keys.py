@@ -125,7 +125,7 @@ def test_every_key_constant_is_in_the_table(name: str) -> None:
 @pytest.mark.parametrize("row", table(), ids=lambda row: row.pattern)
 def test_only_what_the_contract_lists_lives_for_ever(row: Row) -> None:
     """The table promises a life span to all keys but the contract's."""
-    assert (row.pattern in ENDLESS) == (row.lives in {"for ever", "until applied"} or row.type == "stream")
+    assert (row.pattern in ENDLESS) == (row.lives in {"for ever", "until applied"} or row.pattern == "sd:{p}:dead")
 
 
 async def test_live_keys_are_those_of_the_table(redis_url: str) -> None:
@@ -163,5 +163,6 @@ async def test_live_keys_are_those_of_the_table(redis_url: str) -> None:
             "sd:rate:<token>:<second>",
             "sd:{p}:lease",
             "sd:{p}:events",
+            "sd:{p}:dead:anew",
         }
         assert unseen <= idle, unseen
