@@ -42,6 +42,10 @@ class Organization:
         self.event_id = hasher.of(f"event {since_ms}", organization_id)
 
 
+# Organization, workflow, and the start of one of its local hours.
+WorkflowHour = tuple[str, str, int]
+
+
 class OpenHour(Struct, frozen=True):
     """Whether page views may still be added to an hour of a workflow, and until when that is known to hold."""
 
@@ -55,7 +59,7 @@ class Known(Struct):
     now_ms: int
     seen: set[int] = field(default_factory=set)
     visitors: dict[str, Mapping[bytes, bytes]] = field(default_factory=dict)  # by key
-    hours: dict[str, OpenHour] = field(default_factory=dict)  # by the key of the hour's visitors
+    hours: dict[WorkflowHour, OpenHour] = field(default_factory=dict)
     goals: dict[str, tuple[int, str]] = field(default_factory=dict)  # by key: newest event, name
 
 
@@ -77,7 +81,7 @@ class Plan(Struct):
     new_ids: int
     kinds: dict[tuple[str, str], Kind]  # workflows whose kind this batch fixes
     organizations: list[Organization]  # those that had no events before
-    opened: dict[str, OpenHour]  # hours that this batch writes
+    opened: dict[WorkflowHour, OpenHour]  # hours that this batch writes
     names: dict[str, tuple[int, str]]  # goals that this batch names, by key
 
 
@@ -111,7 +115,7 @@ class Planner:
         self._new_ids: dict[int, None] = {}
         self._new_kinds: dict[tuple[str, str], Kind] = {}
         self._touched: dict[str, Organization] = {}
-        self._opened: dict[str, OpenHour] = {}
+        self._opened: dict[WorkflowHour, OpenHour] = {}
 
     def plan(self, arrivals: list[Arrival], letters: list[Letter], hashes: list[int | None]) -> Plan:
         """What the batch does. `hashes` are those of the arrivals' own ids, in the same order."""
@@ -181,7 +185,7 @@ class Planner:
     def _sealed(self, event: Event, workflow_id: str, place: Place) -> Fault | None:
         if event.type != "page_view":
             return None
-        key = hour_visitors(self._partition, event.organization_id, workflow_id, place)
+        key = (event.organization_id, workflow_id, place.hour.start)
         hour = self._known.hours[key]
         if hour.sealed:
             return Fault("too_old", "the hour is sealed: its count is stored, the sketch behind it is gone")
@@ -282,8 +286,3 @@ class Planner:
                 record = {"timezone": organization.zone.name, "has_events": "1", "since": str(organization.since_ms)}
                 operations.put(keys.organization(partition, organization.id), record, 0)
         self._remembered.add(operations, list(self._new_ids), self._known.now_ms)
-
-
-def hour_visitors(partition: int, organization_id: str, workflow_id: str, place: Place) -> str:
-    """The key of the visitors of a page-navigation hour."""
-    return f"{keys.buckets(partition, organization_id, workflow_id, 'hour')}{keys.instant(place.hour.start)}:visitors"

@@ -8,7 +8,7 @@ only what is new to the owner is read.
 from collections.abc import Iterable
 from typing import Any
 
-from ingest.batch import NEVER_MS, Known, OpenHour, Organization, Plan, hour_visitors
+from ingest.batch import NEVER_MS, Known, OpenHour, Organization, Plan, WorkflowHour
 from ingest.entries import Arrival
 from ingest.remembered import Remembered
 from store import keys
@@ -35,7 +35,7 @@ class Recall:
         self.remembered = Remembered(partition, settings.keep_ids_hours, id_counts)
         self.organizations: dict[str, Organization] = {}
         self.kinds: dict[tuple[str, str], Kind | None] = {}
-        self._hours: dict[str, OpenHour] = {}
+        self._hours: dict[WorkflowHour, OpenHour] = {}
         self._goals: dict[str, tuple[int, str]] = {}
 
     async def records(self, arrivals: Iterable[Arrival]) -> None:
@@ -77,7 +77,7 @@ class Recall:
         now_ms, seen = await self._seen(hashes)
         known = Known(now_ms, seen, hours=self._hours, goals=self._goals)
         visitors: dict[str, None] = {}
-        hours: dict[str, tuple[str, str]] = {}
+        hours: dict[WorkflowHour, tuple[str, str, str]] = {}
         goals: dict[str, None] = {}
         for arrival in arrivals:
             event = arrival.event
@@ -102,22 +102,26 @@ class Recall:
         return int(reply[0]), {int(value) for value in reply[1:]}
 
     async def _read(
-        self, visitors: Iterable[str], hours: dict[str, tuple[str, str]], goals: Iterable[str], now_ms: int
+        self,
+        visitors: Iterable[str],
+        hours: dict[WorkflowHour, tuple[str, str, str]],
+        goals: Iterable[str],
+        now_ms: int,
     ) -> dict[str, Any]:
         """Learn about hours and goals for good; the visitors' state, by key, is good for one batch."""
         pipeline = self._client.pipeline(transaction=False)
         for key in visitors:
             pipeline.hgetall(key)
-        for key, (counts, field) in hours.items():
-            pipeline.pttl(key)
+        for visitors_key, counts, field in hours.values():
+            pipeline.pttl(visitors_key)
             pipeline.hget(counts, field)
         for key in goals:
             pipeline.get(key)
         with translated():
             replies = iter(await pipeline.execute())
         states = {key: next(replies) for key in visitors}
-        for key in hours:
-            self._hours[key] = _open_hour(next(replies), next(replies), now_ms)
+        for hour in hours:
+            self._hours[hour] = _open_hour(next(replies), next(replies), now_ms)
         for key in goals:
             if named := next(replies):
                 at_us, _, name = named.decode().partition(" ")
@@ -125,18 +129,26 @@ class Recall:
         return states
 
     def _ask_hour(
-        self, organization: Organization, workflow_id: str, second: int, now_ms: int, hours: dict[str, tuple[str, str]]
+        self,
+        organization: Organization,
+        workflow_id: str,
+        second: int,
+        now_ms: int,
+        hours: dict[WorkflowHour, tuple[str, str, str]],
     ) -> None:
         """Note that an hour must be looked at, unless it is known to be open for a while."""
         if second < now_ms // 1000 - self._oldest_seconds:
             return  # far too old for a zone to be asked; the planner refuses it
         place = organization.places.at(second)
-        key = hour_visitors(self._partition, organization.id, workflow_id, place)
-        cached = self._hours.get(key)
-        if key in hours or (cached is not None and cached.until_ms > now_ms):
+        hour = (organization.id, workflow_id, place.hour.start)
+        cached = self._hours.get(hour)
+        if hour in hours or (cached is not None and cached.until_ms > now_ms):
             return
-        start = f"{keys.buckets(self._partition, organization.id, workflow_id, 'day')}{keys.instant(place.day.start)}:"
-        hours[key] = (start + "counts", keys.hour_field(place.hour.index, place.hour.offset))
+        in_hour = (
+            f"{keys.buckets(self._partition, organization.id, workflow_id, 'hour')}{keys.instant(place.hour.start)}:"
+        )
+        in_day = f"{keys.buckets(self._partition, organization.id, workflow_id, 'day')}{keys.instant(place.day.start)}:"
+        hours[hour] = (in_hour + "visitors", in_day + "counts", keys.hour_field(place.hour.index, place.hour.offset))
 
     def committed(self, plan: Plan, now_ms: int) -> None:
         """A commit made the plan true."""
