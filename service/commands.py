@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import sys
 
 import click
 from aiohttp import web
@@ -11,6 +12,7 @@ from aiohttp import web
 from service.app import create_app
 from service.listener import Listener
 from service.observe import log_to_stderr
+from service.processes import serve_with_several
 from service.sidedata import Reports
 from service.state import BACKEND
 from store.cli.event_loop import run
@@ -30,32 +32,40 @@ _log = logging.getLogger("sidedata.service")
 
 
 @click.command()
+@click.option("--beside-others", is_flag=True, hidden=True, help="be one of the processes of --processes")
 @settings_options()
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, *, beside_others: bool) -> None:
     """Answer queries over HTTP, take events in, show the dashboard.
 
     Listens from the start; while Redis is out of reach all answers are 503 and /readyz says why.
     """
     log_to_stderr(settings.log_level)
-    run(_serve(settings))
+    run(serve_with_several(settings) if settings.processes > 1 else _serve(settings, beside_others=beside_others))
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, *, beside_others: bool) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    if beside_others:
+        # Nothing ever comes by this pipe but its end, when who started us is gone.
+        loop.add_reader(sys.stdin.fileno(), stop.set)
     clock = SystemClock()
     async with redis_url(settings) as url:
         client = connect(url, timeout=REDIS_TIMEOUT_SECONDS)
         try:
             app = create_app(settings, client, None, clock, None)
-            await _run(app, settings, client, clock, stop)
+            await _run(app, settings, client, clock, stop, reuse_port=beside_others)
         finally:
             await client.aclose()
+            if beside_others:
+                loop.remove_reader(sys.stdin.fileno())
 
 
-async def _run(app: web.Application, settings: Settings, client: Client, clock: Clock, stop: asyncio.Event) -> None:
+async def _run(
+    app: web.Application, settings: Settings, client: Client, clock: Clock, stop: asyncio.Event, *, reuse_port: bool
+) -> None:
     """Listen until told to stop.
 
     Raises:
@@ -71,7 +81,7 @@ async def _run(app: web.Application, settings: Settings, client: Client, clock: 
         await asyncio.wait([opening, stopping], timeout=1, return_when=asyncio.FIRST_COMPLETED)
         if opening.done():
             opening.result()
-        site = web.TCPSite(listener, settings.host, settings.port, reuse_address=True)
+        site = web.TCPSite(listener, settings.host, settings.port, reuse_address=True, reuse_port=reuse_port)
         try:
             await site.start()
         except OSError as error:

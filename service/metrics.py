@@ -29,6 +29,7 @@ class ServiceMetrics:
             "sidedata_live_listeners",
             "Open live streams.",
             registry=registry,
+            multiprocess_mode="livesum",
         )
         self.live_polls = Counter(
             "sidedata_live_polls",

@@ -4,8 +4,11 @@ A registry is made at the entry point and passed down, so that two services in o
 begin with `sidedata_` and end in their base unit (`_seconds`, `_bytes`) or in `_total` for counters.
 """
 
+import os
+
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.multiprocess import MultiProcessCollector
 
 # Answers that miss the contract's second are what the upper buckets are for; the lower ones tell cached answers from
 # computed.
@@ -22,6 +25,12 @@ def new_registry() -> CollectorRegistry:
 
 
 def exposition(registry: CollectorRegistry, accept: str = "") -> tuple[bytes, str]:
-    """All metrics as text in the form that `accept` asks for, and the content type of that form."""
+    """All metrics as text in the form that `accept` asks for, and the content type of that form.
+
+    Where several processes share a port each may be asked, and answers for all (but for what a process says of itself).
+    """
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     encode, content_type = choose_encoder(accept)
     return encode(registry), content_type

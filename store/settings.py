@@ -37,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         "127.0.0.1"
     )
     port: Annotated[Port, Meta(description="port of the service; 0: any free one")] = 8080
+    processes: Annotated[Positive, Meta(description="service processes of one `serve`, all on the same port")] = 1
     worker_port: Annotated[
         Port, Meta(description="port of the worker's /livez, /readyz and /metrics; 0: any free one")
     ] = 8081
