@@ -1,0 +1,1 @@
+"""A real Redis with deploy/redis.conf and deploy/users.acl, and each of its users."""

@@ -1,0 +1,173 @@
+"""The whole way as the users of deploy/users.acl: an operator prepares, a producer sends, a worker applies, the service answers."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import aiohttp
+
+from ingest import dead
+from ingest.metrics import Metrics
+from ingest.purge import Purge
+from ingest.worker import Worker
+from service.app import create_app
+from service.sidedata import Reports
+from store import keys
+from store.append import append
+from store.client import Client, connect
+from store.clock import SystemClock
+from store.installation import Installation, open_installation
+from store.metrics import new_registry
+from store.overview import read_overview
+from store.records import set_organization, set_workflow
+from store.settings import Settings
+from store.tokens import create, list_all, revoke
+from tests.acl.server import GuardedServer
+from tests.events import PAGES, POPUP, interaction, reached, started, triggered, view
+from tests.support import ORG, SECRET, rfc3339, served
+
+BASE = f"/api/reporting/workflow/v1/orgs/{ORG}/workflows"
+
+
+class Parts(NamedTuple):
+    """Everybody at work, each with the user of its own."""
+
+    operator: Client
+    producer: Client
+    installation: Installation
+    settings: Settings
+    worker: Worker
+    http: aiohttp.ClientSession
+
+
+async def until(true: Callable[[], Awaitable[bool]], what: str) -> None:
+    """Wait for a condition."""
+    limit = time.monotonic() + 10
+    while not await true():
+        assert time.monotonic() < limit, what
+        await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def at_work(guarded: GuardedServer) -> AsyncIterator[Parts]:
+    """An empty server, a worker and a service; the service comes first and so fixes the installation's facts."""
+    settings = Settings(secret=SECRET, rate_limit=1000)
+    async with AsyncExitStack() as stack:
+
+        def client(user: str) -> Client:
+            made = connect(guarded.url(user), timeout=5)
+            stack.push_async_callback(made.aclose)
+            return made
+
+        admin = client("admin")
+        await admin.flushall()
+        await admin.execute_command("ACL LOG", "RESET")
+        serving = client("service")
+        installation = await open_installation(serving, settings, secret_needed=True)
+        working = client("worker")
+        worker = Worker(
+            working,
+            await open_installation(working, settings, secret_needed=True),
+            settings,
+            Metrics(new_registry()),
+        )
+        stop = asyncio.Event()
+        work = asyncio.create_task(worker.run(stop))
+        operator = client("operator")
+        token, _ = await create(operator, None, ["reports", "ingest"])
+        clock = SystemClock()
+        reports = Reports(serving, installation, settings, clock)
+        try:
+            http = await stack.enter_async_context(
+                served(create_app(settings, serving, installation, clock, reports), token)
+            )
+            yield Parts(operator, client("producer"), installation, settings, worker, http)
+        finally:
+            stop.set()
+            await work
+
+
+async def applied(parts: Parts) -> None:
+    """Wait until nothing waits to be applied."""
+
+    async def empty() -> bool:
+        return not (await read_overview(parts.operator, parts.installation, parts.settings)).lag_entries
+
+    await until(empty, "all is applied")
+
+
+async def asked(parts: Parts, path: str, **query: str) -> Any:  # noqa: ANN401 - whatever was answered
+    """A GET answered 200."""
+    async with parts.http.get(path, params=query) as response:
+        assert response.status == 200, await response.text()
+        return await response.json()
+
+
+async def test_everybody_can_do_their_work(guarded: GuardedServer) -> None:
+    """Events of a producer and over HTTP, answers, lists, readiness, dead letters, tokens, a purge: nobody is refused."""
+    now = datetime.now(UTC)
+    interval = {"start": rfc3339(now - timedelta(hours=2)), "end": rfc3339(now + timedelta(hours=1))}
+    async with at_work(guarded) as parts:
+        operator, installation = parts.operator, parts.installation
+        await set_organization(operator, installation, ORG, "Europe/Helsinki")
+        await set_workflow(operator, installation, ORG, POPUP, "interaction", "Pop-up")
+        partition = installation.partition_of(ORG)
+
+        stream = keys.events(partition)
+        await parts.producer.xadd(stream, {"event": view(now, "v1", id="a")})
+        await parts.producer.xadd(stream, {"event": view(now, "v1", id="a")})
+        await parts.producer.xadd(stream, {"events": b"[" + b",".join([view(now, "v2"), interaction(now)]) + b"]"})
+        await parts.producer.xadd(stream, {"event": b"no JSON"})
+        await append(operator, partition, [reached(now)], 1000)
+        body = b"[" + b",".join([started(now), triggered(now)]) + b"]"
+        path = f"/api/ingest/v1/orgs/{ORG}/events"
+        async with parts.http.post(path, data=body, headers={"Content-Type": "application/json"}) as response:
+            assert response.status == 202, await response.text()
+        await applied(parts)
+
+        pages = await asked(parts, f"{BASE}/{PAGES}/sidedata/", **interval)
+        assert (pages["unique_visitors_count"], pages["unique_sessions_count"]) == (2, 1)
+        popup = await asked(parts, f"{BASE}/{POPUP}/sidedata/", **interval)
+        assert popup["started_workflows_count"] == 1
+        assert [goal["metrics"]["events_count"] for goal in popup["triggered_goals"]] == [1]
+        assert [goal["metrics"]["events_count"] for goal in popup["affected_goals"]] == [1]
+        assert {item["id"] for item in await asked(parts, f"{BASE}/")} == {PAGES, POPUP}
+        readiness = await asked(parts, "/readyz")
+        assert {check["status"] for check in readiness["checks"]} == {"ok"}, readiness
+
+        overview = await read_overview(operator, installation, parts.settings)
+        assert (overview.workers, overview.dead_letters) == (1, 1)
+        [letter] = [letter async for letter in dead.letters(operator, installation)]
+        assert await dead.replay(operator, installation, letter.id)
+        await applied(parts)
+        [record] = await list_all(operator)
+
+        async def noted() -> bool:
+            return (await list_all(operator))[0].used_at is not None
+
+        await until(noted, "the use of the token is noted")
+        await Purge(operator, parts.settings, installation, ORG, PAGES, dry=False).run()
+        purged = await Purge(operator, parts.settings, installation, ORG, None, dry=False).run()
+        assert purged.keys > 0
+        assert await revoke(operator, record.id)
+
+    # Redis keeps a list of what it refused; clients that say their name in words of 7.2 are no concern of ours.
+    admin = connect(guarded.url("admin"), timeout=5)
+    try:
+        refused = [
+            entry
+            for entry in await admin.execute_command("ACL LOG")
+            if _text(entry, "username") in ("service", "worker", "operator")
+            and _text(entry, "object") != "client|setinfo"
+        ]
+    finally:
+        await admin.aclose()
+    assert not refused
+
+
+def _text(entry: Any, field: str) -> str:  # noqa: ANN401 - a reply, in one of two forms
+    found = entry[field] if field in entry else entry[field.encode()]
+    return found.decode() if isinstance(found, bytes) else str(found)
