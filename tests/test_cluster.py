@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -31,6 +31,7 @@ from tests.events import POPUP, event
 from tests.oracle import Oracle
 from tests.support import SECRET, pipeline, served
 from tests.test_properties import run
+from tests.waiting import eventually
 
 PARTITIONS = 8
 # One organization in each partition, by its number.
@@ -334,15 +335,6 @@ async def load(running: Life, *partitions: int, again: bool = True) -> AsyncIter
             producer.cancel()
         await asyncio.gather(*producers, return_exceptions=True)
     await running.applied()
-
-
-async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
-    """Wait for a condition."""
-    async with asyncio.timeout(seconds):
-        while True:
-            if await condition():
-                return
-            await asyncio.sleep(0.02)
 
 
 async def started(running: Life, partition: int, least: int) -> None:

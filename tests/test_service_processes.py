@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from store.settings import Settings
 from tests.events import PAGES, view
 from tests.support import ORG
 from tests.test_service_commands import address, serving
+from tests.waiting import eventually
 
 EVENTS = f"/api/ingest/v1/orgs/{ORG}/events"
 REPORT = f"/api/reporting/workflow/v1/orgs/{ORG}/workflows/{PAGES}/sidedata/"
@@ -32,15 +33,6 @@ def children(process: asyncio.subprocess.Process) -> set[int]:
 def lives(pid: int) -> bool:
     """Whether there is such a process."""
     return Path(f"/proc/{pid}").exists()
-
-
-async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait for a condition."""
-    async with asyncio.timeout(20):
-        while True:
-            if await condition():
-                return
-            await asyncio.sleep(0.02)
 
 
 @asynccontextmanager
