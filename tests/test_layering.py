@@ -16,6 +16,7 @@ PURE = [
     "store/zones.py",
     "store/cover.py",
     "store/sketch.py",
+    "store/keyname.py",
     "ingest/aggregate.py",
     "ingest/attribution.py",
     "service/assemble.py",
