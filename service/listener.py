@@ -49,6 +49,8 @@ class _Connection(web.RequestHandler):
         message: str | None = None,  # noqa: ARG002 - aiohttp's signature; the parser's words may quote the request
     ) -> web.StreamResponse:
         """A problem; the connection ends, since nobody knows where the next request would begin."""
+        if isinstance(exc, ConnectionError):
+            raise exc  # the client left in the middle of its body: no bug of ours, and nobody to answer
         if status >= 500:
             _log.error("a bug while answering", exc_info=exc)
         else:
@@ -60,7 +62,7 @@ class _Connection(web.RequestHandler):
             body=problem_body(status, detail),
             status=status,
             content_type=CONTENT_TYPE,
-            headers={"X-Content-Type-Options": "nosniff"},
+            headers={"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Server": "sidedata"},
         )
         response.force_close()
         return response

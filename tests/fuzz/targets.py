@@ -1,0 +1,241 @@
+"""What must hold of each reader, whatever it is given. A target takes dice and feeds its reader one input."""
+
+import gzip
+import io
+import json
+import random
+import zlib
+from collections.abc import Callable
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, get_args
+
+from ingest.archive import ArchiveError, open_archive, read_lines
+from ingest.entries import read_entry
+from service.bodies import Gunzip
+from service.ingest_api import _checked, _elements, _lines
+from service.problems import ProblemError
+from service.query import Interval, Window, from_body, from_live_query, from_query
+from service.sidedata import IntervalError, Reports
+from service.view import View
+from store.clock import ManualClock
+from store.events import MAX_PURCHASE, UNITS, Event, Fault, Reason, decode_event
+from store.installation import Installation
+from store.keys import partition_of
+from store.settings import Settings
+from tests.fuzz.inputs import GOOD, MOMENTS, NASTY, mutated
+from tests.support import ORG
+
+NOW = 1_795_471_200.0  # 2026-11-23T22:00:00Z
+ENTRY = f"{int(NOW * 1000)}-0"
+_PARTITION = partition_of(ORG, 16)
+_REASONS = frozenset(get_args(Reason))
+_ZONES = (
+    "UTC",
+    "Europe/Helsinki",
+    "Asia/Kathmandu",
+    "Australia/Lord_Howe",
+    "Pacific/Apia",
+    "America/St_Johns",
+    "Etc/GMT+12",
+)
+_BODY_LIMIT = 50_000
+_BOMB = gzip.compress(b"0" * 5_000_000, 9)
+
+
+def event(dice: random.Random) -> None:
+    """An event is read or refused, with a reason, in words that can be stored."""
+    raw = mutated(dice, dice.choice(GOOD))
+    check_event(raw, decode_event(raw))
+    _checked(raw, ORG)
+
+
+def check_event(raw: bytes, read: Event | Fault) -> None:
+    """What holds of every event and every fault."""
+    if isinstance(read, Fault):
+        assert read.reason in _REASONS
+        read.detail.encode()
+        read.pointer.encode()
+        if read.reason == "invalid_json":
+            assert not _is_json(raw), raw
+        return
+    assert _is_json(raw), raw
+    for text in (read.organization_id, read.workflow_id or ORG, read.goal_id or ORG):
+        assert len(text) == 36
+        assert text == text.lower()
+    for text, most in (
+        (read.visitor_id, 256),
+        (read.session_id, 256),
+        (read.id or "x", 128),
+        (read.goal_name or "x", 200),
+    ):
+        assert 1 <= len(text) <= most
+        text.encode()
+    assert abs(read.at_us) < 1 << 62
+    assert 0 <= (read.units or 0) <= MAX_PURCHASE * UNITS
+    assert (read.workflow_id is None) == (read.type == "goal_reached")
+
+
+def _is_json(raw: bytes) -> bool | None:
+    """Whether it is JSON by the grammar; None where nesting hides that."""
+
+    def no(name: str) -> None:
+        raise ValueError(name)
+
+    try:
+        json.loads(raw.decode(), parse_int=str, parse_float=str, parse_constant=no)
+    except RecursionError:
+        return None
+    except ValueError:
+        return False
+    return True
+
+
+def entry(dice: random.Random) -> None:
+    """An entry's good events survive any JSON between them; of what is no JSON every byte is kept."""
+    poison = mutated(dice, dice.choice(GOOD)) if dice.random() < 0.7 else dice.choice(NASTY)
+    good = dice.choice(GOOD)
+    value = b"[" + good + b"," + poison + b"," + good + b"]"
+    arrivals, letters = read_entry(ENTRY, {b"events": value}, _PARTITION, 16)
+    if _is_json(value):
+        assert len(arrivals) + len(letters) >= 3, value
+        assert [one.raw for one in arrivals].count(good) >= 2, value
+    elif not arrivals:
+        assert [letter.raw for letter in letters] == [value], value
+    if arrivals:
+        kept = sum(len(one.raw) for one in arrivals) + sum(len(one.raw) for one in letters)
+        blanks = sum(value.count(blank) for blank in b" \t\r\n")
+        assert kept >= len(value) - blanks - len(arrivals) - len(letters) - 1, value
+    fields = {
+        dice.choice((b"event", b"events", b"other", b"\xff")): mutated(dice, poison) for _ in range(dice.randrange(3))
+    }
+    arrivals, letters = read_entry(ENTRY, fields, _PARTITION, 16)
+    assert arrivals or letters or fields == {b"events": b"[]"} or fields.get(b"events", b"").strip()[:1] == b"["
+
+
+@lru_cache(maxsize=1)
+def _reports() -> Reports:
+    return Reports(None, Installation(16), Settings(), ManualClock(NOW))
+
+
+@lru_cache(maxsize=32)
+def _view(zone: str, kind: Any) -> View:  # noqa: ANN401 - one of two
+    view = View(ORG, ORG)
+    view.timezone, view.kind = zone, kind
+    return view
+
+
+def interval(dice: random.Random) -> None:
+    """A question is planned or refused, in any zone, with a bounded amount of work."""
+    start, end = (_moment(dice) for _ in range(2))
+    form = dice.random()
+    try:
+        if form < 0.5:
+            body = json.dumps({"interval": {"start": start, "end": end}}, ensure_ascii=dice.random() < 0.5)
+            raw = body.encode(errors="surrogatepass")
+            asked: Interval | Window = from_body(mutated(dice, raw) if dice.random() < 0.3 else raw)
+        elif form < 0.8:
+            asked = from_query(_query(dice, f"start={start}&end={end}"))
+        else:
+            asked = from_live_query(
+                _query(dice, f"window=P{dice.choice(('T0S', '400D', '401D', '1Y', 'T1H', '9999999W'))}")
+            )
+    except ProblemError as error:
+        refused(error, 400)
+        return
+    if isinstance(asked, Window):
+        return
+    plan_interval(dice.choice(_ZONES), dice.choice(("page_navigation", "interaction")), asked.start, asked.end)
+
+
+def plan_interval(zone: str, kind: str, start: datetime, end: datetime) -> None:
+    """What an interval comes to in a zone."""
+    try:
+        plan = _reports()._plan(_view(zone, kind), start, end)
+    except IntervalError:
+        return
+    plan.effective.encode()
+    assert len(plan.parts) < 6000, (zone, start, end)
+
+
+def refused(error: ProblemError, *statuses: int) -> None:
+    """A refusal is one of those that are meant, and can be sent."""
+    assert error.status in statuses
+    error.response()
+
+
+def _moment(dice: random.Random) -> str:
+    if dice.random() < 0.4:
+        return dice.choice(MOMENTS)
+    year = dice.choice((1, 2, 1900, 2025, 2026, 2026, 2026, 2027, 9998, 9999))
+    text = (
+        f"{year:04}-{dice.randint(1, 12):02}-{dice.randint(1, 28):02}T{dice.randint(0, 24):02}:{dice.randint(0, 59):02}"
+    )
+    return text + dice.choice(("", "Z", "+02:00", "-23:59", "+23:59:59.999999", ":00.5", ":60Z", " 05:30"))
+
+
+def _query(dice: random.Random, text: str) -> str:
+    raw = mutated(dice, text.encode()) if dice.random() < 0.5 else text.encode(errors="surrogatepass")
+    return raw.decode("latin-1")
+
+
+def archive(dice: random.Random) -> None:
+    """A file's good lines come through, whatever stands between them; a damaged one ends with an error and no crash."""
+    poison = mutated(dice, dice.choice(GOOD)).replace(b"\n", b"").replace(b"\r", b"")
+    good = dice.choice(GOOD)
+    text = b"\n".join((good, poison, good))
+    read = list(read_lines(open_archive(io.BytesIO(text)), 16, dice.choice((0, 7, -7 * 10**6))))
+    assert [line.fault for line in read if line.number in (1, 3)] == [None, None], text
+    for line in read:
+        assert line.fault is None or line.fault.encode(errors="replace")
+    packed = gzip.compress(text)
+    try:
+        list(read_lines(open_archive(io.BytesIO(_damaged(dice, packed))), 16))
+    except ArchiveError:
+        return
+
+
+def body(dice: random.Random) -> None:
+    """An upload is taken in within its limit, or refused; and is then what was packed."""
+    text = b"\n".join(mutated(dice, dice.choice(GOOD)) for _ in range(dice.randrange(4)))
+    packed = gzip.compress(text, 1) if dice.random() < 0.9 else _BOMB
+    packed = b"".join([packed] * dice.choice((1, 1, 1, 2, 3)))
+    sent = _damaged(dice, packed) if dice.random() < 0.6 else packed
+    gunzip = Gunzip(_BODY_LIMIT)
+    try:
+        for first in range(0, len(sent), size := dice.choice((1, 7, 100, 65_536))):
+            gunzip.feed(sent[first : first + size])
+            assert gunzip.size <= _BODY_LIMIT
+        data = gunzip.finish()
+    except ProblemError as error:
+        refused(error, *((413,) if sent is packed and packed else (400, 413)))
+        return
+    try:
+        assert data == gzip.decompress(sent)
+    except (OSError, EOFError, zlib.error):
+        assert sent is not packed
+    read = _lines if dice.random() < 0.5 else _elements
+    try:
+        for raw in read(data if read is _lines else b"[" + data.replace(b"\n", b",") + b"]"):
+            _checked(raw, ORG)
+    except ProblemError as error:
+        refused(error, 400, 413)
+
+
+def _damaged(dice: random.Random, packed: bytes) -> bytes:
+    damage = bytearray(packed)
+    for _ in range(dice.randrange(1, 4)):
+        damage[dice.randrange(len(damage))] = dice.randrange(256)
+    if dice.random() < 0.3:
+        del damage[dice.randrange(len(damage)) :]
+    return bytes(damage) + dice.choice((b"", b"", b"\0" * 10, b"rubbish", b"\x1f\x8b"))
+
+
+# By how often each takes its turn: cheap ones and those that face the world more often.
+TARGETS: dict[str, tuple[Callable[[random.Random], None], int]] = {
+    "event": (event, 10),
+    "entry": (entry, 5),
+    "interval": (interval, 3),
+    "archive": (archive, 1),
+    "body": (body, 1),
+}
