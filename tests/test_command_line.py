@@ -389,6 +389,26 @@ def test_up_ends_when_a_part_does(tmp_path: Path, victim: str, processes: list[s
 
 
 @needs_proc
+def test_nothing_is_left_when_up_is_killed(tmp_path: Path, processes: list[subprocess.Popen[str]]) -> None:
+    """Service, worker and Redis end by themselves when the process that started them can't tell them to."""
+    process, _ = start_up(tmp_path, processes)
+    parts = children_of(process)
+    process.kill()
+    process.communicate(timeout=LIMIT_SECONDS)  # ends when the last of them has closed its output
+    limit = time.monotonic() + LIMIT_SECONDS
+    while left := [name for name, pid in parts.items() if running(pid)]:
+        assert time.monotonic() < limit, left
+
+
+def running(pid: int) -> bool:
+    """Whether a process goes on; one that ended and that nobody waits for doesn't."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@needs_proc
 def test_no_secret_stands_in_a_process_title(tmp_path: Path, processes: list[subprocess.Popen[str]]) -> None:
     """Whoever may list processes doesn't learn the installation's secret."""
     process, _ = start_up(tmp_path, processes)

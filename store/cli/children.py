@@ -11,6 +11,7 @@ from typing import Final, Self
 
 import msgspec
 
+from store.cli.parent import PARENT_PIPE
 from store.errors import StopError
 from store.settings import Settings, variable
 
@@ -24,7 +25,7 @@ class Children:
     """
 
     def __init__(self, settings: Settings, logs: Path | None = None) -> None:
-        self._environment = environment(settings)
+        self._environment = {**environment(settings), PARENT_PIPE: "1"}
         self._logs = logs
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._watchers: list[asyncio.Task[None]] = []
@@ -49,7 +50,8 @@ class Children:
                 "store.cli.main",
                 command,
                 *arguments,
-                stdin=asyncio.subprocess.DEVNULL,
+                # Nothing ever comes by this pipe but its end: by it they know that we are gone, however we went.
+                stdin=asyncio.subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 env=self._environment,

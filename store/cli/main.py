@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import click
 
+from store.cli.parent import end_with_parent
 from store.errors import SidedataError, UsageError
 
 GROUP: Final = "sidedata.commands"
@@ -80,6 +81,7 @@ def cli() -> None:
 
 def main() -> None:
     """What the installed `sidedata` runs."""
+    end_with_parent()
     cli(prog_name="sidedata")
 
 
