@@ -42,9 +42,14 @@ async def get_sidedata(request: web.Request) -> web.Response:
 
 
 async def _answer(request: web.Request, interval: Interval) -> Answer:
-    # Reports bound their waits themselves, all askers of a workflow together.
-    reports = request.app[BACKEND].reports
-    return await ask(reports, request[ORGANIZATION], request[WORKFLOW], interval, body=request.method == "POST")
+    # Reports bound the time of their waits themselves, all askers of a workflow together; how many wait is bounded here.
+    backend = request.app[BACKEND]
+    reports = backend.reports
+    backend.begin_waiting()
+    try:
+        return await ask(reports, request[ORGANIZATION], request[WORKFLOW], interval, body=request.method == "POST")
+    finally:
+        backend.waiting -= 1
 
 
 async def ask(reports: Reports, organization: str, workflow: str, interval: Interval, *, body: bool) -> Answer:

@@ -32,6 +32,16 @@ class Backend:
         self._installation: Installation | None = None
         self._reports: Reports | None = None
 
+    def begin_waiting(self) -> None:
+        """Count a request that begins to wait for Redis; whoever calls this counts it back.
+
+        Raises:
+            ProblemError: 503, too many wait already: who would not be answered in time is told so at once.
+        """
+        if self.waiting >= self.settings.requests_limit:
+            raise unavailable("too many requests at once; ask again")
+        self.waiting += 1
+
     def open(self, installation: Installation, reports: Reports) -> None:
         """Begin to answer."""
         self._installation = installation
@@ -93,7 +103,7 @@ class redis_time:  # noqa: N801 - used like a function, as `asyncio.timeout` is
     """Let what is inside wait for Redis, all such waits of one request together no longer than `REDIS_SECONDS`.
 
     Reading a body is the client's time and stays outside. Leaving it raises `StoreUnavailableError` if the time is up; entering
-    it a 503 if too many wait already: who would not be answered in time is told so at once, and costs nothing more.
+    it a 503 if too many wait already.
     (A class, because every request comes by here: `asynccontextmanager` would cost three times as much.)
     """
 
@@ -104,9 +114,7 @@ class redis_time:  # noqa: N801 - used like a function, as `asyncio.timeout` is
 
     async def __aenter__(self) -> None:
         self._backend = backend = self._request.app[BACKEND]
-        if backend.waiting >= backend.settings.requests_limit:
-            raise unavailable("too many requests at once; ask again")
-        backend.waiting += 1
+        backend.begin_waiting()
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._spent: float = self._request.get(_SPENT, 0.0)
