@@ -10,6 +10,7 @@ records' revision and `valid_until_ms` see to it). Planning is therefore plain c
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from msgspec import Struct, field
 
 from ingest.aggregate import Additions, Place, Places, write
@@ -25,6 +26,9 @@ from store.settings import Settings
 from store.zones import DAY_SECONDS, Zone
 
 NEVER_MS = 1 << 52
+# Fields of an entry that a letter keeps one by one. Lua can't pass on many thousands at once, so more are kept packed as one.
+_MOST_FIELDS = 1_000
+_FIELDS = msgspec.msgpack.Encoder()
 _UNNAMED = (-(1 << 62), "")  # older than any event
 
 
@@ -254,9 +258,10 @@ class Planner:
             "event": letter.raw,
         }
         # Fields of an entry in a form that we don't know are kept beside, so that nothing of it is lost.
-        fields |= {
-            f"field:{name.decode(errors='replace')}": value for name, value in letter.fields.items() if name != b"event"
-        }
+        kept = letter.fields
+        if len(kept) > _MOST_FIELDS:
+            kept = {b"fields": _FIELDS.encode(kept), b"event": b""}
+        fields |= {f"field:{name.decode(errors='replace')}": value for name, value in kept.items() if name != b"event"}
         self._operations.letter(fields)
 
     def _write(self) -> None:

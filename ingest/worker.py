@@ -154,6 +154,7 @@ class Worker:
 
     def _lost(self, owned: _Owned) -> None:
         """Another owner came: a commit of ours would be refused, so there is nothing to finish."""
+        owned.leave.set()  # the Redis client may lose a cancellation that comes in an awkward moment
         if owned.task is not None:
             owned.task.cancel()
 

@@ -1,8 +1,8 @@
 """Places at which a process can be made to die, so that tests can show that it may die there.
 
 `SIDEDATA_FAILPOINT=<name>:<n>` ends the process with SIGKILL when it gets to the place called `<name>` for the nth time: no
-handler runs, nothing is flushed, just as when a machine fails. Unset, as it always is in production, nothing is armed and
-a place costs a look at `armed`:
+handler runs, nothing is flushed, just as when a machine fails. `<name>:<n>:stop` freezes it there with SIGSTOP instead, until
+it gets a SIGCONT. Unset, as it always is in production, nothing is armed and a place costs a look at `armed`:
 
     if failpoints.armed is not None:
         failpoints.armed("after_read")
@@ -50,14 +50,16 @@ Hook = Callable[[str], None]
 
 
 def arm(setting: str) -> Hook:
-    """What dies at the nth passage of a place, both given as `<name>:<n>`.
+    """What dies, or freezes, at the nth passage of a place, given as `<name>:<n>` or `<name>:<n>:stop`.
 
     Raises:
         UsageError: there is no such place, or the number is none.
     """
-    name, _, count = setting.partition(":")
-    if name not in PLACES or not (count.isascii() and count.isdigit()) or int(count) < 1:
+    name, _, rest = setting.partition(":")
+    count, _, how = rest.partition(":")
+    if name not in PLACES or not (count.isascii() and count.isdigit()) or int(count) < 1 or how not in ("", "stop"):
         raise UsageError(f"{VARIABLE} is {setting!r}; give a place and a number, such as after_read:3")
+    number = signal.SIGSTOP if how else signal.SIGKILL
     left = int(count)
 
     def passed(place: str) -> None:
@@ -65,7 +67,7 @@ def arm(setting: str) -> Hook:
         if place == name:
             left -= 1
             if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), number)
 
     return passed
 

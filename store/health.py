@@ -35,7 +35,7 @@ def ready(checks: Sequence[Check]) -> bool:
 
 
 async def redis_checks(client: Client) -> list[Check]:
-    """Look at Redis: reached, loaded, not evicting, and (as a warning) keeping what it is given."""
+    """Look at Redis: reached, loaded, and (as warnings) not evicting and keeping what it is given."""
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             with translated():
@@ -107,7 +107,9 @@ def _eviction(nodes: Sequence[Mapping[str, Any]]) -> Check:
     evicting = sorted(policies - {"", "noeviction"})
     if evicting:
         return Check(
-            name, "failed", f"maxmemory-policy is {', '.join(evicting)}: Redis may evict counters; set it to noeviction"
+            name,
+            "warning",
+            f"maxmemory-policy is {', '.join(evicting)}: Redis may evict counters; set it to noeviction",
         )
     if "" in policies:
         return Check(

@@ -52,7 +52,7 @@ async def open_installation(client: Client, settings: Settings, *, secret_needed
         if b"schema" not in stored:
             await client.hsetnx(keys.CONFIG, "partitions", settings.partitions or DEFAULT_PARTITIONS)
             await client.hsetnx(keys.CONFIG, "schema", SCHEMA)
-        if settings.secret:
+        if settings.secret and b"secret" not in stored:  # a worker must be able to start while Redis is full
             await client.hsetnx(keys.CONFIG, "secret", fingerprint(settings.secret))
         stored = await client.hgetall(keys.CONFIG)
     if int(stored[b"schema"]) != SCHEMA:

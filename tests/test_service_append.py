@@ -147,9 +147,10 @@ async def test_readiness_says_when_redis_may_evict(private_server: Callable[...,
             well = await ours.ask("GET", "/readyz", token=None)
     finally:
         await client.aclose()
-    assert evicting.status == 503
-    assert b"allkeys-lru" in evicting.body
-    assert b"noeviction" in evicting.body
+    assert evicting.status == 200
+    warnings = " ".join(json.loads(evicting.body)["warnings"])
+    assert "allkeys-lru" in warnings
+    assert "noeviction" in warnings
     assert (ready.status, well.status) == (200, 200)
     assert "append-only" in json.loads(ready.body)["warnings"][0]
     assert json.loads(well.body)["warnings"] == []

@@ -9,8 +9,9 @@
 --       {"stale"} what the batch was planned on has changed, plan again.
 --
 -- Atomic, because a crash between cursor and counters would lose or repeat events, and a reader in between would see half a
--- batch. Redis doesn't roll a script back, so all checks come first, and the first write is one that Redis refuses when it is
--- out of memory: then nothing has happened.
+-- batch. Redis doesn't roll a script back, so all checks come first, and the first write is one that frees memory: Redis then
+-- lets the whole script run though it be at `maxmemory`. So a backlog that fills Redis is drained, where a refusal would keep
+-- it full for ever.
 local cursor, lease = KEYS[1], KEYS[2]
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -22,6 +23,7 @@ if (stored[3] or '0') ~= ARGV[6] or now_ms >= tonumber(ARGV[7]) then return {'st
 
 -- A revision is the commit's time in microseconds, so that one lost in a crash of Redis is never given out again.
 local revision = string.format('%.0f', math.max(tonumber(stored[4] or '0') + 1, time[1] * 1000000 + time[2]))
+redis.call('XTRIM', KEYS[3], 'MINID', ARGV[5])
 redis.call('HSET', cursor, 'entry', ARGV[4], 'revision', revision)
 redis.call('HINCRBY', cursor, 'events', ARGV[9])
 if redis.call('GET', lease) == ARGV[1] then redis.call('PEXPIRE', lease, ARGV[8]) end
@@ -91,7 +93,12 @@ function operations.workflow(record, list, changes, expiry, most, workflow, kind
   call('HSETNX', record, 'kind', kind)
   call('HSET', record, 'revision', revision)
   call('ZADD', KEYS[list], 'GT', newest, workflow)
-  if call('EXISTS', changes) == 0 then call('HSET', record, 'changes_from', before) end
+  if tonumber(before) < tonumber(ARGV[2]) then
+    -- The owner before us may have committed what a crash of Redis has lost since: who read that must read all anew.
+    call('HSET', record, 'changes_from', revision)
+  elseif call('EXISTS', changes) == 0 then
+    call('HSET', record, 'changes_from', before)
+  end
   local scored = {}
   for place = 1, #changed do
     scored[2 * place - 1], scored[2 * place] = revision, changed[place]
@@ -122,9 +129,6 @@ while at <= #ARGV do
   at = at + 1 + ARGV[at]
 end
 
-call('XTRIM', KEYS[3], 'MINID', ARGV[5])
-local dropped = 0
-if letters > 0 then
-  dropped = call('XTRIM', KEYS[4], 'MINID', ARGV[10]) + call('XTRIM', KEYS[4], 'MAXLEN', ARGV[11])
-end
+local dropped = call('XTRIM', KEYS[4], 'MINID', ARGV[10])
+if letters > 0 then dropped = dropped + call('XTRIM', KEYS[4], 'MAXLEN', ARGV[11]) end
 return {'ok', revision, dropped}

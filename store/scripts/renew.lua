@@ -6,5 +6,6 @@
 --
 -- Atomic, because a lease that ran out may be renewed only while nobody else took it: the fence tells.
 if redis.call('HGET', KEYS[1], 'fence') ~= ARGV[3] then return 0 end
+redis.call('PEXPIRE', KEYS[2], ARGV[2]) -- needs no memory: Redis then lets SET run at `maxmemory`, too
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 return 1

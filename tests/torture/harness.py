@@ -68,6 +68,18 @@ class WorkerProcess:
             await asyncio.sleep(0.02)
         return True
 
+    async def frozen(self, seconds: float) -> bool:
+        """Wait until it has frozen itself, so long at most."""
+        limit = time.monotonic() + seconds
+        flags = os.WSTOPPED | os.WNOHANG | os.WNOWAIT
+        while self.status is None:
+            if os.waitid(os.P_PID, self._process.pid, flags) is not None:  # noqa: ASYNC222 - it doesn't wait (WNOHANG)
+                return True
+            if time.monotonic() > limit:
+                break
+            await asyncio.sleep(0.02)
+        return False
+
     async def killed(self) -> None:
         """SIGKILL."""
         self.signal(signal.SIGKILL)
@@ -88,11 +100,14 @@ class Stage:
         self.proxy = proxy
         self.blows: Counter[str] = Counter()
         self.enough = asyncio.Event()  # as many kill points as were wanted
+        # Held by whoever needs connections to outlast a scene; others may still send.
+        self.redis_spared = asyncio.Lock()
         self._wanted = kill_points
         # Held by whoever breaks Redis, and by the producer while it sends what it couldn't send again.
         self.redis_whole = asyncio.Lock()
+        self.workers: list[WorkerProcess] = []
+        self.lease_ms = LEASE_MS
         self._proxy_url = proxy_url
-        self._workers: list[WorkerProcess] = []
 
     @property
     def kill_points(self) -> int:
@@ -112,27 +127,27 @@ class Stage:
             "SIDEDATA_REDIS_URL": self._proxy_url if by_proxy else self.server.url,
             "SIDEDATA_SECRET": SECRET,
             "SIDEDATA_WORKER_PORT": "0",
-            "SIDEDATA_LEASE_MS": str(LEASE_MS),
+            "SIDEDATA_LEASE_MS": str(self.lease_ms),
             "SIDEDATA_BATCH_EVENTS": "25",
             "PYTHONPATH": str(Path(__file__).parents[2]),
             VARIABLE: failpoint,
         }
         command = [str(_WRONG_CLOCK)] if wrong_clock else ["-m", "store.cli.main"]
-        log = self.server.directory / f"worker-{len(self._workers)}.log"
+        log = self.server.directory / f"worker-{len(self.workers)}.log"
         worker = WorkerProcess([sys.executable, *command, "worker"], environment, log)
-        self._workers.append(worker)
+        self.workers.append(worker)
         return worker
 
     async def kill_redis(self, down_seconds: float) -> None:
         """SIGKILL, and a start on the same append-only file."""
-        async with self.redis_whole:
+        async with self.redis_spared, self.redis_whole:
             await asyncio.to_thread(self.server.kill)
             await asyncio.sleep(down_seconds)
             await asyncio.to_thread(self.server.start)
 
     async def freeze_redis(self, seconds: float) -> None:
         """Connections stay open and nothing is answered, for so long."""
-        async with self.redis_whole:
+        async with self.redis_spared, self.redis_whole:
             self.server.freeze()
             await asyncio.sleep(seconds)
             self.server.thaw()
@@ -143,13 +158,13 @@ class Stage:
         Raises:
             TortureError: one did.
         """
-        for worker in self._workers:
+        for worker in self.workers:
             if worker.status not in (None, 0, -signal.SIGKILL):
                 raise TortureError(f"a worker ended with {worker.status}: {worker.log()[-3000:]}")
 
     async def clear(self) -> None:
         """No worker is left."""
-        for worker in self._workers:
+        for worker in self.workers:
             if worker.status is None:
                 worker.signal(signal.SIGCONT)
                 await worker.killed()

@@ -54,7 +54,7 @@ class Producer:
         dice = self._random.random()
         if dice < 0.15 and self._batches:
             await self._send(*self._random.choice(self._batches))  # again, though it is in already
-        elif dice < 0.3:
+        elif dice < 0.5:
             await self._send_once(organization, partition)
         else:
             raws = [self._event(organization, known=True) for _ in range(self._random.randint(1, 30))]

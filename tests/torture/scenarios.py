@@ -55,6 +55,22 @@ async def dies_with_redis(stage: Stage, choose: random.Random) -> None:
     stage.struck("worker and Redis killed together")
 
 
+async def is_frozen_at_a_place(stage: Stage, choose: random.Random) -> None:
+    """A worker stands still with a batch in hand while others take the partition; what it then does must not count."""
+    place = choose.choice(["after_read", "after_recall", "after_plan", "before_commit", "after_heartbeat"])
+    worker = stage.start_worker(failpoint=f"{place}:{choose.randint(1, 6)}:stop")
+    await worker.ready()
+    if await worker.frozen(_PATIENCE_SECONDS):
+        # Its connection must hold, or it would not even get to try.
+        async with stage.redis_spared:
+            await asyncio.sleep(LEASE_MS / 1000 * choose.uniform(1.5, 2.5))
+            worker.signal(signal.SIGCONT)
+            stage.struck(f"worker frozen at {place} past its lease")
+            await asyncio.sleep(choose.uniform(0.2, 0.6))
+    await worker.killed()
+    stage.struck("worker killed at any instant")
+
+
 async def is_frozen(stage: Stage, choose: random.Random) -> None:
     """A worker stands still for longer than its lease, wakes, and must not do any harm with what it had in hand."""
     worker = stage.start_worker()
@@ -112,7 +128,8 @@ FATES: list[tuple[Fate, int]] = [
     (dies_at_a_place, 12),
     (dies_at_any_instant, 2),
     (dies_with_redis, 2),
-    (is_frozen, 2),
+    (is_frozen, 1),
+    (is_frozen_at_a_place, 4),
     (is_cut_off, 2),
     (has_a_wrong_clock, 1),
     (leaves, 2),
