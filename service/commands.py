@@ -11,6 +11,7 @@ from aiohttp import web
 
 from service.app import create_app
 from service.listener import Listener
+from service.metrics import METRICS
 from service.observe import log_to_stderr
 from service.processes import serve_with_several
 from service.sidedata import Reports
@@ -109,5 +110,5 @@ async def _open(app: web.Application, settings: Settings, client: Client, clock:
             _log.warning("%s", error)
             await clock.sleep(_AGAIN_SECONDS)
         else:
-            app[BACKEND].open(installation, Reports(client, installation, settings, clock))
+            app[BACKEND].open(installation, Reports(client, installation, settings, clock, app[METRICS]))
             return

@@ -25,6 +25,18 @@ class ServiceMetrics:
             registry=registry,
         )
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self.reports = Counter(
+            "sidedata_reports",
+            "Reports by how they were come by: kept since another asked, or assembled anew.",
+            ["from"],
+            registry=registry,
+        )
+        self.cache_bytes = Gauge(
+            "sidedata_cache_bytes",
+            "Memory of kept sketches, counts and answers, about; see SIDEDATA_CACHE_MB.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
         self.live_listeners = Gauge(
             "sidedata_live_listeners",
             "Open live streams.",

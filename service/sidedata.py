@@ -13,8 +13,10 @@ from datetime import datetime
 from functools import lru_cache
 
 import msgspec
+from prometheus_client import CollectorRegistry
 
 from service.assemble import interaction, page_navigation, parts
+from service.metrics import ServiceMetrics
 from service.view import Answer, View, Views
 from store.client import Client
 from store.clock import Clock
@@ -51,12 +53,22 @@ class IntervalError(SidedataError):
 class Reports:
     """Answers questions about workflows."""
 
-    def __init__(self, client: Client, installation: Installation, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self,
+        client: Client,
+        installation: Installation,
+        settings: Settings,
+        clock: Clock,
+        metrics: ServiceMetrics | None = None,
+    ) -> None:
         self._client = client
         self._installation = installation
         self._retention = Retention.of(settings)
         self._clock = clock
         self._views = Views(settings.cache_mb << 20)
+        metrics = metrics or ServiceMetrics(CollectorRegistry())
+        self._kept, self._assembled = metrics.reports.labels("kept"), metrics.reports.labels("assembled")
+        self._cache_bytes = metrics.cache_bytes
 
     async def answer(self, organization_id: str, workflow_id: str, start: datetime, end: datetime) -> Answer:
         """The figures of `start <= t < end`; date-times without an offset are in the organization's reporting zone.
@@ -80,15 +92,23 @@ class Reports:
                 raise NoSuchWorkflowError("this organization has no such workflow")
             if plan is not None and plan.zone.name == view.timezone and plan.kind == view.kind:
                 answer = view.answers.get(plan.cover.effective)
-                if answer is None and all(part in view.parts for part in needed):
-                    if len(view.answers) >= _MOST_ANSWERS:
-                        view.answers.clear()
-                    answer = view.answers[plan.cover.effective] = _assemble(view, plan)
-                    self._views.trim()
                 if answer is not None:
+                    self._kept.inc()
                     return answer
+                if all(part in view.parts for part in needed):
+                    return self._assembled_answer(view, plan)
             if time.monotonic() > deadline:
                 raise StoreUnavailableError("the answer took too long to read")
+
+    def _assembled_answer(self, view: View, plan: "_Plan") -> Answer:
+        """Assemble the answer and keep it until the workflow changes."""
+        answer = _assemble(view, plan)
+        if len(view.answers) >= _MOST_ANSWERS:
+            view.answers.clear()
+        view.answers[plan.cover.effective] = answer
+        self._assembled.inc()
+        self._cache_bytes.set(self._views.trim())
+        return answer
 
     def _plan(self, view: View, start: datetime, end: datetime) -> "_Plan":
         reporting = zone(view.timezone or "UTC")

@@ -250,11 +250,15 @@ class Views:
         self._views.move_to_end((organization_id, workflow_id))
         return view
 
-    def trim(self) -> None:
-        """Give up the least recently used views until the rest fits; one that alone is too large starts anew."""
+    def trim(self) -> int:
+        """Give up the least recently used views until the rest fits; one that alone is too large starts anew.
+
+        Returns the bytes that are left, about.
+        """
         # An empty view counts too: asking for workflows that don't exist must not fill the memory.
         total = sum(view.size + 1000 for view in self._views.values())
         while total > self._most_bytes and self._views:
             _, view = self._views.popitem(last=False)
             total -= view.size + 1000
             view.clear()
+        return total
