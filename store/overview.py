@@ -1,5 +1,6 @@
 """How the partitions are doing: backlog, dead letters, owners, workers."""
 
+import asyncio
 from typing import Final
 
 import msgspec
@@ -7,23 +8,30 @@ import msgspec
 from store import keys
 from store.client import Client, server_ms, translated
 from store.installation import Installation
+from store.scripts import script
 from store.settings import Settings
 
+_OLDEST = script("oldest")
+_STREAMS_AT_ONCE: Final = 16
 _PARTITIONS_AT_ONCE: Final = 500  # a round trip each; there can be 16,384
 
 
 class PartitionState(msgspec.Struct, frozen=True):
-    """One partition: its owner ("" if nobody has it), entries not yet applied, events applied so far, dead letters."""
+    """One partition: its owner ("" if nobody has it), entries not yet applied, events applied so far, dead letters.
+
+    `lag_seconds` is the age of the oldest entry not yet applied, 0 where there is none.
+    """
 
     partition: int
     owner: str
     lag_entries: int
     events_applied: int
     dead_letters: int
+    lag_seconds: float = 0.0
 
 
 class Overview(msgspec.Struct, frozen=True):
-    """The sums over all partitions, and the workers that live."""
+    """The sums over all partitions (of `lag_seconds` the greatest), and the workers that live."""
 
     lag_entries: int
     dead_letters: int
@@ -31,6 +39,7 @@ class Overview(msgspec.Struct, frozen=True):
     workers: int
     events_applied: int
     states: list[PartitionState]
+    lag_seconds: float = 0.0
 
 
 async def read_overview(client: Client, installation: Installation, settings: Settings) -> Overview:
@@ -54,6 +63,7 @@ async def read_overview(client: Client, installation: Installation, settings: Se
         workers=workers,
         events_applied=sum(state.events_applied for state in states),
         states=states,
+        lag_seconds=max((state.lag_seconds for state in states), default=0.0),
     )
 
 
@@ -66,9 +76,23 @@ async def _read(client: Client, partitions: range) -> list[PartitionState]:
             pipeline.get(keys.lease(partition))
             pipeline.hget(keys.cursor(partition), "events")
         replies = await pipeline.execute()
+    ages = await _ages(client, [partition for partition, lag in zip(partitions, replies[::4], strict=True) if lag])
     return [
-        PartitionState(partition, owner.decode() if owner else "", lag, int(applied or 0), dead)
+        PartitionState(
+            partition, owner.decode() if owner else "", lag, int(applied or 0), dead, ages.get(partition, 0.0)
+        )
         for partition, lag, dead, owner, applied in zip(
             partitions, replies[::4], replies[1::4], replies[2::4], replies[3::4], strict=True
         )
     ]
+
+
+async def _ages(client: Client, partitions: list[int]) -> dict[int, float]:
+    """How many seconds the oldest entry of each waits."""
+    asking = asyncio.Semaphore(_STREAMS_AT_ONCE)
+
+    async def age(partition: int) -> float:
+        async with asking:
+            return max(0, int(await _OLDEST(client, [keys.events(partition)]))) / 1000
+
+    return dict(zip(partitions, await asyncio.gather(*map(age, partitions)), strict=True))

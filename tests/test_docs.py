@@ -54,14 +54,14 @@ def test_only_settings_that_exist_are_named(page: Path) -> None:
 
 
 def commands(group: click.Group = cli, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """All commands but groups, with the words that lead to them."""
+    """All commands but groups that do nothing by themselves, with the words that lead to them; the longest first."""
     context = click.Context(group)
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None
         if isinstance(command, click.Group):
             yield from commands(command, (*path, name))
-        else:
+        if not isinstance(command, click.Group) or command.invoke_without_command:
             yield (*path, name), command
 
 
