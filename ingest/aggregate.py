@@ -14,10 +14,9 @@ from typing import NamedTuple
 from store import keys
 from store.cover import Retention
 from store.events import Event, Kind
+from store.money import parted
 from store.operations import Operations
 from store.zones import FINE_SECONDS, Day, Hour, Zone, five_minutes
-
-HIGH = 10**9  # a sum of money is kept as high * 10^9 + low, so that neither part ever leaves 63 bits
 
 _REMEMBERED_PLACES = 20_000
 
@@ -76,8 +75,9 @@ class Bucket:
 
     def paid(self, currency: str, units: int) -> None:
         """Money was spent, in units of 1/10,000."""
-        self.count(f"purchases:{currency}:high", units // HIGH)
-        self.count(f"purchases:{currency}:low", units % HIGH)
+        high, low = parted(units)
+        self.count(f"purchases:{currency}:high", high)
+        self.count(f"purchases:{currency}:low", low)
 
     def merge(self, other: "Bucket") -> None:
         """Take in a finer bucket."""

@@ -11,11 +11,9 @@ import msgspec
 
 from store import keys
 from store.cover import Cover, DayPiece, HourPiece
-from store.events import UNITS
+from store.money import joined, text_of
 from store.read import Part
 from store.sketch import Sketch, estimate, union
-
-HIGH = 10**9  # purchases are stored as high * 10^9 + low
 
 SketchOf = Callable[[Part], Sketch | None]
 CountsOf = Callable[[Part], Mapping[str, int]]
@@ -122,17 +120,14 @@ def _goals(
 
 
 def _purchases(total: Mapping[str, int]) -> list[dict[str, Any]]:
-    sums: dict[str, int] = {}
+    parts: dict[str, dict[str, int]] = {}
     for field, count in total.items():
         if field.startswith("purchases:"):
             _, currency, part = field.split(":")
-            sums[currency] = sums.get(currency, 0) + count * (HIGH if part == "high" else 1)
+            parts.setdefault(currency, {})[part] = count
+    sums = {currency: joined(part.get("high", 0), part.get("low", 0)) for currency, part in parts.items()}
+    # As raw JSON: an encoder of floats would round.
     return [
-        {"value": msgspec.Raw(money(units).encode()), "currency": currency} for currency, units in sorted(sums.items())
+        {"value": msgspec.Raw(text_of(units).encode()), "currency": currency}
+        for currency, units in sorted(sums.items())
     ]
-
-
-def money(units: int) -> str:
-    """Units of 1/10,000 as a JSON number, exact at any size, with no more digits than needed."""
-    whole, fraction = divmod(units, UNITS)
-    return f"{whole}.{fraction:04}".rstrip("0").rstrip(".") if fraction else str(whole)

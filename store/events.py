@@ -7,18 +7,18 @@ to tell text that is no JSON from JSON that is no event.
 
 import json
 import re
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal, NoReturn
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from store.money import is_currency, units_of
+from store.timestamps import microseconds
+
 MAX_EVENT_BYTES: Final = 16 * 1024
 MAX_ENTRY_EVENTS: Final = 1_000
 PURCHASE_GOAL: Final = "System: Visitor purchased"
-# Money is counted in whole units of 1/10,000, the finest step that an event may carry.
-UNITS: Final = 10_000
-MAX_PURCHASE: Final = 10**12
 
 Kind = Literal["page_navigation", "interaction"]
 Reason = Literal[
@@ -162,7 +162,7 @@ def _read(wire: _AnyWire, organization_id: str | None) -> Event:
         None,
         wire.visitor_id,
         wire.session_id,
-        _timestamp(wire.timestamp),
+        _checked("/timestamp", microseconds, wire.timestamp),
         None if wire.id is UNSET else wire.id,
     )
     if type(wire) is _GoalReached:
@@ -180,11 +180,26 @@ def _read(wire: _AnyWire, organization_id: str | None) -> Event:
     return event
 
 
+def _purchase(purchase: _Purchase) -> tuple[int, str]:
+    """Units of 1/10,000 and the currency."""
+    if not is_currency(purchase.currency):
+        _fail("/purchase/currency", "not three letters A to Z")
+    text = bytes(purchase.value).decode()
+    if text.startswith('"'):
+        text = msgspec.json.decode(text, type=str)
+    return _checked("/purchase/value", units_of, text), purchase.currency
+
+
+def _checked(pointer: str, read: Callable[[str], int], text: str) -> int:
+    try:
+        return read(text)
+    except ValueError as error:
+        _fail(pointer, str(error))
+
+
 def _fail(pointer: str, detail: str) -> NoReturn:
     raise _FaultError(pointer, detail)
 
-
-# --- UUIDs ---------------------------------------------------------------------------------------------------------------
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _REMEMBERED_UUIDS: Final = 50_000
@@ -202,85 +217,6 @@ def canonical_uuid(text: str) -> str | None:
         _uuids.clear()
     return _uuids.setdefault(text, text.lower())
 
-
-# --- time ----------------------------------------------------------------------------------------------------------------
-
-_TIMESTAMP: Final = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
-)
-_SECONDS: Final = re.compile(r"([0-5][0-9])(?:\.([0-9]+))?Z")
-_REMEMBERED_MINUTES: Final = 10_000  # a week of them
-_minutes: dict[str, int] = {}  # "2026-11-23T22:39:" in UTC: microseconds since the epoch
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
-
-
-def _timestamp(text: str) -> int:
-    """Microseconds since the epoch of an RFC 3339 date-time; further digits are cut off.
-
-    A leap second, 23:59:60 UTC, is taken as the last microsecond before it: it belongs to the day that it ends.
-    """
-    # Events come in the order of their time, nearly, and mostly in UTC: then all but the seconds was read before.
-    minute_us = _minutes.get(text[:17])
-    if minute_us is not None and (seconds := _SECONDS.fullmatch(text, 17)):
-        second, fraction = seconds.groups("0")
-        return minute_us + int(second) * 1_000_000 + int(fraction[:6].ljust(6, "0"))
-    match = _TIMESTAMP.fullmatch(text)
-    if not match:
-        _fail("/timestamp", "not an RFC 3339 date-time with an offset or Z")
-    year, month, day, hour, minute, second, fraction, sign, offset_hours, offset_minutes = match.groups()
-    micros = int((fraction or "0")[:6].ljust(6, "0"))
-    offset = 0
-    if sign:
-        if offset_hours > "23" or offset_minutes > "59":
-            _fail("/timestamp", "the offset is out of range")
-        offset = (int(offset_hours) * 60 + int(offset_minutes)) * (-1 if sign == "-" else 1)
-    leap = second == "60"
-    try:
-        local = datetime(
-            int(year), int(month), int(day), int(hour), int(minute), 59 if leap else int(second), tzinfo=UTC
-        )
-    except ValueError as error:
-        _fail("/timestamp", str(error))
-    at_us = (local - _EPOCH) // _MICROSECOND - offset * 60_000_000
-    if not leap:
-        if not sign:
-            if len(_minutes) >= _REMEMBERED_MINUTES:
-                _minutes.clear()
-            _minutes[text[:17]] = at_us - int(second) * 1_000_000
-        return at_us + micros
-    if (at_us // 60_000_000 + 1) % 1440:
-        _fail("/timestamp", "second 60 is there at 23:59 UTC only")
-    return at_us + 999_999
-
-
-# --- money ---------------------------------------------------------------------------------------------------------------
-
-_CURRENCY: Final = re.compile(r"[A-Z]{3}")
-_AMOUNT: Final = re.compile(r"([0-9]+)(?:\.([0-9]+))?")
-
-
-def _purchase(purchase: _Purchase) -> tuple[int, str]:
-    """Units of 1/10,000 and the currency. The amount is read from its text and never becomes a float."""
-    if not _CURRENCY.fullmatch(purchase.currency):
-        _fail("/purchase/currency", "not three letters A to Z")
-    text = bytes(purchase.value).decode()
-    if text.startswith('"'):
-        text = msgspec.json.decode(text, type=str)
-    match = _AMOUNT.fullmatch(text)
-    if not match:
-        _fail("/purchase/value", "not plain digits with an optional fraction")
-    whole, fraction = match[1].lstrip("0"), (match[2] or "").rstrip("0")
-    # Lengths are checked first: Python refuses to read integers of thousands of digits.
-    if len(fraction) > 4:
-        _fail("/purchase/value", "not a multiple of 0.0001")
-    units = int(whole or "0") * UNITS + int(fraction.ljust(4, "0")) if len(whole) <= 13 else None
-    if units is None or units > MAX_PURCHASE * UNITS:
-        _fail("/purchase/value", "more than 10^12")
-    return units, purchase.currency
-
-
-# --- what the decoder refused ------------------------------------------------------------------------------------------
 
 _PATH: Final = re.compile(r" - at `\$(.*)`$")
 

@@ -19,9 +19,10 @@ from service.query import Interval, Window, from_body, from_live_query, from_que
 from service.sidedata import IntervalError, Reports
 from service.view import View
 from store.clock import ManualClock
-from store.events import MAX_PURCHASE, UNITS, Event, Fault, Reason, decode_event
+from store.events import Event, Fault, Reason, decode_event
 from store.installation import Installation
 from store.keys import partition_of
+from store.money import MAX_PURCHASE, UNITS
 from store.settings import Settings
 from tests.fuzz.inputs import GOOD, MOMENTS, NASTY, mutated
 from tests.support import ORG

@@ -1,0 +1,51 @@
+"""RFC 3339 date-times, as events carry them, read to the microsecond. Pure."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+_TIMESTAMP: Final = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
+)
+_SECONDS: Final = re.compile(r"([0-5][0-9])(?:\.([0-9]+))?Z")
+_REMEMBERED_MINUTES: Final = 10_000  # a week of them
+_minutes: dict[str, int] = {}  # "2026-11-23T22:39:" in UTC: microseconds since the epoch
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def microseconds(text: str) -> int:
+    """Microseconds since the epoch of an RFC 3339 date-time; further digits are cut off.
+
+    A leap second, 23:59:60 UTC, is taken as the last microsecond before it: it belongs to the day that it ends.
+
+    Raises:
+        ValueError: it is none; the text says why.
+    """
+    # Events come in the order of their time, nearly, and mostly in UTC: then all but the seconds was read before.
+    minute_us = _minutes.get(text[:17])
+    if minute_us is not None and (seconds := _SECONDS.fullmatch(text, 17)):
+        second, fraction = seconds.groups("0")
+        return minute_us + int(second) * 1_000_000 + int(fraction[:6].ljust(6, "0"))
+    match = _TIMESTAMP.fullmatch(text)
+    if not match:
+        raise ValueError("not an RFC 3339 date-time with an offset or Z")
+    year, month, day, hour, minute, second, fraction, sign, offset_hours, offset_minutes = match.groups()
+    micros = int((fraction or "0")[:6].ljust(6, "0"))
+    offset = 0
+    if sign:
+        if offset_hours > "23" or offset_minutes > "59":
+            raise ValueError("the offset is out of range")
+        offset = (int(offset_hours) * 60 + int(offset_minutes)) * (-1 if sign == "-" else 1)
+    leap = second == "60"
+    local = datetime(int(year), int(month), int(day), int(hour), int(minute), 59 if leap else int(second), tzinfo=UTC)
+    at_us = (local - _EPOCH) // _MICROSECOND - offset * 60_000_000
+    if not leap:
+        if not sign:
+            if len(_minutes) >= _REMEMBERED_MINUTES:
+                _minutes.clear()
+            _minutes[text[:17]] = at_us - int(second) * 1_000_000
+        return at_us + micros
+    if (at_us // 60_000_000 + 1) % 1440:
+        raise ValueError("second 60 is there at 23:59 UTC only")
+    return at_us + 999_999
