@@ -10,10 +10,11 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from ingest.batch import Outcome, Planner
+from ingest.batch import Planner
 from ingest.entries import Arrival, Letter, read_entry
 from ingest.lease import Taken
 from ingest.metrics import Metrics
+from ingest.plan import Outcome
 from ingest.poison import Poison
 from ingest.recall import Recall
 from store import failpoints, keys

@@ -8,8 +8,8 @@ only what is new to the owner is read.
 from collections.abc import Iterable
 from typing import Any
 
-from ingest.batch import NEVER_MS, Known, OpenHour, Organization, Plan, WorkflowHour
 from ingest.entries import Arrival
+from ingest.plan import NEVER_MS, Known, OpenHour, Organization, Plan, WorkflowHour
 from ingest.remembered import Remembered
 from store import keys
 from store.client import Client, translated
