@@ -8,6 +8,7 @@ anything else           a bug: 500 without a word about its inside, and the whol
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
@@ -113,6 +114,20 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         return _answer_to(error)
 
 
+# With Redis out of reach every request fails alike; a line each would say no more, and fill the disk.
+_said: dict[str, float] = {}
+_SAID_SECONDS = 1.0
+
+
+def _warn(text: str) -> None:
+    now = time.monotonic()
+    if now - _said.get(text, float("-inf")) >= _SAID_SECONDS:
+        if len(_said) > 100:
+            _said.clear()
+        _said[text] = now
+        _log.warning("%s", text)
+
+
 def _answer_to(error: Exception) -> web.Response:
     match error:
         case ProblemError():
@@ -120,7 +135,7 @@ def _answer_to(error: Exception) -> web.Response:
         case web.HTTPException():
             return from_http_exception(error)
         case StoreUnavailableError():
-            _log.warning("%s", error)
+            _warn(str(error))
             return unavailable("Redis is out of reach or can't take writes now; ask again").response()
         case web.RequestPayloadError() | http_exceptions.HttpProcessingError():
             # The body's framing broke off (bad chunks, a connection cut short): not a body of any kind.

@@ -57,9 +57,11 @@ def connect(url: str, *, timeout: float) -> Client:
     try:
         if url.startswith(CLUSTER_PREFIX):
             return Cluster.from_url("redis://" + url.removeprefix(CLUSTER_PREFIX), **options)
-        return Redis.from_url(url, retry=retry, max_connections=MOST_CONNECTIONS, **options)
-    except (ValueError, faults.RedisClusterException) as error:
+        client: Client = Redis.from_url(url, retry=retry, max_connections=MOST_CONNECTIONS, **options)
+        client.connection_pool.make_connection()  # opens nothing, but knows which parameters of an address there are
+    except (TypeError, ValueError, faults.RedisClusterException) as error:
         raise UsageError("SIDEDATA_REDIS_URL can't be read as an address") from error
+    return client
 
 
 @contextmanager

@@ -146,7 +146,7 @@ async def test_thousands_of_idle_connections_disturb_nobody() -> None:
 async def test_idle_connections_make_room_for_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where all places are taken by clients that ask nothing, the one that has waited longest is closed for who comes."""
     monkeypatch.setattr(listener._Server, "most", 50)
-    monkeypatch.setattr(listener.resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     async with world() as ours, connections(ours, 200):
         for _ in range(20):
             async with connections(ours, 1) as ((reader, writer),):
@@ -206,7 +206,7 @@ async def test_overload_sheds() -> None:
             await gate.wait()
             return await answer(*arguments)
 
-        ours.reports.answer = waiting  # type: ignore[method-assign]
+        ours.reports.answer = waiting  # type: ignore[method-assign, assignment]
         await ours.ask("GET", WORKFLOWS)  # the token is known
         first = [asyncio.create_task(ours.ask("GET", f"{SIDEDATA}?{QUERY}")) for _ in range(20)]
         await eventually(lambda: ours.app[BACKEND].waiting == 20)
