@@ -140,7 +140,25 @@ class View:
                     break
         recent = now - _OPEN_SECONDS
         may_change = [part for part in wanted if part in self.parts and part.start + _LENGTH[part.level] > recent]
-        reading = await read(
+        self._apply(await self._read(client, installation, missing, may_change, self.names))
+
+    async def _is_newest(self, client: Client, installation: Installation) -> bool:
+        """Whether nothing has changed: the question that polls ask nearly always, in the fewest words."""
+        if self.revision is None:
+            return False
+        reading = await self._read(client, installation, (), (), ())
+        seen = (reading.timezone, reading.kind, reading.revision, reading.names)
+        return seen == (self.timezone, self.kind, self.revision, self.names_revision)
+
+    async def _read(
+        self,
+        client: Client,
+        installation: Installation,
+        missing: Sequence[Part],
+        open_parts: Sequence[Part],
+        goals: Iterable[str],
+    ) -> Reading:
+        return await read(
             client,
             installation,
             self.organization_id,
@@ -148,28 +166,9 @@ class View:
             revision=self.revision,
             names=self.names_revision,
             missing=missing,
-            open_parts=may_change,
-            goals=self.names,
+            open_parts=open_parts,
+            goals=goals,
         )
-        self._apply(reading)
-
-    async def _is_newest(self, client: Client, installation: Installation) -> bool:
-        """Whether nothing has changed: the question that polls ask nearly always, in the fewest words."""
-        if self.revision is None:
-            return False
-        reading = await read(
-            client,
-            installation,
-            self.organization_id,
-            self.workflow_id,
-            revision=self.revision,
-            names=self.names_revision,
-            missing=(),
-            open_parts=(),
-            goals=(),
-        )
-        seen = (reading.timezone, reading.kind, reading.revision, reading.names)
-        return seen == (self.timezone, self.kind, self.revision, self.names_revision)
 
     def _apply(self, reading: Reading) -> None:
         """Move on to the revision that was read."""
