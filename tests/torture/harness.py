@@ -36,6 +36,11 @@ class WorkerProcess:
             self._process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stderr=output)
 
     @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    @property
     def status(self) -> int | None:
         """The exit status, negative for a signal; None while it runs."""
         return self._process.poll()
@@ -120,7 +125,9 @@ class Stage:
         if self.kill_points >= self._wanted:
             self.enough.set()
 
-    def start_worker(self, *, failpoint: str = "", by_proxy: bool = False, wrong_clock: bool = False) -> WorkerProcess:
+    def start_worker(
+        self, *, failpoint: str = "", by_proxy: bool = False, wrong_clock: bool = False, batch_events: int = 25
+    ) -> WorkerProcess:
         """Start a worker process."""
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("SIDEDATA_")},
@@ -128,7 +135,7 @@ class Stage:
             "SIDEDATA_SECRET": SECRET,
             "SIDEDATA_WORKER_PORT": "0",
             "SIDEDATA_LEASE_MS": str(self.lease_ms),
-            "SIDEDATA_BATCH_EVENTS": "25",
+            "SIDEDATA_BATCH_EVENTS": str(batch_events),
             "PYTHONPATH": str(Path(__file__).parents[2]),
             VARIABLE: failpoint,
         }
