@@ -63,8 +63,12 @@ async def _break(standing: Stage, pipe: Pipeline, producer: Producer, seed: int,
         tasks.create_task(_ask(pipe, seed, stop))
         breaking = [tasks.create_task(worker_slot(standing, f"worker {n} {seed}")) for n in range(workers)]
         breaking.append(tasks.create_task(redis_slot(standing, f"redis {seed}", freeze=freeze)))
-        await asyncio.wait(breaking)
-        stop.set()
+        try:
+            await asyncio.wait(breaking)
+        finally:
+            # Set whatever happens: the Redis client may lose the cancellation with which a task group ends its tasks.
+            standing.enough.set()
+            stop.set()
 
 
 async def _ask(pipe: Pipeline, seed: int, stop: asyncio.Event) -> None:
