@@ -52,8 +52,8 @@ class Partition:
             StoreUnavailableError: whether the last batch went in is unknown; take the lease anew to find out.
         """
         entries = await self._read(block_ms)
-        if failpoints.armed is not None and entries:
-            failpoints.armed("after_read")
+        if entries:
+            failpoints.pass_by("after_read")
         at = 0
         while at < len(entries):
             started = time.perf_counter()
@@ -95,17 +95,15 @@ class Partition:
             await recall.records(arrivals)
             hashes = [self._id_hash(arrival) for arrival in arrivals]
             known = await recall.batch(arrivals, [value for value in hashes if value is not None])
-            if failpoints.armed is not None:
-                failpoints.armed("after_recall")
+            failpoints.pass_by("after_recall")
             planner = Planner(
                 self._number, self._settings, recall.organizations, recall.kinds, recall.remembered, known
             )
             plan = planner.plan(arrivals, letters, hashes)
-            if failpoints.armed is not None:
-                failpoints.armed("after_plan")
-                failpoints.armed("before_commit")
-                # The loop gets to it when the commit waits for its answer.
-                asyncio.get_running_loop().call_soon(failpoints.armed, "inside_commit")
+            failpoints.pass_by("after_plan")
+            failpoints.pass_by("before_commit")
+            # The loop gets to it when the commit waits for its answer.
+            asyncio.get_running_loop().call_soon(failpoints.pass_by, "inside_commit")
             try:
                 applied = await commit(
                     self._client,
@@ -124,8 +122,7 @@ class Partition:
                 with translated():
                     self.ownership.records = int(await self._client.hget(keys.cursor(self._number), "records") or 0)
                 continue
-            if failpoints.armed is not None:
-                failpoints.armed("after_commit")
+            failpoints.pass_by("after_commit")
             recall.committed(plan, known.now_ms)
             self._count(plan.outcome, applied.letters_dropped)
             return

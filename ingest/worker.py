@@ -103,8 +103,7 @@ class Worker:
         heartbeat = asyncio.create_task(lease.heartbeat(self._client, self._settings, self.name))
         await asyncio.gather(*(self._renew(owned) for owned in held), asyncio.wait([heartbeat]))
         alive = heartbeat.result()
-        if failpoints.armed is not None:
-            failpoints.armed("after_heartbeat")
+        failpoints.pass_by("after_heartbeat")
         share = lease.share(self._installation.partitions, alive, self.name)
         for owned in held[share:]:
             owned.leave.set()
@@ -127,13 +126,11 @@ class Worker:
             self._lost(owned)
 
     async def _take(self, number: int) -> None:
-        if failpoints.armed is not None:
-            failpoints.armed("before_acquire")
+        failpoints.pass_by("before_acquire")
         taken = await lease.acquire(self._client, self._settings, number, self.name)
         if taken is None:
             return
-        if failpoints.armed is not None:
-            failpoints.armed("after_acquire")
+        failpoints.pass_by("after_acquire")
         partition = Partition(self._client, self._settings, self._installation.partitions, taken, self.metrics)
         owned = self._owned[number] = _Owned(partition)
         owned.task = asyncio.create_task(self._work(owned), name=f"partition {number}")
@@ -145,11 +142,9 @@ class Worker:
             if pause := owned.partition.poison.pause_seconds:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(owned.leave.wait(), pause)
-        if failpoints.armed is not None:
-            failpoints.armed("before_release")
+        failpoints.pass_by("before_release")
         await lease.release(self._client, owned.partition.ownership)
-        if failpoints.armed is not None:
-            failpoints.armed("after_release")
+        failpoints.pass_by("after_release")
         self.metrics.lease_changes.labels("released").inc()
 
     def _lost(self, owned: _Owned) -> None:
@@ -181,8 +176,7 @@ class Worker:
         try:
             async with asyncio.timeout(_LEAVE_SECONDS):
                 await asyncio.gather(*tasks, return_exceptions=True)
-                if failpoints.armed is not None:
-                    failpoints.armed("before_leave")
+                failpoints.pass_by("before_leave")
                 await lease.heartbeat(self._client, self._settings, self.name, leave=True)
         except (StoreUnavailableError, TimeoutError):
             _log.warning("Redis is out of reach; the others notice the leave when the leases run out")
