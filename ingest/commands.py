@@ -94,9 +94,8 @@ async def _push(source: IO[bytes], size: int | None, settings: Settings, sent: S
             def progress() -> None:
                 bar.update(task, events=sent.events, completed=source.tell() if size is not None else 0)
 
-            await send(
-                client, settings, read_lines(open_archive(source), installation.partitions, shift), sent, progress
-            )
+            lines = read_lines(open_archive(source), installation.partitions, shift)
+            await send(client, installation, settings, lines, sent, progress)
 
 
 @click.group()

@@ -1,5 +1,6 @@
 """Sending an archive to the ingest streams, as it was recorded, at the workers' pace."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 
 from msgspec import Struct, field
@@ -11,7 +12,8 @@ from store.installation import Installation
 from store.settings import Settings
 
 _ATTEMPTS = 10
-_PROGRESS_LINES = 500
+_BREATH_LINES = 500
+_BREATH_SECONDS = 0.001
 FAULTS_SHOWN = 20
 
 
@@ -23,7 +25,7 @@ class Sent(Struct):
     faults: list[Line] = field(default_factory=list)
 
 
-async def push(  # the file's lines and what to tell of them
+async def push(
     client: Client,
     installation: Installation,
     settings: Settings,
@@ -40,9 +42,7 @@ async def push(  # the file's lines and what to tell of them
         StoreUnavailableError: Redis stayed out of reach.
         ArchiveError: the file can't be read on; what came before has been sent.
     """
-    limits = Limits(
-        backlog_limit=settings.backlog_limit, wait_replicas=settings.wait_replicas, attempts=_ATTEMPTS, linger_seconds=60
-    )
+    limits = Limits(backlog_limit=settings.backlog_limit, wait_replicas=settings.wait_replicas, attempts=_ATTEMPTS)
     producer = Producer(client, limits, partitions=installation.partitions)
     await producer.start()
     try:
@@ -54,7 +54,8 @@ async def push(  # the file's lines and what to tell of them
                 continue
             await producer.room(len(line.raw))
             producer.put_raw(line.raw, line.partition)
-            if place % _PROGRESS_LINES == 0:
+            if place % _BREATH_LINES == 0:
+                await asyncio.sleep(_BREATH_SECONDS)  # reading holds the loop up, and batches go in between
                 sent.events = producer.sent
                 progress()
     finally:
