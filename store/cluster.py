@@ -92,6 +92,11 @@ class Cluster(RedisCluster):
             raise
         return [command.result for command in sent]
 
+    async def execute_command(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the client has it
+        """The reply of the node that holds the command's keys."""
+        await self.initialize()  # without the map of slots the client sends the first command to any node
+        return await super().execute_command(*args, **kwargs)
+
     async def _execute_command(self, target_node: ClusterNode, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - replies
         follow_ask = kwargs.pop("follow_ask", True)
         node, asking = target_node, False

@@ -153,14 +153,20 @@ class Cluster:
 
         for node in self.running():
             until(lambda node=node: well(node), f"node {node.port} to be well")  # type: ignore[misc]
+        until(lambda: len({repr(self._masters(node)) for node in self.running()}) == 1, "one map of slots")
+
+    def _masters(self, node: Node) -> list[tuple[int, int, int]]:
+        """Ranges of slots and the ports of their masters, as one node sees them."""
+        ranges = node.admin.execute_command("CLUSTER SLOTS", NEVER_PARSE=True)
+        return sorted((first, last, master[1]) for first, last, master, *_ in ranges)
 
     def master_of(self, slot: int) -> Node:
         """The node that serves a slot, as the running nodes say."""
         for node in self.running():
             with contextlib.suppress(*_ADMIN_ERRORS):
-                for first, last, master, *_ in node.admin.execute_command("CLUSTER SLOTS", NEVER_PARSE=True):
+                for first, last, port in self._masters(node):
                     if first <= slot <= last:
-                        return next(n for n in self.nodes if n.port == master[1])
+                        return next(n for n in self.nodes if n.port == port)
         raise AssertionError(f"nobody serves slot {slot}")
 
     def replica_of(self, master: Node) -> Node:
