@@ -1,7 +1,6 @@
 """One owner a partition: whoever else tries changes nothing, work moves on in time, and shares come out even."""
 
 import asyncio
-import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,7 +14,7 @@ from ingest import lease, process, worker
 from ingest.entries import Arrival, Letter
 from ingest.metrics import Metrics
 from ingest.partition import Partition
-from ingest.worker import Worker, drain
+from ingest.worker import Worker
 from store import keys
 from store.client import Client, connect
 from store.errors import LeaseLostError, StoreUnavailableError
@@ -248,74 +247,3 @@ async def test_a_leave_ends_in_time_though_redis_is_frozen(
     finally:
         server.thaw()
         await client.aclose()
-
-
-# --- many come and go -----------------------------------------------------------------------------------------------
-
-
-class Crowd:
-    """Workers in this process, each with a connection pool of its own."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._settings = Settings(secret=SECRET, lease_ms=400)
-        self.members: list[tuple[asyncio.Task[None], asyncio.Event, Worker, Client]] = []
-
-    def join(self) -> None:
-        """One more."""
-        client, stop = connect(self._url, timeout=5), asyncio.Event()
-        one = Worker(client, INSTALLATION, self._settings)
-        self.members.append((asyncio.create_task(one.run(stop)), stop, one, client))
-
-    async def leave(self, place: int, *, dying: bool = False) -> None:
-        """One less; a dying one says nothing to anybody and leaves its leases behind."""
-        task, stop, one, client = self.members.pop(place)
-        if dying:
-
-            async def nothing() -> None:
-                await asyncio.sleep(0)
-
-            one._leave = nothing  # type: ignore[method-assign]
-            tasks = [owned.task for owned in one._owned.values() if owned.task]
-            left = {task, *tasks}
-            while left:  # the Redis client may lose a cancellation that comes in an awkward moment
-                for work in left:
-                    work.cancel()
-                _, left = await asyncio.wait(left, timeout=0.05)
-        else:
-            stop.set()
-            await task
-        await client.aclose()
-
-
-async def test_a_hundred_joins_and_leaves_end_balanced(
-    redis_url: str, client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Workers come, go and die at random under load; then every partition has an owner, in even shares, and all is applied."""
-    monkeypatch.setattr(worker, "_TICK_SECONDS", 0.02)
-    monkeypatch.setattr(worker, "_BLOCK_MS", 20)
-    choose = random.Random(5)
-    crowd = Crowd(redis_url)
-    sent = changes = 0
-    crowd.join()
-    while changes < 100:
-        if len(crowd.members) < 2 or (len(crowd.members) < 6 and choose.random() < 0.5):
-            crowd.join()
-        else:
-            await crowd.leave(choose.randrange(len(crowd.members)), dying=choose.random() < 0.3)
-        changes += 1
-        for partition in choose.sample(range(PARTITIONS), 4):
-            await send(client, partition)
-            sent += 1
-        await asyncio.sleep(choose.choice([0, 0.01, 0.05]))
-    assert all(not task.done() for task, *_ in crowd.members)
-    workers = len(crowd.members)
-    await until(lambda: balanced(client, workers), 10, f"{workers} workers share the partitions evenly")
-    await until(lambda: all_applied(client), 5, "nothing is left")
-    assert await applied(client) == sent
-    while crowd.members:
-        await crowd.leave(0)
-    leases = [await client.exists(keys.lease(partition)) for partition in range(PARTITIONS)]
-    assert not any(leases), "who leaves last leaves no lease behind"
-    await drain(client, INSTALLATION, SETTINGS)
-    assert await applied(client) == sent
