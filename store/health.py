@@ -40,7 +40,7 @@ async def redis_checks(client: Client) -> list[Check]:
         async with asyncio.timeout(CHECK_SECONDS):
             with translated():
                 await _ping(client)
-            nodes = await _facts(client)
+            nodes = await node_facts(client)
     except TimeoutError:
         return [Check("redis", "failed", "Redis did not answer in time")]
     except StoreUnavailableError as error:
@@ -64,7 +64,7 @@ async def _ping(client: Client) -> None:
         await client.ping()
 
 
-async def _facts(client: Client) -> list[Mapping[str, Any]]:
+async def node_facts(client: Client) -> list[Mapping[str, Any]]:
     """What each primary says of itself; an empty mapping where it may not be asked."""
     with translated():
         try:

@@ -56,12 +56,13 @@ class Memory(msgspec.Struct, frozen=True):
         return sum(kind.estimated_bytes for kind in self.by_kind)
 
 
-class Unending(msgspec.Struct, frozen=True):
-    """Keys that were looked at, those among them that should end but have no TTL, and names that are none of ours."""
+class Oddities(msgspec.Struct, frozen=True):
+    """Keys that were looked at, and among them: without the TTL that they should have, of no function of ours, of no partition."""
 
     sampled: int
     without_ttl: list[str]
     strange: list[str]
+    stray: list[str]
 
 
 async def read_memory(client: Client, most: int, *, workflows: int = 10) -> Memory:
@@ -106,8 +107,8 @@ async def read_memory(client: Client, most: int, *, workflows: int = 10) -> Memo
     )
 
 
-async def read_unending(client: Client, most: int) -> Unending:
-    """Sample `most` keys and ask for their TTLs.
+async def read_oddities(client: Client, most: int, partitions: int) -> Oddities:
+    """Sample `most` keys of an installation with so many partitions, and ask for their TTLs.
 
     Raises:
         StoreUnavailableError: Redis is out of reach.
@@ -115,15 +116,18 @@ async def read_unending(client: Client, most: int) -> Unending:
     sampled = 0
     without: list[str] = []
     strange: list[str] = []
+    stray: list[str] = []
     async for page in pages(client, most):
         for name, ttl in zip(page, await _ttls(client, page), strict=True):
             sampled += 1
             parsed: KeyName | None = parse(name)
             if parsed is None:
                 strange.append(name)
+            elif parsed.partition is not None and parsed.partition >= partitions:
+                stray.append(name)
             elif ttl == _NO_TTL and not parsed.about.endless:
                 without.append(name)
-    return Unending(sampled, without, strange)
+    return Oddities(sampled, without, strange, stray)
 
 
 async def pages(client: Client, most: int) -> AsyncIterator[list[str]]:

@@ -9,7 +9,7 @@ from store.embedded import redis_url
 from store.installation import Installation, open_installation
 from store.settings import Settings
 
-_TIMEOUT_SECONDS: Final = 10.0
+TIMEOUT_SECONDS: Final = 10.0
 
 
 @asynccontextmanager
@@ -21,7 +21,7 @@ async def opened(settings: Settings) -> AsyncIterator[tuple[Client, Installation
         StoreUnavailableError: Redis is out of reach.
     """
     async with redis_url(settings) as url:
-        client = connect(url, timeout=_TIMEOUT_SECONDS)
+        client = connect(url, timeout=TIMEOUT_SECONDS)
         try:
             yield client, await open_installation(client, settings)
         finally:

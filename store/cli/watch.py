@@ -56,7 +56,11 @@ async def watch(settings: Settings, *, as_json: bool) -> None:
     loop = asyncio.get_running_loop()
     rates = Rates()
     async with opened(settings) as (client, installation):
-        with Live(console=Console(), screen=True, auto_refresh=False) if not as_json else contextlib.nullcontext() as live:
+        with (
+            Live(console=Console(), screen=True, auto_refresh=False)
+            if not as_json
+            else contextlib.nullcontext() as live
+        ):
             shown: Overview | None = None
             while True:
                 fault, rate = "", [0.0] * installation.partitions
