@@ -26,7 +26,7 @@ from store.installation import open_installation
 from store.settings import Settings
 
 # Answers are due within a second, refusals too.
-REDIS_TIMEOUT_SECONDS = 0.8
+REDIS_TIMEOUT_SECONDS = 0.7
 _AGAIN_SECONDS = 0.5
 
 _log = logging.getLogger("sidedata.service")

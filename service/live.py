@@ -22,7 +22,7 @@ from store.errors import SidedataError, StoreUnavailableError
 
 POLL_SECONDS = 0.25
 # As for every answer: a poll that hangs must not keep the watchers from being told.
-_ANSWER_SECONDS = 0.95
+_ANSWER_SECONDS = 0.8
 
 Ask = Callable[[], Awaitable[Answer]]
 

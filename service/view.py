@@ -34,7 +34,7 @@ _MOST_PARTS = 160
 _WEIGHT = {"visitors": 1, "sessions": 1, "counts": 1, "goals": 4}
 
 # A refresh that takes longer is given up: every answer is due within a second.
-_PATIENCE_SECONDS = 0.9
+_PATIENCE_SECONDS = 0.75
 
 Kept = Sketch | GoalParts | dict[str, int] | None
 

@@ -30,6 +30,9 @@ from store.errors import StopError, StoreUnavailableError
 from store.lock_file import SHARED, LockFile
 from store.settings import Settings
 
+# Set for processes whose parent runs the server: when it has ended they must too, and not bring up another in its place.
+ATTACH_ONLY: Final = "SIDEDATA_ATTACH_ONLY"
+
 START_SECONDS: Final = 20.0
 STOP_SECONDS: Final = 5.0
 _TURN_SECONDS: Final = START_SECONDS + 2 * STOP_SECONDS  # how long another process's turn may take
@@ -154,6 +157,8 @@ class EmbeddedServer:
         server = LockFile(self._directory / "server.lock")
         try:
             if server.take():
+                if os.environ.get(ATTACH_ONLY):
+                    raise StopError(f"the Redis in {self._directory} has ended")
                 self._socket = os.fsencode(socket_path(self._directory))
                 server.write(self._socket)
                 self._start(server.fileno())

@@ -12,6 +12,7 @@ from typing import Final, Self
 import msgspec
 
 from store.cli.parent import PARENT_PIPE
+from store.embedded import ATTACH_ONLY
 from store.errors import StopError
 from store.settings import Settings, variable
 
@@ -25,7 +26,7 @@ class Children:
     """
 
     def __init__(self, settings: Settings, logs: Path | None = None) -> None:
-        self._environment = {**environment(settings), PARENT_PIPE: "1"}
+        self._environment = {**environment(settings), PARENT_PIPE: "1", ATTACH_ONLY: "1"}
         self._logs = logs
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._watchers: list[asyncio.Task[None]] = []

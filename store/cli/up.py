@@ -7,6 +7,7 @@ import aiohttp
 import click
 import msgspec
 
+from store import keys
 from store.cli.address import base_url, free_ports, service_answers
 from store.cli.children import Children
 from store.cli.demo import Demo, prepare
@@ -14,11 +15,14 @@ from store.cli.event_loop import run
 from store.cli.options import settings_options
 from store.cli.progress import waiting
 from store.cli.stopping import until_first_ends, until_stopped
+from store.client import connect, translated
 from store.data_directory import data_directory, embedded_secret
 from store.embedded import redis_url, server_ended
 from store.errors import StopError
 from store.settings import Settings
 
+_REDIS_SECONDS = 5.0
+_PAUSE_SECONDS = 0.05
 _REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=5)
 
 
@@ -54,17 +58,29 @@ def demo(settings: Settings, seconds: float | None) -> None:
 
 
 async def _up(settings: Settings) -> None:
-    async with redis_url(settings), Children(settings) as children:
+    async with redis_url(settings) as url, Children(settings) as children:
         await children.start("serve")
         await children.start("worker")
-        await until_first_ends(_announce(settings), children.watch(), _redis_ended(settings))
+        await until_first_ends(_announce(settings, url), children.watch(), _redis_ended(settings))
 
 
-async def _announce(settings: Settings) -> None:
+async def _announce(settings: Settings, url: str) -> None:
     async with aiohttp.ClientSession(timeout=_REQUEST_TIMEOUT) as session:
         await service_answers(session, settings)
+    await _worker_lives(url)
     click.echo(f"sidedata is up on {base_url(settings)}, its dashboard on {base_url(settings)}/dashboard")
     await asyncio.Event().wait()
+
+
+async def _worker_lives(url: str) -> None:
+    """Wait for the first heartbeat of a worker."""
+    client = connect(url, timeout=_REDIS_SECONDS)
+    try:
+        with translated():
+            while not await client.exists(keys.WORKERS):  # noqa: ASYNC110 - a key can only be asked for
+                await asyncio.sleep(_PAUSE_SECONDS)
+    finally:
+        await client.aclose()
 
 
 async def _demo(settings: Settings, seconds: float | None) -> None:
