@@ -101,7 +101,7 @@ async def show_organization(
     )
 
 
-async def set_workflow(  # noqa: PLR0913, PLR0917 - the record's fields and where it goes
+async def set_workflow( - the record's fields and where it goes
     client: Client,
     installation: Installation,
     organization_id: str,
