@@ -101,7 +101,7 @@ async def show_organization(
     )
 
 
-async def set_workflow( - the record's fields and where it goes
+async def set_workflow(
     client: Client,
     installation: Installation,
     organization_id: str,
