@@ -18,13 +18,28 @@ def versions() -> str:
     """Of everything that takes part, and the machine."""
     server = subprocess.run([find_server(), "--version"], capture_output=True, text=True, check=True).stdout
     redis = next(word for word in server.split() if word.startswith("v="))[2:]
-    parts = [f"Redis {redis}", f"Python {platform.python_version()}"]
+    parts = [f"sidedata {_commit()}", f"Redis {redis}", f"Python {platform.python_version()}"]
     for package in _PACKAGES:
         try:
             parts.append(f"{package} {version(package)}")
         except PackageNotFoundError:
             parts.append(f"no {package}")
     return f"{', '.join(parts)}; {os.cpu_count()} cores ({_processor()}); {time.strftime('%Y-%m-%d')}."
+
+
+def _commit() -> str:
+    """Which state of the repository was measured."""
+    try:
+        said = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--exclude=*"],
+            cwd=_README.parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "of no commit"
+    return said.stdout.strip()
 
 
 def _processor() -> str:
