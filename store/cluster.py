@@ -21,6 +21,8 @@ from redis.backoff import NoBackoff
 _MOST_REDIRECTS = 5
 # Not more often than this: the first tells what changed, and a failover takes longer anyway.
 _REFRESH_SECONDS = 0.1
+# A command that was given up after so long may have hung with its node; most take a millisecond, a read of a stream waits 0.25 s.
+_SLOW_SECONDS = 0.3
 # Of one node. A worker waits on one connection for each of its partitions, a service on one for each question in flight.
 MOST_CONNECTIONS = 20_000
 
@@ -100,6 +102,8 @@ class Cluster(RedisCluster):
     async def _execute_command(self, target_node: ClusterNode, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - replies
         follow_ask = kwargs.pop("follow_ask", True)
         node, asking = target_node, False
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         for _ in range(_MOST_REDIRECTS):
             try:
                 return await (_ask(node, *args, **kwargs) if asking else node.execute_command(*args, **kwargs))
@@ -110,6 +114,11 @@ class Cluster(RedisCluster):
                 node = await self.redirected(error)
             except _NODE_FAILED:
                 self.refresh(node.name)
+                raise
+            except asyncio.CancelledError:
+                # Whoever asked was less patient than we are with a node that hangs.
+                if loop.time() - began > _SLOW_SECONDS:
+                    self.refresh(node.name)
                 raise
         raise faults.ClusterError("redirected too often")
 
@@ -128,8 +137,14 @@ class _Pipeline(ClusterPipeline):
         """Send the commands; one that is redirected follows on its own."""
         cluster = self.cluster_client
         assert isinstance(cluster, Cluster)  # noqa: S101 - made by its `pipeline`
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
             return await super().execute(raise_on_error, allow_redirections)
+        except asyncio.CancelledError:
+            if loop.time() - began > _SLOW_SECONDS:
+                cluster.refresh()
+            raise
         except _NODE_FAILED:
             cluster.refresh()
             raise

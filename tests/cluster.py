@@ -160,9 +160,11 @@ class Cluster:
         ranges = node.admin.execute_command("CLUSTER SLOTS", NEVER_PARSE=True)
         return sorted((first, last, master[1]) for first, last, master, *_ in ranges)
 
-    def master_of(self, slot: int) -> Node:
-        """The node that serves a slot, as the running nodes say."""
+    def master_of(self, slot: int, *, apart_from: Node | None = None) -> Node:
+        """The node that serves a slot, as the running nodes say; one that is frozen can be left unasked."""
         for node in self.running():
+            if node is apart_from:
+                continue
             with contextlib.suppress(*_ADMIN_ERRORS):
                 for first, last, port in self._masters(node):
                     if first <= slot <= last:
