@@ -31,7 +31,7 @@ from tests.events import POPUP, event
 from tests.oracle import Oracle
 from tests.support import SECRET, pipeline, served
 from tests.test_properties import run
-from tests.waiting import eventually
+from tests.waiting import BUSY, eventually
 
 PARTITIONS = 8
 # One organization in each partition, by its number.
@@ -169,7 +169,7 @@ async def test_a_command_is_sent_once(cluster: Cluster) -> None:
         began = time.monotonic()
         with pytest.raises(StoreUnavailableError):
             await append(client, 3, [b"{}"], 1000)
-        assert time.monotonic() - began < 0.6
+        assert time.monotonic() - began < 0.6 * BUSY
         master.thaw()
 
         async def both() -> bool:
@@ -413,7 +413,7 @@ async def recovered(running: Life, partition: int) -> None:
     async def answered() -> bool:
         reply = await ask(running.http, partition)
         assert reply.status in {200, 503}
-        assert reply.seconds < 1.0
+        assert reply.seconds < 1.0 * BUSY
         return reply.status == 200
 
     await eventually(answered)
@@ -480,8 +480,8 @@ async def test_a_master_that_hangs_is_answered_for(cluster: Cluster, lone: int) 
             if taken_over is None and await asyncio.to_thread(cluster.master_of, slot, apart_from=master) is not master:
                 taken_over = time.monotonic()
             of_lone, of_other = await asyncio.gather(ask(running.http, lone), ask(running.http, other))
-            assert of_lone.seconds < 1.0
-            assert (of_other.status, of_other.seconds < 1.0) == (200, True)
+            assert of_lone.seconds < 1.0 * BUSY
+            assert (of_other.status, of_other.seconds < 1.0 * BUSY) == (200, True)
             if of_lone.status == 200:
                 break
             assert of_lone.status == 503
@@ -489,7 +489,7 @@ async def test_a_master_that_hangs_is_answered_for(cluster: Cluster, lone: int) 
             # How soon a replica takes over is the cluster's to say: some 4 seconds here, more on a machine that is busy.
             assert time.monotonic() - began < TAKEOVER_SECONDS
             # How soon the service finds out is ours: one question that fails, and the next is answered.
-            assert taken_over is None or time.monotonic() - taken_over < 2.0
+            assert taken_over is None or time.monotonic() - taken_over < 2.0 * BUSY
         assert refused > 0
         assert (await running.post(lone, [happening(ORGANIZATIONS[lone], 2)])).status == 202
         await started(running, lone, 2)

@@ -21,6 +21,7 @@ from store import keys
 from tests.events import POPUP, started
 from tests.servers import RedisServer
 from tests.support import Pipeline, as_array, pipeline
+from tests.waiting import BUSY
 
 
 @pytest_asyncio.fixture
@@ -94,7 +95,7 @@ async def test_a_stream_of_nothing_but_poison(pipe: Pipeline, caplog: pytest.Log
         begin = time.monotonic()
         await pipe.push(started(await pipe.now()))
         while sample(metrics, "sidedata_poisoned"):
-            assert time.monotonic() - begin < 1
+            assert time.monotonic() - begin < 1 * BUSY
             await asyncio.sleep(0.01)
         assert await starts(pipe) == 1
     finally:

@@ -36,6 +36,7 @@ from tests.service_world import (
     served,
     world,
 )
+from tests.waiting import BUSY
 
 JSON = {"Content-Type": "application/json"}
 EVENT = {"type": "page_view", "workflow_id": WORKFLOW, "visitor_id": "v", "session_id": "s"}
@@ -90,7 +91,7 @@ async def test_slow_and_silent_clients_are_let_go(monkeypatch: pytest.MonkeyPatc
             for _, writer in slow:
                 writer.write(b"X-Beat: %d\r\n" % beat)
             _, seconds = await timed(ours.ask("GET", "/livez"))
-            assert seconds < 0.5
+            assert seconds < 0.5 * BUSY
             await asyncio.sleep(0.1)
         async with asyncio.timeout(3):
             for reader, _ in silent + slow + kept:
@@ -139,7 +140,7 @@ async def test_thousands_of_idle_connections_disturb_nobody() -> None:
             for _ in range(5):
                 heard, seconds = await timed(ours.ask("GET", f"{SIDEDATA}?{QUERY}"))
                 assert heard.status == 200
-                assert seconds < 1
+                assert seconds < 1 * BUSY
         await eventually(lambda: len(asyncio.all_tasks()) <= tasks + 3)
 
 
@@ -213,7 +214,7 @@ async def test_overload_sheds() -> None:
         for _ in range(10):
             shed, seconds = await timed(ours.ask("GET", f"{SIDEDATA}?{QUERY}"))
             assert (shed.status, shed.headers["Retry-After"]) == (503, "1")
-            assert seconds < 0.5
+            assert seconds < 0.5 * BUSY
         gate.set()
         assert {heard.status for heard in await asyncio.gather(*first)} == {200}
         assert ours.app[BACKEND].waiting == 0
@@ -256,14 +257,14 @@ async def test_a_redis_that_freezes_or_dies_and_comes_back(
         for _ in range(2):
             for status, seconds in await asyncio.gather(*map(ask, range(200))):
                 assert status == 503
-                assert seconds < 1.3  # a second, and some room for a busy machine that is client and service at once
+                assert seconds < 1 * BUSY
         alone = await ask(0)
         assert alone[0] == 503
-        assert alone[1] < 1
+        assert alone[1] < 1 * BUSY
         server.thaw() if how == "frozen" else server.start()
         began = time.monotonic()
         while await post() != 404:
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 5 * BUSY
             await asyncio.sleep(0.02)
         assert {status for status, _ in await asyncio.gather(*map(ask, range(200)))} <= {200, 202, 404}
         assert app[BACKEND].waiting == app[BACKEND].held == 0

@@ -21,6 +21,7 @@ from store.installation import Installation
 from store.settings import Settings
 from tests.servers import RedisServer
 from tests.service_world import EVENTS, INTERVAL, ORG, QUERY, SECRET, SIDEDATA, WORKFLOW, WORKFLOWS, served, world
+from tests.waiting import BUSY
 
 STREAM = keys.events(1)
 EVENT = {
@@ -111,7 +112,7 @@ async def test_a_frozen_redis_is_answered_for_within_a_second(private_server: Ca
                         began = time.monotonic()
                         heard = await ours.ask(method, path, **arguments)
                         assert heard.status == 503, path
-                        assert time.monotonic() - began < 1.0, path
+                        assert time.monotonic() - began < 1.0 * BUSY, path
                 finally:
                     server.thaw()
             assert (await ours.ask("POST", EVENTS, json=[EVENT])).status == 202

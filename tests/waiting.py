@@ -4,6 +4,9 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+# How much longer than promised a thing may take in a test, on a machine that is client and server and has other work as well.
+BUSY = 4
+
 
 async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
     """Return when the condition holds; it is looked at again and again."""
