@@ -40,12 +40,13 @@ class Done(Struct):
     median_ms: float
     p99_ms: float
     busy: float  # share of a processor that the generator itself took
-    faults: list[str]
-    exhausted: bool = False
+    refused: int  # answers of 503, warming up included
+    faults: list[str]  # other answers that are none
+    exhausted: bool = False  # the bodies came to their end before the time
 
     @property
     def rate(self) -> float:
-        """Requests a second."""
+        """Answers a second; what was refused is none."""
         return self.requests / self.seconds
 
 
@@ -118,7 +119,7 @@ class _Connection(asyncio.Protocol):
             self._received = data
             return
         self._received = b""
-        fault = "" if data[9:10] == b"2" else data.decode(errors="replace")[:600]
+        fault = "" if data[9:10] == b"2" else data.decode(errors="replace")[9:600]
         if self._answered(time.perf_counter() - self._sent_at, fault):
             self._send()
         else:
@@ -137,18 +138,23 @@ class _Connection(asyncio.Protocol):
 async def _run(load: Load) -> Done:
     times: list[float] = []
     faults: list[str] = []
+    refused = 0
     source = _Source(load)
     began = time.perf_counter()
     measured_from = cpu = 0.0
     last = began
 
     def answered(seconds: float, fault: str) -> bool:
-        nonlocal measured_from, cpu, last
+        nonlocal measured_from, cpu, last, refused
         now = time.perf_counter()
-        if fault and len(faults) < 3:
+        if fault.startswith("503"):
+            refused += 1
+        elif fault:
             faults.append(fault)
+            return False
         if measured_from:
-            times.append(seconds)
+            if not fault:
+                times.append(seconds)
             last = now
         elif now - began >= load.warm_seconds:
             measured_from, cpu = now, time.process_time()
@@ -168,6 +174,7 @@ async def _run(load: Load) -> Done:
         1000 * times[len(times) // 2] if times else 0.0,
         1000 * times[len(times) * 99 // 100] if times else 0.0,
         (time.process_time() - cpu) / wall,
+        refused,
         faults,
         exhausted=wall < load.seconds * 0.98,
     )

@@ -82,7 +82,9 @@ class Query:
         seconds = 2.0 if self._quick else 6.0
         done = self._world.load(Load(port, path, self._world.token(), bodies, seconds=seconds))
         self._rounds.add("generator's share of a processor", done.busy)
-        self._rounds.add("exhausted", float(done.exhausted))
+        self._rounds.add("refused", done.refused)
+        if done.exhausted:
+            raise RuntimeError(f"{path}: there were too few bodies for {seconds} seconds")
         return done.rate
 
     def _polled(self, kind: str) -> None:

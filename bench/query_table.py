@@ -44,6 +44,14 @@ def query_table(
     table.add("any Redis command of all the above", "< 10 ms", measured, not slow, "SLOWLOG")
     _processes(table, rounds)
     busy = rounds.of("generator's share of a processor")
+    refused = rounds.of("refused")
+    table.add(
+        "answers of 503 in all loads, first seconds of processes included",
+        "",
+        f"{sum(refused):.0f}",
+        None,
+        f"in {sum(map(bool, refused))} of {len(refused)} loads, not counted above",
+    )
     fed = rounds.median("applied events/s meanwhile")
     table.add("the generator's share of a processor", "", f"{median(busy):.2f}, at most {max(busy):.2f}", None, "")
     table.add("events/s applied during the polls, starts and ends of processes included", "", short(fed), None, "")
