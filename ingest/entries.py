@@ -16,6 +16,9 @@ from store.events import MAX_ENTRY_EVENTS, Event, Fault, decode_event
 from store.keys import partition_of
 
 AHEAD_US = 300_000_000  # an event may be 5 minutes ahead of its stream entry
+LATEST_US = (
+    253_402_041_600_000_000  # 9999-12-29: an entry's id can lie beyond the last day that local time can be told of
+)
 
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -58,7 +61,7 @@ def read_entry(
             return [], [Letter(split, entry, events)]
         raws = split
     entry_ms = int(entry.partition("-")[0])
-    latest_us = entry_ms * 1000 + AHEAD_US
+    latest_us = min(entry_ms * 1000 + AHEAD_US, LATEST_US)
     arrivals: list[Arrival] = []
     letters: list[Letter] = []
     for place, raw in enumerate(raws):

@@ -149,7 +149,8 @@ def five_minutes(instant: int, hour: Hour) -> tuple[int, int]:
 
 @lru_cache(maxsize=1)
 def _names() -> frozenset[str]:
-    return frozenset(available_timezones())
+    # Two names that the files of a system may have stand for no zone: its own, and none.
+    return frozenset(available_timezones() - {"localtime", "Factory"})
 
 
 @lru_cache(maxsize=1024)

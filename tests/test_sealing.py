@@ -6,6 +6,9 @@ from datetime import datetime, timedelta
 
 import pytest_asyncio
 
+from ingest.lease import acquire
+from ingest.metrics import Metrics
+from ingest.partition import Partition
 from store import keys
 from tests.events import GOAL, PAGES, POPUP, bought, interaction, started, triggered, view
 from tests.support import ORG, Pipeline, pipeline
@@ -41,6 +44,28 @@ async def test_an_hour_whose_sketch_has_gone_is_sealed(pipe: Pipeline) -> None:
     assert await visitors(pipe, old) == [2, 1], "another hour of the same day is open"
     await pipe.apply(late)
     assert await pipe.reasons() == ["too_old", "too_old"], "a dead-lettered event may be sent again with its id"
+
+
+async def test_an_owner_notices_that_an_hour_was_sealed(pipe: Pipeline) -> None:
+    """The commit looks itself: what an owner remembers of an hour is no proof that its sketch is still there."""
+    recent = await pipe.now() - timedelta(days=3)
+    taken = await acquire(pipe.client, pipe.settings, 0, "owner", force=True)
+    assert taken is not None
+    partition = Partition(pipe.client, pipe.settings, 1, taken, Metrics())
+    await pipe.push(view(recent, "v1"))
+    assert await partition.run_once(None) == 1
+    hour = f"{keys.buckets(0, ORG, PAGES, 'hour')}{keys.instant(int(recent.timestamp()) // HOUR * HOUR)}:visitors"
+    assert await pipe.client.delete(hour) == 1
+    await pipe.push(view(recent, "v2"))
+    assert await partition.run_once(None) == 1
+    assert await pipe.reasons() == ["too_old"]
+
+
+async def test_a_date_beyond_the_calendar_is_a_letter(pipe: Pipeline) -> None:
+    """An entry's id may lie in the year 9999; no zone can tell local time there, and nobody stops for it."""
+    await pipe.push(view("9999-12-31T23:59:59Z"), entry_id="253402300799000-0")
+    await pipe.drain()
+    assert await pipe.reasons() == ["in_future"]
 
 
 async def test_one_batch_is_no_latecomer_to_itself(pipe: Pipeline) -> None:

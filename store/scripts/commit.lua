@@ -21,6 +21,12 @@ if (stored[2] or '0-0') ~= ARGV[3] then return {'moved', stored[2] or '0-0'} end
 local steps = cmsgpack.unpack(ARGV[13])
 if (stored[3] or '0') ~= ARGV[6] or now_ms >= tonumber(ARGV[7]) then return {'stale'} end
 
+-- An hour whose count is stored while its sketch has gone is sealed: adding to it would make the count wrong.
+for _, step in ipairs(steps) do
+  if step[1] == 'sketch' and string.sub(step[6], 1, 9) == 'visitors@' and redis.call('EXISTS', KEYS[step[2]]) == 0
+    and redis.call('HEXISTS', KEYS[step[5]], step[6]) == 1 then return {'stale'} end
+end
+
 -- A revision is the commit's time in microseconds, so that one lost in a crash of Redis is never given out again.
 local revision = string.format('%.0f', math.max(tonumber(stored[4] or '0') + 1, time[1] * 1000000 + time[2]))
 redis.call('XTRIM', KEYS[3], 'MINID', ARGV[5])
