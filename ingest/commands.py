@@ -63,7 +63,8 @@ def push(file: str, settings: Settings, *, rebase: bool) -> None:
             click.echo(f"line {line.number}: {line.fault}", err=True)
         if sent.unreadable > FAULTS_SHOWN:
             click.echo(f"… and {sent.unreadable - FAULTS_SHOWN} lines more", err=True)
-        click.echo(f"{sent.events} events sent, {sent.unreadable} lines unreadable", err=True)
+        if sent.events or sent.unreadable:
+            click.echo(f"{sent.events} events sent, {sent.unreadable} lines unreadable", err=True)
     if sent.unreadable:
         raise click.exceptions.Exit(1)
 

@@ -59,7 +59,15 @@ def health_app(registry: CollectorRegistry, checks: Checks, alive: Alive | None 
     app.router.add_get("/livez", handlers.livez)
     app.router.add_get("/readyz", handlers.readyz)
     app.router.add_get("/metrics", handlers.metrics)
+    app.router.add_route("*", "/{path:.*}", _no_such_path)
     return app
+
+
+async def _no_such_path(_request: web.Request) -> web.Response:
+    problem = {"type": "about:blank", "title": "Not Found", "status": 404, "detail": "no such path"}
+    return web.Response(
+        body=msgspec.json.encode(problem), status=404, content_type="application/problem+json", headers=HEADERS
+    )
 
 
 def _json(value: object, status: int) -> web.Response:
