@@ -1,25 +1,24 @@
-"""A batch from entries to operations: what must be known first, then what it does. Pure.
+"""A batch from identified events to operations: what it does. Pure.
 
 The owner of a partition is the only one who writes it, so whatever it reads still holds when it commits (the fence, the
 records' revision and `valid_until_ms` see to it). Planning is therefore plain code over dictionaries:
 
-    entries ─▶ Arrival ─▶ seen before? ─▶ too old? ─▶ wrong kind? ─▶ sealed hour? ─▶ Additions, visitors' state
-                  └─▶ Letter ◀──────────────┴──────────────┴───────────────┘
+    Identified ─▶ seen before? ─▶ too old? ─▶ wrong kind? ─▶ sealed hour? ─▶ Additions, visitors' state
+       └─▶ Letter ◀──────────────────┴──────────────┴───────────────┘
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
 import msgspec
 
-from ingest.aggregate import Additions, Place, write
+from ingest.aggregate import Additions, write
 from ingest.attribution import FORGET_MS, Goal, Visitor
-from ingest.entries import Arrival, Letter
-from ingest.plan import Known, OpenHour, Organization, Outcome, Plan, WorkflowHour
+from ingest.entries import Letter
+from ingest.plan import Fine, Identified, Known, OpenHour, Organization, Outcome, Plan, Workflow
 from ingest.remembered import Remembered
 from store import keys
 from store.cover import SLACK_SECONDS, Retention
-from store.events import PURCHASE_GOAL, Event, Fault, Kind
+from store.events import KIND_OF, PURCHASE_GOAL, Fault, Kind
 from store.operations import Operations
 from store.settings import Settings
 from store.zones import DAY_SECONDS
@@ -29,150 +28,155 @@ _UNNAMED = (-(1 << 62), "")  # older than any event
 _MOST_FIELDS = 1_000
 _FIELDS = msgspec.msgpack.Encoder()
 
+_TOO_OLD = Fault("too_old", "before the days that are kept")
+_SEALED = Fault("too_old", "the hour is sealed: its count is stored, the sketch behind it is gone")
+
 
 class Planner:
     """Plans one batch of one partition."""
 
     def __init__(
-        self,
-        partition: int,
-        settings: Settings,
-        organizations: Mapping[str, Organization],
-        kinds: Mapping[tuple[str, str], Kind | None],
-        remembered: Remembered,
-        known: Known,
+        self, partition: int, settings: Settings, remembered: Remembered, known: Known, operations: Operations
     ) -> None:
         self._partition = partition
         self._settings = settings
-        self._organizations = organizations
-        self._kinds = kinds
         self._remembered = remembered
         self._known = known
         self._retention = Retention.of(settings)
         self._now = known.now_ms // 1000
-        self._operations = Operations()
+        self._operations = operations
         self._outcome = Outcome()
         self._valid_until_ms = remembered.ends_ms(known.now_ms)
-        self._additions: dict[tuple[str, str], Additions] = {}
+        self._additions: dict[Fine, Additions] = {}
         self._visitors: dict[str, Visitor] = {}
         self._names: dict[str, tuple[int, str]] = {}
         self._renamed: set[str] = set()  # organizations in which a goal goes by another name now
         self._new_ids: dict[int, None] = {}
-        self._new_kinds: dict[tuple[str, str], Kind] = {}
-        self._touched: dict[str, Organization] = {}
-        self._opened: dict[WorkflowHour, OpenHour] = {}
+        self._new_kinds: dict[Workflow, Kind] = {}
+        self._begun: dict[Organization, None] = {}  # those that had no events before
+        self._opened: list[tuple[Workflow, int, OpenHour]] = []
 
-    def plan(self, arrivals: list[Arrival], letters: list[Letter], hashes: list[int | None]) -> Plan:
-        """What the batch does. `hashes` are those of the arrivals' own ids, in the same order."""
+    def plan(self, events: Sequence[Identified], letters: Sequence[Letter]) -> Plan:
+        """What the batch does."""
         for letter in letters:
             self._letter(letter)
-        for arrival, id_hash in zip(arrivals, hashes, strict=True):
-            if id_hash is not None and (id_hash in self._new_ids or id_hash in self._known.seen):
+        new_ids, seen = self._new_ids, self._known.seen
+        for one in events:
+            id_hash = one.id_hash
+            if id_hash is not None and (id_hash in new_ids or id_hash in seen):
                 self._outcome.duplicates += 1
                 continue
-            fault = self._apply(arrival)
+            fault = self._apply(one)
             if fault is not None:
-                self._letter(Letter(fault, arrival.entry, arrival.raw))
+                self._letter(Letter(fault, one.arrival.entry, one.arrival.raw))
             elif id_hash is not None:
-                self._new_ids[id_hash] = None
+                new_ids[id_hash] = None
         self._write()
         return Plan(
             self._operations,
             self._outcome,
             self._valid_until_ms,
-            len(self._new_ids),
+            list(new_ids),
             self._new_kinds,
-            [organization for organization in self._touched.values() if not organization.has_events],
+            list(self._begun),
             self._opened,
+            [(fine, added.visitors, added.sessions) for fine, added in self._additions.items()],
             self._names,
         )
 
-    def _apply(self, arrival: Arrival) -> Fault | None:
-        event = arrival.event
-        organization = self._organizations[event.organization_id]
-        second = event.at_us // 1_000_000
-        # What is far too old never gets near the zone, which knows no dates before year 1.
-        if second < self._now - self._retention.day - 2 * DAY_SECONDS:
-            return Fault("too_old", "before the days that are kept")
-        place = organization.places.at(second)
-        kept_until = place.day.end + self._retention.day
-        if kept_until <= self._now:
-            return Fault("too_old", "before the days that are kept")
-        if event.workflow_id is not None:
-            fault = self._wrong_kind(event, event.workflow_id) or self._sealed(event, event.workflow_id, place)
-            if fault:
+    def _apply(self, one: Identified) -> Fault | None:
+        event, workflow, place = one.arrival.event, one.workflow, one.place
+        if place is None:
+            return _TOO_OLD
+        if workflow is None:
+            if fault := self._too_old(place.day.end):
                 return fault
-        self._valid_until_ms = min(self._valid_until_ms, kept_until * 1000)
-        self._touched[organization.id] = organization
+            self._reach(one)
+        else:
+            kind = KIND_OF[event.type]
+            fixed = workflow.kind or self._new_kinds.get(workflow)
+            if fixed is not None and fixed != kind:
+                return Fault("workflow_kind_mismatch", f"{event.type} belongs to {kind} workflows; this one is {fixed}")
+            fine = workflow.fine(place)
+            added = self._additions.get(fine)
+            if added is None:
+                # What is true of one of these 5 minutes is true of all.
+                if fault := self._too_old(place.day.end) or (kind == "page_navigation" and self._sealed(fine)) or None:
+                    return fault
+                added = self._additions[fine] = Additions()
+            if fixed is None:
+                self._new_kinds[workflow] = kind
+            self._add(one, fine, added)
         self._outcome.applied[event.type] = self._outcome.applied.get(event.type, 0) + 1
-        visitor, session = organization.visitor(event.visitor_id), organization.session(event.session_id)
-        if event.goal_id is not None and event.goal_name is not None:
-            self._name(event.organization_id, event.goal_id, (event.at_us, event.goal_name))
-        if event.workflow_id is None:
-            self._reach(arrival, organization, visitor, session)
-            return None
-        workflow = (event.organization_id, event.workflow_id)
-        self._added(workflow, event.kind).event(event, place, visitor, session)
-        if workflow not in self._new_kinds and self._kinds.get(workflow) is None:
-            self._new_kinds[workflow] = event.kind
-        if event.type == "interaction":
-            for goal in self._visitor(organization, visitor).interact(event.workflow_id, event.at_us, arrival.entry_ms):
-                self._affect(organization, event.workflow_id, goal, visitor)
+        if not one.organization.has_events:
+            self._begun[one.organization] = None
         return None
 
-    def _wrong_kind(self, event: Event, workflow_id: str) -> Fault | None:
-        workflow = (event.organization_id, workflow_id)
-        kind = self._kinds.get(workflow) or self._new_kinds.get(workflow)
-        if kind is None or kind == event.kind:
-            return None
-        return Fault("workflow_kind_mismatch", f"{event.type} belongs to {event.kind} workflows; this one is {kind}")
+    def _too_old(self, day_end: int) -> Fault | None:
+        kept_until = day_end + self._retention.day
+        if kept_until <= self._now:
+            return _TOO_OLD
+        self._valid_until_ms = min(self._valid_until_ms, kept_until * 1000)
+        return None
 
-    def _sealed(self, event: Event, workflow_id: str, place: Place) -> Fault | None:
-        if event.type != "page_view":
-            return None
-        key = (event.organization_id, workflow_id, place.hour.start)
-        hour = self._known.hours[key]
+    def _sealed(self, fine: Fine) -> Fault | None:
+        workflow, start = fine.workflow, fine.place.hour.start
+        hour = workflow.hours[start]
         if hour.sealed:
-            return Fault("too_old", "the hour is sealed: its count is stored, the sketch behind it is gone")
+            return _SEALED
         self._valid_until_ms = min(self._valid_until_ms, hour.until_ms)
         # Two seconds less than Redis was told: an hour that may be gone is looked at again instead.
-        self._opened[key] = OpenHour(
-            sealed=False, until_ms=(self._retention.hour_expiry(place.day, self._now) - 2) * 1000
-        )
+        until_ms = (self._retention.hour_expiry(fine.place.day, self._now) - 2) * 1000
+        self._opened.append((workflow, start, OpenHour(sealed=False, until_ms=until_ms)))
         return None
 
-    def _reach(self, arrival: Arrival, organization: Organization, visitor: str, session: str) -> None:
-        event = arrival.event
-        assert event.goal_id is not None  # noqa: S101 - decoding saw to it
+    def _add(self, one: Identified, fine: Fine, added: Additions) -> None:
+        """An event of the workflow itself."""
+        event, visitor = one.arrival.event, one.visitor
+        added.newest_us = max(added.newest_us, event.at_us)
+        if visitor not in fine.visitors:
+            added.visitors.add(visitor)
+        if event.type == "page_view":
+            if one.session not in fine.sessions:
+                added.sessions.add(one.session)
+        elif event.type == "workflow_started":
+            added.count("started")
+        elif event.type == "goal_triggered":
+            goal_id = self._name(one)
+            added.goal("triggered", goal_id, visitor, one.session)
+        else:
+            workflow = fine.workflow
+            affected = self._visitor(one).interact(workflow.id, event.at_us, one.arrival.entry_ms)
+            for goal in affected:
+                self._affect(workflow, goal, visitor)
+
+    def _reach(self, one: Identified) -> None:
+        """An event of no workflow: a goal that affects those that its visitor interacted with."""
+        event, arrival = one.arrival.event, one.arrival
         paid = event.units is not None and event.goal_name == PURCHASE_GOAL
         goal = Goal(
             event.at_us,
-            event.goal_id,
-            session,
+            self._name(one),
+            one.session,
             event.units if paid else None,
             event.currency if paid else None,
             arrival.entry_ms,
             f"{arrival.entry}.{arrival.place}",
         )
-        for workflow_id in self._visitor(organization, visitor).reach(goal):
-            self._affect(organization, workflow_id, goal, visitor)
+        for workflow_id in self._visitor(one).reach(goal):
+            self._affect(one.organization.workflow(workflow_id), goal, one.visitor)
 
-    def _affect(self, organization: Organization, workflow_id: str, goal: Goal, visitor: str) -> None:
-        bucket = self._added((organization.id, workflow_id), "interaction").bucket(
-            organization.places.at(goal.at_us // 1_000_000)
-        )
-        bucket.goal("affected", goal.goal_id, visitor, goal.session)
+    def _affect(self, workflow: Workflow, goal: Goal, visitor: str) -> None:
+        fine = workflow.fine(workflow.organization.places.at(goal.at_us // 1_000_000))
+        added = self._additions.get(fine)
+        if added is None:
+            added = self._additions[fine] = Additions()
+        added.goal("affected", goal.goal_id, visitor, goal.session)
         if goal.units is not None and goal.currency is not None:
-            bucket.paid(goal.currency, goal.units)
+            added.paid(goal.currency, goal.units)
 
-    def _added(self, workflow: tuple[str, str], kind: Kind) -> Additions:
-        additions = self._additions.get(workflow)
-        if additions is None:
-            additions = self._additions[workflow] = Additions(kind)
-        return additions
-
-    def _visitor(self, organization: Organization, visitor: str) -> Visitor:
-        key = keys.visitor(self._partition, organization.id, visitor)
+    def _visitor(self, one: Identified) -> Visitor:
+        key = keys.visitor(self._partition, one.organization.id, one.visitor)
         state = self._visitors.get(key)
         if state is None:
             window_us = self._settings.affect_hours * 3_600_000_000
@@ -180,43 +184,46 @@ class Planner:
             self._visitors[key] = state
         return state
 
-    def _name(self, organization_id: str, goal_id: str, named: tuple[int, str]) -> None:
-        """The newest event's name stands, at equal times the greater string."""
-        key = keys.goal(self._partition, organization_id, goal_id)
+    def _name(self, one: Identified) -> str:
+        """The event's goal; the newest event's name stands, at equal times the greater string."""
+        event = one.arrival.event
+        assert event.goal_id is not None  # noqa: S101 - decoding saw to it
+        assert event.goal_name is not None  # noqa: S101
+        key = keys.goal(self._partition, event.organization_id, event.goal_id)
         known = self._known.goals.get(key, _UNNAMED)
+        named = (event.at_us, event.goal_name)
         if named > max(self._names.get(key, _UNNAMED), known):
             self._names[key] = named
             if named[1] != known[1]:
-                self._renamed.add(organization_id)
+                self._renamed.add(event.organization_id)
+        return event.goal_id
 
     def _letter(self, letter: Letter) -> None:
         reason = letter.fault.reason
         self._outcome.letters[reason] = self._outcome.letters.get(reason, 0) + 1
-        fields: dict[str, Any] = {
-            "reason": reason,
-            "detail": letter.fault.detail,
-            "entry": letter.entry,
-            "event": letter.raw,
-        }
-        # Fields of an entry in a form that we don't know are kept beside, so that nothing of it is lost.
+        fields: list[str | bytes] = [
+            *("reason", reason),
+            *("detail", letter.fault.detail),
+            *("entry", letter.entry),
+            *("event", letter.raw),
+        ]
+        # What an entry in a form of its own held beside is kept too, so that nothing of it is lost.
         kept = letter.fields
-        if len(kept) > _MOST_FIELDS:
-            kept = {b"fields": _FIELDS.encode(kept), b"event": b""}
-        fields |= {f"field:{name.decode(errors='replace')}": value for name, value in kept.items() if name != b"event"}
+        if len(kept) > 2 * _MOST_FIELDS:
+            kept = (b"fields", _FIELDS.encode(kept))
+        for name, value in zip(kept[::2], kept[1::2], strict=True):
+            fields += (f"field:{name.decode(errors='replace')}", value)
         self._operations.letter(fields)
 
     def _write(self) -> None:
         operations, partition, now = self._operations, self._partition, self._now
-        for (organization_id, workflow_id), additions in self._additions.items():
-            write(
-                operations,
-                organization_id,
-                workflow_id,
-                additions,
-                partition=partition,
-                retention=self._retention,
-                now=now,
-            )
+        of_workflows: dict[Workflow, list[tuple[Fine, Additions]]] = {}
+        for fine, added in self._additions.items():
+            of_workflows.setdefault(fine.workflow, []).append((fine, added))
+        for workflow, fines in of_workflows.items():
+            # One that is only affected was interacted with before.
+            kind = workflow.kind or self._new_kinds.get(workflow, "interaction")
+            write(operations, workflow, kind, fines, partition=partition, retention=self._retention, now=now)
         for key, (at_us, name) in self._names.items():
             operations.set(key, f"{at_us} {name}", now + self._retention.day + self._retention.late + 2 * DAY_SECONDS)
         for organization_id in self._renamed:
@@ -227,8 +234,7 @@ class Planner:
             if gone := visitor.gone_fields():
                 operations.drop(key, gone)
             self._outcome.goals_dropped += visitor.goals_dropped
-        for organization in self._touched.values():
-            if not organization.has_events:
-                record = {"timezone": organization.zone.name, "has_events": "1", "since": str(organization.since_ms)}
-                operations.put(keys.organization(partition, organization.id), record, 0)
+        for organization in self._begun:
+            record = {"timezone": organization.zone.name, "has_events": "1", "since": str(organization.since_ms)}
+            operations.put(keys.organization(partition, organization.id), record, 0)
         self._remembered.add(operations, list(self._new_ids), self._known.now_ms)

@@ -6,7 +6,7 @@ which holds the bytes as they came; the neighbours go on.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import NoReturn
 
 import msgspec
@@ -34,31 +34,33 @@ class Arrival(Struct, gc=False):
 
 
 class Letter(Struct):
-    """An event that can't be applied; `fields` are what could not be told in one value (both forms at once, or neither)."""
+    """An event that can't be applied; `fields` are what its entry held beside, where it had a form of its own."""
 
     fault: Fault
     entry: str
     raw: bytes
-    fields: Mapping[bytes, bytes] = {}
+    fields: Sequence[bytes] = ()  # name, value, …
 
 
 def read_entry(
-    entry: str, fields: Mapping[bytes, bytes], partition: int, partitions: int
+    entry: str, fields: Sequence[bytes], partition: int, partitions: int
 ) -> tuple[list[Arrival], list[Letter]]:
-    """The events of one entry, in order, and what is wrong with the others."""
-    event, events = fields.get(b"event"), fields.get(b"events")
-    if (event is None) == (events is None):
-        detail = (
-            "the entry has neither `event` nor `events`" if event is None else "the entry has both `event` and `events`"
-        )
-        return [], [Letter(Fault("invalid_event", detail), entry, event or b"", fields)]
-    if event is not None:
-        raws = [event]
+    """The events of one entry, in order, and what is wrong with the others.
+
+    Args:
+        fields: names and values in turn, as Redis keeps them; one name may come twice.
+    """
+    names = fields[::2]
+    singles, arrays = names.count(b"event"), names.count(b"events")
+    if singles + arrays != 1:
+        return [], [_formless(entry, fields, singles, arrays)]
+    value = fields[2 * names.index(b"event" if singles else b"events") + 1]
+    if singles:
+        raws = [value]
     else:
-        assert events is not None  # noqa: S101 - one of the two is there
-        split = _split(events)
+        split = _split(value)
         if isinstance(split, Fault):
-            return [], [Letter(split, entry, events)]
+            return [], [Letter(split, entry, value)]
         raws = split
     entry_ms = int(entry.partition("-")[0])
     latest_us = min(entry_ms * 1000 + AHEAD_US, LATEST_US)
@@ -66,7 +68,7 @@ def read_entry(
     letters: list[Letter] = []
     for place, raw in enumerate(raws):
         decoded = decode_event(raw)
-        if isinstance(decoded, Event):
+        if type(decoded) is Event:
             if partition_of(decoded.organization_id, partitions) != partition:
                 decoded = Fault(
                     "wrong_partition",
@@ -77,8 +79,22 @@ def read_entry(
             else:
                 arrivals.append(Arrival(decoded, entry, entry_ms, place, raw))
                 continue
+        assert isinstance(decoded, Fault)  # noqa: S101 - an event went on above
         letters.append(Letter(decoded, entry, raw))
     return arrivals, letters
+
+
+def _formless(entry: str, fields: Sequence[bytes], singles: int, arrays: int) -> Letter:
+    """The letter of an entry that doesn't carry its events in just one field."""
+    rest = list(fields)
+    if not singles and not arrays:
+        return Letter(Fault("invalid_event", "the entry has neither `event` nor `events`"), entry, b"", rest)
+    first = b"event" if singles else b"events"
+    at = 2 * rest[::2].index(first)
+    _, value = rest[at : at + 2]
+    del rest[at : at + 2]
+    what = "both `event` and `events`" if singles and arrays else f"`{first.decode()}` more than once"
+    return Letter(Fault("invalid_event", f"the entry has {what}"), entry, value, rest)
 
 
 def _split(events: bytes) -> list[bytes] | Fault:

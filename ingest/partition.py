@@ -20,6 +20,7 @@ from ingest.recall import Recall
 from store import failpoints, keys
 from store.client import Client, translated
 from store.commit import StaleError, commit
+from store.operations import Operations
 from store.settings import Settings
 
 # One read may bring so many bytes of entries, about; an entry may have 16 MB, so the first reads are careful.
@@ -27,7 +28,7 @@ _READ_BYTES = 4 << 20
 _FIRST_READ_ENTRIES = 8
 _MOST_ENTRIES = 5_000
 
-Entry = tuple[str, dict[bytes, bytes]]
+Entry = tuple[bytes, Sequence[bytes]]  # its id; names and values of its fields in turn
 
 
 class Partition:
@@ -58,19 +59,22 @@ class Partition:
         while at < len(entries):
             started = time.perf_counter()
             arrivals, letters, following = self._decode(entries, at)
-            await self._apply(arrivals, letters, entries[following - 1][0])
+            await self._apply(arrivals, letters, entries[following - 1][0].decode())
             at = following
             self._metrics.commit_seconds.observe(time.perf_counter() - started)
         return len(entries)
 
     async def _read(self, block_ms: int | None) -> Sequence[Entry]:
-        streams = {keys.events(self._number): self.ownership.entry}
+        block = () if block_ms is None else ("BLOCK", block_ms)
         with translated():
-            reply = await self._client.xread(streams, count=self._read_entries, block=block_ms)
+            reply = await self._client.execute_command(
+                *("XREAD", "COUNT", self._read_entries, *block, "STREAMS"),
+                *(keys.events(self._number), self.ownership.entry),
+            )
         if not reply:
             return []
-        entries = [(entry.decode(), fields) for entry, fields in reply[0][1]]
-        size = sum(len(value) for _, fields in entries for value in fields.values())
+        entries: list[Entry] = reply[0][1] if isinstance(reply, list) else next(iter(reply.values()))
+        size = sum(len(value) for _, fields in entries for value in fields)
         if size > _READ_BYTES:
             self._read_entries = max(1, self._read_entries * _READ_BYTES // size)
         elif len(entries) == self._read_entries:
@@ -83,7 +87,8 @@ class Partition:
         letters: list[Letter] = []
         at = first
         while at < len(entries) and len(arrivals) + len(letters) < self._settings.batch_events:
-            good, bad = read_entry(*entries[at], self._number, self._partitions)
+            entry, fields = entries[at]
+            good, bad = read_entry(entry.decode(), fields, self._number, self._partitions)
             arrivals += good
             letters += bad
             at += 1
@@ -92,14 +97,11 @@ class Partition:
     async def _apply(self, arrivals: list[Arrival], letters: list[Letter], entry: str) -> None:
         recall = self._recall
         while True:
-            await recall.records(arrivals)
-            hashes = [self._id_hash(arrival) for arrival in arrivals]
-            known = await recall.batch(arrivals, [value for value in hashes if value is not None])
+            events = await recall.identify(arrivals)
+            known = await recall.batch(events)
             failpoints.pass_by("after_recall")
-            planner = Planner(
-                self._number, self._settings, recall.organizations, recall.kinds, recall.remembered, known
-            )
-            plan = planner.plan(arrivals, letters, hashes)
+            operations = Operations(known.now_ms // 1000, recall.told)
+            plan = Planner(self._number, self._settings, recall.remembered, known, operations).plan(events, letters)
             failpoints.pass_by("after_plan")
             failpoints.pass_by("before_commit")
             # The loop gets to it when the commit waits for its answer.
@@ -126,14 +128,6 @@ class Partition:
             recall.committed(plan, known.now_ms)
             self._count(plan.outcome, applied.letters_dropped)
             return
-
-    def _id_hash(self, arrival: Arrival) -> int | None:
-        """The hash of an event's own id; one without is told apart by its entry, which is applied once anyway."""
-        event = arrival.event
-        if event.id is None:
-            return None
-        # A bit less than the hash has, because Redis's integers have a sign.
-        return int(self._recall.organizations[event.organization_id].event_id(event.id), 16) >> 1
 
     def _count(self, outcome: Outcome, letters_dropped: int) -> None:
         metrics = self._metrics

@@ -5,23 +5,30 @@ the cursor's `records` up, and a commit that was planned on older ones is refuse
 only what is new to the owner is read.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from ingest.entries import Arrival
-from ingest.plan import NEVER_MS, Known, OpenHour, Organization, Plan, WorkflowHour
+from ingest.places import Place
+from ingest.plan import NEVER_MS, Identified, Known, OpenHour, Organization, Plan, Workflow
 from ingest.remembered import Remembered
 from store import keys
 from store.client import Client, translated
 from store.errors import StopError, UsageError
-from store.events import Kind
 from store.hashing import Hasher
 from store.scripts import script
 from store.settings import Settings
 from store.zones import DAY_SECONDS, zone
 
-_REMEMBERED = script("remembered", reaches=True)
-_MOST_CACHED = 100_000  # organizations, kinds, open hours and names, each
+_RECALL = script("recall", reaches=True)
+# What an owner remembers of one partition, some 100 bytes each: hashes of ids, and ids in buckets of 5 minutes ...
+_MOST_IDS = 200_000
+_MOST_RECORDS = 50_000  # ... organizations, workflows and hours, names of goals, expiries
+_EARLIEST_SECOND = -62_135_000_000  # early in year 1; zones know nothing before it
+
+_PACKER = msgspec.msgpack.Encoder()
 
 
 class Recall:
@@ -33,36 +40,67 @@ class Recall:
         self._oldest_seconds = (settings.keep_day_days + 2) * DAY_SECONDS
         self._hasher = Hasher(settings.secret)
         self.remembered = Remembered(partition, settings.keep_ids_hours, id_counts)
-        self.organizations: dict[str, Organization] = {}
-        self.kinds: dict[tuple[str, str], Kind | None] = {}
-        self._hours: dict[WorkflowHour, OpenHour] = {}
+        self.told: dict[str, int] = {}  # expiries that Redis was told, by key
+        self._organizations: dict[str, Organization] = {}
         self._goals: dict[str, tuple[int, str]] = {}
+        self._now_ms = 0
+        self._records = 0  # organizations, workflows and hours
+        self._added = 0  # ids in buckets of 5 minutes
 
-    async def records(self, arrivals: Iterable[Arrival]) -> None:
-        """Get to know the organizations and workflows of these events."""
-        organizations: dict[str, None] = {}
-        workflows: dict[tuple[str, str], None] = {}
+    async def identify(self, arrivals: Sequence[Arrival]) -> list[Identified]:
+        """Whom these events are of, and where they belong."""
+        await self._learn({(arrival.event.organization_id, arrival.event.workflow_id) for arrival in arrivals})
+        oldest = max(self._now_ms // 1000 - self._oldest_seconds, _EARLIEST_SECOND)
+        organizations = self._organizations
+        identified = []
         for arrival in arrivals:
             event = arrival.event
-            if event.organization_id not in self.organizations:
-                organizations[event.organization_id] = None
-            if event.workflow_id is not None and (event.organization_id, event.workflow_id) not in self.kinds:
-                workflows[event.organization_id, event.workflow_id] = None
+            organization = organizations[event.organization_id]
+            second = event.at_us // 1_000_000
+            identified.append(
+                Identified(
+                    arrival,
+                    organization,
+                    None if event.workflow_id is None else organization.workflows[event.workflow_id],
+                    organization.visitors[event.visitor_id],
+                    organization.sessions[event.session_id],
+                    # One without an id is told apart by its entry, which is applied once anyway. A bit less than the hash
+                    # has, because Redis's integers have a sign.
+                    None if event.id is None else organization.event_ids.number(event.id) >> 1,
+                    organization.places.at(second) if second >= oldest else None,
+                )
+            )
+        return identified
+
+    async def _learn(self, concerned: Iterable[tuple[str, str | None]]) -> None:
+        """Get to know these organizations and workflows."""
+        organizations: dict[str, None] = {}
+        workflows: list[tuple[str, str]] = []
+        for organization_id, workflow_id in concerned:
+            known = self._organizations.get(organization_id)
+            if known is None:
+                organizations[organization_id] = None
+            if workflow_id is not None:
+                workflow = None if known is None else known.workflows.get(workflow_id)
+                if workflow is None or not workflow.read:
+                    workflows.append((organization_id, workflow_id))
         if not organizations and not workflows:
             return
         pipeline = self._client.pipeline(transaction=False)
-        for organization in organizations:
-            pipeline.hgetall(keys.organization(self._partition, organization))
-        for workflow in workflows:
-            pipeline.hget(keys.workflow(self._partition, *workflow), "kind")
+        for organization_id in organizations:
+            pipeline.hgetall(keys.organization(self._partition, organization_id))
+        for names in workflows:
+            pipeline.hget(keys.workflow(self._partition, *names), "kind")
         with translated():
             replies = iter(await pipeline.execute())
-        now_ms, _ = await self._seen([])
-        for organization in organizations:
-            self.organizations[organization] = self._organization(organization, next(replies), now_ms)
-        for workflow in workflows:
+        now_ms = (await self._ask([], [], [], []))[0]
+        for organization_id in organizations:
+            self._organizations[organization_id] = self._organization(organization_id, next(replies), now_ms)
+        for organization_id, workflow_id in workflows:
+            workflow = self._organizations[organization_id].workflow(workflow_id)
             kind = next(replies)
-            self.kinds[workflow] = kind.decode() if kind else None
+            workflow.kind, workflow.read = kind.decode() if kind else None, True
+        self._records += len(organizations) + len(workflows)
 
     def _organization(self, organization_id: str, record: dict[bytes, bytes], now_ms: int) -> Organization:
         try:
@@ -72,101 +110,106 @@ class Recall:
         since_ms = int(record.get(b"since", now_ms))
         return Organization(organization_id, reporting, since_ms, self._hasher, has_events=b"has_events" in record)
 
-    async def batch(self, arrivals: Iterable[Arrival], hashes: Iterable[int]) -> Known:
+    async def batch(self, identified: Iterable[Identified]) -> Known:
         """What must be known to plan these events, with the time at which Redis said so."""
-        now_ms, seen = await self._seen(hashes)
-        known = Known(now_ms, seen, hours=self._hours, goals=self._goals)
+        hashes: list[int] = []
         visitors: dict[str, None] = {}
-        hours: dict[WorkflowHour, tuple[str, str, str]] = {}
+        hours: dict[tuple[Workflow, int], Place] = {}
         goals: dict[str, None] = {}
-        for arrival in arrivals:
-            event = arrival.event
-            organization = self.organizations[event.organization_id]
+        for one in identified:
+            event = one.arrival.event
+            if one.id_hash is not None:
+                hashes.append(one.id_hash)
             if event.type == "page_view":
-                self._ask_hour(organization, event.workflow_id or "", event.at_us // 1_000_000, now_ms, hours)
-            elif event.type in ("interaction", "goal_reached"):
-                visitors[keys.visitor(self._partition, organization.id, organization.visitor(event.visitor_id))] = None
+                self._ask_hour(one, hours)
+                continue
+            if event.type in ("interaction", "goal_reached"):
+                visitors[keys.visitor(self._partition, event.organization_id, one.visitor)] = None
             if event.goal_id is not None:
-                goal = keys.goal(self._partition, organization.id, event.goal_id)
-                if goal not in self._goals:
-                    goals[goal] = None
-        if visitors or hours or goals:
-            known.visitors = await self._read(visitors, hours, goals, now_ms)
-        return known
-
-    async def _seen(self, hashes: Iterable[int]) -> tuple[int, set[int]]:
-        """Redis's time in milliseconds, and which of these ids were applied before."""
+                goals[keys.goal(self._partition, event.organization_id, event.goal_id)] = None
+        unnamed = [key for key in goals if key not in self._goals]
         questions = self.remembered.questions(hashes)
-        with translated():
-            reply: list[Any] = await _REMEMBERED(self._client, [keys.cursor(self._partition)], [questions])
-        return int(reply[0]), {int(value) for value in reply[1:]}
-
-    async def _read(
-        self,
-        visitors: Iterable[str],
-        hours: dict[WorkflowHour, tuple[str, str, str]],
-        goals: Iterable[str],
-        now_ms: int,
-    ) -> dict[str, Any]:
-        """Learn about hours and goals for good; the visitors' state, by key, is good for one batch."""
-        pipeline = self._client.pipeline(transaction=False)
-        for key in visitors:
-            pipeline.hgetall(key)
-        for visitors_key, counts, field in hours.values():
-            pipeline.pttl(visitors_key)
-            pipeline.hget(counts, field)
-        for key in goals:
-            pipeline.get(key)
-        with translated():
-            replies = iter(await pipeline.execute())
-        states = {key: next(replies) for key in visitors}
-        for hour in hours:
-            self._hours[hour] = _open_hour(next(replies), next(replies), now_ms)
-        for key in goals:
-            if named := next(replies):
-                at_us, _, name = named.decode().partition(" ")
+        in_hours = [self._hour_question(workflow, place) for (workflow, _), place in hours.items()]
+        now_ms, seen, states, opened, named = await self._ask(questions, list(visitors), in_hours, unnamed)
+        for number, (workflow, start) in enumerate(hours):
+            self._records += start not in workflow.hours
+            workflow.hours[start] = _open_hour(opened[2 * number], opened[2 * number + 1], now_ms)
+        for key, record in zip(unnamed, named, strict=True):
+            if record:
+                at_us, _, name = record.decode().partition(" ")
                 self._goals[key] = (int(at_us), name)
-        return states
+        memories = {key: _hash(state) for key, state in zip(visitors, states, strict=True)}
+        return Known(now_ms, set(map(int, seen)), memories, self._goals)
 
-    def _ask_hour(
-        self,
-        organization: Organization,
-        workflow_id: str,
-        second: int,
-        now_ms: int,
-        hours: dict[WorkflowHour, tuple[str, str, str]],
-    ) -> None:
+    def _ask_hour(self, one: Identified, hours: dict[tuple[Workflow, int], Place]) -> None:
         """Note that an hour must be looked at, unless it is known to be open for a while."""
-        if second < now_ms // 1000 - self._oldest_seconds:
-            return  # far too old for a zone to be asked; the planner refuses it
-        place = organization.places.at(second)
-        hour = (organization.id, workflow_id, place.hour.start)
-        cached = self._hours.get(hour)
-        if hour in hours or (cached is not None and cached.until_ms > now_ms):
-            return
-        in_hour = (
-            f"{keys.buckets(self._partition, organization.id, workflow_id, 'hour')}{keys.instant(place.hour.start)}:"
-        )
-        in_day = f"{keys.buckets(self._partition, organization.id, workflow_id, 'day')}{keys.instant(place.day.start)}:"
-        hours[hour] = (in_hour + "visitors", in_day + "counts", keys.hour_field(place.hour.index, place.hour.offset))
+        workflow, place = one.workflow, one.place
+        if workflow is not None and place is not None:
+            hour = workflow.hours.get(place.hour.start)
+            if hour is None or hour.until_ms <= self._now_ms:
+                hours[workflow, place.hour.start] = place
+
+    def _hour_question(self, workflow: Workflow, place: Place) -> tuple[str, str, str]:
+        names = (self._partition, workflow.organization.id, workflow.id)
+        in_hour = f"{keys.buckets(*names, 'hour')}{keys.instant(place.hour.start)}:visitors"
+        in_day = f"{keys.buckets(*names, 'day')}{keys.instant(place.day.start)}:counts"
+        return in_hour, in_day, keys.hour_field(place.hour.index, place.hour.offset)
+
+    async def _ask(
+        self, ids: Sequence[Any], visitors: Sequence[str], hours: Sequence[Any], goals: Sequence[str]
+    ) -> tuple[int, list[bytes], list[Any], list[Any], list[bytes | None]]:
+        """Redis's time in milliseconds, and what it says to these questions."""
+        questions = _PACKER.encode((ids, visitors, hours, goals))
+        with translated():
+            reply: list[Any] = await _RECALL(self._client, [keys.cursor(self._partition)], [questions])
+        self._now_ms = int(reply[0])
+        return self._now_ms, reply[1], reply[2], reply[3], reply[4]
 
     def committed(self, plan: Plan, now_ms: int) -> None:
         """A commit made the plan true."""
         for organization in plan.organizations:
             organization.has_events = True
-        self.kinds |= plan.kinds
-        self._hours |= plan.opened
+        for workflow, kind in plan.kinds.items():
+            workflow.kind, workflow.read = kind, True
+        for workflow, start, hour in plan.opened:
+            workflow.hours[start] = hour
+        for fine, visitors, sessions in plan.added:
+            fine.visitors |= visitors
+            fine.sessions |= sessions
+            self._added += len(visitors) + len(sessions)
         self._goals |= plan.names
-        self.remembered.added(plan.new_ids, now_ms)
-        for cache in (self.organizations, self.kinds, self._hours, self._goals):
-            if len(cache) > _MOST_CACHED:
+        self.told |= plan.operations.tells
+        self.remembered.added(len(plan.new_ids), now_ms)
+        self._bound()
+
+    def _bound(self) -> None:
+        """Forget what is more than enough; it is read, made or sent again when it is needed."""
+        for cache in (self.told, self._goals):
+            if len(cache) > _MOST_RECORDS:
                 cache.clear()
+        if self._records > _MOST_RECORDS:
+            self.forget_records()
+        if self._added > _MOST_IDS:
+            self._added = 0
+            for organization in self._organizations.values():
+                for workflow in organization.workflows.values():
+                    workflow.fines.clear()
+        if self._hasher.kept > _MOST_IDS:
+            self._hasher.kept = 0
+            for organization in self._organizations.values():
+                organization.visitors.clear()
+                organization.sessions.clear()
 
     def forget_records(self) -> None:
         """Records have changed, or an hour may have been sealed: read them anew."""
-        self.organizations.clear()
-        self.kinds.clear()
-        self._hours.clear()
+        self._organizations.clear()
+        self.told.clear()
+        self._records = self._added = self._hasher.kept = 0
+
+
+def _hash(flat: Sequence[bytes] | dict[bytes, bytes]) -> Mapping[bytes, bytes]:
+    """A hash as a script hands it on: fields and values in turn, or already paired."""
+    return flat if isinstance(flat, dict) else dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def _open_hour(ttl_ms: int, stored: bytes | None, now_ms: int) -> OpenHour:

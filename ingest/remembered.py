@@ -12,9 +12,7 @@ spread over many small sets:
   sets. One layer holds 110,000 ids of a partition, two a million, three 8 million. The cursor counts them (`ids:<generation>`).
 """
 
-from collections.abc import Iterable
-
-import msgspec
+from collections.abc import Sequence
 
 from store import keys
 from store.cover import SLACK_SECONDS
@@ -55,10 +53,9 @@ class Remembered:
         """When the generation of that time ends."""
         return (self.generation(now_ms) + 1) * self._length_ms
 
-    def questions(self, hashes: Iterable[int]) -> bytes:
-        """The argument of `remembered.lua`: every set that may hold one of these hashes, with those that it may hold."""
+    def questions(self, hashes: Sequence[int]) -> list[tuple[str, list[str]]]:
+        """Every set that may hold one of these hashes, with those that it may hold, as `recall.lua` takes them."""
         asked: list[tuple[str, list[str]]] = []
-        hashes = list(hashes)
         for generation, layer in [
             (g, layer) for g, count in self.counts.items() for layer in range(layer_of(count) + 1)
         ]:
@@ -68,7 +65,7 @@ class Remembered:
             for value in hashes:
                 groups.setdefault(value % sets, []).append(value)
             asked += [(f"{prefix}{place}", list(map(str, members))) for place, members in groups.items()]
-        return msgspec.msgpack.encode(asked)
+        return asked
 
     def add(self, operations: Operations, hashes: list[int], now_ms: int) -> None:
         """Hand new ids to the commit, and forget about generations that nobody looks into any more."""

@@ -7,7 +7,6 @@ to tell text that is no JSON from JSON that is no event.
 
 import json
 import re
-from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal, NoReturn
 
 import msgspec
@@ -31,6 +30,15 @@ Reason = Literal[
     "workflow_kind_mismatch",
 ]
 EventType = Literal["page_view", "workflow_started", "interaction", "goal_triggered", "goal_reached"]
+
+# The kind of workflow that events of a type belong to.
+KIND_OF: Final[dict[EventType, Kind]] = {
+    "page_view": "page_navigation",
+    "workflow_started": "interaction",
+    "interaction": "interaction",
+    "goal_triggered": "interaction",
+    "goal_reached": "interaction",
+}
 
 Id = Annotated[str, Meta(min_length=1, max_length=256)]
 EventId = Annotated[str, Meta(min_length=1, max_length=128)]
@@ -63,7 +71,7 @@ class Event(Struct, gc=False):
     @property
     def kind(self) -> Kind:
         """The kind of workflow that events of this type belong to."""
-        return "page_navigation" if self.type == "page_view" else "interaction"
+        return KIND_OF[self.type]
 
 
 class _Goal(Struct):
@@ -153,19 +161,19 @@ def decode_event(raw: bytes, organization_id: str | None = None) -> Event | Faul
 
 
 def _read(wire: _AnyWire, organization_id: str | None) -> Event:
-    organization = canonical_uuid(wire.organization_id) or _fail("/organization_id", "not a UUID of 36 characters")
+    # What an event repeats of its predecessors is looked up right here: this runs for every one of them.
+    organization = _uuids.get(wire.organization_id) or _uuid("/organization_id", wire.organization_id)
     if organization_id is not None and organization != organization_id:
         _fail("/organization_id", "another organization than the path's")
-    event = Event(
-        _TYPES[type(wire)],
-        organization,
-        None,
-        wire.visitor_id,
-        wire.session_id,
-        _checked("/timestamp", microseconds, wire.timestamp),
-        None if wire.id is UNSET else wire.id,
-    )
-    if type(wire) is _GoalReached:
+    try:
+        at_us = microseconds(wire.timestamp)
+    except ValueError as error:
+        _fail("/timestamp", str(error))
+    kind = type(wire)
+    event_id = None if wire.id is UNSET else wire.id
+    event = Event(_TYPES[kind], organization, None, wire.visitor_id, wire.session_id, at_us, event_id)
+    if kind is _GoalReached:
+        assert isinstance(wire, _GoalReached)  # noqa: S101 - for the type checker
         if wire.workflow_id is not UNSET:
             _fail("/workflow_id", "goal_reached belongs to no workflow")
         if wire.purchase is not UNSET:
@@ -173,11 +181,16 @@ def _read(wire: _AnyWire, organization_id: str | None) -> Event:
     else:
         workflow_id = wire.workflow_id
         assert isinstance(workflow_id, str)  # noqa: S101 - only goal_reached declares anything else
-        event.workflow_id = canonical_uuid(workflow_id) or _fail("/workflow_id", "not a UUID of 36 characters")
-    if type(wire) is _GoalReached or type(wire) is _GoalTriggered:
-        event.goal_id = canonical_uuid(wire.goal.uuid) or _fail("/goal/uuid", "not a UUID of 36 characters")
+        event.workflow_id = _uuids.get(workflow_id) or _uuid("/workflow_id", workflow_id)
+    if kind is _GoalReached or kind is _GoalTriggered:
+        assert isinstance(wire, _GoalReached | _GoalTriggered)  # noqa: S101 - for the type checker
+        event.goal_id = _uuid("/goal/uuid", wire.goal.uuid)
         event.goal_name = wire.goal.name
     return event
+
+
+def _uuid(pointer: str, text: str) -> str:
+    return canonical_uuid(text) or _fail(pointer, "not a UUID of 36 characters")
 
 
 def _purchase(purchase: _Purchase) -> tuple[int, str]:
@@ -187,14 +200,10 @@ def _purchase(purchase: _Purchase) -> tuple[int, str]:
     text = bytes(purchase.value).decode()
     if text.startswith('"'):
         text = msgspec.json.decode(text, type=str)
-    return _checked("/purchase/value", units_of, text), purchase.currency
-
-
-def _checked(pointer: str, read: Callable[[str], int], text: str) -> int:
     try:
-        return read(text)
+        return units_of(text), purchase.currency
     except ValueError as error:
-        _fail(pointer, str(error))
+        _fail("/purchase/value", str(error))
 
 
 def _fail(pointer: str, detail: str) -> NoReturn:

@@ -3,7 +3,7 @@
 Each kind of operation is a method here and a function of the same name in `scripts/commit.lua`.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,19 +16,37 @@ CHANGES_SECONDS = 2 * 86400
 _PACKER = msgspec.msgpack.Encoder()
 
 
+# A key that may be gone within this many seconds is told its expiry again: it may have to begin a new life.
+_NEARLY_GONE_SECONDS = 60
+
+
 class Operations:
     """What a batch does, in the form that the script takes: keys once each, then a list for each operation.
 
     Lists travel as one MessagePack argument: a batch has tens of thousands of values, and Redis clients spend far longer on an
-    argument than an encoder does on a value.
+    argument than an encoder does on a value. Keys are named all the same: in a cluster, Redis refuses the whole script if one
+    of them is on another node, where it would otherwise find out halfway through. What would change nothing is left out: an
+    addition of nothing to a key whose expiry Redis was told before.
+
+    Args:
+        now: the batch's time in seconds.
+        told: the expiries, by key, that earlier commits of the same owner have told Redis.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now: int, told: Mapping[str, int]) -> None:
         self.keys: list[str] = []
         # Apart from the rest, because letters hold bytes of any kind, and Redis reads no binary values in MessagePack.
         self.letters: list[int | str | bytes] = []
+        self.tells: dict[str, int] = {}  # expiries that this batch tells Redis, by key
+        self._told = told
+        self._now = now
         self._steps: list[tuple[Any, ...]] = []
         self._places: dict[str, int] = {}
+
+    @property
+    def count(self) -> int:
+        """How many operations there are so far."""
+        return len(self._steps)
 
     def packed(self) -> bytes:
         """All operations, in order."""
@@ -42,16 +60,35 @@ class Operations:
             self.keys.append(key)
         return place
 
-    def sketch(self, key: str, elements: Collection[str], expiry: int, stored: tuple[str, str] | None = None) -> None:
-        """Add elements to a HyperLogLog; `stored` names the hash and field that keep its count."""
-        counts, field = (self._place(stored[0]), stored[1]) if stored else (0, "")
-        self._steps.append(("sketch", self._place(key), expiry, elements, counts, field))
+    def _expiry(self, key: str, expiry: int) -> int:
+        """The expiry, or 0 if the key lives as long anyway."""
+        if expiry > self._now + _NEARLY_GONE_SECONDS and (
+            self._told.get(key, 0) >= expiry or self.tells.get(key, 0) >= expiry
+        ):
+            return 0
+        self.tells[key] = expiry
+        return expiry
+
+    def sketch(self, elements: Collection[str], targets: Iterable[tuple[str, int, tuple[str, str] | None]]) -> None:
+        """Add elements to HyperLogLogs, each given as its key, its expiry, and the hash and field that keep its count, if any."""
+        flat: list[Any] = []
+        for key, expiry, stored in targets:
+            if not elements and key not in self._told:
+                continue  # there may be no such key, whose expiry could not be told
+            told = self._expiry(key, expiry)
+            if elements or told:
+                counts, field = (self._place(stored[0]), stored[1]) if stored else (0, "")
+                flat += (self._place(key), told, counts, field)
+        if flat:
+            self._steps.append(("sketch", elements, flat))
 
     def add(self, key: str, increments: Mapping[str, int], expiry: int) -> None:
-        """Increment fields of a hash."""
-        # As text: Lua's numbers are floats.
-        flat = [part for field, by in increments.items() for part in (field, str(by))]
-        self._steps.append(("add", self._place(key), expiry, flat))
+        """Increment fields of a hash; an expiry of 0 leaves the key's life as it is."""
+        told = self._expiry(key, expiry) if expiry else 0
+        if increments or told:
+            # As text: Lua's numbers are floats.
+            flat = [part for field, by in increments.items() for part in (field, str(by))]
+            self._steps.append(("add", self._place(key), told, flat))
 
     def put(self, key: str, values: Mapping[str, str], expiry: int) -> None:
         """Set fields of a hash; an expiry of 0 leaves the key's life as it is."""
@@ -64,7 +101,7 @@ class Operations:
 
     def remember(self, key: str, members: list[int], expiry: int) -> None:
         """Add integers to a set."""
-        self._steps.append(("remember", self._place(key), expiry, list(map(str, members))))
+        self._steps.append(("remember", self._place(key), self._expiry(key, expiry), list(map(str, members))))
 
     def set(self, key: str, value: str, expiry: int) -> None:
         """Set a string."""
@@ -93,6 +130,6 @@ class Operations:
         """Note in an organization's record that a goal of it goes by another name now."""
         self._steps.append(("renamed", self._place(organization_key)))
 
-    def letter(self, fields: Mapping[str, str | bytes]) -> None:
-        """Write a dead letter."""
-        self.letters += (2 * len(fields), *(part for pair in fields.items() for part in pair))
+    def letter(self, fields: Sequence[str | bytes]) -> None:
+        """Write a dead letter: names and values in turn."""
+        self.letters += (len(fields), *fields)

@@ -240,6 +240,23 @@ async def test_neither_or_both_fields(pipe: Pipeline, fields: dict[str, bytes]) 
     assert await starts(pipe) == 1
 
 
+@pytest.mark.parametrize("field", ["event", "events"])
+async def test_one_field_twice(pipe: Pipeline, field: str) -> None:
+    """Redis lets an entry hold a field twice; nobody can tell which was meant, so it is one letter that holds both values."""
+    values = [started(NOON, visitor="one"), started(NOON, visitor="two")]
+    if field == "events":
+        values = [as_array([value]) for value in values]
+    stream = f"sd:{{{pipe.partition(ORG)}}}:events"
+    await pipe.client.execute_command("XADD", stream, "*", field, values[0], "trace", "abc", field, values[1])
+    await pipe.apply(started(NOON))
+    (letter,) = await pipe.letters()
+    assert letter.reason == "invalid_event"
+    assert letter.fields["event"] == values[0]
+    assert letter.fields[f"field:{field}"] == values[1]
+    assert letter.fields["field:trace"] == b"abc"
+    assert await starts(pipe) == 1
+
+
 async def test_empty_array_and_further_fields(pipe: Pipeline) -> None:
     """An empty array is no fault; fields beside `event` are no concern of ours."""
     await pipe.apply([], {"event": started(NOON), "trace": b"abc"})

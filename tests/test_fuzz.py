@@ -76,7 +76,7 @@ def test_any_field_may_hold_anything(good: bytes, changes: dict[str, Any]) -> No
 @given(st.lists(JSON.map(text_of) | st.sampled_from(GOOD), max_size=8))
 def test_no_element_costs_its_neighbours(elements: list[bytes]) -> None:
     """In an array of any JSON values each is an event or a letter of its own, in its place."""
-    arrivals, letters = read_entry(ENTRY, {b"events": b"[" + b",".join(elements) + b"]"}, PARTITION, 16)
+    arrivals, letters = read_entry(ENTRY, [b"events", b"[" + b",".join(elements) + b"]"], PARTITION, 16)
     assert [one.raw for one in arrivals] == [element for element in elements if element in GOOD]
     assert [one.raw for one in letters] == [element for element in elements if element not in GOOD]
 
@@ -106,7 +106,7 @@ def test_any_interval_is_planned_or_refused(start: Any, span: Any, zone: str, ki
 def test_brackets_that_do_not_pair_up_swallow_nothing(poison: bytes) -> None:
     """Found by reading: what followed too deep a nesting that never closed was neither applied nor a dead letter."""
     value = b"[" + GOOD[0] + b"," + poison + b"," + GOOD[0] + b"]"
-    arrivals, letters = read_entry(ENTRY, {b"events": value}, PARTITION, 16)
+    arrivals, letters = read_entry(ENTRY, [b"events", value], PARTITION, 16)
     assert arrivals == []
     assert [(letter.fault.reason, letter.raw) for letter in letters] == [("invalid_json", value)]
 

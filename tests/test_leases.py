@@ -82,7 +82,7 @@ async def read(partition: Partition) -> tuple[list[Arrival], list[Letter], str]:
     """What an owner has in hand after a read."""
     entries = await partition._read(None)
     arrivals, letters, _ = partition._decode(entries, 0)
-    return arrivals, letters, entries[-1][0]
+    return arrivals, letters, entries[-1][0].decode()
 
 
 # --- one owner ------------------------------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ async def test_a_commit_that_waits_in_a_frozen_redis_counts_once(
             partition = await owned(impatient, 2, "early")
             await send(client, 2)
             arrivals, letters, entry = await read(partition)
-            await partition._recall.records(arrivals)
+            await partition._recall.identify(arrivals)
             await client.ping()
             server.freeze()
             taking = asyncio.create_task(owned(client, 2, "late")) if taken_first else None

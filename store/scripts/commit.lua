@@ -23,8 +23,11 @@ if (stored[3] or '0') ~= ARGV[6] or now_ms >= tonumber(ARGV[7]) then return {'st
 
 -- An hour whose count is stored while its sketch has gone is sealed: adding to it would make the count wrong.
 for _, step in ipairs(steps) do
-  if step[1] == 'sketch' and string.sub(step[6], 1, 9) == 'visitors@' and redis.call('EXISTS', KEYS[step[2]]) == 0
-    and redis.call('HEXISTS', KEYS[step[5]], step[6]) == 1 then return {'stale'} end
+  local targets = step[1] == 'sketch' and step[3] or {}
+  for at = 1, #targets, 4 do
+    if string.sub(targets[at + 3], 1, 9) == 'visitors@' and redis.call('EXISTS', KEYS[targets[at]]) == 0
+      and redis.call('HEXISTS', KEYS[targets[at + 2]], targets[at + 3]) == 1 then return {'stale'} end
+  end
 end
 
 -- A revision is the commit's time in microseconds, so that one lost in a crash of Redis is never given out again.
@@ -52,12 +55,15 @@ end
 
 local operations = {}
 
--- add elements to a HyperLogLog; if it changed, store its count in a field of the hash `counts` (0: nowhere)
-function operations.sketch(key, expiry, elements, counts, field)
-  if many('PFADD', KEYS[key], elements) > 0 and counts ~= 0 then
-    call('HSET', KEYS[counts], field, call('PFCOUNT', KEYS[key]))
+-- add elements to HyperLogLogs: key, expiry, counts, field, …; store what changed in a field of the hash `counts` (0: nowhere)
+function operations.sketch(elements, targets)
+  for at = 1, #targets, 4 do
+    local key, counts = KEYS[targets[at]], targets[at + 2]
+    if many('PFADD', key, elements) > 0 and counts ~= 0 then
+      call('HSET', KEYS[counts], targets[at + 3], call('PFCOUNT', key))
+    end
+    expire(key, targets[at + 1])
   end
-  expire(KEYS[key], expiry)
 end
 
 -- increment fields of a hash: field, increment, …
@@ -91,14 +97,15 @@ function operations.set(key, expiry, value)
   expire(KEYS[key], expiry)
 end
 
--- note that buckets of a workflow changed, and when its newest event was (µs)
+-- note when a workflow's newest event was (µs), and that buckets of it changed, if any did
 function operations.workflow(record, list, changes, expiry, most, workflow, kind, newest, changed)
+  call('ZADD', KEYS[list], 'GT', newest, workflow)
+  if #changed == 0 then return end
   record, changes = KEYS[record], KEYS[changes]
   -- A record that is new, maybe after a purge, has a log that knows nothing of what came before.
   local before = call('HGET', record, 'revision') or revision
   call('HSETNX', record, 'kind', kind)
   call('HSET', record, 'revision', revision)
-  call('ZADD', KEYS[list], 'GT', newest, workflow)
   if tonumber(before) < tonumber(ARGV[2]) then
     -- The owner before us may have committed what a crash of Redis has lost since: who read that must read all anew.
     call('HSET', record, 'changes_from', revision)
