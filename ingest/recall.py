@@ -43,6 +43,7 @@ class Recall:
         self.told: dict[str, int] = {}  # expiries that Redis was told, by key
         self._organizations: dict[str, Organization] = {}
         self._goals: dict[str, tuple[int, str]] = {}
+        self.epoch = 0  # counts how often records were forgotten: what was identified before is to be identified anew
         self._now_ms = 0
         self._records = 0  # organizations, workflows and hours
         self._added = 0  # ids in buckets of 5 minutes
@@ -202,6 +203,7 @@ class Recall:
 
     def forget_records(self) -> None:
         """Records have changed, or an hour may have been sealed: read them anew."""
+        self.epoch += 1
         self._organizations.clear()
         self.told.clear()
         self._records = self._added = self._hasher.kept = 0

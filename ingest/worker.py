@@ -101,7 +101,10 @@ class Worker:
         held = [owned for owned in self._owned.values() if not owned.leave.is_set()]
         # The renewals don't wait for the heartbeat, whose key may be on the one master that hangs.
         heartbeat = asyncio.create_task(lease.heartbeat(self._client, self._settings, self.name))
-        await asyncio.gather(*(self._renew(owned) for owned in held), asyncio.wait([heartbeat]))
+        try:
+            await asyncio.gather(*(self._renew(owned) for owned in held), asyncio.wait([heartbeat]))
+        finally:
+            heartbeat.cancel()  # nobody waits for it any more; once it has its result that changes nothing
         alive = heartbeat.result()
         failpoints.pass_by("after_heartbeat")
         share = lease.share(self._installation.partitions, alive, self.name)
@@ -137,11 +140,14 @@ class Worker:
         self.metrics.lease_changes.labels("taken").inc()
 
     async def _work(self, owned: _Owned) -> None:
-        while not owned.leave.is_set():
-            await owned.partition.run_once(_BLOCK_MS)
-            if pause := owned.partition.poison.pause_seconds:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(owned.leave.wait(), pause)
+        try:
+            while not owned.leave.is_set():
+                await owned.partition.run_once(_BLOCK_MS)
+                if pause := owned.partition.poison.pause_seconds:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(owned.leave.wait(), pause)
+        finally:
+            await owned.partition.close()
         failpoints.pass_by("before_release")
         await lease.release(self._client, owned.partition.ownership)
         failpoints.pass_by("after_release")

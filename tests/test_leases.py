@@ -11,9 +11,9 @@ from uuid import UUID
 import pytest
 
 from ingest import lease, process, worker
-from ingest.entries import Arrival, Letter
 from ingest.metrics import Metrics
 from ingest.partition import Partition
+from ingest.reader import Batch
 from ingest.worker import Worker
 from store import keys
 from store.client import Client, connect
@@ -78,11 +78,11 @@ async def owned(client: Client, partition: int, name: str) -> Partition:
     return Partition(client, SETTINGS, PARTITIONS, taken, Metrics())
 
 
-async def read(partition: Partition) -> tuple[list[Arrival], list[Letter], str]:
+async def read(partition: Partition) -> Batch:
     """What an owner has in hand after a read."""
-    entries = await partition._read(None)
-    arrivals, letters, _ = partition._decode(entries, 0)
-    return arrivals, letters, entries[-1][0].decode()
+    batch = await partition._reader.take(None)
+    assert batch is not None
+    return batch
 
 
 # --- one owner ------------------------------------------------------------------------------------------------------
@@ -126,13 +126,13 @@ async def test_the_same_fence_twice_is_told_apart_by_the_cursor(client: Client) 
     second = await owned(client, 5, "second")
     await client.hset(keys.cursor(5), "fence", fence)
     second.ownership.fence = fence
-    in_hand = [(partition, *await read(partition)) for partition in (first, second)]
-    for partition, arrivals, letters, entry in in_hand[:1]:
-        await partition._apply(arrivals, letters, entry)
+    in_hand = [(partition, await read(partition)) for partition in (first, second)]
+    for partition, batch in in_hand[:1]:
+        await partition._apply(batch)
     before = await snapshot(client)
-    for partition, arrivals, letters, entry in in_hand[1:]:
+    for partition, batch in in_hand[1:]:
         with pytest.raises(LeaseLostError):
-            await partition._apply(arrivals, letters, entry)
+            await partition._apply(batch)
     assert await snapshot(client) == before
     assert await applied(client) == 1
 
@@ -160,14 +160,13 @@ async def test_a_commit_that_waits_in_a_frozen_redis_counts_once(
         for _ in range(5):
             partition = await owned(impatient, 2, "early")
             await send(client, 2)
-            arrivals, letters, entry = await read(partition)
-            await partition._recall.identify(arrivals)
+            batch = await read(partition)
             await client.ping()
             server.freeze()
             taking = asyncio.create_task(owned(client, 2, "late")) if taken_first else None
             await asyncio.sleep(0)
             with pytest.raises(StoreUnavailableError):
-                await partition._apply(arrivals, letters, entry)
+                await partition._apply(batch)
             server.thaw()
             successor = await taking if taking else await owned(client, 2, "late")
             await successor.run_once(None)
