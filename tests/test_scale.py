@@ -14,7 +14,7 @@ from store.installation import Installation, open_installation
 from store.settings import Settings
 from tests.events import PAGES, started
 from tests.support import SECRET
-from tests.waiting import eventually
+from tests.waiting import BUSY, eventually
 
 PARTITIONS = 16
 SETTINGS = Settings(secret=SECRET, partitions=PARTITIONS)
@@ -107,4 +107,4 @@ async def test_a_hot_organization_does_not_starve_the_others(client: Client) -> 
             await eventually(applied)
             waits.append(time.monotonic() - began)
         assert len(waits) >= 5, "the backlog was gone too soon to tell"
-        assert max(waits) < 1.0, waits
+        assert max(waits) < 1.0 * BUSY, waits
