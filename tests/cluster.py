@@ -51,6 +51,7 @@ class Node:
         self.port = port
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
+        self.frozen = False
         self.admin: Any = redis.Redis("127.0.0.1", port, socket_timeout=10)  # its replies are as untyped as they come
 
     @property
@@ -85,17 +86,20 @@ class Node:
             self._process.kill()
             self._process.wait()
             self._process = None
+            self.frozen = False
             self.admin.close()
 
     def freeze(self) -> None:
         """Stop it where it stands; connections stay open and nothing is answered."""
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGSTOP)
+        self.frozen = True
 
     def thaw(self) -> None:
         """Let it go on."""
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGCONT)
+        self.frozen = False
 
 
 class Cluster:
@@ -200,11 +204,20 @@ class Cluster:
             if node is not target and node.admin.info("replication")["role"] == "master":
                 node.admin.execute_command("CLUSTER SETSLOT", slot, "NODE", name)
 
-    def flush(self) -> None:
-        """Delete everything, on replicas too."""
+    def flush(self, seconds: float = _START_SECONDS) -> None:
+        """Delete everything, and wait until each replica has done so, too.
+
+        One whose link has just come up gets nothing for as much as a second, until the master has heard that it loaded all. If
+        it took over in that second, it would bring back what was deleted.
+        """
+
+        def flushed(node: Node) -> bool:
+            *_, copies = node.admin.pipeline(transaction=False).flushall().wait(1, 100).execute()
+            return bool(copies >= 1)
+
         for node in self.running():
-            if node.admin.info("replication")["role"] == "master":
-                node.admin.flushall()
+            if not node.frozen and node.admin.info("replication")["role"] == "master":
+                until(lambda node=node: flushed(node), f"the replica of node {node.port} to be empty", seconds)  # type: ignore[misc]
 
     def close(self) -> None:
         """Kill all nodes and remove what they left."""
