@@ -27,8 +27,8 @@ return {redis.call('HGETALL', tag .. 'cursor'), redis.call('HGET', tag .. 'organ
 """
 
 
-def applied(admin: Any, partition: int, organization: str, events: Sequence[bytes]) -> list[bytes]:  # noqa: ANN401 - a client
-    """Those of `events` that were applied, by the node's remembered ids.
+def held(admin: Any, partition: int, organization: str, events: Sequence[bytes]) -> list[bytes]:  # noqa: ANN401 - a client
+    """Those of `events` that count, by the ids that the node remembers.
 
     Cursor, counter of ids and counters of the workflow must say that it was these and that each counted once, and the stream
     must go on where the cursor ends. The events are all of one organization, the partition's only one, and have ids.

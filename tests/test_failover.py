@@ -15,7 +15,7 @@ from store.append import append
 from store.client import Client
 from store.scripts import Script, Value
 from tests.events import bought, interaction, reached, started, triggered
-from tests.instant import applied
+from tests.instant import held
 from tests.replicas import Recorder, everything, take_over
 from tests.servers import RedisServer
 from tests.support import ORG, Pipeline, pipeline
@@ -85,7 +85,7 @@ async def test_a_replica_that_takes_over_is_of_one_instant(
     async def noted(script: Script, client: Client, names: Sequence[str | bytes], args: Sequence[Value] = ()) -> Any:  # noqa: ANN401 - as the script's own
         reply = await run(script, client, names, args)
         moments.note()
-        applied(moments.admin, 0, ORG, sent)
+        held(moments.admin, 0, ORG, sent)
         return reply
 
     async with pipeline(master.url, **SETTINGS) as pipe:
@@ -95,7 +95,7 @@ async def test_a_replica_that_takes_over_is_of_one_instant(
             await work(pipe, chance, sent)
             monkeypatch.undo()
             recorded.until(moments.offsets[-1])
-    assert applied(moments.admin, 0, ORG, sent) == sent
+    assert held(moments.admin, 0, ORG, sent) == sent
     ends = [offset - recorded.begin for offset in moments.offsets]
     within = [chance.randrange(before + 1, after) for before, after in pairwise(ends)]
     admin = redis.Redis.from_url(replica.url)
@@ -104,10 +104,10 @@ async def test_a_replica_that_takes_over_is_of_one_instant(
         assert everything(admin) == moments.at(recorded.begin + length), length
     for length in chance.sample(within, AGAIN):
         take_over(admin, recorded, length)
-        before = applied(admin, 0, ORG, sent)
+        before = held(admin, 0, ORG, sent)
         async with pipeline(replica.url, **SETTINGS) as pipe:
             await append(pipe.client, 0, sent, 1000)
             await pipe.drain()
-        assert applied(admin, 0, ORG, sent) == sent, f"{len(before)} of {len(sent)} had been applied at {length}"
+        assert held(admin, 0, ORG, sent) == sent, f"{len(before)} of {len(sent)} had been applied at {length}"
     admin.close()
     moments.admin.close()
