@@ -18,8 +18,7 @@ from store.errors import StopError, StoreUnavailableError, UsageError
 # The client's own stubs leave replies untyped (`Any`), so one alias for both kinds of client loses nothing.
 Client = Any
 
-CLUSTER_PREFIX = "redis+cluster://"
-_SCHEMES = ("redis", "rediss", "unix", "redis+cluster")
+_SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
 
 _PASSING = (
     faults.ConnectionError,
@@ -47,21 +46,25 @@ def connect(url: str, *, timeout: float) -> Client:
     """A client that opens connections when they are needed and waits `timeout` seconds at most for any of them.
 
     Raises:
-        UsageError: the address is of none of the four kinds.
+        UsageError: the address is of none of the five kinds, or can't be read.
     """
-    if urlsplit(url).scheme not in _SCHEMES:
+    scheme = urlsplit(url).scheme
+    if scheme not in _SCHEMES:
         # The address may hold a password, so the text doesn't repeat it.
-        raise UsageError("SIDEDATA_REDIS_URL must begin with redis://, rediss://, unix:// or redis+cluster://")
+        raise UsageError(
+            "SIDEDATA_REDIS_URL must begin with redis://, rediss://, unix://, redis+cluster:// or rediss+cluster://"
+        )
     retry = Retry(NoBackoff(), 0)  # who asks knows best whether to ask again
     options: dict[str, Any] = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
     try:
         client: Client
-        if url.startswith(CLUSTER_PREFIX):
-            client = Cluster.from_url("redis://" + url.removeprefix(CLUSTER_PREFIX), **options)
+        if scheme.endswith("+cluster"):
+            client = Cluster.from_url(url.replace("+cluster", "", 1), **options)
+            client.make_connection()
         else:
             client = Redis.from_url(url, retry=retry, max_connections=MOST_CONNECTIONS, **options)
             client.connection_pool.make_connection()  # opens nothing, but knows which parameters of an address there are
-    except (TypeError, ValueError, faults.RedisClusterException) as error:
+    except (TypeError, ValueError, faults.RedisError, faults.RedisClusterException) as error:
         raise UsageError("SIDEDATA_REDIS_URL can't be read as an address") from error
     # Entries as they are stored: making dictionaries of them takes time and loses a field that comes twice.
     client.set_response_callback("XREAD", lambda reply, **_: reply)

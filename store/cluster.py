@@ -42,6 +42,11 @@ class Cluster(RedisCluster):
         )
         self._refreshing: asyncio.Task[None] | None = None
 
+    def make_connection(self) -> None:
+        """Make a connection and throw it away: it opens nothing, but knows which values the parameters of an address have."""
+        node = next(iter(self.nodes_manager.startup_nodes.values()))
+        node.connection_class(**node.connection_kwargs)
+
     async def aclose(self) -> None:
         """Close all connections."""
         if self._refreshing is not None:

@@ -27,7 +27,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What a process was told, read once at its entry and passed down; the texts are the help of the flags."""
 
     redis_url: Annotated[
-        str, Meta(description="redis://, rediss://, unix:// or redis+cluster://host:port; unset: an embedded Redis")
+        str,
+        Meta(
+            description="redis://, unix://, a cluster as redis+cluster://host:port; over TLS rediss://, rediss+cluster://;"
+            " unset: an embedded Redis"
+        ),
     ] = ""
     data_dir: Annotated[str, Meta(description="where the embedded Redis keeps its data")] = ".sidedata"
     secret: Annotated[

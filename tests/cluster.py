@@ -16,6 +16,7 @@ from typing import Any
 import redis
 from redis.crc import key_slot
 
+from tests.certificates import Certificates
 from tests.servers import find_binary
 
 MASTERS = 3
@@ -46,13 +47,17 @@ def slot_of(key: str) -> int:
 class Node:
     """One process of a cluster."""
 
-    def __init__(self, directory: Path, port: int, *arguments: str) -> None:
+    def __init__(self, directory: Path, port: int, *arguments: str, certificates: Certificates | None = None) -> None:
         self.directory = directory
         self.port = port
-        self._arguments = arguments
+        self._arguments = [*arguments]
         self._process: subprocess.Popen[bytes] | None = None
         self.frozen = False
-        self.admin: Any = redis.Redis("127.0.0.1", port, socket_timeout=10)  # its replies are as untyped as they come
+        address = f"redis://127.0.0.1:{port}"
+        if certificates is not None:
+            self._arguments += [*certificates.for_server(port), "--tls-cluster", "yes", "--tls-replication", "yes"]
+            address = f"rediss://127.0.0.1:{port}?{certificates.for_client()}"
+        self.admin: Any = redis.Redis.from_url(address, socket_timeout=10)  # its replies are as untyped as they come
 
     @property
     def runs(self) -> bool:
@@ -65,7 +70,11 @@ class Node:
         return str(self.admin.cluster("MYID").decode())
 
     def start(self) -> None:
-        """Start the process, on what it left behind if it ran before."""
+        """Start the process, on what it left behind if it ran before.
+
+        Raises:
+            RuntimeError: it ended at once; with what it said.
+        """
         self.directory.mkdir(exist_ok=True)
         command = [
             *(find_binary(), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.directory)),
@@ -75,10 +84,11 @@ class Node:
             *("--save", "", "--appendonly", "no", "--repl-ping-replica-period", "1"),
         ]
         with (self.directory / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [*command, *self._arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
-        until(self.admin.ping, f"node {self.port} to answer")
+            process = subprocess.Popen([*command, *self._arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self._process = process
+        until(lambda: process.poll() is not None or self.admin.ping(), f"node {self.port} to answer")
+        if process.poll() is not None:
+            raise RuntimeError(f"node {self.port} didn't start: {(self.directory / 'log').read_text()[-2000:]}")
 
     def kill(self) -> None:
         """End it as a crash would."""
@@ -105,12 +115,16 @@ class Node:
 class Cluster:
     """Six nodes; the first three begin as masters, each with a third of the slots."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, certificates: Certificates | None = None) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="sidedata-cluster-"))
         self.nodes = [
-            Node(self.directory / str(n), port, *arguments) for n, port in enumerate(_free_ports(2 * MASTERS))
+            Node(self.directory / str(n), port, *arguments, certificates=certificates)
+            for n, port in enumerate(_free_ports(2 * MASTERS))
         ]
-        self.url = f"redis+cluster://127.0.0.1:{self.nodes[0].port}"
+        first = f"127.0.0.1:{self.nodes[0].port}"
+        self.url = f"redis+cluster://{first}"
+        if certificates is not None:
+            self.url = f"rediss+cluster://{first}?{certificates.for_client()}"
 
     def start(self) -> None:
         """Start the nodes and wait until they are a cluster."""

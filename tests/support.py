@@ -161,7 +161,7 @@ async def served(app: web.Application, token: str) -> AsyncIterator[aiohttp.Clie
 @asynccontextmanager
 async def pipeline(url: str, *, clock: Clock | None = None, **settings: Any) -> AsyncIterator[Pipeline]:  # noqa: ANN401
     """An installation on an empty Redis, with other settings than the defaults where given."""
-    assert urlsplit(url).scheme in {"unix", "redis+cluster"}, "only servers of our own"
+    assert urlsplit(url).scheme in {"unix", "redis+cluster", "rediss+cluster"}, "only servers of our own"
     client = connect(url, timeout=10)
     chosen = Settings(redis_url=url, secret=SECRET, **settings)
     try:

@@ -16,6 +16,7 @@ from store.embedded import redis_url as address_of
 from store.errors import StopError, StoreUnavailableError, UsageError
 from store.installation import open_installation
 from store.settings import Settings, read_settings
+from tests.certificates import Certificates
 from tests.servers import find_binary
 from tests.service_world import QUERY, SIDEDATA, world
 
@@ -24,49 +25,26 @@ class Tls(NamedTuple):
     """A server that takes nothing but TLS and known clients, and the files to come in with."""
 
     port: int
-    ca: Path
-    certificate: Path
-    key: Path
+    certificates: Certificates
 
     def url(self, *, known: bool = True, trusting: bool = True, host: str = "127.0.0.1") -> str:
         """Its address as it stands in SIDEDATA_REDIS_URL."""
-        query = [f"ssl_ca_certs={self.ca}"] * trusting
-        query += [f"ssl_certfile={self.certificate}", f"ssl_keyfile={self.key}"] * known
-        return f"rediss://{host}:{self.port}/0?{'&'.join(query)}"
-
-
-def openssl(directory: Path, *arguments: str) -> None:
-    """Run openssl."""
-    subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True, timeout=30)
+        return f"rediss://{host}:{self.port}/0?{self.certificates.for_client(known=known, trusting=trusting)}"
 
 
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tls]:
     """A Redis with certificates of an authority of our own, made for this module."""
     directory = tmp_path_factory.mktemp("tls")
-    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-    try:
-        openssl(
-            directory, "req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=ca", "-days", "2"
-        )
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("there is no openssl to make certificates with")
-    (directory / "san").write_text("subjectAltName=IP:127.0.0.1")
-    for name in ("server", "client"):
-        openssl(directory, "req", *curve, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        signing = ("-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "san")
-        openssl(directory, "x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.crt", *signing)
-    port = _free_port()
+    made = Tls(_free_port(), Certificates(directory))
     server = subprocess.Popen(
         [
-            *(find_binary(), "--port", "0", "--bind", "127.0.0.1", "--save", "", "--dir", str(directory)),
-            *("--tls-port", str(port), "--tls-ca-cert-file", str(directory / "ca.crt")),
-            *("--tls-cert-file", str(directory / "server.crt"), "--tls-key-file", str(directory / "server.key")),
+            *(find_binary(), "--bind", "127.0.0.1", "--save", "", "--dir", str(directory)),
+            *made.certificates.for_server(made.port),
         ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    made = Tls(port, directory / "ca.crt", directory / "client.crt", directory / "client.key")
     try:
         _await(server, made)
         yield made
@@ -125,6 +103,7 @@ async def test_tls_is_refused(tls: Tls, known: bool, trusting: bool, host: str) 
     "url",
     [
         "rediss://:geheim@127.0.0.1:1/0?ssl_ca_cert=/typo",
+        "rediss://:geheim@127.0.0.1:1/0?ssl_cert_reqs=maybe",
         "redis://:geheim@127.0.0.1:1/0?colour=green",
         "redis://:geheim@127.0.0.1:1/0?db=x",
         "redis://:geheim@127.0.0.1:one",
