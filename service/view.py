@@ -56,6 +56,7 @@ class View:
         self.timezone: str | None = None  # None: nothing was read yet
         self.kind: Kind | None = None
         self.revision: int | None = None
+        self.fence = 0  # of the owner that committed the revision
         self.names_revision: int | None = None
         self.names: dict[str, str] = {}
         self.parts: dict[Part, Kept] = {}
@@ -173,9 +174,10 @@ class View:
     def _apply(self, reading: Reading) -> None:
         """Move on to the revision that was read."""
         if self.revision is not None and reading.revision != self.revision:
-            # The log of changes names the newest ones only, and none at all after a purge or a restored backup.
+            # The log of changes names the newest ones only, and none at all after a purge or a restored backup. Nor does it
+            # name those of an owner before: in a crash or a failover some of what we have read may have been lost.
             complete = reading.changes_from <= self.revision < reading.revision and bool(reading.changed)
-            if not complete:
+            if not complete or reading.fence != self.fence:
                 self.clear()
             for part in [part for part in self.parts if (part.level, part.start) in reading.changed]:
                 self._drop(part)
@@ -184,7 +186,7 @@ class View:
         if reading.revision != self.revision or reading.names != self.names_revision:
             self.answers.clear()
         self.timezone, self.kind = reading.timezone, reading.kind
-        self.revision, self.names_revision = reading.revision, reading.names
+        self.revision, self.fence, self.names_revision = reading.revision, reading.fence, reading.names
         self.names.update(reading.goals)
         for part, data in reading.data.items():
             self._drop(part)

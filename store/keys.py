@@ -14,7 +14,7 @@
 | `sd:{p}:lease` | string | the worker that owns the partition | 3 s | worker | worker, `inspect` |
 | `sd:{p}:organization:<org>` | hash | `timezone`, `has_events`, `since` (ms, salts its event ids), `names` (revision) | for ever | worker, `sidedata org` | both |
 | `sd:{p}:workflows:<org>` | sorted set | workflow: its newest event, µs (0: none) | for ever | worker, `sidedata workflow` | service |
-| `sd:{p}:workflow:<org>:<workflow>` | hash | `kind`, `name`, `revision`, `changes_from` | for ever | the same | both |
+| `sd:{p}:workflow:<org>:<workflow>` | hash | `kind`, `name`, `revision`, `fence` (of its commit), `changes_from` | for ever | the same | both |
 | `sd:{p}:changes:<org>:<workflow>` | sorted set | bucket: revision of its last change, newest 64 | 2 days | worker | service |
 | `sd:{p}:goal:<org>:<goal>` | string | newest event's µs, a blank, the goal's name | day retention | worker | service |
 | `sd:{p}:<level>:<org>:<workflow>:<start>:visitors` | HyperLogLog | visitors of the bucket | bucket | worker | service |

@@ -44,6 +44,7 @@ class Reading(Struct):
     timezone: str  # of the organization
     kind: Kind | None  # None: there is no such workflow
     revision: int  # of the workflow; 0: no events yet
+    fence: int  # of the owner that committed it
     changes_from: int  # the log of changes is complete from this revision on
     names: int  # revision of the organization's names of goals
     changed: set[tuple[keys.Level, int]]  # buckets changed since the known revision: level and start
@@ -100,11 +101,13 @@ async def read(
         keys.changes(partition, organization_id, workflow_id),
     ]
     with translated():
-        timezone, kind, newest, changes_from, named, changed, data, names_of = await _READ(client, records, arguments)
+        reply = await _READ(client, records, arguments)
+    timezone, kind, newest, fence, changes_from, named, changed, data, names_of = reply
     return Reading(
         (timezone or b"UTC").decode(),
         kind.decode() if kind else None,
         int(newest),
+        int(fence),
         int(changes_from),
         int(named),
         {_bucket(name.decode()) for name in changed},

@@ -1,6 +1,7 @@
 """A master dies after any byte that it sent: what its replica then holds is of one instant, and nothing counts twice."""
 
 import bisect
+import json
 import random
 import secrets
 from collections.abc import Callable, Sequence
@@ -11,10 +12,16 @@ from typing import Any
 import pytest
 import redis
 
+from ingest.lease import acquire
+from ingest.metrics import Metrics
+from ingest.partition import Partition
+from service.sidedata import Reports
 from store.append import append
-from store.client import Client
+from store.client import Client, connect
+from store.clock import SystemClock
 from store.scripts import Script, Value
-from tests.events import bought, interaction, reached, started, triggered
+from store.settings import Settings
+from tests.events import POPUP, bought, interaction, reached, started, triggered
 from tests.instant import held
 from tests.replicas import Recorder, everything, take_over
 from tests.servers import RedisServer
@@ -111,3 +118,63 @@ async def test_a_replica_that_takes_over_is_of_one_instant(
         assert held(admin, 0, ORG, sent) == sent, f"{len(before)} of {len(sent)} had been applied at {length}"
     admin.close()
     moments.admin.close()
+
+
+class Either:
+    """A client of whichever server is the master in the eyes of who uses it."""
+
+    def __init__(self, master: Client) -> None:
+        self.master = master
+
+    async def execute_command(self, *command: Any) -> Any:  # noqa: ANN401 - the client's own
+        """The reply of that server."""
+        return await self.master.execute_command(*command)
+
+
+async def owner(master: Client, settings: Settings) -> Partition:
+    """Whoever owns the partition from now on, on that server."""
+    taken = await acquire(master, settings, 0, "worker", force=True)
+    assert taken is not None
+    return Partition(master, settings, 1, taken, Metrics())
+
+
+async def test_what_a_deposed_master_said_is_forgotten(private_server: Callable[..., RedisServer]) -> None:
+    """A service that has read what an old master took in after its replica took over, and is lost, shows none of it later.
+
+    A master that was frozen may serve workers and services for a moment before it hears that it is none any more.
+    """
+    old, new = private_server(), private_server()
+    of_old, of_new = (redis.Redis.from_url(server.url) for server in (old, new))
+    async with pipeline(old.url, **SETTINGS) as pipe:
+        hours = [datetime.now(UTC) - timedelta(hours=ago) for ago in (6, 5, 4)]
+        named = [started(at, id=f"id-{number}") for number, at in enumerate([*hours, hours[0], *hours])]
+        await append(pipe.client, 0, named[:3], 1000)
+        await pipe.drain()
+        with Recorder(old.url.removeprefix("unix://")) as recorded:
+            take_over(of_new, recorded, 0)
+        replica = connect(new.url, timeout=10)
+        either = Either(replica)
+        reports = Reports(either, pipe.installation, pipe.settings, SystemClock())
+        owners = {client: await owner(client, pipe.settings) for client in (replica, pipe.client)}
+
+        async def applied(master: Client, *events: bytes) -> None:
+            await append(master, 0, events, 1000)
+            assert await owners[master].run_once(None) == 1
+
+        async def answer() -> int:
+            now = datetime.now(UTC)
+            reply = await reports.answer(ORG, POPUP, now - timedelta(days=1), now)
+            return int(json.loads(reply.body)["started_workflows_count"])
+
+        try:
+            await applied(replica, *named[3:5])
+            either.master = pipe.client
+            await applied(pipe.client, named[5])
+            assert await answer() == 4
+            either.master = replica
+            await applied(replica, named[6])
+            assert await answer() == 6
+        finally:
+            await replica.aclose()
+    for admin in (of_old, of_new):
+        admin.close()

@@ -105,13 +105,9 @@ function operations.workflow(record, list, changes, expiry, most, workflow, kind
   -- A record that is new, maybe after a purge, has a log that knows nothing of what came before.
   local before = call('HGET', record, 'revision') or revision
   call('HSETNX', record, 'kind', kind)
-  call('HSET', record, 'revision', revision)
-  if tonumber(before) < tonumber(ARGV[2]) then
-    -- The owner before us may have committed what a crash of Redis has lost since: who read that must read all anew.
-    call('HSET', record, 'changes_from', revision)
-  elseif call('EXISTS', changes) == 0 then
-    call('HSET', record, 'changes_from', before)
-  end
+  -- The fence tells readers of another owner's revisions, who may have committed what a crash or a failover has lost since.
+  call('HSET', record, 'revision', revision, 'fence', ARGV[2])
+  if call('EXISTS', changes) == 0 then call('HSET', record, 'changes_from', before) end
   local scored = {}
   for place = 1, #changed do
     scored[2 * place - 1], scored[2 * place] = revision, changed[place]

@@ -7,12 +7,12 @@
 --         get  <key>     a string as it is: a sketch
 --         hash <key>     a hash: counts
 --         goals <start of the bucket's keys>   counts, and the sketches of every goal in them
--- Reply {timezone, kind, revision, changes_from, revision of names, buckets changed since the known revision,
+-- Reply {timezone, kind, revision, fence of its commit, changes_from, revision of names, buckets changed since the known revision,
 --        data of the parts (those that may have changed only if the revision is another), name records of the goals}
 --
 -- Atomic, because an answer must not show half a commit. Read only.
 local call = redis.call
-local record = call('HMGET', KEYS[1], 'kind', 'revision', 'changes_from')
+local record = call('HMGET', KEYS[1], 'kind', 'revision', 'changes_from', 'fence')
 local organization = call('HMGET', KEYS[2], 'timezone', 'names')
 local revision, names = record[2] or '0', organization[2] or '0'
 local changed = {}
@@ -69,4 +69,4 @@ for _, goal in ipairs(wanted) do
   named[#named + 1] = goal
   named[#named + 1] = call('GET', ARGV[3] .. goal)
 end
-return {organization[1], record[1], revision, record[3] or '0', names, changed, data, named}
+return {organization[1], record[1], revision, record[4] or '0', record[3] or '0', names, changed, data, named}
