@@ -13,10 +13,13 @@ which loses nothing:
 Hence for every remembered goal and workflow: the pair is counted if and only if a span of the workflow holds the goal; that is
 why each pair counts once, with no list of pairs kept. To keep it true, a span that a goal was counted by is remembered as long
 as that goal is. Both are forgotten 48 hours after their arrival (the stream entry's time, so a replay decides the same).
+
+Anyone may send a visitor's limit of goals, and a batch of them in one go; so no event costs a walk through all that is remembered.
 """
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
 from operator import attrgetter
 
 from msgspec import Struct
@@ -58,7 +61,7 @@ class Visitor:
         self._window_us = window_us
         self._most_goals = most_goals
         self.spans: dict[str, list[Span]] = {}
-        self.goals: list[Goal] = []  # by time
+        self.goals: list[Goal] = []  # by time, at equal times by arrival
         self._changed_spans: set[str] = set()
         self._new_goals: dict[str, Goal] = {}
         self._gone: set[str] = set()
@@ -69,6 +72,8 @@ class Visitor:
                 self.spans[name] = [Span(*map(int, span.split())) for span in value.decode().split(",")]
             else:
                 self.goals.append(_goal(name, value.decode()))
+        self.goals.sort(key=_arrival)
+        self._arrivals = deque(self.goals)
         self.goals.sort(key=_time)
         self._oldest_ms = self._oldest()
 
@@ -77,14 +82,14 @@ class Visitor:
         self._forget(arrived_ms)
         spans = self.spans.get(workflow_id, [])
         new = Span(at_us, at_us + self._window_us, arrived_ms)
-        affected = [
-            goal
-            for goal in self._goals_within(new)
-            if not any(span.start_us <= goal.at_us <= span.end_us for span in spans)
-        ]
-        apart = [span for span in spans if span.end_us < new.start_us or span.start_us > new.end_us]
+        affected = [goal for start_us, end_us in _gaps(new, spans) for goal in self._goals_within(start_us, end_us)]
+        # The window decides what a span meets, before it grows.
+        first_us, last_us = new.start_us, new.end_us
+        apart: list[Span] = []
         for span in spans:
-            if span not in apart:
+            if span.end_us < first_us or span.start_us > last_us:
+                apart.append(span)
+            else:
                 new.start_us = min(new.start_us, span.start_us)
                 new.end_us = max(new.end_us, span.end_us)
                 new.arrived_ms = max(new.arrived_ms, span.arrived_ms)
@@ -105,23 +110,24 @@ class Visitor:
                     affected.append(workflow_id)
                     break
         insort(self.goals, goal, key=_time)
+        self._arrivals.append(goal)
         self._new_goals[goal.key] = goal
         self._oldest_ms = min(self._oldest_ms, goal.arrived_ms)
         if len(self.goals) > self._most_goals:
-            self._remove_goal(min(self.goals, key=_arrival))
+            self._remove_oldest_goal()
             self.goals_dropped += 1
         return affected
 
-    def _goals_within(self, span: Span) -> list[Goal]:
-        first = bisect_left(self.goals, span.start_us, key=_time)
-        return self.goals[first : bisect_right(self.goals, span.end_us, key=_time)]
+    def _goals_within(self, start_us: int, end_us: int) -> list[Goal]:
+        first = bisect_left(self.goals, start_us, key=_time)
+        return self.goals[first : bisect_right(self.goals, end_us, key=_time)]
 
     def _forget(self, now_ms: int) -> None:
         oldest_ms = now_ms - FORGET_MS
         if self._oldest_ms >= oldest_ms:
             return
-        for goal in [goal for goal in self.goals if goal.arrived_ms < oldest_ms]:
-            self._remove_goal(goal)
+        while self._arrivals and self._arrivals[0].arrived_ms < oldest_ms:
+            self._remove_oldest_goal()
         for workflow_id, spans in list(self.spans.items()):
             kept = [span for span in spans if span.arrived_ms >= oldest_ms]
             if len(kept) < len(spans):
@@ -133,12 +139,14 @@ class Visitor:
 
     def _oldest(self) -> int:
         """The earliest arrival of all that is remembered; 2^63 when that is nothing."""
-        arrivals = [goal.arrived_ms for goal in self.goals]
-        arrivals += [span.arrived_ms for spans in self.spans.values() for span in spans]
+        arrivals = [span.arrived_ms for spans in self.spans.values() for span in spans]
+        if self._arrivals:
+            arrivals.append(self._arrivals[0].arrived_ms)
         return min(arrivals, default=1 << 63)
 
-    def _remove_goal(self, goal: Goal) -> None:
-        self.goals.remove(goal)
+    def _remove_oldest_goal(self) -> None:
+        goal = self._arrivals.popleft()
+        del self.goals[bisect_left(self.goals, goal.at_us, key=_time)]  # the first to arrive is the first of its time
         if self._new_goals.pop(goal.key, None) is None:
             self._gone.add(f"goal:{goal.key}")
 
@@ -158,6 +166,17 @@ class Visitor:
         """The fields to delete."""
         empty = {f"interaction:{workflow_id}" for workflow_id in self._changed_spans if not self.spans.get(workflow_id)}
         return sorted(self._gone | empty)
+
+
+def _gaps(span: Span, others: list[Span]) -> Iterator[tuple[int, int]]:
+    """The parts of a span that no other covers, as first and last microsecond; the others are apart and in order."""
+    start_us = span.start_us
+    for other in others:
+        if start_us < other.start_us and start_us <= span.end_us:
+            yield start_us, min(other.start_us - 1, span.end_us)
+        start_us = max(start_us, other.end_us + 1)
+    if start_us <= span.end_us:
+        yield start_us, span.end_us
 
 
 def _arrival(goal: Goal) -> tuple[int, int, int]:
