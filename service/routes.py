@@ -1,5 +1,7 @@
 """The whole HTTP surface in one table. What is served and what /openapi.json says of it both come from here."""
 
+import re
+
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
@@ -135,11 +137,13 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
 def register(app: web.Application, endpoints: tuple[Endpoint, ...]) -> None:
     """Put the table into the router; GET answers HEAD too, and a final slash may be left out.
 
-    A path with such a slash is one resource, so that the router tries one pattern for it and not four.
+    A path with such a slash is one resource, so that the router tries one pattern for it and not four. Whatever stands in the place
+    of an id gets there: left alone, the router takes braces for no part of a path, and `{uuid}` would be a 404 and not a bad UUID.
     """
     known: dict[web.AbstractRoute, Endpoint] = {}
     for endpoint in endpoints:
         path = endpoint.path[:-1] + "{slash:/?}" if endpoint.path.endswith("/") else endpoint.path
+        path = re.sub(r"{(\w+_id)}", r"{\1:[^/]+}", path)
         for method in ("GET", "HEAD") if endpoint.method == "GET" else (endpoint.method,):
             known[app.router.add_route(method, path, endpoint.handler)] = endpoint
     app[ENDPOINTS] = known

@@ -9,7 +9,19 @@ import pytest
 
 from service.sidedata import IntervalError, NoSuchWorkflowError
 from store.errors import StopError, StoreUnavailableError
-from tests.service_world import EVENTS, INTERVAL, OTHER_ORG, QUERY, SIDEDATA, WORKFLOW, WORKFLOWS, Heard, World, world
+from tests.service_world import (
+    EVENTS,
+    INTERVAL,
+    ORG,
+    OTHER_ORG,
+    QUERY,
+    SIDEDATA,
+    WORKFLOW,
+    WORKFLOWS,
+    Heard,
+    World,
+    world,
+)
 
 JSON = {"Content-Type": "application/json"}
 GOOD = json.dumps(INTERVAL).encode()
@@ -66,6 +78,10 @@ CASES = {
     "no UUID": Case(400, "GET", NO_UUID),
     "no workflow UUID": Case(400, "GET", f"{WORKFLOWS}/x/sidedata?{QUERY}"),
     "UUID without hyphens": Case(400, "GET", f"{WORKFLOWS}/{WORKFLOW.replace('-', '')}/sidedata?{QUERY}"),
+    "UUID in braces": Case(400, "GET", f"/api/reporting/workflow/v1/orgs/{{{ORG}}}/workflows"),
+    "workflow UUID in braces": Case(400, "POST", f"{WORKFLOWS}/{{{WORKFLOW}}}/sidedata", GOOD, JSON),
+    "events of a UUID in braces": Case(400, "POST", f"/api/ingest/v1/orgs/{{{ORG}}}/events", b"[]", JSON),
+    "a slash within an id": Case(400, "GET", "/api/reporting/workflow/v1/orgs/a%2Fb/workflows"),
     "undecodable UUID": Case(400, "GET", f"{WORKFLOWS}/%ff%00/sidedata?{QUERY}"),
     "another organization": Case(403, "GET", f"/api/reporting/workflow/v1/orgs/{OTHER_ORG}/workflows"),
     "another organization's events": Case(403, "POST", f"/api/ingest/v1/orgs/{OTHER_ORG}/events", b"[]", JSON),
