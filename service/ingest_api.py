@@ -46,8 +46,9 @@ class _Owner(msgspec.Struct):
 
 _ARRAY = msgspec.json.Decoder(list[Raw])
 _OWNER = msgspec.json.Decoder(_Owner)
-# A line with something on it, from its first character on; blank lines are stepped over without making anything of them.
-_LINE = re.compile(rb"[^\s][^\n]*")
+# A line with something on it, from its first character on; blank lines are stepped over without making anything of them. Blank is
+# what JSON calls so: an event is taken as it came, or not at all.
+_LINE = re.compile(rb"[^ \t\r\n][^\n]*")
 
 
 async def post_events(request: web.Request) -> web.Response:
@@ -179,4 +180,4 @@ def _count_first(body: bytes) -> None:
 
 def _lines(body: bytes) -> Iterator[bytes]:
     """The lines that hold something."""
-    return (match[0].rstrip() for match in _LINE.finditer(body))
+    return (match[0].rstrip(b" \t\r") for match in _LINE.finditer(body))

@@ -132,6 +132,8 @@ async def test_the_first_20_faults_are_named() -> None:
         (b"[NaN]", JSON),
         (b"\xff\xfe", NDJSON),
         (b"[]", NDJSON),
+        (b"\x0b", NDJSON),
+        (b"\xc2\xa0", NDJSON),
         (b"{" * 100_000, NDJSON),
     ],
 )
