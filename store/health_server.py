@@ -3,7 +3,8 @@
 The worker serves them alone (`health_app`), the service has the same handlers among its own.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 from aiohttp import web
@@ -56,17 +57,28 @@ def health_app(registry: CollectorRegistry, checks: Checks, alive: Alive | None 
     """An application that serves health and metrics and nothing else."""
     handlers = HealthHandlers(registry, checks, alive)
     app = web.Application()
-    app.router.add_get("/livez", handlers.livez)
-    app.router.add_get("/readyz", handlers.readyz)
-    app.router.add_get("/metrics", handlers.metrics)
+    for path, handler in (("/livez", handlers.livez), ("/readyz", handlers.readyz), ("/metrics", handlers.metrics)):
+        app.router.add_get(path, handler)
+        app.router.add_route("*", path, _no_such_method)
     app.router.add_route("*", "/{path:.*}", _no_such_path)
     return app
 
 
 async def _no_such_path(_request: web.Request) -> web.Response:
-    problem = {"type": "about:blank", "title": "Not Found", "status": 404, "detail": "no such path"}
+    return _problem(404, "Not Found", "no such path")
+
+
+async def _no_such_method(_request: web.Request) -> web.Response:
+    return _problem(405, "Method Not Allowed", "this path does not take that method", {"Allow": "GET,HEAD"})
+
+
+def _problem(status: int, title: str, detail: str, headers: Mapping[str, str] = MappingProxyType({})) -> web.Response:
+    problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     return web.Response(
-        body=msgspec.json.encode(problem), status=404, content_type="application/problem+json", headers=HEADERS
+        body=msgspec.json.encode(problem),
+        status=status,
+        content_type="application/problem+json",
+        headers={**HEADERS, **headers},
     )
 
 
