@@ -4,7 +4,7 @@ import contextlib
 import sys
 import time
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, cast, get_args
 
 import click
 import msgspec
@@ -21,8 +21,11 @@ from store.cli.options import STORE, settings_options
 from store.cli.tables import print_table
 from store.clock import SystemClock
 from store.errors import StopError, UsageError
+from store.events import Reason
 from store.records import known_uuid
 from store.settings import Settings
+
+_REASONS = click.Choice(get_args(Reason))
 
 
 @click.command()
@@ -105,7 +108,7 @@ def dead() -> None:
 
 
 @dead.command("list")
-@click.option("--reason", help="only those of this reason")
+@click.option("--reason", type=_REASONS, help="only those of this reason")
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="how many at the most")
 @click.option("--json", "as_json", is_flag=True, help="a JSON object a line")
 @settings_options(*STORE)
@@ -162,7 +165,7 @@ def show(letter_id: str, settings: Settings, *, as_json: bool) -> None:
 @dead.command()
 @click.argument("letter_ids", metavar="[ID]…", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="every dead letter there is now")
-@click.option("--reason", help="with --all: only those of this reason")
+@click.option("--reason", type=_REASONS, help="with --all: only those of this reason")
 @settings_options(*STORE)
 def replay(letter_ids: tuple[str, ...], reason: str | None, settings: Settings, *, everything: bool) -> None:
     """Send events again; a letter is gone in the instant in which its event is back in the stream."""
