@@ -1,8 +1,11 @@
 """The commands that write: the worker itself, and what producers and operators use."""
 
 import contextlib
+import shutil
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast, get_args
 
@@ -52,14 +55,14 @@ def push(file: str, settings: Settings, *, rebase: bool) -> None:
             if file == "-":
                 source: IO[bytes] = sys.stdin.buffer
                 size = None
-                if rebase:
-                    raise UsageError("--rebase reads the events twice; give a file")
             else:
                 try:
                     source = stack.enter_context(Path(file).open("rb"))
                 except OSError as error:
                     raise UsageError(f"can't open {file}: {error.strerror}") from error
                 size = Path(file).stat().st_size
+            if rebase and (file == "-" or not source.seekable()):
+                source, size = stack.enter_context(_kept(source))
             run(_push(source, size, settings, sent, rebase=rebase))
     finally:
         for line in sent.faults:
@@ -70,6 +73,16 @@ def push(file: str, settings: Settings, *, rebase: bool) -> None:
             click.echo(f"{sent.events} events sent, {sent.unreadable} lines unreadable", err=True)
     if sent.unreadable:
         raise click.exceptions.Exit(1)
+
+
+@contextlib.contextmanager
+def _kept(source: IO[bytes]) -> Iterator[tuple[IO[bytes], int]]:
+    """A pipe's content in a file, and its size: rebasing reads the events twice."""
+    with tempfile.NamedTemporaryFile(prefix="sidedata-push-") as kept:
+        shutil.copyfileobj(source, kept)
+        kept.flush()
+        with Path(kept.name).open("rb") as again:
+            yield again, kept.tell()
 
 
 async def _push(source: IO[bytes], size: int | None, settings: Settings, sent: Sent, *, rebase: bool) -> None:
