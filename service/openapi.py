@@ -13,6 +13,7 @@ from aiohttp import web
 from service.endpoint import Endpoint, Media
 from service.problems import CONTENT_TYPE, Problem
 from service.report_api import has_it
+from store.health_server import NotReady
 
 _REF = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"\{(\w+)\}")
@@ -41,6 +42,11 @@ _REFUSALS = {
     429: "over the token's rate limit",
     503: "Redis is out of reach, or too many events wait to be applied",
 }
+# A probe that fails says so itself, and /readyz which check it was.
+_UNFIT: dict[str, tuple[str, type]] = {
+    "/livez": ("the process no longer gets on", Problem),
+    "/readyz": ("Redis did not answer in time", NotReady),
+}
 _EXAMPLES: dict[int, tuple[str, list[dict[str, str]]]] = {
     400: ("the interval is missing or wrong", [{"pointer": "/interval/end", "detail": "must be after start"}]),
     401: ("no such token", []),
@@ -53,7 +59,7 @@ def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     """The whole document."""
     listed = [endpoint for endpoint in endpoints if "{name}" not in endpoint.path]
     types = {kind for endpoint in listed for media in (*endpoint.accepts, *endpoint.returns) for kind in media.types}
-    _, components = msgspec.json.schema_components(sorted({*types, Problem}, key=_name), ref_template=_REF)
+    _, components = msgspec.json.schema_components(sorted({*types, Problem, NotReady}, key=_name), ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in listed:
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
@@ -133,22 +139,31 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
     responses: dict[str, Any] = {str(endpoint.success): success}
     if "ETag" in endpoint.headers:
         responses["304"] = {"description": "nothing has changed since the answer named by If-None-Match"}
-    if endpoint.path == "/readyz":
-        responses["503"] = {**success, "description": "not ready"}
+    if endpoint.path in _UNFIT:
+        responses["503"] = _refusal(503, *_UNFIT[endpoint.path])
     for status in sorted(endpoint.refusals):
         responses[str(status)] = _refusal(status)
     return responses
 
 
-def _refusal(status: int) -> dict[str, Any]:
-    detail, errors = _EXAMPLES.get(status, (_REFUSALS[status], []))
-    example = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+def _refusal(status: int, description: str = "", kind: type = Problem) -> dict[str, Any]:
+    detail, errors = _EXAMPLES.get(status, (description or _REFUSALS[status], []))
+    example: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+    }
+    if errors:
+        example["errors"] = errors
+    if kind is NotReady:
+        example |= {"checks": [{"name": "redis", "status": "failed", "detail": detail}], "warnings": [detail]}
     refusal: dict[str, Any] = {
-        "description": _REFUSALS[status],
+        "description": description or _REFUSALS[status],
         "content": {
             CONTENT_TYPE: {
-                "schema": {"$ref": _REF.format(name="Problem")},
-                "example": {**example, "errors": errors} if errors else example,
+                "schema": {"$ref": _REF.format(name=_name(kind))},
+                "example": example,
             }
         },
     }

@@ -120,7 +120,7 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
             "GET",
             "/readyz",
             health.readyz,
-            "Whether it can do its work, check by check; 503 with the same body if not",
+            "Whether it can do its work, check by check; a 503 says the same",
             returns=(Media(JSON, (Readiness,)),),
         ),
         Endpoint("GET", "/metrics", health.metrics, "Metrics for Prometheus", returns=(Media("text/plain"),)),

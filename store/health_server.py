@@ -3,8 +3,7 @@
 The worker serves them alone (`health_app`), the service has the same handlers among its own.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 from aiohttp import web
@@ -16,6 +15,8 @@ from store.metrics import exposition
 Checks = Callable[[], Awaitable[Sequence[Check]]]
 Alive = Callable[[], bool]
 
+# Seconds: checks cost Redis little, and a probe that comes again so soon sees a restart's end at once.
+RETRY_AFTER = "1"
 HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
@@ -25,6 +26,17 @@ class Readiness(msgspec.Struct, frozen=True):
     status: str
     checks: list[Check]
     warnings: list[str]
+
+
+class NotReady(msgspec.Struct, frozen=True):
+    """What /readyz answers when it can't: a problem (RFC 9457) with the same beside it."""
+
+    detail: str
+    checks: list[Check]
+    warnings: list[str]
+    type: str = "about:blank"
+    title: str = "Service Unavailable"
+    status: int = 503
 
 
 class HealthHandlers:
@@ -38,14 +50,16 @@ class HealthHandlers:
     async def livez(self, _request: web.Request) -> web.Response:
         """200 while the process gets on, whatever its surroundings do; 503 asks for a restart."""
         alive = self._alive is None or self._alive()
-        return _json({"status": "alive" if alive else "stuck"}, 200 if alive else 503)
+        return _json({"status": "alive"}) if alive else _problem(503, "Service Unavailable", "the process is stuck")
 
     async def readyz(self, _request: web.Request) -> web.Response:
         """200 when work can be done, else 503; every check by name either way."""
         checks = list(await self._checks())
-        fit = ready(checks)
         warnings = [check.detail for check in checks if check.status in ("warning", "failed")]
-        return _json(Readiness("ready" if fit else "not ready", checks, warnings), 200 if fit else 503)
+        if ready(checks):
+            return _json(Readiness("ready", checks, warnings))
+        detail = "; ".join(check.detail for check in checks if check.status == "failed")
+        return _refusal(503, NotReady(detail, checks, warnings))
 
     async def metrics(self, request: web.Request) -> web.Response:
         """All metrics in Prometheus's text format."""
@@ -69,20 +83,21 @@ async def _no_such_path(_request: web.Request) -> web.Response:
 
 
 async def _no_such_method(_request: web.Request) -> web.Response:
-    return _problem(405, "Method Not Allowed", "this path does not take that method", {"Allow": "GET,HEAD"})
+    refusal = _problem(405, "Method Not Allowed", "this path does not take that method")
+    refusal.headers["Allow"] = "GET,HEAD"
+    return refusal
 
 
-def _problem(status: int, title: str, detail: str, headers: Mapping[str, str] = MappingProxyType({})) -> web.Response:
-    problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    return web.Response(
-        body=msgspec.json.encode(problem),
-        status=status,
-        content_type="application/problem+json",
-        headers={**HEADERS, **headers},
-    )
+def _json(value: object) -> web.Response:
+    return web.Response(body=msgspec.json.encode(value), content_type="application/json", headers=HEADERS)
 
 
-def _json(value: object, status: int) -> web.Response:
-    return web.Response(
-        body=msgspec.json.encode(value), status=status, content_type="application/json", headers=HEADERS
-    )
+def _problem(status: int, title: str, detail: str) -> web.Response:
+    return _refusal(status, {"type": "about:blank", "title": title, "status": status, "detail": detail})
+
+
+def _refusal(status: int, value: object) -> web.Response:
+    """An answer that is no success; a 503 says when to come again."""
+    headers = {**HEADERS, "Retry-After": RETRY_AFTER} if status == 503 else HEADERS
+    body = msgspec.json.encode(value)
+    return web.Response(body=body, status=status, content_type="application/problem+json", headers=headers)

@@ -36,7 +36,8 @@ def problem(heard: Heard, status: int) -> dict[str, Any]:
     assert heard.headers["Cache-Control"] == "no-store"
     assert heard.headers["X-Request-Id"]
     body: dict[str, Any] = json.loads(heard.body)
-    assert {"type", "title", "status", "detail"} <= body.keys() <= {"type", "title", "status", "detail", "errors"}
+    assert {"type", "title", "status", "detail"} <= body.keys()
+    assert body.keys() <= {"type", "title", "status", "detail", "errors", "checks", "warnings"}
     assert body["status"] == status
     assert all(isinstance(body[name], str) and body[name] for name in ("type", "title", "detail"))
     for error in body.get("errors", []):
@@ -193,7 +194,11 @@ async def test_every_answer_is_503_until_redis_was_reached() -> None:
         ready = await ours.ask("GET", "/readyz", token=None)
         alive = await ours.ask("GET", "/livez", token=None)
     problem(heard, 503)
-    assert (ready.status, alive.status) == (503, 200)
+    problem(ready, 503)
+    assert heard.headers["Retry-After"] == ready.headers["Retry-After"] == "1"
+    checks = {check["name"]: check["status"] for check in json.loads(ready.body)["checks"]}
+    assert checks["installation"] == "failed"
+    assert alive.status == 200
 
 
 async def test_a_request_keeps_its_id() -> None:
