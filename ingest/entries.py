@@ -4,14 +4,12 @@ An entry carries `event` (one JSON object) or `events` (an array of up to 1,000)
 which holds the bytes as they came; the neighbours go on.
 """
 
-import json
-import re
 from collections.abc import Sequence
-from typing import NoReturn
 
 import msgspec
 from msgspec import Struct
 
+from store.elements import split_slowly
 from store.events import MAX_ENTRY_EVENTS, Event, Fault, decode_event
 from store.keys import partition_of
 
@@ -103,48 +101,10 @@ def _split(events: bytes) -> list[bytes] | Fault:
         events.decode()
         raws = [bytes(raw) for raw in _ARRAY.decode(events)]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        split = _split_slowly(events)
+        split = split_slowly(events)
         if isinstance(split, Fault):
             return split
         raws = split
     if len(raws) > MAX_ENTRY_EVENTS:
         return Fault("invalid_event", f"`events` holds {len(raws)} events, {MAX_ENTRY_EVENTS} are allowed")
     return raws
-
-
-# What matters for telling where an element ends: strings as a whole, brackets, commas.
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
-
-
-def _split_slowly(events: bytes) -> list[bytes] | Fault:
-    """Split what the fast decoder refused: no array, no JSON, or an element that spoils it for its neighbours.
-
-    Half a surrogate pair and deep nesting are such elements: JSON by its grammar, but nothing that the decoder steps over.
-    """
-    try:
-        value = json.loads(events.decode(), parse_int=str, parse_constant=_no_constant)
-    except RecursionError:
-        value = None  # too deep to be checked; the element that is gets a letter of its own
-    except ValueError as error:
-        return Fault("invalid_json", str(error))
-    body = events.strip(b" \t\r\n")
-    if not (body.startswith(b"[") and body.endswith(b"]")):
-        return Fault("invalid_event", "`events` is not an array")
-    if value == []:
-        return []
-    elements: list[bytes] = []
-    depth, start = 0, 1
-    for token in _TOKEN.finditer(body):
-        mark = token[0]
-        depth += (mark in b"[{") - (mark in b"]}") if len(mark) == 1 else 0
-        if (mark == b"," and depth == 1) or depth == 0:
-            elements.append(body[start : token.start()].strip(b" \t\r\n"))
-            start = token.end()
-        if depth == 0:
-            break
-    # Brackets that don't pair up leave something over, and nobody can tell whose it is: all of it is one letter.
-    return elements if start == len(body) else Fault("invalid_json", "the array's brackets don't pair up")
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")

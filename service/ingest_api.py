@@ -5,6 +5,7 @@ letter. What only the worker can know (kinds of workflows, what is too old) it d
 """
 
 import asyncio
+import json
 import re
 from collections.abc import Iterator
 
@@ -18,7 +19,8 @@ from service.metrics import METRICS
 from service.problems import MOST_FAULTS, FieldFault, ProblemError, unavailable
 from service.state import BACKEND, Holding, redis_time
 from store.append import BacklogFullError, append
-from store.events import Fault, decode_event
+from store.elements import split_slowly
+from store.events import KNOWN_FIELDS, MAX_EVENT_BYTES, Fault, decode_event
 
 # The contract's limits. They bound what one request may hold in memory: some four times the bytes while it is decoded.
 MAX_BODY_BYTES = 10 * 1024 * 1024
@@ -45,6 +47,7 @@ class _Owner(msgspec.Struct):
 
 
 _ARRAY = msgspec.json.Decoder(list[Raw])
+_FIELDS = msgspec.json.Decoder(dict[str, Raw])
 _OWNER = msgspec.json.Decoder(_Owner)
 # A line with something on it, from its first character on; blank lines are stepped over without making anything of them. Blank is
 # what JSON calls so: an event is taken as it came, or not at all.
@@ -60,7 +63,10 @@ async def post_events(request: web.Request) -> web.Response:
     with Holding(backend) as holding:
         body = await decoded_body(request, MAX_BODY_BYTES, holding)
         async with backend.judging:
-            events = await checked(_elements(body) if kind == JSON else _lines(body), organization)
+            raws = _elements(body) if kind == JSON else _lines(body)
+            if raws is None:
+                raws = await asyncio.to_thread(_elements_slowly, body)
+            events = await checked(raws, organization)
         async with redis_time(request):
             try:
                 await append(
@@ -117,6 +123,9 @@ def _checked(raw: bytes, organization: str) -> tuple[bytes, Fault | None]:
     if not _names_nobody(raw):
         return raw, decoded
     spliced = _splice(raw, organization)
+    if len(spliced) > MAX_EVENT_BYTES >= len(raw) and decoded.reason != "invalid_json":
+        # It was within the limit as it came, and is to be in the stream too: what nobody reads goes.
+        spliced = _splice(_known_alone(raw), organization)
     decoded = decode_event(spliced, organization)
     return spliced, decoded if isinstance(decoded, Fault) else None
 
@@ -125,8 +134,24 @@ def _names_nobody(raw: bytes) -> bool:
     """Whether it is a JSON object that leaves `organization_id` out, however an escape may spell it."""
     try:
         return _OWNER.decode(raw).organization_id is UNSET
+    except ValueError:
+        pass  # perhaps for half a surrogate pair in a field that nobody reads
+    except RecursionError:
+        return False
+    try:
+        fields = json.loads(raw, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
         return False
+    return isinstance(fields, dict) and "organization_id" not in fields
+
+
+def _known_alone(raw: bytes) -> bytes:
+    """The object without blanks around its fields and without fields that no event has."""
+    try:
+        fields = _FIELDS.decode(raw)
+    except (ValueError, RecursionError):  # a name that is no text: such an event stays too large
+        return raw
+    return msgspec.json.encode({name: value for name, value in fields.items() if name in KNOWN_FIELDS})
 
 
 def _splice(raw: bytes, organization: str) -> bytes:
@@ -136,19 +161,25 @@ def _splice(raw: bytes, organization: str) -> bytes:
     return b'{"organization_id":"' + organization.encode() + b'"' + comma + inner
 
 
-def _elements(body: bytes) -> Iterator[bytes]:
-    """The elements of a JSON array."""
+def _elements(body: bytes) -> Iterator[bytes] | None:
+    """The elements of a JSON array; None if the decoder can't step over one of them, or it is no JSON."""
     if body.count(b",") > _SUSPICIOUS_COMMAS:
         _count_first(body)
     try:
         elements = _ARRAY.decode(body)
-    except RecursionError as error:
-        raise ProblemError(400, "the body is nested too deeply") from error
     except msgspec.ValidationError as error:
         raise ProblemError(400, "the body must be a JSON array of events") from error
-    except ValueError as error:
-        raise ProblemError(400, f"the body is not valid JSON: {error}") from error
+    except (ValueError, RecursionError):
+        return None
     return (bytes(element) for element in elements)
+
+
+def _elements_slowly(body: bytes) -> Iterator[bytes]:
+    """The same where one may hold half a surrogate pair or be nested deeply; takes up to two seconds, so in a thread."""
+    split = split_slowly(body)
+    if isinstance(split, Fault):
+        raise ProblemError(400, f"the body is no JSON array of events: {split.detail}")
+    return iter(split)
 
 
 class _Element:

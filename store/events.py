@@ -124,8 +124,8 @@ _TYPES: Final[dict[type[Struct], EventType]] = {
     _GoalTriggered: "goal_triggered",
     _GoalReached: "goal_reached",
 }
-# What the slow path keeps of an event; the rest is unknown and ignored whatever it holds.
-_KNOWN: Final = frozenset(
+# What events consist of; the rest is unknown and ignored whatever it holds.
+KNOWN_FIELDS: Final = frozenset(
     {"type", "id", "organization_id", "workflow_id", "visitor_id", "session_id", "timestamp", "goal", "purchase"}
 )
 
@@ -241,7 +241,7 @@ def _second_look(raw: bytes, error: Exception) -> "_AnyWire | Fault":
         return Fault("invalid_json", str(reason))
     if not isinstance(value, dict):
         return Fault("invalid_event", "not a JSON object")
-    if type(error) is not msgspec.ValidationError and value.keys() - _KNOWN:
+    if type(error) is not msgspec.ValidationError and value.keys() - KNOWN_FIELDS:
         try:
             return _without_unknown(raw)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as reason:
@@ -255,7 +255,7 @@ def _second_look(raw: bytes, error: Exception) -> "_AnyWire | Fault":
 def _without_unknown(raw: bytes) -> "_AnyWire":
     """Decode once more what is left when unknown fields are taken out."""
     fields = json.loads(raw, parse_int=_Number, parse_float=_Number)
-    known = {name: value for name, value in fields.items() if name in _KNOWN}
+    known = {name: value for name, value in fields.items() if name in KNOWN_FIELDS}
     purchase = known.get("purchase")
     if isinstance(purchase, dict) and isinstance(purchase.get("value"), _Number):
         purchase["value"] = str(purchase["value"])  # the one number of an event; its text is as good
