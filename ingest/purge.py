@@ -4,7 +4,8 @@ A purge takes the partition's lease away from its worker, so that nobody writes 
 and it takes the partition up again when the purge is over. What is deleted: buckets, records, names of goals, attribution state,
 dead letters, and events that wait in the streams, those that were sent to the wrong partition too. Remembered event ids are
 hashes that name nobody and expire within two days; they are salted with the time of the organization's first event, so that
-after a purge the same events can be sent again. Tokens stay: they are not what was stored of it but who may ask.
+after a purge the same events can be sent again. With a whole organization go its tokens, first of all, so that what writes with
+them stops within seconds; tokens for all organizations stay.
 """
 
 import secrets
@@ -15,7 +16,7 @@ from msgspec import Struct
 
 from ingest import lease
 from ingest.erase import Found, Target, erase_letters, erase_waiting
-from store import keys
+from store import keys, tokens
 from store.client import Client, translated
 from store.commit import Ownership
 from store.errors import LeaseLostError
@@ -32,6 +33,7 @@ class Purged(Struct):
     visitors: int = 0  # whose memory of a purged workflow's interactions went, with the rest of it kept
     letters: int = 0
     waiting_events: int = 0
+    tokens: int = 0
 
 
 class Purge:
@@ -46,6 +48,7 @@ class Purge:
         workflow_id: str | None,
         *,
         dry: bool,
+        keep_tokens: bool = False,
     ) -> None:
         self._client = client
         self._settings = settings
@@ -55,6 +58,7 @@ class Purge:
         self._organization = organization_id
         self._workflow = workflow_id
         self._dry = dry
+        self._keep_tokens = keep_tokens or workflow_id is not None
         self._purged = Purged()
         self._ownership: Ownership | None = None
 
@@ -65,6 +69,8 @@ class Purge:
             LeaseLostError: another purge took over; run it again.
             StoreUnavailableError: Redis is out of reach; run it again.
         """
+        if not self._keep_tokens:
+            self._purged.tokens = await self._revoke()
         for partition in range(self._partitions):
             if partition != self._partition and await self._strayed_to(partition):
                 async with self._owning(partition):
@@ -73,6 +79,11 @@ class Purge:
             await self._erase(self._partition)
             await self._delete()
         return self._purged
+
+    async def _revoke(self) -> int:
+        if self._dry:
+            return sum(token.organization == self._organization for token in await tokens.list_all(self._client))
+        return await tokens.revoke_all_of(self._client, self._organization)
 
     @asynccontextmanager
     async def _owning(self, partition: int) -> AsyncIterator[None]:

@@ -12,7 +12,7 @@ import hashlib
 import re
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Literal, get_args
 
 import msgspec
@@ -147,16 +147,30 @@ async def revoke(client: Client, token_id: str) -> bool:
     Raises:
         StoreUnavailableError: Redis is out of reach.
     """
+    return bool(await _remove(client, lambda record: record.id == token_id))
+
+
+async def revoke_all_of(client: Client, organization_id: str) -> int:
+    """Make all tokens of that one organization unknown, and say how many there were; those for all stay.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    return await _remove(client, lambda record: record.organization == organization_id)
+
+
+async def _remove(client: Client, chosen: Callable[[TokenRecord], bool]) -> int:
     with translated():
         stored: dict[bytes, bytes] = await client.hgetall(keys.TOKENS)
-        fields = [field for field, value in stored.items() if _read(value).id == token_id]
-        revoked = bool(fields) and bool(await client.hdel(keys.TOKENS, *fields))
+        records = {field: _read(value) for field, value in stored.items()}
+        fields = [field for field, record in records.items() if chosen(record)]
+        removed = int(await client.hdel(keys.TOKENS, *fields)) if fields else 0
         # A use may be noted in the very moment of the revocation, so what is left of earlier ones goes along.
-        living = {_read(value).id.encode() for field, value in stored.items() if field not in fields}
+        living = {record.id.encode() for field, record in records.items() if field not in fields}
         gone = [name for name in await client.hkeys(keys.TOKENS_USED) if name not in living]
         if gone:
             await client.hdel(keys.TOKENS_USED, *gone)
-        return revoked
+        return removed
 
 
 def unknown_scopes(scopes: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 from ingest import lease
 from ingest.purge import Purge, Purged
 from ingest.worker import Worker
-from store import keys
+from store import keys, tokens
 from store.client import Client
 from store.settings import Settings
 from tests.events import GOAL, PAGES, POPUP, POPUP_2, bought, event, interaction, reached, started, triggered, view
@@ -93,6 +93,8 @@ async def fill(pipe: Pipeline, now: datetime) -> int:
     stray = next(p for p in range(pipe.installation.partitions) if p != pipe.partition(ORG))
     await pipe.organization("Asia/Kathmandu")
     await pipe.workflow(POPUP, "interaction")
+    for owner in (ORG, OTHER_ORG):
+        await tokens.create(pipe.client, owner, ["reports"], name="of the two")
     mine, theirs = life(now, ORG, VISITOR, SESSION), life(now, OTHER_ORG, NEIGHBOUR, "s")
     bad, worse = broken(now, ORG, VISITOR), broken(now, OTHER_ORG, NEIGHBOUR)
     mixed = [raw for pair in zip(bad, worse, strict=True) for raw in pair]
@@ -157,6 +159,27 @@ async def test_all_can_begin_anew(server: RedisServer) -> None:
         await purge(pipe).run()
         await pipe.apply(started(now, workflow=PAGES, id="one"))
         assert await pipe.letters() == []
+
+
+@pytest.mark.parametrize(("workflow", "kept"), [(None, False), (None, True), (POPUP, False)])
+async def test_the_organizations_tokens_go_with_it(redis_url: str, workflow: str | None, kept: bool) -> None:  # noqa: FBT001 - a parameter
+    """And no other: those of neighbours and of all stay, and so do all when a workflow goes or they are to be kept."""
+    async with pipeline(redis_url, partitions=2) as pipe:
+        made = [await tokens.create(pipe.client, owner, ["reports"]) for owner in (ORG, ORG, OTHER_ORG, None)]
+        for _, record in made:
+            await tokens.note_use(pipe.client, record.id, 1_000.0)
+        before = {record.id for _, record in made}
+        for dry in (True, False):
+            told = await Purge(
+                pipe.client, pipe.settings, pipe.installation, ORG, workflow, dry=dry, keep_tokens=kept
+            ).run()
+            assert told.tokens == (0 if kept or workflow else 2)
+        gone = set() if kept or workflow else {record.id for _, record in made[:2]}
+        assert before - {record.id for record in await tokens.list_all(pipe.client)} == gone
+        found = [await tokens.find(pipe.client, text) for text, _ in made]
+        assert [record is None for record in found] == [record.id in gone for _, record in made]
+        noted = {name.decode() for name in await pipe.client.hkeys(keys.TOKENS_USED)}
+        assert noted == before - gone
 
 
 @pytest.mark.parametrize("workflow", [None, POPUP])
