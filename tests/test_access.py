@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from store import keys, tokens
+from store.cli.command_line import without
 from store.cli.tokens import token as token_command
 from store.client import Client, connect
 from store.settings import Settings
@@ -214,14 +215,17 @@ async def test_neither_log_nor_error_nor_metric_names_a_secret(private_server: C
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-async def test_no_process_title_names_a_secret(tmp_path: Path) -> None:
-    """Of the whole tree of `sidedata up`: its children get what they must know where no list of processes shows it."""
+@pytest.mark.parametrize(
+    "flags", [[], ["--secret", INSTALLATION_SECRET], [f"--secret={INSTALLATION_SECRET}"]], ids=["", "flag", "joined"]
+)
+async def test_no_process_title_names_a_secret(tmp_path: Path, flags: list[str]) -> None:
+    """Of the whole tree of `sidedata up`: what opens doors stands where no list of processes shows it, a flag's value too."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "store.cli.main", "up", "--data-dir", str(tmp_path / "d")),
+        *(sys.executable, "-m", "store.cli.main", "up", "--data-dir", str(tmp_path / "d"), *flags),
         env={
             **os.environ,
             "SIDEDATA_REDIS_URL": "",
-            "SIDEDATA_SECRET": INSTALLATION_SECRET,
+            "SIDEDATA_SECRET": "" if flags else INSTALLATION_SECRET,
             "SIDEDATA_PORT": "0",
             "SIDEDATA_WORKER_PORT": "0",
         },
@@ -242,6 +246,46 @@ async def test_no_process_title_names_a_secret(tmp_path: Path) -> None:
         process.terminate()
         said += (await process.communicate())[0]
     assert INSTALLATION_SECRET.encode() not in b"".join(titles) + said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+async def test_an_address_with_a_password_leaves_the_command_line(private_server: Callable[..., RedisServer]) -> None:
+    """A worker that got it as a flag works with it, and its own title no longer has it."""
+    server = private_server()
+    server._admin.config_set("requirepass", PASSWORD)
+    url = f"unix://:{PASSWORD}@{server.url.removeprefix('unix://')}"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "store.cli.main", "worker", "--redis-url", url, "--worker-port", "0"),
+        env={**os.environ, "SIDEDATA_REDIS_URL": "", "SIDEDATA_SECRET": INSTALLATION_SECRET},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    client = connect(url, timeout=5)
+    try:
+        async with asyncio.timeout(30):
+            while not await client.exists(keys.WORKERS):  # noqa: ASYNC110 - a key can only be asked for
+                await asyncio.sleep(0.05)
+        title = family(process.pid)[0].read_bytes()
+        assert title.endswith(b"worker\0--worker-port\x000\0")
+    finally:
+        await client.aclose()
+        process.terminate()
+        await process.wait()
+        server._admin.close()
+
+
+@pytest.mark.parametrize(
+    ("words", "left"),
+    [
+        (["serve", "--secret", "s", "--port", "1"], ["serve", "--port", "1"]),
+        (["serve", "--secret=s", "--host", "s"], ["serve", "--host", "s"]),
+        (["push", "--secret"], ["push", "--secret"]),
+        (["push", "s", "--secret", "x"], ["push", "s", "--secret", "x"]),
+    ],
+)
+def test_only_the_flag_and_its_value_leave(words: list[str], left: list[str]) -> None:
+    """Whatever else is on the command line stays as it was."""
+    assert without(words, {"secret": "s"}) == left
 
 
 def family(root: int) -> list[Path]:

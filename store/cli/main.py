@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import click
 
+from store.cli.command_line import CommandLine
 from store.cli.parent import end_with_parent
 from store.errors import SidedataError, UsageError
 
@@ -82,7 +83,7 @@ def cli() -> None:
 def main() -> None:
     """What the installed `sidedata` runs."""
     end_with_parent()
-    cli(prog_name="sidedata")
+    cli(prog_name="sidedata", obj=CommandLine(sys.orig_argv))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar, get_args
 import click
 import msgspec
 
+from store.cli.command_line import CommandLine
 from store.settings import Settings, read_settings, variable
 
 Returned = TypeVar("Returned")
@@ -28,6 +29,8 @@ def settings_options(*names: str) -> Callable[[Callable[..., Returned]], Callabl
         @wraps(command)
         def wrapped(*args: Any, **kwargs: Any) -> Returned:  # noqa: ANN401 - whatever the command takes
             flags = {name: kwargs.pop(name) for name in chosen}
+            if command_line := click.get_current_context().find_object(CommandLine):
+                command_line.hide(flags)
             return command(*args, settings=read_settings(flags), **kwargs)
 
         decorated: Callable[..., Returned] = wrapped
