@@ -95,7 +95,16 @@ def _is_json(raw: bytes) -> bool | None:
 def entry(dice: random.Random) -> None:
     """An entry's good events survive any JSON between them; of what is no JSON every byte is kept."""
     poison = mutated(dice, dice.choice(GOOD)) if dice.random() < 0.7 else dice.choice(NASTY)
-    good = dice.choice(GOOD)
+    check_entry(poison, dice.choice(GOOD))
+    names = [dice.choice((b"event", b"events", b"other", b"\xff")) for _ in range(dice.randrange(4))]
+    fields = [part for name in names for part in (name, mutated(dice, poison))]
+    arrivals, letters = read_entry(ENTRY, fields, _PARTITION, 16)
+    values = fields[1::2]
+    assert arrivals or letters or (names.count(b"events") == 1 and values[names.index(b"events")].strip()[:1] == b"[")
+
+
+def check_entry(poison: bytes, good: bytes) -> None:
+    """What holds of an array with something between two good events."""
     value = b"[" + good + b"," + poison + b"," + good + b"]"
     arrivals, letters = read_entry(ENTRY, [b"events", value], _PARTITION, 16)
     if _is_json(value):
@@ -107,11 +116,6 @@ def entry(dice: random.Random) -> None:
         kept = sum(len(one.raw) for one in arrivals) + sum(len(one.raw) for one in letters)
         blanks = sum(value.count(blank) for blank in b" \t\r\n")
         assert kept >= len(value) - blanks - len(arrivals) - len(letters) - 1, value
-    names = [dice.choice((b"event", b"events", b"other", b"\xff")) for _ in range(dice.randrange(4))]
-    fields = [part for name in names for part in (name, mutated(dice, poison))]
-    arrivals, letters = read_entry(ENTRY, fields, _PARTITION, 16)
-    values = fields[1::2]
-    assert arrivals or letters or (names.count(b"events") == 1 and values[names.index(b"events")].strip()[:1] == b"[")
 
 
 @lru_cache(maxsize=1)
@@ -183,15 +187,24 @@ def _query(dice: random.Random, text: str) -> str:
 def archive(dice: random.Random) -> None:
     """A file's good lines come through, whatever stands between them; a damaged one ends with an error and no crash."""
     poison = mutated(dice, dice.choice(GOOD)).replace(b"\n", b"").replace(b"\r", b"")
-    good = dice.choice(GOOD)
+    text = check_lines(poison, dice.choice(GOOD), dice.choice((0, 7, -7 * 10**6)))
+    check_archive(_damaged(dice, gzip.compress(text)))
+
+
+def check_lines(poison: bytes, good: bytes, shift: int) -> bytes:
+    """What holds of a file with something between two good lines; the file."""
     text = b"\n".join((good, poison, good))
-    read = list(read_lines(open_archive(io.BytesIO(text)), 16, dice.choice((0, 7, -7 * 10**6))))
+    read = list(read_lines(open_archive(io.BytesIO(text)), 16, shift))
     assert [line.fault for line in read if line.number in (1, 3)] == [None, None], text
     for line in read:
         assert line.fault is None or line.fault.encode(errors="replace")
-    packed = gzip.compress(text)
+    return text
+
+
+def check_archive(data: bytes) -> None:
+    """Any bytes are a file that can be read, or one that is said to be damaged."""
     try:
-        list(read_lines(open_archive(io.BytesIO(_damaged(dice, packed))), 16))
+        list(read_lines(open_archive(io.BytesIO(data)), 16))
     except ArchiveError:
         return
 
@@ -202,25 +215,33 @@ def body(dice: random.Random) -> None:
     packed = gzip.compress(text, 1) if dice.random() < 0.9 else _BOMB
     packed = b"".join([packed] * dice.choice((1, 1, 1, 2, 3)))
     sent = _damaged(dice, packed) if dice.random() < 0.6 else packed
-    gunzip = Gunzip(_BODY_LIMIT)
-    try:
-        for first in range(0, len(sent), size := dice.choice((1, 7, 100, 65_536))):
-            gunzip.feed(sent[first : first + size])
-            assert gunzip.size <= _BODY_LIMIT
-        data = gunzip.finish()
-    except ProblemError as error:
-        refused(error, *((413,) if sent is packed and packed else (400, 413)))
+    data = check_gzip(sent, dice.choice((1, 7, 100, 65_536)), whole=sent is packed and bool(packed))
+    if data is None:
         return
-    try:
-        assert data == gzip.decompress(sent)
-    except (OSError, EOFError, zlib.error):
-        assert sent is not packed
     array = b"[" + data.replace(b"\n", b",") + b"]"
     try:
         for raw in _lines(data) if dice.random() < 0.5 else _elements(array) or _elements_slowly(array):
             _checked(raw, ORG)
     except ProblemError as error:
         refused(error, 400, 413)
+
+
+def check_gzip(sent: bytes, size: int, *, whole: bool = False) -> bytes | None:
+    """What holds of a compressed body in pieces of that size: what was packed comes out, or nothing; `whole`: it is not damaged."""
+    gunzip = Gunzip(_BODY_LIMIT)
+    try:
+        for first in range(0, len(sent), size):
+            gunzip.feed(sent[first : first + size])
+            assert gunzip.size <= _BODY_LIMIT
+        data = gunzip.finish()
+    except ProblemError as error:
+        refused(error, *((413,) if whole else (400, 413)))
+        return None
+    try:
+        assert data == gzip.decompress(sent)
+    except (OSError, EOFError, zlib.error):
+        assert not whole
+    return data
 
 
 def _damaged(dice: random.Random, packed: bytes) -> bytes:
