@@ -28,6 +28,9 @@ PASSWORD = "pass-42-word"  # noqa: S105 - of a server that lives for one test
 INSTALLATION_SECRET = "installation-secret-4711"  # noqa: S105 - the same
 
 
+_OF_THE_TEST = {"cmdstat_info", "cmdstat_config", "cmdstat_config|resetstat"}
+
+
 @asynccontextmanager
 async def two_services(url: str, **variables: str) -> AsyncIterator[list[str]]:
     """Two service processes on one Redis, their addresses."""
@@ -145,7 +148,7 @@ def test_the_command_line_lists_last_uses(redis_url: str, expiry: list[str]) -> 
 
 
 async def test_a_token_learns_nothing_of_another_organization(redis_url: str) -> None:
-    """What exists elsewhere and what exists nowhere are refused in the same words, headers and order."""
+    """What exists elsewhere and what exists nowhere are refused in the same words and headers, and by the same work."""
     nowhere = "ffffffff-ffff-4fff-8fff-ffffffffffff"
     async with pipeline(redis_url) as pipe:
         await pipe.apply(view(await pipe.now()))  # of pipeline's own organization
@@ -166,13 +169,19 @@ async def test_a_token_learns_nothing_of_another_organization(redis_url: str) ->
                 f"{root}/{THEIRS}/workflows/{nowhere}/sidedata/live?window=PT1H",
             ),
         ]
+        assert await status(pipe.http, "", mine, pairs[2][1]) == 404  # the token is remembered
         for real, unreal in pairs:
             heard = []
-            for path in (real, unreal):
+            for path in (real, unreal, real, unreal):
+                await pipe.client.config_resetstat()
                 async with pipe.http.get(path, headers=headers) as answer:
                     fixed = {name: value for name, value in answer.headers.items() if name.lower() != "x-request-id"}
-                    heard.append((answer.status, fixed, await answer.read()))
-            assert heard[0] == heard[1]
+                    told = (answer.status, fixed, await answer.read())
+                commands = await pipe.client.info("commandstats")
+                calls = {name: facts["calls"] for name, facts in commands.items() if name not in _OF_THE_TEST}
+                heard.append((*told, calls))
+            assert heard[0][:3] == heard[1][:3]
+            assert heard[2] == heard[3]  # by now nothing runs in the background
             assert heard[0][0] in (403, 404)
 
 
