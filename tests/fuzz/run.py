@@ -25,12 +25,13 @@ def run(seed: int, inputs: int, seconds: float) -> dict[str, tuple[int, float, f
     """
     before = _memory_mb()
     deadline = time.process_time() + seconds
-    weights = sum(weight for _, weight in TARGETS.values())
+    weights = left = sum(weight for _, weight in TARGETS.values())
     told = {}
     for name, (_, weight) in TARGETS.items():
-        # A target that is slower than its share of time gets fewer inputs, not more time.
-        share = seconds * weight / weights if inputs < 100_000 else deadline - time.process_time()
+        # A target that is slower than its share of what is left of the time gets fewer inputs, not more time.
+        share = (deadline - time.process_time()) * weight / left
         told[name] = _run_one(name, seed, inputs * weight // weights, time.process_time() + max(share, 1.0))
+        left -= weight
     if _memory_mb() - before > MOST_GROWTH_MB:
         raise FuzzError(f"memory grew by {_memory_mb() - before:.0f} MB")
     return told
