@@ -40,6 +40,7 @@ def text_of(value: Any) -> bytes:  # noqa: ANN401 - whatever JSON holds
     return json.dumps(value).encode()
 
 
+@pytest.mark.timeout(400)  # eight seconds of work take long where others work too
 def test_a_short_run_of_the_fuzzer(request: pytest.FixtureRequest) -> None:
     """Every reader gets some thousand broken inputs and none breaks it."""
     told = run(request.config.option.hypothesis_seed, 30_000, 8.0)
