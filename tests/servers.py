@@ -14,6 +14,8 @@ from pathlib import Path
 
 import redis
 
+from tests.guard import DEPLOYED, Guard, login, password
+
 VARIABLE = "SIDEDATA_TEST_REDIS_SERVER"
 _START_SECONDS = 20.0
 _FAST = ("--save", "", "--appendonly", "no")
@@ -51,18 +53,26 @@ def version_text(binary: str) -> str:
     return " ".join(said.split()[:3])
 
 
+# The tests that talked to a server, by their names.
+talked: set[str] = set()
+
+
 class RedisServer:
     """One server process; `arguments` come after the defaults (no persistence) and so win over them.
 
-    It can be killed, started again on the same directory, frozen and thawed; `url` stays the same.
+    It can be killed, started again on the same directory, frozen and thawed; `url` stays the same. A guarded one is started as
+    deploy/ does it, with its configuration and users; `url` is then that of `admin`.
     """
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, guarded: bool = DEPLOYED) -> None:
         self._arguments = arguments
         self.directory = Path(tempfile.mkdtemp(prefix="sidedata-test-"))
         # The path of a Unix socket has 107 bytes at most, so it lies near the root and not in pytest's directories.
         self._socket = self.directory / "s"
         self.url = f"unix://{self._socket}"
+        self.guard = Guard(self.directory, find_binary()) if guarded else None
+        if guarded:
+            self.url = login(self.url, "admin", password("admin"))
         self._process: subprocess.Popen[bytes] | None = None
         self._admin = redis.Redis.from_url(self.url, socket_timeout=10)
 
@@ -72,14 +82,21 @@ class RedisServer:
         assert self._process is not None, "the server isn't running"
         return self._process.pid
 
-    def start(self) -> None:
-        """Start the process and wait until it answers."""
+    def start(self, *arguments: str) -> None:
+        """Start the process and wait until it answers; `arguments` are for this time only."""
         assert self._process is None, "the server runs already"
+        _note()
         log = self.directory / "log"
-        command = [find_binary(), "--port", "0", "--unixsocket", str(self._socket), "--dir", str(self.directory)]
+        ours = ("--port", "0", "--unixsocket", str(self._socket), "--dir", str(self.directory))
+        given = (*self._arguments, *arguments)
+        command = self.guard.command(*ours, *given) if self.guard else [find_binary(), *ours, *_FAST, *given]
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [*command, *_FAST, *self._arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=output
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=self.guard.environment if self.guard else None,
             )
         limit = time.monotonic() + _START_SECONDS
         while not self._answers():
@@ -95,6 +112,7 @@ class RedisServer:
 
     def flush(self) -> None:
         """Delete everything."""
+        _note()
         self._admin.flushall()
 
     def kill(self) -> None:
@@ -119,3 +137,9 @@ class RedisServer:
         self.kill()
         self._admin.close()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _note() -> None:
+    test = os.environ.get("PYTEST_CURRENT_TEST", "")
+    if test:
+        talked.add(test.rpartition(" ")[0])

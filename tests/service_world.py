@@ -19,6 +19,7 @@ from store.client import Client
 from store.clock import ManualClock
 from store.installation import Installation
 from store.settings import Settings
+from tests.guard import as_user
 
 ORG = "0b7c1f9a-2a55-4a3d-8c39-3d1f6f0e7a21"
 OTHER_ORG = "9c7c1f9a-2a55-4a3d-8c39-3d1f6f0e7a22"
@@ -111,7 +112,9 @@ async def world(
     owned = client is None
     client = fakeredis.FakeAsyncRedis() if client is None else client
     reports, clock = CannedReports(), ManualClock(NOW)
-    app = create_app(Settings(secret=SECRET, **settings), client, installation, clock, _as_reports(reports))
+    app = create_app(
+        Settings(secret=SECRET, **settings), as_user("service", client), installation, clock, _as_reports(reports)
+    )
     made = World(app, client, reports, clock)
     async with served(app) as base:
         made.base = base

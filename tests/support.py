@@ -23,6 +23,7 @@ from store.installation import Installation, open_installation
 from store.records import set_organization, set_workflow
 from store.settings import Settings
 from store.tokens import create
+from tests.guard import as_user
 
 SECRET = "a secret for tests"  # noqa: S105 - it guards nothing
 ORG = "0f4e2a6c-58b1-4f0e-9d55-0a6a4c1b7e01"
@@ -92,18 +93,18 @@ class Pipeline:
 
     async def organization(self, timezone: str, organization: str = ORG) -> None:
         """Set the reporting time zone."""
-        await set_organization(self.client, self.installation, organization, timezone)
+        await set_organization(as_user("operator", self.client), self.installation, organization, timezone)
 
     async def workflow(self, workflow: str, kind: str, organization: str = ORG) -> None:
         """Register a workflow."""
-        await set_workflow(self.client, self.installation, organization, workflow, kind, "")
+        await set_workflow(as_user("operator", self.client), self.installation, organization, workflow, kind, "")
 
     async def push(
         self, *entries: Entry, organization: str = ORG, partition: int | None = None, entry_id: str = "*"
     ) -> list[str]:
         """Put entries into the stream: bytes as `event`, a list as `events`, a mapping as the fields themselves."""
         stream = keys.events(self.partition(organization) if partition is None else partition)
-        pipe = self.client.pipeline(transaction=False)
+        pipe = as_user("producer", self.client).pipeline(transaction=False)
         for entry in entries:
             if isinstance(entry, bytes):
                 fields: Mapping[str, bytes] = {"event": entry}
@@ -115,7 +116,7 @@ class Pipeline:
     async def drain(self, **settings: int) -> None:
         """Let a worker apply all that is in the streams; `settings` are other ones for this pass."""
         values = {name: getattr(self.settings, name) for name in self.settings.__struct_fields__}
-        await drain(self.client, self.installation, Settings(**{**values, **settings}))
+        await drain(as_user("worker", self.client), self.installation, Settings(**{**values, **settings}))
         for partition in range(self.installation.partitions):
             assert await self.client.xlen(keys.events(partition)) == 0, "an entry leaves the stream when it is applied"
 
@@ -165,11 +166,12 @@ async def pipeline(url: str, *, clock: Clock | None = None, **settings: Any) -> 
     client = connect(url, timeout=10)
     chosen = Settings(redis_url=url, secret=SECRET, **settings)
     try:
-        installation = await open_installation(client, chosen, secret_needed=True)
-        token, _ = await create(client, None, ["reports", "ingest"])
+        serving = as_user("service", client)
+        installation = await open_installation(serving, chosen, secret_needed=True)
+        token, _ = await create(as_user("operator", client), None, ["reports", "ingest"])
         clock = clock or SystemClock()
-        reports = Reports(client, installation, chosen, clock)
-        async with served(create_app(chosen, client, installation, clock, reports), token) as http:
+        reports = Reports(serving, installation, chosen, clock)
+        async with served(create_app(chosen, serving, installation, clock, reports), token) as http:
             yield Pipeline(client, installation, chosen, http)
     finally:
         await client.aclose()

@@ -18,6 +18,7 @@ from store.cli.tokens import token as token_command
 from store.client import Client, connect
 from store.settings import Settings
 from tests.events import PAGES, view
+from tests.guard import as_user, login
 from tests.servers import RedisServer
 from tests.service_world import ORG, QUERY, SIDEDATA, WORKFLOWS, World, world
 from tests.support import OTHER_ORG as THEIRS
@@ -47,12 +48,13 @@ async def status(http: aiohttp.ClientSession, base: str, token: str, path: str =
 
 async def test_a_revoked_token_stops_on_every_process(client: Client, redis_url: str) -> None:
     """Busy or idle, each process refuses it within 5 seconds of the revocation; so it does one that has expired."""
+    operator = as_user("operator", client)
     async with two_services(redis_url) as bases, aiohttp.ClientSession() as http:
-        token, record = await tokens.create(client, ORG, ["reports"])
-        short, _ = await tokens.create(client, ORG, ["reports"], expires_at=record.created_at + 4)
+        token, record = await tokens.create(operator, ORG, ["reports"])
+        short, _ = await tokens.create(operator, ORG, ["reports"], expires_at=record.created_at + 4)
         for base in bases:
             assert [await status(http, base, key) for key in (token, short)] == [200, 200]
-        await tokens.revoke(client, record.id)
+        await tokens.revoke(operator, record.id)
         began = asyncio.get_running_loop().time()
         working = {(base, key) for base in bases for key in (token, short)}
         while working:
@@ -65,7 +67,7 @@ async def test_a_revoked_token_stops_on_every_process(client: Client, redis_url:
 
 async def test_a_rate_limit_holds_over_processes(client: Client, redis_url: str) -> None:
     """Two processes together let no more through than one would."""
-    token, _ = await tokens.create(client, ORG, ["reports"])
+    token, _ = await tokens.create(as_user("operator", client), ORG, ["reports"])
     async with two_services(redis_url, SIDEDATA_RATE_LIMIT="10") as bases, aiohttp.ClientSession() as http:
         began = int(asyncio.get_running_loop().time())
         passed = [await asyncio.gather(*(status(http, base, token) for base in bases * 40))]
@@ -76,12 +78,15 @@ async def test_a_rate_limit_holds_over_processes(client: Client, redis_url: str)
 
 async def test_a_last_use_is_written_once_a_minute(client: Client) -> None:
     """However often and by however many a token is used; the list shows it, and a revocation takes it along."""
-    _, record = await tokens.create(client, ORG, ["reports"], name="tills")
-    _, unused = await tokens.create(client, ORG, ["reports"])
+    _, record = await tokens.create(as_user("operator", client), ORG, ["reports"], name="tills")
+    _, unused = await tokens.create(as_user("operator", client), ORG, ["reports"])
     noted = [await tokens.note_use(client, record.id, 1_000.9 + step) for step in (0, 1, 59, 60, -30)]
     assert noted == [True, False, False, True, False]
-    assert {one.id: one.used_at for one in await tokens.list_all(client)} == {record.id: 1_060.0, unused.id: None}
-    await tokens.revoke(client, record.id)
+    assert {one.id: one.used_at for one in await tokens.list_all(as_user("operator", client))} == {
+        record.id: 1_060.0,
+        unused.id: None,
+    }
+    await tokens.revoke(as_user("operator", client), record.id)
     assert not await client.exists(keys.TOKENS_USED)
 
 
@@ -103,15 +108,14 @@ async def listed(ours: World) -> list[tokens.TokenRecord]:
     return await tokens.list_all(ours.client)
 
 
-async def test_a_service_that_may_only_read_answers_all_the_same(client: Client) -> None:
+async def test_a_service_that_may_only_read_answers_all_the_same(client: Client, redis_url: str) -> None:
     """It has no last uses, and nobody notices."""
     if (await client.info("server"))["redis_version"] < "7":
         pytest.skip("rights to read only can be given from Redis 7.0 on")
-    token, _ = await tokens.create(client, ORG, ["reports"])
+    token, _ = await tokens.create(as_user("operator", client), ORG, ["reports"])
     await client.acl_setuser("reader", enabled=True, nopass=True, commands=["+@all"], keys=[], reset=True)
     await client.execute_command("ACL", "SETUSER", "reader", "%R~sd:*")
-    pool = client.connection_pool.connection_kwargs
-    reader = connect(f"unix://reader:x@{pool['path']}", timeout=5)
+    reader = connect(login(redis_url, "reader", "x"), timeout=5)
     try:
         async with world(reader_only(reader)) as ours:
             heard = await ours.ask("GET", f"{SIDEDATA}?{QUERY}", token=token)
@@ -135,7 +139,7 @@ def reader_only(reader: Client) -> Client:
 @pytest.mark.parametrize("expiry", [[], ["--expires-days", "30"]])
 def test_the_command_line_lists_last_uses(redis_url: str, expiry: list[str]) -> None:
     """`token list` has a column for it, and its JSON a field."""
-    runner = CliRunner(env={"SIDEDATA_REDIS_URL": redis_url, "COLUMNS": "300"})
+    runner = CliRunner(env={"SIDEDATA_REDIS_URL": as_user("operator", redis_url), "COLUMNS": "300"})
     made = runner.invoke(token_command, ["create", "--org", "all", "--scope", "reports", *expiry])
     assert made.exit_code == 0, made.output
     assert made.stdout.strip().startswith("sd_")
@@ -185,6 +189,7 @@ async def test_a_token_learns_nothing_of_another_organization(redis_url: str) ->
             assert heard[0][0] in (403, 404)
 
 
+@pytest.mark.undeployed("it logs in as Redis's default user, which is off there")
 async def test_neither_log_nor_error_nor_metric_names_a_secret(private_server: Callable[..., RedisServer]) -> None:
     """With the right password, with a wrong one, and when Redis dies: the token, the secret and the password stay inside."""
     server = private_server()
@@ -192,7 +197,7 @@ async def test_neither_log_nor_error_nor_metric_names_a_secret(private_server: C
     path = server.url.removeprefix("unix://")
     right, wrong = f"unix://:{PASSWORD}@{path}", f"unix://:{PASSWORD}-wrong@{path}"
     client = connect(right, timeout=5)
-    token, _ = await tokens.create(client, ORG, ["reports"])
+    token, _ = await tokens.create(as_user("operator", client), ORG, ["reports"])
     await client.aclose()
     said = b""
     async with serving(right, SIDEDATA_SECRET=INSTALLATION_SECRET, SIDEDATA_LOG_LEVEL="DEBUG") as process:

@@ -20,7 +20,8 @@ from store.health import ready, redis_checks
 from store.installation import SCHEMA, open_installation
 from store.records import set_organization, set_workflow
 from tests.events import POPUP, started
-from tests.servers import VARIABLE, RedisServer
+from tests.guard import DEPLOYED, as_user, version
+from tests.servers import VARIABLE, RedisServer, version_text
 from tests.support import ORG, Pipeline, pipeline
 
 INGEST = f"/api/ingest/v1/orgs/{ORG}/events"
@@ -41,6 +42,8 @@ def any_server(
 ) -> RedisServer:
     """A server of each version that is at hand."""
     monkeypatch.setenv(VARIABLE, request.param)
+    if DEPLOYED and version(version_text(request.param)) < (7, 0):
+        pytest.skip("not on a server as deployed: users.acl needs Redis 7.0")
     return private_server("--maxmemory-policy", "noeviction")
 
 
@@ -59,8 +62,8 @@ async def starts(pipe: Pipeline) -> int:
 async def worked_off(pipe: Pipeline) -> None:
     """A worker that starts now applies everything, then leaves."""
     stop = asyncio.Event()
-    installation = await open_installation(pipe.client, pipe.settings, secret_needed=True)
-    running = asyncio.create_task(Worker(pipe.client, installation, pipe.settings).run(stop))
+    installation = await open_installation(as_user("worker", pipe.client), pipe.settings, secret_needed=True)
+    running = asyncio.create_task(Worker(as_user("worker", pipe.client), installation, pipe.settings).run(stop))
     limit = time.monotonic() + 20
     try:
         while await pipe.client.xlen(keys.events(0)):
@@ -80,10 +83,10 @@ async def test_a_full_redis_refuses_producers_and_operators_as_a_whole(any_serve
         before = await snapshot(client)
         await client.config_set("maxmemory", 1)
         for refused in (
-            append(client, 0, [started(now)] * 3_000, 100),
-            replay(client, pipe.installation, f"0/{letter.decode()}"),
-            set_organization(client, pipe.installation, ORG, "Europe/Helsinki"),
-            set_workflow(client, pipe.installation, ORG, POPUP, "interaction", "name"),
+            append(as_user("service", client), 0, [started(now)] * 3_000, 100),
+            replay(as_user("operator", client), pipe.installation, f"0/{letter.decode()}"),
+            set_organization(as_user("operator", client), pipe.installation, ORG, "Europe/Helsinki"),
+            set_workflow(as_user("operator", client), pipe.installation, ORG, POPUP, "interaction", "name"),
         ):
             with pytest.raises(StoreUnavailableError):
                 await refused
@@ -129,7 +132,7 @@ async def test_a_full_backlog_is_a_503_until_it_is_worked_off(redis_url: str) ->
 
 async def test_eviction_and_missing_persistence_are_warnings(private_server: Callable[..., RedisServer]) -> None:
     """Both are named, and neither keeps a process from being ready."""
-    server = private_server("--maxmemory-policy", "allkeys-lru")
+    server = private_server("--maxmemory-policy", "allkeys-lru", "--appendonly", "no")
     async with pipeline(server.url, partitions=1) as pipe:
         checks = {check.name: check for check in await redis_checks(pipe.client)}
         assert checks["maxmemory-policy"].status == "warning"
@@ -144,7 +147,7 @@ async def test_another_schema_is_refused(redis_url: str) -> None:
         await pipe.client.hset(keys.CONFIG, "schema", SCHEMA + 1)
         before = await snapshot(pipe.client)
         with pytest.raises(StopError, match=f"schema {SCHEMA + 1}.*knows {SCHEMA}.*matching version"):
-            await open_installation(pipe.client, pipe.settings, secret_needed=True)
+            await open_installation(as_user("worker", pipe.client), pipe.settings, secret_needed=True)
         assert await snapshot(pipe.client) == before
 
 

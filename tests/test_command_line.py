@@ -28,6 +28,7 @@ from store.cli.main import GROUP, cli
 from store.cli.stopping import until_stopped
 from store.errors import StopError, StoreUnavailableError
 from store.settings import PREFIX, Settings, read_settings, variable
+from tests.guard import as_user
 
 ORGANIZATION = "0a5f2b6e-1111-4222-8333-0123456789ab"
 WORKFLOW = "0a5f2b6e-1111-4222-8333-0123456789ff"
@@ -46,7 +47,7 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def sidedata(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Sidedata:
     """Run a command in this process on an empty store."""
-    monkeypatch.setenv("SIDEDATA_REDIS_URL", redis_url)
+    monkeypatch.setenv("SIDEDATA_REDIS_URL", as_user("operator", redis_url))
     return lambda *arguments: CliRunner().invoke(cli, arguments)
 
 

@@ -10,6 +10,7 @@ from ingest.worker import Worker, drain
 from store import keys
 from store.client import Client, connect
 from store.settings import Settings
+from tests.guard import as_user
 from tests.support import SECRET
 from tests.test_leases import INSTALLATION, PARTITIONS, SETTINGS, all_applied, applied, balanced, send, until
 
@@ -24,7 +25,7 @@ class Crowd:
 
     def join(self) -> None:
         """One more."""
-        client, stop = connect(self._url, timeout=5), asyncio.Event()
+        client, stop = connect(as_user("worker", self._url), timeout=5), asyncio.Event()
         one = Worker(client, INSTALLATION, self._settings)
         self.members.append((asyncio.create_task(one.run(stop)), stop, one, client))
 
@@ -78,5 +79,5 @@ async def test_a_hundred_joins_and_leaves_end_balanced(
         await crowd.leave(0)
     leases = [await client.exists(keys.lease(partition)) for partition in range(PARTITIONS)]
     assert not any(leases), "who leaves last leaves no lease behind"
-    await drain(client, INSTALLATION, SETTINGS)
+    await drain(as_user("worker", client), INSTALLATION, SETTINGS)
     assert await applied(client) == sent

@@ -21,6 +21,7 @@ from store.clock import SystemClock
 from store.tokens import create, revoke
 from tests.chromium import VARIABLE, Page, chromium_page, find_chromium
 from tests.events import GOAL_2, PAGES, POPUP, bought, interaction, reached, started, triggered, view
+from tests.guard import as_user
 from tests.support import ORG, OTHER_ORG, Pipeline, pipeline
 
 
@@ -231,10 +232,9 @@ async def test_a_lost_connection_is_told_and_comes_back(page: Page, pipe: Pipeli
 async def another_service(pipe: Pipeline, port: int) -> AsyncIterator[str]:
     """A second service of the installation on that port, which can go and come."""
     clock = SystemClock()
-    reports = Reports(pipe.client, pipe.installation, pipe.settings, clock)
-    runner = web.AppRunner(
-        create_app(pipe.settings, pipe.client, pipe.installation, clock, reports), shutdown_timeout=1
-    )
+    serving = as_user("service", pipe.client)
+    reports = Reports(serving, pipe.installation, pipe.settings, clock)
+    runner = web.AppRunner(create_app(pipe.settings, serving, pipe.installation, clock, reports), shutdown_timeout=1)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", port, reuse_address=True).start()

@@ -21,6 +21,7 @@ from store import keys
 from store.client import connect
 from store.settings import PREFIX
 from store.tokens import create
+from tests.guard import as_user, password
 from tests.pages import ROOT, Block, blocks
 from tests.servers import RedisServer
 
@@ -99,13 +100,16 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
         missing = [name for name in NEEDED if shutil.which(name, path=path) is None]
         if missing:
             pytest.skip(f"not on PATH: {', '.join(missing)}")
-        socket = server.url.removeprefix("unix://")
-        script(tools / "redis-cli", f'"{shutil.which("redis-cli", path=path)}" -s "{socket}"')
+        login = f"--user operator --pass {password('operator')} --no-auth-warning" if server.guard else ""
+        socket = server.directory / "s"
+        script(tools / "redis-cli", f'"{shutil.which("redis-cli", path=path)}" -s "{socket}" {login}')
         script(tools / "sidedata", f'"{sys.executable}" -m store.cli.main')
         environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-        environment |= {"PATH": path, "SIDEDATA_REDIS_URL": server.url, "SIDEDATA_SECRET": "a reader's secret"}
-        environment["BASE"] = address(start(stack, directory, environment, "serve", "--port", "0"))
-        start(stack, directory, environment, "worker", "--worker-port", "0")
+        environment |= {"PATH": path, "SIDEDATA_SECRET": "a reader's secret"}
+        urls = {user: {"SIDEDATA_REDIS_URL": as_user(user, server.url)} for user in ("service", "worker", "operator")}
+        service = start(stack, directory, environment | urls["service"], "serve", "--port", "0")
+        start(stack, directory, environment | urls["worker"], "worker", "--worker-port", "0")
+        environment |= {**urls["operator"], "BASE": address(service)}
         made = Reader(server, environment, directory)
         stack.callback(made.client.close)
         yield made

@@ -20,6 +20,7 @@ from store.doctor import check_settings, examine
 from store.doctor_redis import Finding
 from store.settings import Settings
 from tests.events import view
+from tests.guard import as_user
 from tests.servers import RedisServer
 from tests.support import ORG, SECRET, Pipeline, pipeline
 from tests.waiting import eventually
@@ -36,7 +37,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 async def found(pipe: Pipeline, **settings: Any) -> dict[str, Finding]:  # noqa: ANN401 - settings
     """The findings by name; of several with one name the worst."""
     chosen = msgspec.structs.replace(pipe.settings, **settings)
-    findings = await examine(pipe.client, chosen)
+    findings = await examine(as_user("operator", pipe.client), chosen)
     return {each.name: each for each in sorted(findings, key=lambda finding: finding.problem)}
 
 
@@ -51,7 +52,7 @@ def problems(findings: dict[str, Finding]) -> set[str]:
 async def working(pipe: Pipeline) -> AsyncIterator[None]:
     """A worker that owns all partitions."""
     stop = asyncio.Event()
-    running = asyncio.create_task(Worker(pipe.client, pipe.installation, pipe.settings).run(stop))
+    running = asyncio.create_task(Worker(as_user("worker", pipe.client), pipe.installation, pipe.settings).run(stop))
 
     async def owned() -> bool:
         leases = [keys.lease(partition) for partition in range(pipe.installation.partitions)]
@@ -76,9 +77,9 @@ async def test_a_sound_installation_has_no_problem(private_server: Callable[...,
         assert "keys" in findings
 
 
-async def test_without_workers_nobody_owns_anything(redis_url: str) -> None:
+async def test_without_workers_nobody_owns_anything(private_server: Callable[..., RedisServer]) -> None:
     """Said after a second look only; what waits is late, and persistence is off."""
-    async with pipeline(redis_url, partitions=4, lease_ms=1000) as pipe:
+    async with pipeline(private_server("--appendonly", "no").url, partitions=4, lease_ms=1000) as pipe:
         await pipe.push(view(await pipe.now()), entry_id="1000-1")
         findings = await found(pipe)
         assert problems(findings) == {"leases", "streams", "persistence"}
@@ -127,7 +128,9 @@ async def test_keys_that_should_not_be_there_are_found(redis_url: str) -> None:
         ):
             await make
             findings = [
-                each for each in await examine(pipe.client, pipe.settings) if each.name == "keys" and each.problem
+                each
+                for each in await examine(as_user("operator", pipe.client), pipe.settings)
+                if each.name == "keys" and each.problem
             ]
             assert any(re.search(what.replace("{1}", r"\{1\}"), each.detail) for each in findings), findings
 
@@ -146,7 +149,7 @@ async def test_an_empty_redis_stays_empty(redis_url: str) -> None:
     """No installation is found, and none is made."""
     client = connect(redis_url, timeout=5)
     try:
-        findings = await examine(client, Settings(redis_url=redis_url, secret=SECRET))
+        findings = await examine(as_user("operator", client), Settings(redis_url=redis_url, secret=SECRET))
         assert (findings[-1].name, findings[-1].detail) == ("installation", "there is none in this Redis")
         assert await client.dbsize() == 0
     finally:
@@ -155,7 +158,7 @@ async def test_an_empty_redis_stays_empty(redis_url: str) -> None:
 
 async def test_redis_itself_is_looked_at(private_server: Callable[..., RedisServer]) -> None:
     """Nearly full, evicting, without the replicas that are asked for."""
-    server = private_server("--maxmemory-policy", "allkeys-lru")
+    server = private_server("--maxmemory-policy", "allkeys-lru", "--appendonly", "no")
     async with pipeline(server.url, partitions=4, lease_ms=1000) as pipe:
         await pipe.client.set("ballast", b"x" * 10_000_000)
         used = (await pipe.client.info("memory"))["used_memory"]
@@ -194,7 +197,7 @@ def test_strange_settings_are_found(settings: dict[str, Any]) -> None:
 def test_the_command_says_what_to_do(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """1 and advice where there are problems, in words or as JSON; a Redis that isn't there is one."""
     monkeypatch.delenv("SIDEDATA_SECRET", raising=False)
-    monkeypatch.setenv("SIDEDATA_REDIS_URL", redis_url)
+    monkeypatch.setenv("SIDEDATA_REDIS_URL", as_user("operator", redis_url))
     said = CliRunner().invoke(cli, ["doctor"])
     assert said.exit_code == 1
     assert "failed   installation: there is none in this Redis\n         → start a service" in said.stdout

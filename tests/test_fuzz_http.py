@@ -14,6 +14,7 @@ from store.settings import Settings
 from store.tokens import create
 from tests.events import PAGES, view
 from tests.fuzz import http
+from tests.guard import as_user
 from tests.service_world import served
 from tests.support import ORG, SECRET, pipeline
 
@@ -35,9 +36,8 @@ async def test_no_request_breaks_the_service(
         token, _ = await create(pipe.client, ORG, ["reports", "ingest"])
         settings = Settings(secret=SECRET, backlog_limit=10**9)
         installation, clock = Installation(2), SystemClock()
-        app = create_app(
-            settings, pipe.client, installation, clock, Reports(pipe.client, installation, settings, clock)
-        )
+        serving = as_user("service", pipe.client)
+        app = create_app(settings, serving, installation, clock, Reports(serving, installation, settings, clock))
         async with served(app) as base:
             port = int(base.rpartition(":")[2])
             reply = await http.answer_to(port, b"GET /openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")

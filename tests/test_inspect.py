@@ -28,6 +28,7 @@ from store.sample import pages, read_memory
 from store.values import VALUES
 from tests.cluster import Cluster
 from tests.events import GOAL_2, PAGES, POPUP, bought, interaction, reached, started, triggered, view
+from tests.guard import as_user
 from tests.support import ORG, Pipeline, pipeline
 
 LIMIT_SECONDS = 30.0
@@ -50,7 +51,7 @@ async def filled(pipe: Pipeline) -> datetime:
 
 async def told(pipe: Pipeline, key: str) -> dict[str, str]:
     """What is said of a key, by heading."""
-    explanation: Explanation = await explain(pipe.client, pipe.installation, pipe.settings, key)
+    explanation: Explanation = await explain(as_user("operator", pipe.client), pipe.installation, pipe.settings, key)
     return dict(explanation.rows)
 
 
@@ -157,7 +158,7 @@ async def test_a_cluster_is_sampled_whole() -> None:
 @pytest.fixture
 def sidedata(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Run a command in this process on an empty store."""
-    monkeypatch.setenv("SIDEDATA_REDIS_URL", redis_url)
+    monkeypatch.setenv("SIDEDATA_REDIS_URL", as_user("operator", redis_url))
     monkeypatch.delenv("SIDEDATA_SECRET", raising=False)
     return lambda *arguments: CliRunner().invoke(cli, arguments)
 
@@ -193,7 +194,13 @@ def test_watch_wants_a_terminal(sidedata: Callable[..., Result]) -> None:
 def test_watch_draws_until_interrupted(redis_url: str) -> None:
     """On a terminal it shows what changes, and leaves with 0 at Ctrl-C."""
     ours, theirs = pty.openpty()
-    environment = {**os.environ, "SIDEDATA_REDIS_URL": redis_url, "TERM": "xterm", "COLUMNS": "150", "LINES": "40"}
+    environment = {
+        **os.environ,
+        "SIDEDATA_REDIS_URL": as_user("operator", redis_url),
+        "TERM": "xterm",
+        "COLUMNS": "150",
+        "LINES": "40",
+    }
     process = subprocess.Popen(
         [sys.executable, "-m", "store.cli.main", "inspect", "--watch"],
         stdin=theirs,

@@ -21,6 +21,7 @@ from store.errors import LeaseLostError, StoreUnavailableError
 from store.installation import Installation
 from store.settings import Settings
 from tests.events import started
+from tests.guard import as_user
 from tests.servers import RedisServer
 from tests.support import SECRET
 from tests.torture.harness import Stage, stage
@@ -73,9 +74,9 @@ async def snapshot(client: Client) -> dict[bytes, bytes]:
 
 async def owned(client: Client, partition: int, name: str) -> Partition:
     """A partition in the hands of `name`, taken away from whoever had it."""
-    taken = await lease.acquire(client, SETTINGS, partition, name, force=True)
+    taken = await lease.acquire(as_user("worker", client), SETTINGS, partition, name, force=True)
     assert taken is not None
-    return Partition(client, SETTINGS, PARTITIONS, taken, Metrics())
+    return Partition(as_user("worker", client), SETTINGS, PARTITIONS, taken, Metrics())
 
 
 async def read(partition: Partition) -> Batch:
@@ -236,7 +237,7 @@ async def test_a_leave_ends_in_time_though_redis_is_frozen(
     server = private_server()
     client = connect(server.url, timeout=2)
     stop = asyncio.Event()
-    running = asyncio.create_task(Worker(client, INSTALLATION, SETTINGS).run(stop))
+    running = asyncio.create_task(Worker(as_user("worker", client), INSTALLATION, SETTINGS).run(stop))
     try:
         await until(lambda: balanced(client, 1), 10, "the worker has all partitions")
         server.freeze()

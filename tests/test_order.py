@@ -16,6 +16,7 @@ from ingest.worker import Worker
 from store import keys
 from store.client import Client, connect
 from tests.events import GOAL, GOAL_2, PAGES, POPUP, POPUP_2, bought, interaction, reached, started, triggered, view
+from tests.guard import as_user
 from tests.servers import RedisServer
 from tests.support import ORG, OTHER_ORG, Pipeline, pipeline
 
@@ -68,7 +69,7 @@ class Staff:
 
     def join(self) -> None:
         """One more."""
-        client, stop = connect(self.pipe.settings.redis_url, timeout=5), asyncio.Event()
+        client, stop = connect(as_user("worker", self.pipe.settings.redis_url), timeout=5), asyncio.Event()
         running = Worker(client, self.pipe.installation, self.pipe.settings).run(stop)
         self.members.append((asyncio.create_task(running), stop, client))
 

@@ -19,6 +19,7 @@ from ingest.poison import Poison
 from ingest.worker import Worker
 from store import keys
 from tests.events import POPUP, started
+from tests.guard import as_user
 from tests.servers import RedisServer
 from tests.support import Pipeline, as_array, pipeline
 from tests.waiting import BUSY
@@ -42,9 +43,9 @@ async def owned(pipe: Pipeline, metrics: Metrics, **settings: int) -> Partition:
     """The partition in our hands."""
     values = {name: getattr(pipe.settings, name) for name in pipe.settings.__struct_fields__}
     chosen = type(pipe.settings)(**{**values, **settings})
-    taken = await lease.acquire(pipe.client, chosen, 0, "test", force=True)
+    taken = await lease.acquire(as_user("worker", pipe.client), chosen, 0, "test", force=True)
     assert taken is not None
-    return Partition(pipe.client, chosen, 1, taken, metrics)
+    return Partition(as_user("worker", pipe.client), chosen, 1, taken, metrics)
 
 
 def sample(metrics: Metrics, name: str) -> float:
@@ -74,7 +75,7 @@ async def test_an_entry_of_thousands_of_fields_is_one_letter(pipe: Pipeline) -> 
 async def test_a_stream_of_nothing_but_poison(pipe: Pipeline, caplog: pytest.LogCaptureFixture) -> None:
     """The worker slows down, says so once, and goes on; a good event is applied within a second and ends it."""
     metrics = Metrics()
-    worker = Worker(pipe.client, pipe.installation, pipe.settings, metrics)
+    worker = Worker(as_user("worker", pipe.client), pipe.installation, pipe.settings, metrics)
     stop = asyncio.Event()
     caplog.set_level(logging.INFO, "sidedata.worker")
     running = asyncio.create_task(worker.run(stop))

@@ -22,6 +22,7 @@ from store.clock import SystemClock
 from store.installation import open_installation
 from store.settings import Settings
 from store.tokens import create
+from tests.guard import as_user
 from tests.servers import RedisServer
 from tests.service_world import (
     EVENTS,
@@ -231,7 +232,8 @@ async def test_a_redis_that_freezes_or_dies_and_comes_back(
     settings = Settings(redis_url=server.url, secret=SECRET)
     installation, clock = await open_installation(client, settings), SystemClock()
     token, _ = await create(client, ORG, ["reports", "ingest"])
-    app = create_app(settings, client, installation, clock, Reports(client, installation, settings, clock))
+    serving = as_user("service", client)
+    app = create_app(settings, serving, installation, clock, Reports(serving, installation, settings, clock))
     day = time.strftime("%Y-%m-%d", time.gmtime())
     paths = [f"{SIDEDATA}?start={day}&end={day}T23:59", WORKFLOWS]
     events = [{**EVENT, "timestamp": f"{day}T00:00:00Z"}]

@@ -15,6 +15,7 @@ from store import keys
 from store.client import Client
 from store.errors import StopError, StoreUnavailableError, UsageError
 from tests.events import PAGES, view
+from tests.guard import as_user, login
 from tests.servers import RedisServer
 from tests.support import ORG, Pipeline, pipeline
 from tests.waiting import eventually
@@ -51,7 +52,7 @@ async def test_events_go_in_batches_with_ids(redis_url: str) -> None:
     """A whole batch at once, the rest a moment later, in order; ids are added where there are none and kept where there are."""
     async with (
         installed(redis_url) as pipe,
-        Producer(redis_url, Limits(batch_events=3, linger_seconds=0.05)) as producer,
+        Producer(as_user("operator", redis_url), Limits(batch_events=3, linger_seconds=0.05)) as producer,
     ):
         for number in range(3):
             producer.put(seen(f"v{number}"))
@@ -75,7 +76,7 @@ async def test_events_go_in_batches_with_ids(redis_url: str) -> None:
 async def test_what_waits_is_sent_when_it_closes(redis_url: str) -> None:
     """However long a batch would have waited for company."""
     async with installed(redis_url) as pipe:
-        async with Producer(pipe.client, Limits(linger_seconds=3600)) as producer:
+        async with Producer(as_user("operator", pipe.client), Limits(linger_seconds=3600)) as producer:
             producer.put(seen("v"))
         assert (producer.sent, producer.waiting) == (1, 0)
         assert len(await entries(pipe.client)) == 1
@@ -87,7 +88,7 @@ async def test_putting_never_waits_and_ends_at_a_full_buffer(private_server: Cal
     """With Redis standing still thousands are taken at once, and the first too many is refused in plain words."""
     server = private_server()
     async with installed(server.url) as pipe:
-        async with Producer(server.url, Limits(buffer_events=5_000, linger_seconds=0)) as producer:
+        async with Producer(as_user("operator", server.url), Limits(buffer_events=5_000, linger_seconds=0)) as producer:
             server.freeze()
             began = asyncio.get_running_loop().time()
             for number in range(5_000):
@@ -107,7 +108,7 @@ async def test_putting_never_waits_and_ends_at_a_full_buffer(private_server: Cal
 
 async def test_bytes_are_bounded_too(redis_url: str) -> None:
     """Large events fill the buffer sooner; one is taken always."""
-    async with installed(redis_url), Producer(redis_url, Limits(buffer_bytes=1_000)) as producer:
+    async with installed(redis_url), Producer(as_user("operator", redis_url), Limits(buffer_bytes=1_000)) as producer:
         producer.put(seen("v", note="x" * 2_000))
         with pytest.raises(BufferFullError):
             producer.put(seen("v"))
@@ -119,7 +120,7 @@ async def test_each_event_counts_once_though_redis_restarts(private_server: Call
     visitors = 600
     async with installed(server.url) as pipe:
         start = (await pipe.now()).replace(minute=0, second=0, microsecond=0)
-        async with Producer(server.url, Limits(batch_events=7, linger_seconds=0.001)) as producer:
+        async with Producer(as_user("operator", server.url), Limits(batch_events=7, linger_seconds=0.001)) as producer:
             for number in range(visitors):
                 producer.put(seen(f"v{number}"))
                 await asyncio.sleep(0)
@@ -173,7 +174,7 @@ async def test_a_full_backlog_is_waited_for_and_holds_up_no_other(redis_url: str
     async with installed(redis_url) as pipe:
         for _ in range(3):
             await pipe.push(view(NOW))
-        async with Producer(redis_url, Limits(backlog_limit=1, linger_seconds=0)) as producer:
+        async with Producer(as_user("operator", redis_url), Limits(backlog_limit=1, linger_seconds=0)) as producer:
             producer.put(seen("waits"))
             producer.put(seen("goes", organization_id=OTHER_ORG))
 
@@ -193,7 +194,7 @@ async def test_a_user_who_may_only_append_can_use_it(redis_url: str) -> None:
         await pipe.client.execute_command(
             "ACL", "SETUSER", "appender", "on", f">{secret}", "resetkeys", "~sd:{*}:events", "-@all", "+xadd"
         )
-        url = redis_url.replace("unix://", f"unix://appender:{secret}@")
+        url = login(redis_url, "appender", secret)
         async with Producer(url, Limits(backlog_limit=None), partitions=4) as producer:
             producer.put(seen("v"))
         assert len(await entries(pipe.client)) == 1
@@ -210,9 +211,9 @@ async def test_closing_in_vain_says_what_is_lost(private_server: Callable[..., R
     """After as many attempts as were asked for, or when the time is over."""
     server = private_server()
     async with installed(server.url):
-        producer = Producer(server.url, Limits(attempts=2, linger_seconds=0))
+        producer = Producer(as_user("operator", server.url), Limits(attempts=2, linger_seconds=0))
         await producer.start()
-        patient = Producer(server.url, Limits(linger_seconds=0))
+        patient = Producer(as_user("operator", server.url), Limits(linger_seconds=0))
         await patient.start()
         server.kill()
         producer.put(seen("v"))
@@ -238,7 +239,7 @@ async def test_closing_in_vain_says_what_is_lost(private_server: Callable[..., R
 )
 async def test_what_can_be_no_event_is_refused_at_once(redis_url: str, event: dict[str, Any] | bytes) -> None:
     """No JSON object, no organization, or too large."""
-    async with installed(redis_url), Producer(redis_url) as producer:
+    async with installed(redis_url), Producer(as_user("operator", redis_url)) as producer:
         with pytest.raises(UsageError):
             producer.put(event)
         assert producer.waiting == 0
@@ -247,7 +248,7 @@ async def test_what_can_be_no_event_is_refused_at_once(redis_url: str, event: di
 async def test_it_wants_an_installation(redis_url: str) -> None:
     """In an empty Redis nobody knows how many streams there are."""
     with pytest.raises(StopError, match="no installation"):
-        async with Producer(redis_url):
+        async with Producer(as_user("operator", redis_url)):
             pass
 
 

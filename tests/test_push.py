@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from store import keys
 from store.cli.main import cli
+from tests.guard import as_user
 from tests.servers import RedisServer
 
 ORGANIZATIONS = [f"dddddddd-0000-4000-8000-{number:012}" for number in range(40)]
@@ -23,7 +24,7 @@ LINES = [
 @pytest.fixture
 def push(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Run the command on an empty store, with these bytes as stdin."""
-    monkeypatch.setenv("SIDEDATA_REDIS_URL", redis_url)
+    monkeypatch.setenv("SIDEDATA_REDIS_URL", as_user("operator", redis_url))
     monkeypatch.delenv("SIDEDATA_SECRET", raising=False)
     return lambda *arguments, given=b"": CliRunner().invoke(cli, ["push", *arguments], input=given)
 
@@ -73,7 +74,7 @@ def test_what_was_sent_is_counted_when_redis_is_gone(
 ) -> None:
     """Full for good, so nothing goes in: one line says so, and how many events are lost."""
     server = private_server("--maxmemory", "1", "--maxmemory-policy", "noeviction")
-    monkeypatch.setenv("SIDEDATA_REDIS_URL", server.url)
+    monkeypatch.setenv("SIDEDATA_REDIS_URL", as_user("operator", server.url))
     monkeypatch.setattr("ingest.push._ATTEMPTS", 2)
     done = push("-", given=LINES[0])
     assert done.exit_code == 1

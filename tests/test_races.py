@@ -15,6 +15,7 @@ from store import keys
 from store.errors import SidedataError
 from store.zones import zone
 from tests.events import POPUP, bought, interaction, started, view
+from tests.guard import as_user
 from tests.support import ORG, OTHER_ORG, Pipeline, pipeline
 
 HELSINKI = "Europe/Helsinki"
@@ -24,7 +25,7 @@ HELSINKI = "Europe/Helsinki"
 async def working(pipe: Pipeline) -> AsyncIterator[None]:
     """A worker meanwhile, which finishes before the end."""
     stop = asyncio.Event()
-    running = asyncio.create_task(Worker(pipe.client, pipe.installation, pipe.settings).run(stop))
+    running = asyncio.create_task(Worker(as_user("worker", pipe.client), pipe.installation, pipe.settings).run(stop))
     try:
         yield
     finally:
@@ -61,14 +62,16 @@ async def test_a_purge_under_load_takes_one_organization_and_nothing_of_another(
 
         async def purges() -> None:
             for _ in range(5):
-                await Purge(pipe.client, pipe.settings, pipe.installation, ORG, None, dry=False).run()
+                await Purge(
+                    as_user("operator", pipe.client), pipe.settings, pipe.installation, ORG, None, dry=False
+                ).run()
                 await asyncio.sleep(0.02)
 
         async with working(pipe):
             await asyncio.gather(load(), purges())
         await pipe.drain()
         assert await starts(pipe, OTHER_ORG) == 300
-        await Purge(pipe.client, pipe.settings, pipe.installation, ORG, None, dry=False).run()
+        await Purge(as_user("operator", pipe.client), pipe.settings, pipe.installation, ORG, None, dry=False).run()
         assert await starts(pipe, ORG) is None
         assert [key async for key in pipe.client.scan_iter(match=f"*{ORG}*")] == []
         for n in range(300):

@@ -13,6 +13,7 @@ from store.client import Client
 from store.installation import Installation, open_installation
 from store.settings import Settings
 from tests.events import PAGES, started
+from tests.guard import as_user
 from tests.support import SECRET
 from tests.waiting import BUSY, eventually
 
@@ -29,7 +30,7 @@ ORGANIZATIONS = {
 @asynccontextmanager
 async def working(client: Client, installation: Installation) -> AsyncIterator[Worker]:
     """A worker that leaves in order at the end."""
-    worker, stop = Worker(client, installation, SETTINGS), asyncio.Event()
+    worker, stop = Worker(as_user("worker", client), installation, SETTINGS), asyncio.Event()
     task = asyncio.create_task(worker.run(stop))
     try:
         yield worker

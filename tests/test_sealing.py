@@ -11,6 +11,7 @@ from ingest.metrics import Metrics
 from ingest.partition import Partition
 from store import keys
 from tests.events import GOAL, PAGES, POPUP, bought, interaction, started, triggered, view
+from tests.guard import as_user
 from tests.support import ORG, Pipeline, pipeline
 
 HOUR, DAY = 3_600, 86_400
@@ -49,9 +50,9 @@ async def test_an_hour_whose_sketch_has_gone_is_sealed(pipe: Pipeline) -> None:
 async def test_an_owner_notices_that_an_hour_was_sealed(pipe: Pipeline) -> None:
     """The commit looks itself: what an owner remembers of an hour is no proof that its sketch is still there."""
     recent = await pipe.now() - timedelta(days=3)
-    taken = await acquire(pipe.client, pipe.settings, 0, "owner", force=True)
+    taken = await acquire(as_user("worker", pipe.client), pipe.settings, 0, "owner", force=True)
     assert taken is not None
-    partition = Partition(pipe.client, pipe.settings, 1, taken, Metrics())
+    partition = Partition(as_user("worker", pipe.client), pipe.settings, 1, taken, Metrics())
     await pipe.push(view(recent, "v1"))
     assert await partition.run_once(None) == 1
     hour = f"{keys.buckets(0, ORG, PAGES, 'hour')}{keys.instant(int(recent.timestamp()) // HOUR * HOUR)}:visitors"

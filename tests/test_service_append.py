@@ -19,6 +19,7 @@ from store.errors import StoreUnavailableError
 from store.events import MAX_ENTRY_EVENTS
 from store.installation import Installation
 from store.settings import Settings
+from tests.guard import as_user, login
 from tests.servers import RedisServer
 from tests.service_world import EVENTS, INTERVAL, ORG, QUERY, SECRET, SIDEDATA, WORKFLOW, WORKFLOWS, served, world
 from tests.waiting import BUSY
@@ -45,22 +46,24 @@ def test_entries_are_within_their_limits() -> None:
 
 async def test_all_entries_go_in_together(client: Client) -> None:
     """A request of many entries is one write."""
-    await append(client, 1, [b'{"n":%d}' % number for number in range(2_500)], 100)
+    await append(as_user("service", client), 1, [b'{"n":%d}' % number for number in range(2_500)], 100)
     entries = await client.xrange(STREAM)
     assert [len(json.loads(fields[b"events"])) for _, fields in entries] == [1000, 1000, 500]
 
 
 async def test_nothing_goes_in_above_the_limit(client: Client) -> None:
     """The limit is held against what is there, not against what comes."""
-    await append(client, 1, [b"{}"] * 3_000, 2)
+    await append(as_user("service", client), 1, [b"{}"] * 3_000, 2)
     with pytest.raises(BacklogFullError):
-        await append(client, 1, [b"{}"], 2)
+        await append(as_user("service", client), 1, [b"{}"], 2)
     assert await client.xlen(STREAM) == 3
 
 
 async def test_concurrent_requests_never_pass_the_limit_together(client: Client) -> None:
     """Of fifty at once on a limit of four, exactly five get in: the fifth finds no more than four."""
-    results = await asyncio.gather(*(append(client, 1, [b"{}"], 4) for _ in range(50)), return_exceptions=True)
+    results = await asyncio.gather(
+        *(append(as_user("service", client), 1, [b"{}"], 4) for _ in range(50)), return_exceptions=True
+    )
     assert sum(result is None for result in results) == 5
     assert await client.xlen(STREAM) == 5
 
@@ -73,7 +76,7 @@ async def test_a_full_redis_takes_nothing(client: Client, private_server: Callab
         await full.xadd(STREAM, {"events": "[]"})
         await full.config_set("maxmemory", 1)
         with pytest.raises(StoreUnavailableError):
-            await append(full, 1, [b"{}"] * 5_000, 100)
+            await append(as_user("service", full), 1, [b"{}"] * 5_000, 100)
         await full.config_set("maxmemory", 0)
         assert await full.xlen(STREAM) == 1
         async with world(full) as ours:
@@ -90,10 +93,11 @@ async def test_a_frozen_redis_is_answered_for_within_a_second(private_server: Ca
     settings = Settings(secret=SECRET)
     client = connect(server.url, timeout=0.8)
     installation, clock = Installation(16), SystemClock()
-    reports = Reports(client, installation, settings, clock)
+    serving = as_user("service", client)
+    reports = Reports(serving, installation, settings, clock)
     try:
         token, _ = await tokens.create(client, ORG, ["reports", "ingest"])
-        app = create_app(settings, client, installation, clock, reports)
+        app = create_app(settings, serving, installation, clock, reports)
         async with served(app) as base, world() as ours:
             ours.base, ours.token = base, token
             asking: list[tuple[str, str, dict[str, Any]]] = [
@@ -138,7 +142,7 @@ async def test_a_redis_that_is_gone_is_answered_for_at_once(private_server: Call
 
 async def test_readiness_says_when_redis_may_evict(private_server: Callable[..., RedisServer]) -> None:
     """A policy other than noeviction is named, and so is an append-only file that is off."""
-    client = connect(private_server("--maxmemory-policy", "allkeys-lru").url, timeout=0.8)
+    client = connect(private_server("--maxmemory-policy", "allkeys-lru", "--appendonly", "no").url, timeout=0.8)
     try:
         async with world(client) as ours:
             evicting = await ours.ask("GET", "/readyz", token=None)
@@ -163,7 +167,7 @@ async def test_what_may_not_be_asked_is_unknown(client: Client, redis_url: str) 
         await client.execute_command("ACL", "SETUSER", "plain", "on", ">word", "~*", "+@all", "-info", "-config")
     except redis.exceptions.ResponseError:
         pytest.skip("this server has no ACL")
-    plain = connect(redis_url.replace("unix://", "unix://plain:word@"), timeout=0.8)
+    plain = connect(login(redis_url, "plain", "word"), timeout=0.8)
     try:
         async with world(plain) as ours:
             heard = await ours.ask("GET", "/readyz", token=None)

@@ -13,6 +13,7 @@ import aiohttp
 
 from store import tokens
 from store.client import connect
+from tests.guard import as_user
 from tests.servers import RedisServer
 from tests.service_world import ORG, QUERY, SIDEDATA, WORKFLOWS
 
@@ -23,7 +24,12 @@ PROGRAM = "from store.cli.main import Commands; from service.commands import ser
 @asynccontextmanager
 async def serving(url: str, **variables: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """The command with its settings in the environment, killed at the end if it still runs."""
-    settings = {"SIDEDATA_REDIS_URL": url, "SIDEDATA_SECRET": "s", "SIDEDATA_PORT": "0", **variables}
+    settings = {
+        "SIDEDATA_REDIS_URL": as_user("service", url),
+        "SIDEDATA_SECRET": "s",
+        "SIDEDATA_PORT": "0",
+        **variables,
+    }
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", PROGRAM, "serve"),
         env={**os.environ, **settings},

@@ -16,6 +16,7 @@ from store.client import connect
 from store.installation import open_installation
 from store.settings import Settings
 from tests.events import PAGES, view
+from tests.guard import as_user
 from tests.support import ORG
 from tests.test_service_commands import address, serving
 from tests.waiting import eventually
@@ -78,7 +79,7 @@ async def test_each_answers_and_none_is_behind(redis_url: str) -> None:
                     event = view(datetime.now(UTC), visitor=f"v{count}")
                     async with http.post(EVENTS, data=event, headers={"Content-Type": "application/x-ndjson"}) as reply:
                         assert reply.status == 202
-                await drain(client, installation, SETTINGS)
+                await drain(as_user("worker", client), installation, SETTINGS)
                 for pid in pids:
                     os.kill(pid, signal.SIGSTOP)
                     try:

@@ -5,17 +5,18 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis
 
-from tests.acl.server import GuardedServer, version
+from tests.guard import login, password, version
+from tests.servers import RedisServer, find_binary, version_text
 
 As = Callable[..., redis.Redis]
 
 
 @pytest.fixture(scope="session")
-def guarded() -> Iterator[GuardedServer]:
+def guarded() -> Iterator[RedisServer]:
     """The server; skips where it is older than selectors and read-only patterns."""
-    if version() < (7, 0):
+    if version(version_text(find_binary())) < (7, 0):
         pytest.skip("users.acl needs Redis 7.0: %R~ and selectors")
-    server = GuardedServer()
+    server = RedisServer(guarded=True)
     try:
         server.start()
         yield server
@@ -24,16 +25,16 @@ def guarded() -> Iterator[GuardedServer]:
 
 
 @pytest.fixture
-def as_user(guarded: GuardedServer) -> Iterator[As]:
+def as_user(guarded: RedisServer) -> Iterator[As]:
     """Connect as a user, on an empty server."""
     made: list[redis.Redis] = []
 
     def connected(user: str, secret: str = "") -> redis.Redis:
-        client = redis.Redis.from_url(guarded.url(user, secret))
+        client = redis.Redis.from_url(login(guarded.url, user, secret or password(user)))
         made.append(client)
         return client
 
-    connected("admin").flushall()
+    guarded.flush()
     yield connected
     for client in made:
         client.close()

@@ -25,8 +25,9 @@ from store.overview import read_overview
 from store.records import set_organization, set_workflow
 from store.settings import Settings
 from store.tokens import create, list_all, revoke
-from tests.acl.server import GuardedServer
 from tests.events import PAGES, POPUP, interaction, reached, started, triggered, view
+from tests.guard import login, password
+from tests.servers import RedisServer
 from tests.support import ORG, SECRET, rfc3339, served
 
 BASE = f"/api/reporting/workflow/v1/orgs/{ORG}/workflows"
@@ -52,13 +53,13 @@ async def until(true: Callable[[], Awaitable[bool]], what: str) -> None:
 
 
 @asynccontextmanager
-async def at_work(guarded: GuardedServer) -> AsyncIterator[Parts]:
+async def at_work(guarded: RedisServer) -> AsyncIterator[Parts]:
     """An empty server, a worker and a service; the service comes first and so fixes the installation's facts."""
     settings = Settings(secret=SECRET, rate_limit=1000)
     async with AsyncExitStack() as stack:
 
         def client(user: str) -> Client:
-            made = connect(guarded.url(user), timeout=5)
+            made = connect(login(guarded.url, user, password(user)), timeout=5)
             stack.push_async_callback(made.aclose)
             return made
 
@@ -106,7 +107,7 @@ async def asked(parts: Parts, path: str, **query: str) -> Any:  # noqa: ANN401 -
         return await response.json()
 
 
-async def test_everybody_can_do_their_work(guarded: GuardedServer) -> None:
+async def test_everybody_can_do_their_work(guarded: RedisServer) -> None:
     """Events of a producer and over HTTP, answers, lists, readiness, dead letters, tokens, a purge: nobody is refused."""
     now = datetime.now(UTC)
     interval = {"start": rfc3339(now - timedelta(hours=2)), "end": rfc3339(now + timedelta(hours=1))}
@@ -155,7 +156,7 @@ async def test_everybody_can_do_their_work(guarded: GuardedServer) -> None:
         assert await revoke(operator, record.id)
 
     # Redis keeps a list of what it refused; clients that say their name in words of 7.2 are no concern of ours.
-    admin = connect(guarded.url("admin"), timeout=5)
+    admin = connect(guarded.url, timeout=5)
     try:
         refused = [
             entry

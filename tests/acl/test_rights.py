@@ -8,7 +8,8 @@ import pytest
 import redis
 
 from tests.acl.conftest import As
-from tests.acl.server import DEPLOY, USERS, GuardedServer, password
+from tests.guard import DEPLOY, USERS, login, password
+from tests.servers import RedisServer
 
 EVENTS = "sd:{3}:events"
 DEAD = "sd:{3}:dead"
@@ -111,12 +112,12 @@ def test_a_user_is_refused_what_is_not_its_work(as_user: As, user: str, command:
     assert {key: admin.dump(key) for key in admin.scan_iter()} == before
 
 
-def test_nobody_gets_in_without_a_name(guarded: GuardedServer) -> None:
+def test_nobody_gets_in_without_a_name(guarded: RedisServer) -> None:
     """The default user is off, with and without a password."""
-    url = guarded.url("x").replace(f"x:{password('x')}@", "")
-    with redis.Redis.from_url(url) as anonymous, pytest.raises(redis.AuthenticationError):
+    nameless = login(guarded.url, "", "").replace(":@", "")
+    with redis.Redis.from_url(nameless) as anonymous, pytest.raises(redis.AuthenticationError):
         anonymous.ping()
-    with redis.Redis.from_url(guarded.url("default", "x")) as named, pytest.raises(redis.AuthenticationError):
+    with redis.Redis.from_url(login(guarded.url, "default", "x")) as named, pytest.raises(redis.AuthenticationError):
         named.ping()
 
 
@@ -148,17 +149,16 @@ def test_the_server_is_configured_as_its_file_says(as_user: As) -> None:
     assert said["save"] == "3600 1"
 
 
-def test_what_is_written_survives_a_crash(guarded: GuardedServer, as_user: As) -> None:
+def test_what_is_written_survives_a_crash(guarded: RedisServer, as_user: As) -> None:
     """The append-only file is on, and written before a producer is told that its event is in."""
     as_user("producer").xadd(EVENTS, {"event": "{}"})
-    guarded.restart()
-    worker = redis.Redis.from_url(guarded.url("worker"))
-    assert worker.xlen(EVENTS) == 1
-    worker.close()
+    guarded.kill()
+    guarded.start()
+    assert as_user("admin").xlen(EVENTS) == 1
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="there is no /proc here")
-def test_no_password_is_in_the_list_or_the_environment_of_the_server(guarded: GuardedServer) -> None:
+def test_no_password_is_in_the_list_or_the_environment_of_the_server(guarded: RedisServer) -> None:
     """The list holds hashes, in a file for its owner alone; the variables that brought passwords are gone."""
     rendered = guarded.directory / "users.acl"
     assert rendered.stat().st_mode & 0o077 == 0
@@ -168,13 +168,14 @@ def test_no_password_is_in_the_list_or_the_environment_of_the_server(guarded: Gu
         assert password(user) not in environment
 
 
-def test_two_lines_are_two_passwords_and_none_is_off(guarded: GuardedServer) -> None:
+def test_two_lines_are_two_passwords_and_none_is_off(guarded: RedisServer) -> None:
     """So a password is changed while everybody stays connected, and a user that was given none can't be used."""
     secrets = guarded.directory / "other"
     secrets.mkdir(exist_ok=True)
     (secrets / "worker").write_text("old\nnew")
     listed = guarded.directory / "other.acl"
-    path = guarded.environment["PATH"]
+    assert guarded.guard is not None
+    path = guarded.guard.environment["PATH"]
     environment = {"PATH": path, "ACL_TEMPLATE": str(DEPLOY / "users.acl"), "ACL_FILE": str(listed)}
     script = ["sh", str(DEPLOY / "redis-start.sh"), "render"]
     subprocess.run(script, env=environment | {"ACL_PASSWORDS": f"{secrets}/"}, check=True, timeout=10)

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from store.failpoints import VARIABLE
+from tests.guard import as_user
 from tests.servers import RedisServer
 from tests.support import SECRET
 from tests.torture.proxy import Proxy, proxied
@@ -131,7 +132,7 @@ class Stage:
         """Start a worker process."""
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("SIDEDATA_")},
-            "SIDEDATA_REDIS_URL": self._proxy_url if by_proxy else self.server.url,
+            "SIDEDATA_REDIS_URL": as_user("worker", self._proxy_url if by_proxy else self.server.url),
             "SIDEDATA_SECRET": SECRET,
             "SIDEDATA_WORKER_PORT": "0",
             "SIDEDATA_LEASE_MS": str(self.lease_ms),
@@ -185,7 +186,7 @@ async def stage(kill_points: int) -> AsyncIterator[Stage]:
         await asyncio.to_thread(server.start)
         way = server.directory / "p"
         async with proxied(server.directory / "s", way) as proxy:
-            standing = Stage(server, proxy, f"unix://{way}", kill_points)
+            standing = Stage(server, proxy, server.url.replace(str(server.directory / "s"), str(way)), kill_points)
             try:
                 yield standing
             finally:
