@@ -8,6 +8,7 @@ import msgspec
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
+from bench import capacity
 from ingest.metrics import Metrics
 from service.metrics import ServiceMetrics
 from store import keys
@@ -53,11 +54,22 @@ def keys_table() -> str:
     return text[text.index("| key |") :].strip()
 
 
+def scaling() -> list[tuple[str, list[str]]]:
+    """The tables of docs/SCALING.md that follow from the measured figures, and what each stands behind."""
+    return [
+        ("## What one of each does", capacity.unit_rows()),
+        ("| | 1,000/s |", capacity.rate_rows()),
+        ("| workflows | of so many", capacity.workflow_rows()),
+    ]
+
+
 def main() -> None:
     """Put them all in their places."""
     _replace(ROOT / "README.md", "| setting | default |", setting_rows())
     _replace(ROOT / "docs/METRICS.md", "## Worker", metric_rows(worker_metrics()))
     _replace(ROOT / "docs/METRICS.md", "## Service", metric_rows(service_metrics()))
+    for mark, rows in scaling():
+        _replace(ROOT / "docs/SCALING.md", mark, rows)
     page = ROOT / "ARCHITECTURE.md"
     before, table, _ = page.read_text(encoding="utf-8").partition("\n| key |")
     page.write_text(before + table.removesuffix("| key |") + keys_table() + "\n", encoding="utf-8")

@@ -27,7 +27,7 @@ from store.health_server import HealthHandlers
 from store.settings import PREFIX, Settings, variable
 from tests.pages import PAGES, ROOT, Block, anchors, blocks, command_lines, links, name_of, prose, read, rows, spans
 from tests.servers import VARIABLE
-from tests.tables import keys_table, metric_rows, service_metrics, setting_rows, worker_metrics
+from tests.tables import keys_table, metric_rows, scaling, service_metrics, setting_rows, worker_metrics
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
 BLOCKS = [block for page in PAGES for block in blocks(page)]
@@ -120,6 +120,13 @@ def test_the_tables_of_metrics_are_those_of_the_code() -> None:
     """Name, kind, labels and meaning of each, and no other."""
     written = [line for line in read("docs/METRICS.md").splitlines() if line.startswith("| `sidedata_")]
     assert written == metric_rows(worker_metrics()) + metric_rows(service_metrics())
+
+
+def test_the_tables_of_scaling_follow_from_the_measured_figures() -> None:
+    """`python -m tests.tables` has been run since a figure in bench/capacity.py was changed."""
+    text = read("docs/SCALING.md")
+    for mark, lines in scaling():
+        assert "\n".join(lines) in text[text.index(mark) :]
 
 
 @each_page
