@@ -151,8 +151,10 @@ def unit_rows() -> list[str]:
             "extrapolated from Redis's own time, by `INFO commandstats`",
         ),
         "service process": (
-            f"takes in {SERVICE_BATCHED:,} events/s in requests of 1,000, {SERVICE_SINGLE:,} one by one; "
-            f"answers {SERVICE_REPORTS:,} cached reports/s",
+            (
+                f"takes in {SERVICE_BATCHED:,} events/s in requests of 1,000, {SERVICE_SINGLE:,} one by one; "
+                f"answers {SERVICE_REPORTS:,} cached reports/s"
+            ),
             "one client on the same machine",
         ),
     }

@@ -7,14 +7,17 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from ingest.worker import Worker
 from store import keys
-from store.client import Client
+from store.client import Client, connect
 from store.installation import Installation, open_installation
 from store.settings import Settings
 from tests.events import PAGES, started
 from tests.guard import as_user
 from tests.support import SECRET
+from tests.torture.harness import stage
 from tests.waiting import BUSY, eventually
 
 PARTITIONS = 16
@@ -73,6 +76,48 @@ async def test_a_hot_organization_does_not_starve_the_others(client: Client) -> 
     installation = await open_installation(client, SETTINGS)
     now = datetime.now(UTC)
     hot, *others = range(PARTITIONS)
+    await heat(client, hot, now)
+    async with working(client, installation):
+
+        async def owns_all() -> bool:
+            return sum((await owners(client)).values()) == PARTITIONS
+
+        await eventually(owns_all)
+        waits = await waits_beside(client, hot, others)
+        assert len(waits) >= 5, "the backlog was gone too soon to tell"
+        assert max(waits) < 1.0 * BUSY, waits
+
+
+@pytest.mark.parametrize("count", [3, pytest.param(8, marks=pytest.mark.long)])
+async def test_worker_processes_share_evenly_and_a_hot_organization_starves_nobody(count: int) -> None:
+    """So many real processes, one after the other; then the same backlog, and single events of all other partitions beside it."""
+    async with stage(1) as standing:
+        client = connect(standing.server.url, timeout=5)
+        try:
+            await client.hset(keys.CONFIG, mapping={"partitions": PARTITIONS, "schema": 1})
+            standing.lease_ms = SETTINGS.lease_ms
+            for running in range(1, count + 1):
+                standing.start_worker(batch_events=SETTINGS.batch_events)
+                even = sorted(PARTITIONS // running + (place < PARTITIONS % running) for place in range(running))
+
+                async def shared(even: list[int] = even) -> bool:
+                    return sorted((await owners(client)).values()) == even
+
+                await eventually(shared, seconds=60)
+            hot, *others = range(PARTITIONS)
+            await heat(client, hot, datetime.now(UTC))
+            waits = await waits_beside(client, hot, others)
+            assert len(waits) >= 5, "the backlog was gone too soon to tell"
+            assert max(waits) < 1.0 * BUSY, waits
+            for worker in standing.workers:
+                await worker.left()
+                assert worker.status == 0
+        finally:
+            await client.aclose()
+
+
+async def heat(client: Client, hot: int, now: datetime) -> None:
+    """A backlog of one organization."""
     raws = [
         json.dumps(
             {
@@ -89,23 +134,21 @@ async def test_a_hot_organization_does_not_starve_the_others(client: Client) -> 
     ]
     for first in range(0, HOT_EVENTS, 1000):
         await client.xadd(keys.events(hot), {"events": f"[{','.join(raws[first : first + 1000])}]"})
-    async with working(client, installation):
 
-        async def owns_all() -> bool:
-            return sum((await owners(client)).values()) == PARTITIONS
 
-        async def applied() -> bool:
+async def waits_beside(client: Client, hot: int, others: list[int]) -> list[float]:
+    """While the backlog lasts: how long single events of the other partitions wait, one after the other, seconds."""
+    waits: list[float] = []
+    while await client.xlen(keys.events(hot)) > 0:
+        partition = others[len(waits) % len(others)]
+
+        async def applied(partition: int = partition) -> bool:
             return bool(await client.xlen(keys.events(partition)) == 0)
 
-        await eventually(owns_all)
-        waits: list[float] = []
-        while await client.xlen(keys.events(hot)) > 0:
-            partition = others[len(waits) % len(others)]
-            await client.xadd(
-                keys.events(partition), {"event": started(datetime.now(UTC), organization_id=ORGANIZATIONS[partition])}
-            )
-            began = time.monotonic()
-            await eventually(applied)
-            waits.append(time.monotonic() - began)
-        assert len(waits) >= 5, "the backlog was gone too soon to tell"
-        assert max(waits) < 1.0 * BUSY, waits
+        await client.xadd(
+            keys.events(partition), {"event": started(datetime.now(UTC), organization_id=ORGANIZATIONS[partition])}
+        )
+        began = time.monotonic()
+        await eventually(applied)
+        waits.append(time.monotonic() - began)
+    return waits
