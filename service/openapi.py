@@ -28,6 +28,7 @@ _PARAMETERS = {
 }
 _HEADERS = {
     "Sidedata-Effective-Interval": "what the numbers cover: start/end with the reporting zone's offsets",
+    "Sidedata-Time-Zone": "the organization's reporting time zone, by its IANA name",
     "ETag": "strong; send it as If-None-Match and get 304 while nothing has changed",
     "Cache-Control": "private, max-age=1",
 }

@@ -11,7 +11,7 @@ from service.live_api import get_live
 from service.report_api import EFFECTIVE, get_sidedata, post_sidedata
 from service.schemas import EventBody, InteractionReport, PageNavigationReport, QueryBody
 from service.static import Pages
-from service.workflows import WorkflowItem, get_workflows
+from service.workflows import TIME_ZONE, WorkflowItem, get_workflows
 from store.health_server import HealthHandlers, Readiness
 
 _ORGANIZATION = "/api/reporting/workflow/v1/orgs/{organization_id}/workflows/"
@@ -99,6 +99,7 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
             "The organization's workflows, newest first",
             scope="reports",
             returns=(Media(JSON, (WorkflowItem,), many=True, example=_EXAMPLE_WORKFLOWS),),
+            headers=(TIME_ZONE,),
             refusals=(400, *_REFUSED),
         ),
         Endpoint(

@@ -12,6 +12,10 @@ from service.state import BACKEND, redis_time
 from store import keys
 from store.client import Client, translated
 from store.installation import Installation
+from store.records import DEFAULT_ZONE
+
+# Whose hours and days the reports are in; the list is what a dashboard asks for first.
+TIME_ZONE = "Sidedata-Time-Zone"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CHUNK = 500  # records to one pipeline; more would make Redis hold megabytes of replies
@@ -32,16 +36,18 @@ async def get_workflows(request: web.Request) -> web.Response:
         raise ProblemError(400, "this list takes no query parameters")
     backend = request.app[BACKEND]
     async with redis_time(request):
-        items = await list_workflows(backend.client, backend.installation, request[ORGANIZATION])
+        zone, items = await list_workflows(backend.client, backend.installation, request[ORGANIZATION])
     return web.Response(
         body=msgspec.json.encode(items),
         content_type="application/json",
-        headers={"Cache-Control": "private, max-age=1", "Vary": "Authorization"},
+        headers={"Cache-Control": "private, max-age=1", "Vary": "Authorization", TIME_ZONE: zone},
     )
 
 
-async def list_workflows(client: Client, installation: Installation, organization: str) -> list[WorkflowItem]:
-    """The workflows, newest event first, ties by id.
+async def list_workflows(
+    client: Client, installation: Installation, organization: str
+) -> tuple[str, list[WorkflowItem]]:
+    """The organization's reporting time zone, and its workflows, newest event first, ties by id.
 
     Raises:
         StoreUnavailableError: Redis is out of reach.
@@ -49,7 +55,10 @@ async def list_workflows(client: Client, installation: Installation, organizatio
     partition = installation.partition_of(organization)
     items: list[WorkflowItem] = []
     with translated():
-        scored = await client.zrevrange(keys.workflows(partition, organization), 0, -1, withscores=True)
+        async with client.pipeline(transaction=False) as pipeline:
+            pipeline.hget(keys.organization(partition, organization), "timezone")
+            pipeline.zrevrange(keys.workflows(partition, organization), 0, -1, withscores=True)
+            zone, scored = await pipeline.execute()
         # Redis breaks ties the other way round.
         newest = sorted((-int(score), workflow.decode()) for workflow, score in scored)
         for first in range(0, len(newest), _CHUNK):
@@ -61,7 +70,7 @@ async def list_workflows(client: Client, installation: Installation, organizatio
             for (score, workflow), (kind, name) in zip(part, records, strict=True):
                 if kind is not None:  # else it was purged a moment ago
                     items.append(WorkflowItem(workflow, kind.decode(), name.decode() if name else None, _text(-score)))
-    return items
+    return zone.decode() if zone else DEFAULT_ZONE, items
 
 
 def _text(at_us: int) -> str | None:

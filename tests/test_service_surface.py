@@ -23,7 +23,7 @@ async def register(ours: World, workflow: str, newest_us: int, **record: str) ->
 
 
 async def test_workflows_come_newest_first() -> None:
-    """Ties and those without an event are ordered by id; a name may be missing."""
+    """Ties and those without an event are ordered by id, a name may be missing, and a header names the zone."""
     ids = [f"{digit}b7c1f9a-2a55-4a3d-8c39-3d1f6f0e7a23" for digit in "abcde"]
     async with world() as ours:
         await register(ours, ids[3], 0, kind="interaction", name="quiet")
@@ -33,6 +33,8 @@ async def test_workflows_come_newest_first() -> None:
         await register(ours, ids[4], 1_795_471_200_000_001, kind="page_navigation")
         heard = await ours.ask("GET", WORKFLOWS + "/")
         other = await ours.ask("GET", WORKFLOWS.replace(ORG, OTHER_ORG), token=await ours.new_token(None))
+        await ours.client.hset(keys.organization(PARTITION, ORG), mapping={"timezone": "Asia/Kathmandu"})
+        zoned = await ours.ask("GET", WORKFLOWS)
     assert json.loads(heard.body) == [
         {"id": ids[4], "kind": "page_navigation", "name": None, "last_event_at": "2026-11-23T22:00:00.000001Z"},
         {"id": ids[0], "kind": "interaction", "name": None, "last_event_at": "2026-11-23T22:00:00Z"},
@@ -41,6 +43,7 @@ async def test_workflows_come_newest_first() -> None:
         {"id": ids[3], "kind": "interaction", "name": "quiet", "last_event_at": None},
     ]
     assert (other.status, other.body) == (200, b"[]")
+    assert [one.headers["Sidedata-Time-Zone"] for one in (other, heard, zoned)] == ["UTC", "UTC", "Asia/Kathmandu"]
 
 
 async def test_many_workflows_come_in_one_list() -> None:
