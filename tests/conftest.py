@@ -3,13 +3,17 @@
 import asyncio
 import inspect
 import secrets
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
 from store.client import Client, connect
+from tests.chromium import VARIABLE, Page, chromium_page, find_chromium
 from tests.guard import DEPLOYED, version
 from tests.servers import RedisServer, find_binary, talked, version_text
 
@@ -99,6 +103,25 @@ def private_server() -> Iterator[Callable[..., RedisServer]]:
     yield start
     for server in servers:
         server.close()
+
+
+@pytest.fixture
+def profile() -> Iterator[Path]:
+    """An empty directory for a browser, which may still write while it is removed."""
+    path = Path(tempfile.mkdtemp(prefix="sidedata-chromium-"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest_asyncio.fixture
+async def page(profile: Path) -> AsyncIterator[Page]:
+    """A browser's tab, nothing open; at the end nothing went wrong in it that the test didn't take away."""
+    binary = find_chromium()
+    if binary is None:
+        pytest.skip(f"no chromium on PATH; install one or set {VARIABLE}")
+    async with chromium_page(binary, profile) as opened:
+        yield opened
+        assert opened.faults == []
 
 
 @pytest.fixture(autouse=True)

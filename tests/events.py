@@ -60,3 +60,16 @@ def bought(at: datetime | str, value: str, currency: str = "EUR", **fields: obje
     goal = {"uuid": GOAL, "name": PURCHASED}
     raw = event("goal_reached", at, **{"goal": goal, "purchase": purchase, **fields})
     return raw.replace(b'"@"', value.encode())
+
+
+def visits(at: datetime, visitors: int) -> list[bytes]:
+    """Visitors who look, interact, trigger goals and buy; what they pay together no double can hold."""
+    raws: list[bytes] = []
+    for number in range(visitors):
+        visitor = f"{at:%d}-{number}"
+        raws += [view(at, visitor, f"{visitor}-s{part}") for part in range(1 + number % 2)]
+        raws += [started(at, visitor), interaction(at, visitor)]
+        raws += [triggered(at, visitor, name="Opened <b>details</b>")] * (1 + number)
+        raws += [reached(at, visitor, GOAL_2, 'Signed up, "value": 7')] * (number % 3)
+        raws += [bought(at, "999999999999.9999", visitor=visitor), bought(at, "0.1", "GBP", visitor=visitor)]
+    return raws

@@ -15,13 +15,12 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple
-from urllib.parse import urlencode
 
 from ingest.traffic import HISTORY_EVENTS
 from store.settings import PREFIX
 from tests.chromium import VARIABLE, Page, chromium_page, find_chromium
 from tests.pages import ROOT
+from tests.states import LOOKS, Installation, look, settled, states
 
 DIRECTORY = ROOT / "docs" / "screenshots"
 KEPT = ("pages-wide-light", "interactions-phone-dark")
@@ -37,20 +36,7 @@ DAYS = 15  # of history: a week, and the one before to compare it with
 _LIMIT_SECONDS = 90.0
 
 
-class Screen(NamedTuple):
-    """What a page is looked at with."""
-
-    width: int
-    height: int
-    scale: float = 1
-    phone: bool = False
-
-
-WIDE = Screen(1280, 870)
-PHONE = Screen(390, 844, 1.5, phone=True)
-
-
-class Installation:
+class Running:
     """`sidedata up` on a store of its own, with two weeks of a web shop's visitors and those of now."""
 
     def __init__(self, directory: Path) -> None:
@@ -73,7 +59,7 @@ class Installation:
             await self.run("org", "set", ORGANIZATION, "--timezone", ZONE)
             for workflow, (kind, name) in WORKFLOWS.items():
                 await self.run("workflow", "set", ORGANIZATION, workflow, "--kind", kind, "--name", name)
-            self.token = await self.run("token", "create", "--org", ORGANIZATION, "--scope", "reports")
+            self.token = await self.run("token", "create", "--org", "all", "--scope", "reports")
             await self._begin(
                 *("traffic", "--org", ORGANIZATION, "--pages", PAGES, "--interactions", POPUP),
                 *("--zone", ZONE, "--days", str(DAYS), "--rate", "5"),
@@ -106,44 +92,6 @@ class Installation:
                 await process.wait()
 
 
-async def look(page: Page, screen: Screen, *, dark: bool) -> None:
-    """Change the screen and the system's colours."""
-    metrics = {
-        "width": screen.width,
-        "height": screen.height,
-        "deviceScaleFactor": screen.scale,
-        "mobile": screen.phone,
-    }
-    await page.send("Emulation.setDeviceMetricsOverride", **metrics)
-    await page.send("Emulation.setScrollbarsHidden", hidden=True)
-    features = [
-        {"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
-        {"name": "prefers-reduced-motion", "value": "reduce"},
-    ]
-    await page.send("Emulation.setEmulatedMedia", features=features)
-
-
-async def enter(page: Page, service: Installation, token: str = "", **place: str) -> None:
-    """Open the dashboard; where it asks, type a token."""
-    await page.open(f"{service.base}/dashboard#{urlencode({'org': ORGANIZATION, **place})}")
-    await page.until("document.querySelector('#ask') && (!document.querySelector('#ask').hidden || !desk.hidden)")
-    if await page.evaluate("!document.querySelector('#ask').hidden"):
-        await page.evaluate(f"document.querySelector('#ask-token').value = {json.dumps(token or service.token)}")
-        await page.evaluate("document.querySelector('#ask-form button').click()")
-
-
-async def live(page: Page) -> None:
-    """Wait until numbers are shown."""
-    await page.until("document.querySelector('#status').dataset.state === 'live'")
-    await page.until("document.querySelector('#numbers').checkVisibility()")
-    await settled(page)
-
-
-async def settled(page: Page) -> None:
-    """Wait until what was just changed is drawn."""
-    await page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
-
-
 async def take(page: Page, name: str) -> None:
     """Keep what is on the screen."""
     await settled(page)
@@ -154,33 +102,19 @@ async def take(page: Page, name: str) -> None:
     sys.stdout.write(f"docs/screenshots/{name}.png  {len(taken) // 1024} KiB\n")
 
 
-async def screenshots(page: Page, service: Installation) -> None:
-    """All states, one after the other."""
-    await look(page, WIDE, dark=False)
-    await enter(page, service, token="sd_of-nobody")  # noqa: S106 - none
-    await page.until("document.querySelector('#ask-reason').checkVisibility()")
-    await take(page, "no-permission-light")
-    for name, workflow in (("pages", PAGES), ("interactions", POPUP)):
-        await enter(page, service, workflow=workflow, range="7d")
-        await live(page)
-        for shape, screen in (("wide", WIDE), ("phone", PHONE)):
-            for colours in ("light", "dark"):
-                await look(page, screen, dark=colours == "dark")
-                await take(page, f"{name}-{shape}-{colours}")
-        await look(page, WIDE, dark=False)
-    await enter(page, service, workflow=EMPTY, range="7d")
-    await page.until("document.querySelector('#nothing').checkVisibility()")
-    await take(page, "empty-light")
-    await enter(page, service, workflow=PAGES, range="custom", start="2026-02-01T00:00", end="2026-01-01T00:00")
-    await page.until("document.querySelector('#custom').checkVisibility()")
-    await take(page, "bad-range-light")
-    await enter(page, service, workflow=PAGES, range="7d")
-    await live(page)
-    await service.stop()
-    await page.until("document.querySelector('#banner').checkVisibility()")
-    await take(page, "connection-lost-light")
-    await look(page, PHONE, dark=True)
-    await take(page, "connection-lost-dark")
+async def screenshots(page: Page, service: Running) -> None:
+    """All states in all looks, one after the other, and the page of the API."""
+    await look(page, "wide-light")
+    await page.open(f"{service.base}/docs")
+    await page.until("document.querySelectorAll('#operations section').length")
+    for looks in LOOKS:
+        await look(page, looks)
+        await take(page, f"docs-{looks}")
+    at = Installation(service.base, service.token, ORGANIZATION, PAGES, POPUP, EMPTY)
+    async for name in states(page, at, service.stop):
+        for looks in LOOKS:
+            await look(page, looks)
+            await take(page, f"{name}-{looks}")
 
 
 @asynccontextmanager
@@ -199,7 +133,7 @@ async def main() -> None:
     if binary is None:
         sys.exit(f"no chromium on PATH: install one (Debian: apt-get install chromium) or set {VARIABLE}")
     async with scratch() as directory:
-        service = Installation(directory)
+        service = Running(directory)
         try:
             await service.start()
             profile = directory / "profile"

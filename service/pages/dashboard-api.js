@@ -45,6 +45,7 @@ export class Api {
   constructor(token, org) {
     this.#token = token;
     this.org = org;
+    this.zone = ""; // the organization's reporting time zone by name, once the workflows were listed
     this.ahead = 0; // milliseconds that the service's clock is ahead of ours
   }
 
@@ -55,7 +56,8 @@ export class Api {
 
   /** The organization's workflows, newest first. */
   async workflows(signal) {
-    const { text } = await this.#read("", signal);
+    const { text, headers } = await this.#read("", signal);
+    this.zone = headers.get("Sidedata-Time-Zone") ?? "";
     return JSON.parse(text);
   }
 

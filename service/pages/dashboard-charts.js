@@ -5,10 +5,12 @@ import { count, short } from "./dashboard-words.js";
 
 const NAMESPACE = "http://www.w3.org/2000/svg";
 const HEIGHT = 240;
-const TOP = 34; // room for a tip above the highest column
+const TOP = 34; // room for a tip above the highest column and its number
+const TIP = -6;
 const BOTTOM = 24; // and for the names below
-const LEFT = 44;
-const LETTER = 7.8; // the width of a digit in a number above a column
+const LEFT = 36;
+const SIZES = [12, 10]; // of the numbers above the columns: the small one where there is no room
+const LETTER = 0.65; // the width of a digit in them, for its size
 
 /** A step of 1, 2 or 5 times a power of ten, so that about four lines reach the highest value. */
 export function gridStep(highest) {
@@ -102,7 +104,8 @@ export class Columns {
     const top = Math.ceil(highest / step) * step;
     const y = (value) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - value / top);
     const slot = (width - LEFT) / this.bars.length;
-    const words = [count, short].find((form) => this.#values.every((value) => form(value).length * LETTER < slot));
+    const numbers = [count, short].flatMap((form) => SIZES.map((size) => ({ form, size })));
+    const words = numbers.find(({ form, size }) => this.#values.every((value) => form(value).length * LETTER * size < slot));
     place(this.root, { width, viewBox: `0 0 ${width} ${HEIGHT}` });
     this.#drawGrid(width, top, step, y);
     this.bars.forEach((bar, index) => this.#drawBar(bar, index, { slot, y, words }));
@@ -133,7 +136,8 @@ export class Columns {
     bar.top = Math.min(y(value), marked ? y(before) : HEIGHT);
     // All columns carry their number, or none does.
     place(bar.number, { x: middle, y: bar.top - 6, visibility: words && value ? "inherit" : "hidden" });
-    write(bar.number, words ? words(value) : "");
+    if (words) place(bar.number, { "font-size": words.size });
+    write(bar.number, words ? words.form(value) : "");
     bar.group.setAttribute("aria-label", this.#says(index));
   }
 
@@ -152,8 +156,7 @@ export class Columns {
     const bar = this.bars[index];
     const middle = Number(bar.tick.getAttribute("x"));
     const x = Math.max(0, Math.min(Number(this.root.getAttribute("width")) - width, middle - width / 2));
-    const y = Math.max(0, bar.top - 28);
-    place(this.tipBox, { x, y, width });
-    place(this.tipText, { x: x + width / 2, y: y + 15.5 });
+    place(this.tipBox, { x, y: TIP, width });
+    place(this.tipText, { x: x + width / 2, y: TIP + 15.5 });
   }
 }

@@ -1,6 +1,6 @@
 // The choice of a range, and the lines that say which interval the numbers really cover.
 
-import { element, patch } from "./dashboard-elements.js";
+import { element, patch, write } from "./dashboard-elements.js";
 import { NAMES, asQuery, difference, faultOf, localText, parseLocal } from "./dashboard-ranges.js";
 import { moment } from "./dashboard-words.js";
 
@@ -11,6 +11,8 @@ const NOTES = {
 
 export class Controls {
   #last = null; // the range shown last, to start a custom one from
+  #zone = ""; // the zone's name
+  #again = () => {};
 
   /** `chosen({range, start, end})` is called with another choice. */
   constructor(byId, chosen) {
@@ -53,12 +55,28 @@ export class Controls {
     this.byId("custom-start").focus();
   }
 
-  /** Say what the numbers cover, and in which offset from UTC. */
+  /** The zone's name, which may be known later than its offset. */
+  named(zone) {
+    if (zone === this.#zone) return;
+    this.#zone = zone;
+    write(this.byId("custom-zone"), zone && `Times of the organization’s zone, ${zone}.`);
+    this.#again();
+  }
+
+  /** Whatever was said of another range no longer holds. */
+  clear() {
+    this.#again = () => {};
+    this.byId("covers").replaceChildren();
+  }
+
+  /** Say what the numbers cover, in which zone and in which offset from UTC. */
   covers(covers, range, zone, name) {
     this.#last = range;
+    this.#again = () => this.covers(covers, range, zone, name);
     const line = [element("span", "range-name", NAMES[name]), ...spanNodes(covers)];
     const offsets = new Set([covers.start.offset, covers.end.offset]);
-    const zones = element("span", "zone", [...offsets].map((offset) => `UTC${offset}`).join(" → "));
+    const utc = [...offsets].map((offset) => `UTC${offset}`).join(" → ");
+    const zones = element("span", "zone", this.#zone && this.#zone !== "UTC" ? `${this.#zone}, ${utc}` : utc);
     zones.title = "The organization’s reporting time zone";
     line.push(" ", zones);
     if (zone.now < parseLocal(covers.end.local)) line.push(" ", element("span", "quiet", "still running"));

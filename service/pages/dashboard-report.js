@@ -35,7 +35,7 @@ export class Report {
 
   constructor(byId) {
     this.nodes = {};
-    for (const id of ["tiles", "nothing", "hours", "weekdays", "triggered", "affected", "purchases"]) {
+    for (const id of ["tiles", "nothing", "hours", "weekdays", "triggered", "affected", "purchases", "panels"]) {
       this.nodes[id] = byId(id);
     }
     this.hours = chart(this.nodes.hours, { label: "Visitors by hour of day", head: "Hour", names: HOURS, ticks: HOUR_TICKS });
@@ -83,7 +83,9 @@ export class Report {
     const before = this.#before;
     const totals = Object.entries(totalsOf(answer));
     this.#drawTiles(totals, before);
-    this.nodes.nothing.hidden = totals.some(([, { of }]) => of(answer) > 0);
+    const something = totals.some(([, { of }]) => of(answer) > 0);
+    this.nodes.nothing.hidden = something;
+    this.nodes.panels.hidden = !something;
     const hours = answer.timeframe_stat?.hour_in_day;
     const weekdays = answer.timeframe_stat?.day_in_week;
     this.nodes.hours.hidden = !hours;
@@ -93,8 +95,9 @@ export class Report {
     if (weekdays) this.weekdays(weekdays, this.#alike.weekdays && before?.timeframe_stat?.day_in_week);
     for (const id of ["triggered", "affected", "purchases"]) this.nodes[id].hidden = !("triggered_goals" in answer);
     if (!("triggered_goals" in answer)) return;
-    this.triggered.update(answer.triggered_goals, before?.triggered_goals ?? null);
-    this.affected.update(answer.affected_goals, before?.affected_goals ?? null);
+    this.triggered.update(answer.triggered_goals, before?.triggered_goals ?? null, answer.unique_visitors_count);
+    // Who reached a goal elsewhere may have interacted the day before, outside of the range: no part of its visitors.
+    this.affected.update(answer.affected_goals, before?.affected_goals ?? null, 0);
     this.purchases.update(answer.visitor_purchase_sums, before?.visitor_purchase_sums ?? null);
   }
 

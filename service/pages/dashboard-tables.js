@@ -1,7 +1,7 @@
 // Tables that are updated in place: goals with bars, purchases, and the charts' numbers.
 
 import { element, patch } from "./dashboard-elements.js";
-import { changeNode, figure } from "./dashboard-words.js";
+import { changeNode, figure, share } from "./dashboard-words.js";
 
 const FIRST = 10; // rows shown before "Show all"
 
@@ -45,14 +45,17 @@ class Part {
   }
 }
 
-/** Goals as rows, in the order in which they come (the most frequent first); `empty` says that there are none. */
+/**
+ * Goals as rows, in the order in which they come (the most frequent first); `empty` says that there are none. An update takes goals, those
+ * before (or null), and the number of visitors of whom a goal's are a part (or 0).
+ */
 export function goalsPart(host, empty) {
   let all = false;
-  const part = new Part(host, (goals, before) => {
+  const part = new Part(host, (goals, before, visitors) => {
     if (!goals.length) return [element("p", "nothing", empty)];
     const highest = goals[0].metrics.events_count;
     const earlier = before && new Map(before.map((goal) => [goal.uuid, goal.metrics.events_count]));
-    const rows = (all ? goals : goals.slice(0, FIRST)).map((goal) => goalRow(goal, highest, earlier));
+    const rows = (all ? goals : goals.slice(0, FIRST)).map((goal) => goalRow(goal, highest, earlier, visitors));
     const columns = [
       { title: "Goal" },
       { title: "Events" },
@@ -85,7 +88,7 @@ function withRoles(table) {
   return table;
 }
 
-function goalRow({ uuid, name, metrics }, highest, earlier) {
+function goalRow({ uuid, name, metrics }, highest, earlier, visitors) {
   const bar = element("span", "meter", element("span"));
   bar.setAttribute("aria-hidden", "true");
   bar.firstChild.style.inlineSize = `${(100 * metrics.events_count) / highest}%`;
@@ -96,11 +99,17 @@ function goalRow({ uuid, name, metrics }, highest, earlier) {
   row.append(
     element("td", "", figure(String(metrics.events_count))),
     element("td", "roomy", changed),
-    element("td", "", figure(String(metrics.unique_visitors_count))),
+    element("td", "", figure(String(metrics.unique_visitors_count)), ...(visitors ? [shareNode(metrics, visitors)] : [])),
     element("td", "", figure(String(metrics.unique_sessions_count))),
   );
   row.dataset.goal = uuid;
   return row;
+}
+
+function shareNode(metrics, visitors) {
+  const node = element("span", "share", share(metrics.unique_visitors_count, visitors));
+  node.append(element("span", "unseen", " of the visitors"));
+  return node;
 }
 
 /** Sums of money, a currency each, with the digits that were sent. */

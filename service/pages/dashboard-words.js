@@ -47,9 +47,15 @@ export function moment(local) {
   return `${day}, ${local.slice(11, 16)}`;
 }
 
+/** "12 %", "0.4 %": a part of a whole; two estimates may make the part the greater one, which it isn't. */
+export function share(part, whole) {
+  const percent = Math.min(100, (100 * part) / whole);
+  return `${percent.toFixed(percent < 9.95 ? 1 : 0)}\u00a0%`;
+}
+
 /** The change from `before` to `now`: a sign, words, and whether it is within what an estimate can't tell apart. */
 export function change(now, before, estimate) {
-  if (now === before) return { direction: "same", text: "no change" };
+  if (now === before) return { direction: "same", text: "0\u00a0%" };
   if (before === 0) return { direction: "up", text: "from 0" };
   const ratio = (now - before) / before;
   const percent = Math.abs(ratio) * 100;

@@ -3,7 +3,7 @@
 import { Api } from "./dashboard-api.js";
 import { askCard } from "./dashboard-ask.js";
 import { Controls } from "./dashboard-controls.js";
-import { element, write } from "./dashboard-elements.js";
+import { element, patch, write } from "./dashboard-elements.js";
 import { openView } from "./dashboard-feed.js";
 import { hashOf, readPlace, session, settle } from "./dashboard-place.js";
 import { NAMES, alike } from "./dashboard-ranges.js";
@@ -50,7 +50,7 @@ function go() {
   if (last.workflow !== place.workflow || last.org !== place.org) {
     report.reset();
     byId("numbers").hidden = true;
-    byId("covers").replaceChildren();
+    controls.clear();
   }
   title();
   if (fault) return showOnly("");
@@ -62,6 +62,7 @@ function open() {
   showOnly(report.answer ? "numbers" : "waiting");
   byId("report").setAttribute("aria-busy", "true");
   let first = true;
+  status.set("connecting", {});
   view = openView(api, place, {
     answer(answer) {
       if (first) {
@@ -116,8 +117,9 @@ function failed(problem) {
   }
   report.reset();
   showOnly("problem");
-  write(byId("problem-title"), problem.title || "This page failed");
-  write(byId("problem-detail"), problem.detail ?? problem.message);
+  const gone = problem.status === 404;
+  write(byId("problem-title"), gone ? "There is no such workflow" : problem.title || "This page failed");
+  write(byId("problem-detail"), gone ? "This organization has none with that id. Choose another one." : (problem.detail ?? problem.message));
   const faults = (problem.errors ?? []).map(({ pointer, detail }) => {
     return element("li", "", element("code", "", pointer ?? ""), " ", detail ?? "");
   });
@@ -125,11 +127,14 @@ function failed(problem) {
 }
 
 function listed(entries) {
+  controls.named(api.zone);
   if (!place.workflow && entries.length) {
     settle({ ...place, workflow: entries[0].id }); // the newest; no step in the history
     go();
   } else if (!entries.length && !place.workflow) {
-    write(byId("none"), "This organization has no workflows yet. The first will open here by itself once its events arrive.");
+    const how = element("a", "", "How to send events");
+    how.href = "/docs/#post_events";
+    patch(byId("none"), "This organization has no workflows yet. The first opens here by itself once its events arrive. ", how);
     showOnly("none");
   }
   title();
@@ -152,7 +157,8 @@ function title() {
   write(byId("title"), name);
   document.title = `${name} · Sidedata`;
   const age = entry?.last_event_at ? `last event ${workflows.ageOf(entry)}` : "";
-  write(byId("subtitle"), [KINDS[entry?.kind], age, place.workflow].filter(Boolean).join(" · "));
+  const known = [KINDS[entry?.kind], age].filter(Boolean).map((text) => `${text} · `);
+  patch(byId("subtitle"), known.join(""), element("span", "id", place.workflow));
 }
 
 byId("skip").addEventListener("click", () => byId("report").focus());

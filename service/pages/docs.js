@@ -1,4 +1,4 @@
-// Shows /openapi.json. Everything is put in as text, never as markup.
+// Shows /openapi.json. Everything is put in as text, never as markup; what stands between backticks is code.
 
 const description = await fetch("/openapi.json").then((response) => response.json());
 
@@ -9,7 +9,7 @@ const operations = document.getElementById("operations");
 for (const [path, methods] of Object.entries(description.paths)) {
   for (const [method, operation] of Object.entries(methods)) {
     const id = operation.operationId;
-    index.append(make("li", {}, make("a", { href: `#${id}` }, badge(method), make("code", {}, path))));
+    index.append(make("li", {}, badge(method), make("a", { href: `#${id}` }, make("code", {}, ...breakable(path)))));
     operations.append(section(id, method, path, operation));
   }
 }
@@ -17,7 +17,7 @@ for (const [path, methods] of Object.entries(description.paths)) {
 const schemas = document.getElementById("schemas");
 for (const [name, schema] of Object.entries(description.components.schemas)) {
   const details = make("details", { id: `schema-${name}` }, make("summary", {}, name));
-  if (schema.description) details.append(make("p", {}, schema.description));
+  if (schema.description) details.append(make("p", {}, ...words(schema.description)));
   details.append(make("pre", {}, JSON.stringify(schema, null, 2)));
   schemas.append(details);
 }
@@ -28,9 +28,9 @@ if (named) named.scrollIntoView();
 
 function section(id, method, path, operation) {
   const part = make("section", { "aria-labelledby": id });
-  part.append(make("h2", { id }, badge(method), make("code", {}, path)));
-  part.append(make("p", {}, operation.summary + "."));
-  if (operation.description) part.append(make("p", {}, operation.description));
+  part.append(make("h2", { id }, badge(method), make("code", {}, ...breakable(path))));
+  part.append(make("p", {}, ...words(operation.summary + ".")));
+  if (operation.description) part.append(make("p", {}, ...words(operation.description)));
   if (operation.parameters.length) {
     part.append(make("h3", {}, "Parameters"));
     part.append(
@@ -39,7 +39,7 @@ function section(id, method, path, operation) {
         operation.parameters.map((parameter) => [
           make("code", {}, parameter.name),
           parameter.in + (parameter.required ? "" : ", optional"),
-          parameter.description,
+          make("span", {}, ...words(parameter.description)),
         ]),
       ),
     );
@@ -53,7 +53,7 @@ function section(id, method, path, operation) {
       ["status", "when", "body"],
       Object.entries(operation.responses).map(([status, answer]) => [
         make("code", {}, status),
-        answer.description,
+        make("span", {}, ...words(answer.description), ...headers(answer.headers)),
         make("span", {}, ...Object.entries(answer.content ?? {}).flatMap(([type, media]) => [type, " ", ...links(media.schema)])),
       ]),
     ),
@@ -81,17 +81,36 @@ function links(schema) {
   });
 }
 
+/** What an answer's headers say, each on a line. */
+function headers(named = {}) {
+  return Object.entries(named).map(([name, { description }]) => {
+    return make("span", { class: "header" }, make("code", {}, name), ": ", ...words(description));
+  });
+}
+
+/** A text with `code` in it. */
+function words(text) {
+  return text.split("`").map((part, index) => (index % 2 ? make("code", {}, part) : part));
+}
+
+/** A path that may go on in the next line behind each of its slashes. */
+function breakable(path) {
+  return path.split(/(?<=\/)/).flatMap((part) => [part, make("wbr", {})]);
+}
+
 function badge(method) {
   return make("span", { class: "method" }, method.toUpperCase());
 }
 
 function table(head, rows) {
-  return make(
+  const made = make(
     "table",
     {},
     make("thead", {}, make("tr", {}, ...head.map((text) => make("th", { scope: "col" }, text)))),
     make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((cell) => make("td", {}, cell))))),
   );
+  // On a phone it may be wider than the page, which then scrolls it alone; whoever has no pointer needs to get at it, too.
+  return make("div", { class: "wide", tabindex: "0", role: "group", "aria-label": head.join(", ") }, made);
 }
 
 function make(name, attributes, ...children) {
