@@ -1,5 +1,6 @@
 """One row of the table of routes: what is served, to whom, and what OpenAPI says about it."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from aiohttp import web
@@ -15,6 +16,7 @@ class Media(NamedTuple):
     types: tuple[type, ...] = ()
     many: bool = False  # a JSON array of the type
     example: object = None
+    examples: Mapping[str, object] | None = None  # by name, where one example is not enough
 
 
 class Endpoint(NamedTuple):

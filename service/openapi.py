@@ -36,7 +36,8 @@ _REFUSALS = {
     400: "bad JSON, bad UUID in the path, missing or bad field, bad interval",
     401: "no token or an unknown one",
     403: "a token without the scope, or of another organization",
-    404: "no such workflow in this organization",
+    404: "no such workflow in this organization, or no such path",
+    405: "this path does not take that method; `Allow` names those that it takes",
     408: "the body took too long to come",
     413: "the body is too large",
     415: "the body is of another type or encoding",
@@ -71,20 +72,25 @@ def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
             "version": _version(),
             "description": (
                 "Unique visitors, hours, weekdays, goals and purchases of workflows, over any interval. Version 1 of "
-                "what clients see may gain fields and never loses or renames one. A final slash may be left out."
+                "what clients see may gain fields and never loses or renames one. A final slash may be left out. Every "
+                "path answers HEAD where it answers GET, and 405 to other methods; a path that isn't there is a 404. "
+                "Whatever isn't a success is `application/problem+json`."
             ),
         },
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": {
             "schemas": components,
+            # What the operations' own answers leave out: these come where there is no operation.
+            "responses": {"NoSuchPath": _refusal(404), "OtherMethod": _refusal(405)},
             "securitySchemes": {
                 "token": {
                     "type": "apiKey",
                     "in": "header",
                     "name": "Authorization",
-                    "description": "`Token <key>` or `Bearer <key>`; a token belongs to one organization or to all",
-                }
+                    "description": "`Token <key>`; a token belongs to one organization or to all, and has scopes",
+                },
+                "bearer": {"type": "http", "scheme": "bearer", "description": "the same token as `Bearer <key>`"},
             },
         },
     }
@@ -111,7 +117,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.accepts:
         operation["requestBody"] = {"required": True, "content": _content(endpoint.accepts)}
     if endpoint.scope:
-        operation["security"] = [{"token": []}]
+        operation["security"] = [{scheme: [endpoint.scope]} for scheme in ("token", "bearer")]
         operation["description"] = f"Takes a token with the scope `{endpoint.scope}`."
     return operation
 
@@ -170,6 +176,8 @@ def _refusal(status: int, description: str = "", kind: type = Problem) -> dict[s
     }
     if status in (429, 503):
         refusal["headers"] = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
+    if status == 405:
+        refusal["headers"] = {"Allow": {"description": "GET, HEAD or POST", "schema": {"type": "string"}}}
     if status == 401:
         refusal["headers"] = {"WWW-Authenticate": {"description": "Token", "schema": {"type": "string"}}}
     return refusal
@@ -185,6 +193,8 @@ def _content(medias: Iterable[Media]) -> dict[str, Any]:
         described: dict[str, Any] = {"schema": {"type": "array", "items": schema} if media.many else schema}
         if media.example is not None:
             described["example"] = media.example
+        if media.examples is not None:
+            described["examples"] = {name: {"value": value} for name, value in media.examples.items()}
         content[media.content_type] = described
     return content
 

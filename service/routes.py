@@ -5,6 +5,7 @@ import re
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from service import examples
 from service.endpoint import ENDPOINTS, Endpoint, Media
 from service.ingest_api import JSON, NDJSON, Accepted, post_events
 from service.live_api import get_live
@@ -12,7 +13,7 @@ from service.report_api import EFFECTIVE, get_sidedata, post_sidedata
 from service.schemas import EventBody, InteractionReport, PageNavigationReport, QueryBody
 from service.static import Pages
 from service.workflows import TIME_ZONE, WorkflowItem, get_workflows
-from store.health_server import HealthHandlers, Readiness
+from store.health_server import HealthHandlers, Liveness, Readiness
 
 _ORGANIZATION = "/api/reporting/workflow/v1/orgs/{organization_id}/workflows/"
 _SIDEDATA = f"{_ORGANIZATION}{{workflow_id}}/sidedata/"
@@ -20,40 +21,7 @@ _EVENTS = "/api/ingest/v1/orgs/{organization_id}/events"
 
 _REFUSED = (401, 403, 429, 503)
 
-_EXAMPLE_QUERY = {"interval": {"start": "2026-11-01T00:00:00+02:00", "end": "2026-12-01T00:00:00+02:00"}}
-_EXAMPLE_REPORT = {
-    "unique_visitors_count": 1204,
-    "started_workflows_count": 3310,
-    "visitor_purchase_sums": [{"value": 1023.5, "currency": "EUR"}],
-    "triggered_goals": [
-        {
-            "uuid": "6f9f2d0e-55d6-4a0e-9f0b-0f0a4f3f6c11",
-            "name": "Signed up",
-            "metrics": {"events_count": 12, "unique_visitors_count": 9, "unique_sessions_count": 10},
-        }
-    ],
-    "affected_goals": [],
-}
-_EXAMPLE_WORKFLOWS = [
-    {
-        "id": "0b7c1f9a-2a55-4a3d-8c39-3d1f6f0e7a21",
-        "kind": "interaction",
-        "name": "Newsletter pop-up",
-        "last_event_at": "2026-11-23T21:59:58.120000Z",
-    }
-]
-_EXAMPLE_EVENTS = [
-    {
-        "type": "page_view",
-        "id": "c0ffee-1",
-        "workflow_id": "0b7c1f9a-2a55-4a3d-8c39-3d1f6f0e7a21",
-        "visitor_id": "v-1",
-        "session_id": "s-1",
-        "timestamp": "2026-11-23T22:00:00+02:00",
-    }
-]
-
-_REPORT = Media(JSON, (PageNavigationReport, InteractionReport), example=_EXAMPLE_REPORT)
+_REPORT = Media(JSON, (PageNavigationReport, InteractionReport), examples=examples.REPORTS)
 
 
 def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpoint, ...]:
@@ -65,10 +33,10 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
             post_sidedata,
             "The report of a workflow over an interval",
             scope="reports",
-            accepts=(Media(JSON, (QueryBody,), example=_EXAMPLE_QUERY),),
+            accepts=(Media(JSON, (QueryBody,), example=examples.QUERY),),
             returns=(_REPORT,),
             headers=(EFFECTIVE,),
-            refusals=(400, 404, 413, 415, *_REFUSED),
+            refusals=(400, 404, 408, 413, 415, *_REFUSED),
         ),
         Endpoint(
             "GET",
@@ -88,7 +56,7 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
             "The report now and whenever it changes, as server-sent events named `sidedata`",
             scope="reports",
             query=("start?", "end?", "window?"),
-            returns=(Media("text/event-stream"),),
+            returns=(Media("text/event-stream", example=examples.LIVE),),
             headers=(EFFECTIVE,),
             refusals=(400, 404, *_REFUSED),
         ),
@@ -98,7 +66,7 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
             get_workflows,
             "The organization's workflows, newest first",
             scope="reports",
-            returns=(Media(JSON, (WorkflowItem,), many=True, example=_EXAMPLE_WORKFLOWS),),
+            returns=(Media(JSON, (WorkflowItem,), many=True, example=examples.WORKFLOWS),),
             headers=(TIME_ZONE,),
             refusals=(400, *_REFUSED),
         ),
@@ -109,22 +77,34 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
             "Put events in the stream, all or none; the body may be gzip, with 10 MiB decoded and 10,000 events at most",
             scope="ingest",
             accepts=(
-                Media(JSON, (EventBody,), many=True, example=_EXAMPLE_EVENTS),
-                Media(NDJSON),
+                Media(JSON, (EventBody,), many=True, example=examples.EVENTS),
+                Media(NDJSON, example=examples.EVENT_LINES),
             ),
-            returns=(Media(JSON, (Accepted,), example={"accepted": 1}),),
+            returns=(Media(JSON, (Accepted,), example=examples.ACCEPTED),),
             success=202,
             refusals=(400, 408, 413, 415, *_REFUSED),
         ),
-        Endpoint("GET", "/livez", health.livez, "Whether the process gets on", returns=(Media(JSON),)),
+        Endpoint(
+            "GET",
+            "/livez",
+            health.livez,
+            "Whether the process gets on",
+            returns=(Media(JSON, (Liveness,), example=examples.ALIVE),),
+        ),
         Endpoint(
             "GET",
             "/readyz",
             health.readyz,
             "Whether it can do its work, check by check; a 503 says the same",
-            returns=(Media(JSON, (Readiness,)),),
+            returns=(Media(JSON, (Readiness,), example=examples.READY),),
         ),
-        Endpoint("GET", "/metrics", health.metrics, "Metrics for Prometheus", returns=(Media("text/plain"),)),
+        Endpoint(
+            "GET",
+            "/metrics",
+            health.metrics,
+            "Metrics for Prometheus",
+            returns=(Media("text/plain", example=examples.METRICS),),
+        ),
         Endpoint("GET", "/openapi.json", openapi, "This description", returns=(Media(JSON),)),
         Endpoint("GET", "/docs/", pages.docs, "This description as a page", returns=(Media("text/html"),)),
         Endpoint("GET", "/dashboard/", pages.dashboard, "The dashboard", returns=(Media("text/html"),)),

@@ -4,6 +4,7 @@ The worker serves them alone (`health_app`), the service has the same handlers a
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal
 
 import msgspec
 from aiohttp import web
@@ -20,10 +21,16 @@ RETRY_AFTER = "1"
 HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
+class Liveness(msgspec.Struct, frozen=True):
+    """What /livez answers."""
+
+    status: Literal["alive", "stuck"]
+
+
 class Readiness(msgspec.Struct, frozen=True):
     """What /readyz answers: whether the process can do its work, each check, and what is worth a look."""
 
-    status: str
+    status: Literal["ready", "not ready"]
     checks: list[Check]
     warnings: list[str]
 
@@ -50,7 +57,7 @@ class HealthHandlers:
     async def livez(self, _request: web.Request) -> web.Response:
         """200 while the process gets on, whatever its surroundings do; 503 asks for a restart."""
         alive = self._alive is None or self._alive()
-        return _json({"status": "alive"}) if alive else _problem(503, "Service Unavailable", "the process is stuck")
+        return _json(Liveness("alive")) if alive else _problem(503, "Service Unavailable", "the process is stuck")
 
     async def readyz(self, _request: web.Request) -> web.Response:
         """200 when work can be done, else 503; every check by name either way."""

@@ -59,16 +59,25 @@ function section(id, method, path, operation) {
     ),
   );
   const success = Object.values(operation.responses)[0];
-  for (const media of Object.values(success.content ?? {})) {
-    if (media.example !== undefined) part.append(make("pre", {}, JSON.stringify(media.example, null, 2)));
-  }
+  for (const media of Object.values(success.content ?? {})) part.append(...examples(media));
   return part;
 }
 
 function body(media) {
   const shown = [make("p", {}, ...links(media.schema))];
-  if (media.example !== undefined) shown.push(make("pre", {}, JSON.stringify(media.example, null, 2)));
+  shown.push(...examples(media));
   return shown;
+}
+
+/** What a body's examples look like; one that is no JSON stands as it is. */
+function examples({ example, examples: named = {} }) {
+  const all = example === undefined ? Object.values(named).map(({ value }) => value) : [example];
+  return all.map((value) => make("pre", {}, typeof value === "string" ? value : compact(value)));
+}
+
+/** JSON with a line for each field, and for each row of numbers. */
+function compact(value) {
+  return JSON.stringify(value, null, 2).replace(/\[\s+(\d+),\s+(\d+)\s+\]/g, "[$1, $2]");
 }
 
 /** Links to the schemas that a schema is made of. */

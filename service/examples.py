@@ -1,0 +1,96 @@
+"""One example of every body, for /openapi.json and the page that shows it. A test holds each against its schema."""
+
+from typing import Any
+
+_WORKFLOW = "1b7c1f9a-2a55-4a3d-8c39-3d1f6f0e7a23"
+_POPUP = "2b7c1f9a-2a55-4a3d-8c39-3d1f6f0e7a25"
+_NOON = [3, 1, 0, 0, 0, 2, 9, 31, 58, 77, 81, 90, 94, 88, 85, 92, 103, 110, 97, 84, 71, 52, 29, 12]
+
+QUERY = {"interval": {"start": "2026-11-01T00:00:00+02:00", "end": "2026-12-01T00:00:00+02:00"}}
+
+PAGE_NAVIGATION: dict[str, Any] = {
+    "timeframe_stat": {
+        "day_in_week": [[6074, 1], [6210, 2], [6133, 3], [6002, 4], [5480, 5], [3121, 6], [2890, 7]],
+        "hour_in_day": [[visitors, hour] for hour, visitors in enumerate(_NOON)],
+    },
+    "unique_visitors_count": 31402,
+    "unique_sessions_count": 40233,
+}
+INTERACTION: dict[str, Any] = {
+    "unique_visitors_count": 1204,
+    "started_workflows_count": 3310,
+    "visitor_purchase_sums": [{"value": 1023.5, "currency": "EUR"}],
+    "triggered_goals": [
+        {
+            "uuid": "6f9f2d0e-55d6-4a0e-9f0b-0f0a4f3f6c11",
+            "name": "Signed up",
+            "metrics": {"events_count": 12, "unique_visitors_count": 9, "unique_sessions_count": 10},
+        }
+    ],
+    "affected_goals": [
+        {
+            "uuid": "3b7c1f9a-2a55-4a3d-8c39-3d1f6f0e7a27",
+            "name": "System: Visitor purchased",
+            "metrics": {"events_count": 7, "unique_visitors_count": 7, "unique_sessions_count": 7},
+        }
+    ],
+}
+REPORTS = {"page_navigation": PAGE_NAVIGATION, "interaction": INTERACTION}
+
+LIVE = """event: sidedata
+id: 2026-11-25T14:05:00+02:00/2026-11-25T15:10:00+02:00
+data: {"unique_visitors_count":3,"started_workflows_count":4,"visitor_purchase_sums":[],"triggered_goals":[],"affected_goals":[]}
+
+: alive
+
+"""
+
+WORKFLOWS = [
+    {
+        "id": _POPUP,
+        "kind": "interaction",
+        "name": "Newsletter pop-up",
+        "last_event_at": "2026-11-23T21:59:58.120000Z",
+    },
+    {"id": _WORKFLOW, "kind": "page_navigation", "name": None, "last_event_at": None},
+]
+
+EVENTS = [
+    {
+        "type": "page_view",
+        "id": "c0ffee-1",
+        "workflow_id": _WORKFLOW,
+        "visitor_id": "v-1",
+        "session_id": "s-1",
+        "timestamp": "2026-11-23T22:00:00+02:00",
+    },
+    {
+        "type": "goal_reached",
+        "id": "order-4711",
+        "visitor_id": "v-1",
+        "session_id": "s-1",
+        "timestamp": "2026-11-23T22:04:10.5+02:00",
+        "goal": {"uuid": "3b7c1f9a-2a55-4a3d-8c39-3d1f6f0e7a27", "name": "System: Visitor purchased"},
+        "purchase": {"value": "19.90", "currency": "EUR"},
+    },
+]
+EVENT_LINES = f"""{{"type": "interaction", "id": "c0ffee-2", "workflow_id": "{_POPUP}", \
+"visitor_id": "v-1", "session_id": "s-1", "timestamp": "2026-11-23T20:00:00Z"}}
+{{"type": "interaction", "id": "c0ffee-3", "workflow_id": "{_POPUP}", \
+"visitor_id": "v-2", "session_id": "s-2", "timestamp": "2026-11-23T20:00:01Z"}}
+"""
+ACCEPTED = {"accepted": 2}
+
+ALIVE = {"status": "alive"}
+READY = {
+    "status": "ready",
+    "checks": [
+        {"name": "redis", "status": "ok", "detail": "answers"},
+        {"name": "eviction", "status": "warning", "detail": "maxmemory-policy is allkeys-lru; set noeviction"},
+    ],
+    "warnings": ["maxmemory-policy is allkeys-lru; set noeviction"],
+}
+METRICS = """# HELP sidedata_live_listeners Open live streams
+# TYPE sidedata_live_listeners gauge
+sidedata_live_listeners 3.0
+"""
