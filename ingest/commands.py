@@ -143,7 +143,9 @@ def list_(reason: str | None, limit: int, settings: Settings, *, as_json: bool) 
             click.echo(msgspec.json.encode(_shown(letter)))
         return
     print_table(
-        ("id", "at", "reason", "detail"), ((letter.id, letter.at, letter.reason, letter.detail) for letter in found)
+        ("id", "at", "reason", "detail"),
+        ((letter.id, letter.at, letter.reason, letter.detail) for letter in found),
+        empty="no dead letters" + (f" of the reason {reason}" if reason else ""),
     )
 
 

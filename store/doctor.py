@@ -5,7 +5,7 @@ It only looks: nothing is written, not even the facts of an installation that is
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Final
 
 from store import keys
@@ -16,7 +16,7 @@ from store.health import Status
 from store.installation import SCHEMA, Installation, fingerprint
 from store.overview import Overview, read_overview
 from store.sample import read_oddities
-from store.settings import Settings
+from store.settings import Settings, unknown_variables
 
 _LATE_SECONDS: Final = 10.0
 _STUCK_SECONDS: Final = 300.0
@@ -27,9 +27,11 @@ _TICK_SECONDS: Final = 1.0
 _NAMED: Final = 5
 
 
-async def examine(client: Client, settings: Settings, *, sample: int = 20_000) -> list[Finding]:
+async def examine(
+    client: Client, settings: Settings, environ: Mapping[str, str], *, sample: int = 20_000
+) -> list[Finding]:
     """Look at everything; where Redis doesn't answer, or holds no installation, the list ends there."""
-    findings = check_settings(settings)
+    findings = check_settings(settings, environ)
     findings += await redis_findings(client, settings.wait_replicas)
     if not reachable(findings):
         return findings
@@ -58,9 +60,17 @@ async def _told(look: Awaitable[list[Finding]]) -> list[Finding]:
 # --- settings ---------------------------------------------------------------------------------------------------------
 
 
-def check_settings(settings: Settings) -> list[Finding]:
-    """Values that are allowed and yet hardly meant."""
-    found = []
+def check_settings(settings: Settings, environ: Mapping[str, str]) -> list[Finding]:
+    """Values that are allowed and yet hardly meant, and variables that nobody reads."""
+    found = [
+        Finding(
+            "settings",
+            "warning",
+            f"{name} is set, and there is no such setting",
+            f"{meant} may be meant" if meant else "unset it; README lists all settings",
+        )
+        for name, meant in unknown_variables(environ).items()
+    ]
     if settings.secret and len(settings.secret) < _SHORT_SECRET:
         found.append(
             Finding(

@@ -6,6 +6,7 @@ place where one is defined; README's table is held against it by a test.
 
 import os
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 import msgspec
@@ -14,6 +15,7 @@ from msgspec import Meta
 from store.errors import UsageError
 
 PREFIX = "SIDEDATA_"
+_TESTS = "TEST_"  # of names behind the prefix: which programs tests run
 
 Positive = Annotated[int, Meta(ge=1)]
 Natural = Annotated[int, Meta(ge=0)]
@@ -143,3 +145,11 @@ def read_settings(flags: Mapping[str, Any] | None = None, environ: Mapping[str, 
             "finer buckets can't be kept longer than coarser ones: SIDEDATA_KEEP_FINE_HOURS, …HOUR_DAYS, …DAY_DAYS"
         )
     return settings
+
+
+def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Variables that look like settings and are none, each with the setting that may have been meant, or ""."""
+    known = [variable(field.name).removeprefix(PREFIX) for field in msgspec.structs.fields(Settings)]
+    named = [name.removeprefix(PREFIX) for name in sorted(environ) if name.startswith(PREFIX)]
+    unknown = [name for name in named if name not in known and not name.startswith(_TESTS)]
+    return {PREFIX + name: "".join(PREFIX + near for near in get_close_matches(name, known, 1)) for name in unknown}

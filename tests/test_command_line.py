@@ -4,6 +4,8 @@ import asyncio
 import json
 import os
 import re
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -228,6 +230,34 @@ def test_inspect_sums_up(sidedata: Sidedata, redis_url: str) -> None:
     assert 0 <= float(lag) < LIMIT_SECONDS
     assert [cell.strip() for cell in row.strip("\u2502").split("\u2502")] == ["5", "worker-a", "4", lag, "77", "1"]
     assert sum("nobody" in line for line in lines) == 15
+
+
+def test_what_is_not_there_is_said(sidedata: Sidedata) -> None:
+    """Nothing on stdout, a word on stderr; a reason that no letter can have is a mistake, and so is told."""
+    assert (sidedata("dead", "list").stdout, sidedata("dead", "list").stderr) == ("", "no dead letters\n")
+    assert sidedata("dead", "list", "--reason", "too_old").stderr == "no dead letters of the reason too_old\n"
+    assert (sidedata("dead", "list", "--json").stdout, sidedata("dead", "list", "--json").stderr) == ("", "")
+    assert "token create" in sidedata("token", "list").stderr
+    assert sidedata("dead", "list", "--reason", "to_old").exit_code == 2
+    assert "start a worker" in sidedata("inspect").stderr
+
+
+def test_colours_are_for_terminals_that_want_them(redis_url: str) -> None:
+    """On a terminal `doctor` has colours; where NO_COLOR asks for none, or the output goes elsewhere, it has none."""
+    script = shutil.which("script")
+    if script is None:
+        pytest.skip("no `script` here, which would give it a terminal")
+    environment = {**os.environ, "SIDEDATA_REDIS_URL": redis_url, "TERM": "xterm"}
+    environment.pop("NO_COLOR", None)
+    command = [sys.executable, "-m", "store.cli.main", "doctor"]
+
+    def said(words: list[str], **more: str) -> bytes:
+        return subprocess.run(words, env={**environment, **more}, capture_output=True, timeout=60, check=False).stdout
+
+    on_a_terminal = [script, "-qec", shlex.join(command), "/dev/null"]
+    assert b"\x1b[3" in said(on_a_terminal)
+    assert b"\x1b[3" not in said(on_a_terminal, NO_COLOR="1")
+    assert b"\x1b" not in said(command)
 
 
 # --- settings passed on, addresses, output ----------------------------------------------------------------------------

@@ -37,7 +37,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 async def found(pipe: Pipeline, **settings: Any) -> dict[str, Finding]:  # noqa: ANN401 - settings
     """The findings by name; of several with one name the worst."""
     chosen = msgspec.structs.replace(pipe.settings, **settings)
-    findings = await examine(as_user("operator", pipe.client), chosen)
+    findings = await examine(as_user("operator", pipe.client), chosen, {})
     return {each.name: each for each in sorted(findings, key=lambda finding: finding.problem)}
 
 
@@ -129,7 +129,7 @@ async def test_keys_that_should_not_be_there_are_found(redis_url: str) -> None:
             await make
             findings = [
                 each
-                for each in await examine(as_user("operator", pipe.client), pipe.settings)
+                for each in await examine(as_user("operator", pipe.client), pipe.settings, {})
                 if each.name == "keys" and each.problem
             ]
             assert any(re.search(what.replace("{1}", r"\{1\}"), each.detail) for each in findings), findings
@@ -149,7 +149,7 @@ async def test_an_empty_redis_stays_empty(redis_url: str) -> None:
     """No installation is found, and none is made."""
     client = connect(redis_url, timeout=5)
     try:
-        findings = await examine(as_user("operator", client), Settings(redis_url=redis_url, secret=SECRET))
+        findings = await examine(as_user("operator", client), Settings(redis_url=redis_url, secret=SECRET), {})
         assert (findings[-1].name, findings[-1].detail) == ("installation", "there is none in this Redis")
         assert await client.dbsize() == 0
     finally:
@@ -191,7 +191,7 @@ def test_old_versions_are_found(version: str, status: str) -> None:
 @pytest.mark.parametrize("settings", [{"secret": "short"}, {"affect_hours": 72}, {"lease_ms": 500}])
 def test_strange_settings_are_found(settings: dict[str, Any]) -> None:
     """Allowed, and hardly meant."""
-    assert [finding.status for finding in check_settings(Settings(**settings))] == ["warning"]
+    assert [finding.status for finding in check_settings(Settings(**settings), {})] == ["warning"]
 
 
 def test_the_command_says_what_to_do(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,3 +206,21 @@ def test_the_command_says_what_to_do(redis_url: str, monkeypatch: pytest.MonkeyP
     told = json.loads(away.stdout)
     assert told["problems"] == 1
     assert told["findings"][-1]["name"] == "redis"
+
+
+def test_variables_that_nobody_reads_are_told() -> None:
+    """With the setting that they resemble; those of tests and of other programs are none of its business."""
+    environ = {
+        "SIDEDATA_KEEP_DAY_DAY": "1",
+        "SIDEDATA_XYZZY": "",
+        "SIDEDATA_PORT": "1",
+        "SIDEDATA_TEST_X": "",
+        "HOME": "",
+    }
+    told = check_settings(Settings(), environ)
+    assert [(finding.status, finding.detail.split()[0]) for finding in told] == [
+        ("warning", "SIDEDATA_KEEP_DAY_DAY"),
+        ("warning", "SIDEDATA_XYZZY"),
+    ]
+    assert told[0].advice == "SIDEDATA_KEEP_DAY_DAYS may be meant"
+    assert "README" in told[1].advice

@@ -1,5 +1,6 @@
 """`sidedata doctor`: what is wrong, and what to do about it."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def doctor(settings: Settings, *, as_json: bool, sample: int) -> None:
         async with redis_url(settings) as url:
             client = connect(url, timeout=TIMEOUT_SECONDS)
             try:
-                return await examine(client, settings, sample=sample)
+                return await examine(client, settings, os.environ, sample=sample)
             finally:
                 await client.aclose()
 

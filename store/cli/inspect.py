@@ -111,9 +111,13 @@ def _print_partitions(overview: Overview) -> None:
         ),
     )
     click.echo(
-        f"{overview.partitions} partitions, {overview.workers} workers, {overview.lag_entries} entries to apply, "
-        f"{overview.events_applied} events applied, {overview.dead_letters} dead letters"
+        f"partitions: {overview.partitions}, workers: {overview.workers}, entries to apply: {overview.lag_entries}, "
+        f"events applied: {overview.events_applied}, dead letters: {overview.dead_letters}"
     )
+    if not overview.workers:
+        click.echo("nobody applies events: start a worker (`sidedata worker`, or `sidedata up`)", err=True)
+    if overview.dead_letters:
+        click.echo("`sidedata dead list` says why events could not be applied", err=True)
 
 
 def _print_memory(memory: Memory, *, kinds: bool, workflows: bool) -> None:

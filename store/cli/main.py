@@ -83,7 +83,8 @@ def cli() -> None:
 def main() -> None:
     """What the installed `sidedata` runs."""
     end_with_parent()
-    cli(prog_name="sidedata", obj=CommandLine(sys.orig_argv))
+    # Colours are for terminals alone as it is; https://no-color.org asks for none there either.
+    cli(prog_name="sidedata", obj=CommandLine(sys.orig_argv), color=False if os.environ.get("NO_COLOR") else None)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable
 
+import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -10,9 +11,12 @@ from rich.text import Text
 _UNBOUNDED = 400
 
 
-def print_table(columns: Iterable[str], rows: Iterable[Iterable[object]], *, title: str = "") -> None:
-    """Print rows under their headings; numbers stand to the right."""
+def print_table(columns: Iterable[str], rows: Iterable[Iterable[object]], *, title: str = "", empty: str = "") -> None:
+    """Print rows under their headings; numbers stand to the right. With no rows and a word for that, say it on stderr."""
     lines = [list(row) for row in rows]
+    if empty and not lines:
+        click.echo(empty, err=True)
+        return
     table = Table(title=title or None, title_justify="left")
     for place, column in enumerate(columns):
         numbers = bool(lines) and all(isinstance(line[place], int) for line in lines)

@@ -70,6 +70,7 @@ def list_(settings: Settings, *, as_json: bool) -> None:
             )
             for record in records
         ),
+        empty="no tokens; `sidedata token create` makes one",
     )
 
 
