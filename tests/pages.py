@@ -9,22 +9,24 @@ ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("deploy/**/*.md"), *ROOT.glob("bench/*.md")])
 
 _FENCED = re.compile(
-    r"^(?:<!-- tested(?P<tested>: .*?)? -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+    r"^(?:<!-- (?:tested(?P<tested>: .*?)?|(?P<runbook>runbook)) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
 )
-_MARK = re.compile(r"^<!-- tested.*$", re.MULTILINE)
+_MARK = re.compile(r"^<!-- (?:tested|runbook).*$", re.MULTILINE)
 _SPAN = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 
 class Block(NamedTuple):
-    """A fenced block; `prints` is what its output must hold, None if it is not to be run."""
+    """A fenced block; `prints` is what its output must hold, None if it is not to be run or if the runbook's test runs it."""
 
     page: str
     line: int
     language: str
     text: str
     prints: str | None
+    runbook: bool
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"
@@ -45,12 +47,15 @@ def blocks(page: Path) -> list[Block]:
     text = page.read_text(encoding="utf-8")
     found = []
     for match in _FENCED.finditer(text):
-        marked = match[0].startswith("<!--")
+        runbook = match["runbook"] is not None
+        marked = match[0].startswith("<!--") and not runbook
         prints = (match["tested"] or "").removeprefix(": ") if marked else None
         line = text.count("\n", 0, match.start()) + 1
-        found.append(Block(name_of(page), line, match["language"], match["text"], prints))
+        found.append(Block(name_of(page), line, match["language"], match["text"], prints, runbook))
     marks = len(_MARK.findall(text))
-    assert sum(block.prints is not None for block in found) == marks, f"a mark in {page} stands before no block"
+    assert sum(block.prints is not None or block.runbook for block in found) == marks, (
+        f"a mark in {page} stands before no block"
+    )
     return found
 
 

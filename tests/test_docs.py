@@ -28,6 +28,7 @@ from store.settings import PREFIX, Settings, variable
 from tests.pages import PAGES, ROOT, Block, anchors, blocks, command_lines, links, name_of, prose, read, rows, spans
 from tests.servers import VARIABLE
 from tests.tables import keys_table, metric_rows, scaling, service_metrics, setting_rows, worker_metrics
+from tests.test_docs_examples import ORGANIZATIONS, PROGRAMS
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
 BLOCKS = [block for page in PAGES for block in blocks(page)]
@@ -201,6 +202,20 @@ def test_files_that_are_named_exist(page: Path) -> None:
     for span in spans(page):
         if re.fullmatch(r"(?:store|ingest|service|tests|docs|deploy|bench)/[\w./-]*", span):
             assert (ROOT / span).exists(), span
+
+
+@pytest.mark.parametrize("block", [block for block in BLOCKS if block.language in PROGRAMS], ids=str)
+def test_examples_are_run_or_say_that_they_are_not(block: Block) -> None:
+    """A reader sees which; commands stand in fenced blocks, where this is known."""
+    assert (block.prints is None and not block.runbook) == block.text.startswith("# not run by the tests")
+    assert block.prints is None or block.page in ORGANIZATIONS, "nobody runs the examples of this page"
+
+
+@each_page
+def test_commands_stand_in_fenced_blocks(page: Path) -> None:
+    """No indented line is a command but `make`, whose targets are checked."""
+    indented = re.findall(r"^ {4}(\S+)", prose(page), re.MULTILINE)
+    assert not {"curl", "redis-cli", "sidedata", ".venv/bin/sidedata", "python", "docker", "export"} & set(indented)
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "python"], ids=str)

@@ -1,4 +1,4 @@
-"""The examples on the pages, run in order by a reader's own means, on a service and a worker that are processes.
+"""The examples on the pages, run in order by a reader's own means, where `sidedata up` runs.
 
 What is marked `<!-- tested -->` is run; what stands behind a colon there must be in its output. The reader takes a moment
 between two examples, so what one sent is applied before the next one asks.
@@ -6,6 +6,7 @@ between two examples, so what one sent is applied before the next one asks.
 
 import asyncio
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,9 +22,9 @@ from store import keys
 from store.client import connect
 from store.settings import PREFIX
 from store.tokens import create
-from tests.guard import as_user, password
 from tests.pages import ROOT, Block, blocks
-from tests.servers import RedisServer
+
+pytestmark = pytest.mark.undeployed("`sidedata up` brings a Redis of its own")
 
 LIMIT_SECONDS = 30.0
 PARTITIONS = 16
@@ -31,6 +32,7 @@ ORGANIZATIONS = {
     "README.md": "0b7c1f9a-2a55-4a3d-8c39-3d1f6f0e7a21",
     "docs/PRODUCERS.md": "9c7c1f9a-2a55-4a3d-8c39-3d1f6f0e7a22",
 }
+USUAL_ADDRESS = "http://127.0.0.1:8080"
 IDS = {"PAGES": "1b7c1f9a-2a55-4a3d-8c39-3d1f6f0e7a23", "POPUP": "2b7c1f9a-2a55-4a3d-8c39-3d1f6f0e7a25"}
 PROGRAMS = {"sh": ["bash", "-euo", "pipefail"], "python": [sys.executable, "-"], "js": ["node", "--input-type=module"]}
 NEEDED = ("bash", "curl", "gzip", "redis-cli")
@@ -39,12 +41,15 @@ _KEEP = '\nenv -0 > "$EXPORTED"\n'
 
 
 class Reader:
-    """Somebody with a terminal, who follows a page."""
+    """Somebody with a terminal, who follows a page in the directory where `sidedata up` runs."""
 
-    def __init__(self, server: RedisServer, environment: Mapping[str, str], directory: Path) -> None:
-        self.client = redis.Redis.from_url(server.url)
+    def __init__(self, address: str, environment: Mapping[str, str], directory: Path) -> None:
+        socket = directory / ".sidedata" / "redis.sock"
+        self.client = redis.Redis(unix_socket_path=str(socket))
         self._directory = directory
-        self._environment = {**environment, **IDS, "EXPORTED": str(directory / "exported")}
+        self._address = address
+        self._environment = {**environment, **IDS, "EXPORTED": str(directory / "exported"), "BASE": address}
+        self._environment["SIDEDATA_REDIS_URL"] = f"unix://{socket}"
 
     def begin(self, page: str) -> None:
         """Take the page's organization and a token for it."""
@@ -61,9 +66,10 @@ class Reader:
     def run(self, block: Block) -> None:
         """Run an example and hold it to what it should print."""
         shell = block.language == "sh"
+        text = block.text.replace(USUAL_ADDRESS, self._address)  # the usual port may be taken
         done = subprocess.run(
             PROGRAMS[block.language],
-            input=block.text + _KEEP if shell else block.text,
+            input=text + _KEEP if shell else text,
             text=True,
             capture_output=True,
             env=self._environment,
@@ -87,12 +93,9 @@ class Reader:
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
-    """A reader with everything at hand: Redis, service, worker, and the tools on PATH."""
+    """A reader with everything at hand: `sidedata up`, and the tools on PATH."""
     directory = tmp_path_factory.mktemp("reader")
-    server = RedisServer()
     with ExitStack() as stack:
-        stack.callback(server.close)
-        server.start()
         tools = directory / "tools"
         tools.mkdir()
         scripts = Path(sys.executable).parent
@@ -100,17 +103,11 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
         missing = [name for name in NEEDED if shutil.which(name, path=path) is None]
         if missing:
             pytest.skip(f"not on PATH: {', '.join(missing)}")
-        login = f"--user operator --pass {password('operator')} --no-auth-warning" if server.guard else ""
-        socket = server.directory / "s"
-        script(tools / "redis-cli", f'"{shutil.which("redis-cli", path=path)}" -s "{socket}" {login}')
+        script(tools / "redis-cli", f'"{shutil.which("redis-cli", path=path)}" -s "{directory}/.sidedata/redis.sock"')
         script(tools / "sidedata", f'"{sys.executable}" -m store.cli.main')
         environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-        environment |= {"PATH": path, "SIDEDATA_SECRET": "a reader's secret"}
-        urls = {user: {"SIDEDATA_REDIS_URL": as_user(user, server.url)} for user in ("service", "worker", "operator")}
-        service = start(stack, directory, environment | urls["service"], "serve", "--port", "0")
-        start(stack, directory, environment | urls["worker"], "worker", "--worker-port", "0")
-        environment |= {**urls["operator"], "BASE": address(service)}
-        made = Reader(server, environment, directory)
+        environment |= {"PATH": path}
+        made = Reader(start(stack, directory, environment), environment, directory)
         stack.callback(made.client.close)
         yield made
 
@@ -121,11 +118,11 @@ def script(path: Path, command: str) -> None:
     path.chmod(0o755)
 
 
-def start(stack: ExitStack, directory: Path, environment: Mapping[str, str], *words: str) -> subprocess.Popen[str]:
-    """Start `sidedata …`; it is stopped at the end."""
-    log = stack.enter_context((directory / f"{words[0]}.log").open("w", encoding="utf-8"))
+def start(stack: ExitStack, directory: Path, environment: Mapping[str, str]) -> str:
+    """Start `sidedata up`, which is stopped at the end; where it says that it is."""
+    log = stack.enter_context((directory / "up.log").open("w", encoding="utf-8"))
     process = subprocess.Popen(
-        [sys.executable, "-m", "store.cli.main", *words],
+        [sys.executable, "-m", "store.cli.main", "up", "--port", "0", "--worker-port", "0"],
         stdout=subprocess.PIPE,
         stderr=log,
         text=True,
@@ -138,13 +135,11 @@ def start(stack: ExitStack, directory: Path, environment: Mapping[str, str], *wo
         process.communicate(timeout=LIMIT_SECONDS)
 
     stack.callback(stop)
-    return process
-
-
-def address(service: subprocess.Popen[str]) -> str:
-    """Where it says that it listens."""
-    assert service.stdout is not None
-    return service.stdout.readline().split()[-1]
+    assert process.stdout is not None
+    for line in process.stdout:
+        if found := re.search(r"sidedata is up on ([^\s,]+)", line):
+            return found[1]
+    raise AssertionError((directory / "up.log").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("page", sorted(ORGANIZATIONS))
