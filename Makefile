@@ -13,6 +13,7 @@ help: ## this list
 setup: .venv/.installed ## the virtual environment, from the lock file
 
 .venv/.installed: requirements.lock pyproject.toml
+	@echo "Setting up .venv/, once; it takes a minute or two."
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

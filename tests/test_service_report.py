@@ -1,11 +1,18 @@
 """The report's endpoints: what they pass on, and which headers they add."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from service.metrics import ServiceMetrics
+from service.sidedata import Reports
+from store.clock import SystemClock
+from tests.events import PAGES, view
 from tests.service_world import EFFECTIVE, INTERVAL, ORG, QUERY, SIDEDATA, WORKFLOW, canned, world
+from tests.support import ORG as PIPE_ORG
+from tests.support import pipeline
 
 JSON = {"Content-Type": "application/json"}
 
@@ -53,3 +60,23 @@ async def test_head_answers_like_get_without_the_body() -> None:
     assert (heard.status, heard.body, heard.headers["ETag"]) == (200, b"", '"tag1"')
     assert heard.headers["Content-Length"] == str(len(canned(1).body))
     assert (live.status, live.headers["Content-Type"]) == (200, "text/event-stream")
+
+
+async def test_the_cache_tells_how_often_it_serves(redis_url: str) -> None:
+    """An answer is assembled once, kept until the workflow changes, and the metrics give the hit rate."""
+    registry = CollectorRegistry()
+    async with pipeline(redis_url, partitions=4) as pipe:
+        await pipe.workflow(PAGES, "page_navigation")
+        metrics = ServiceMetrics(registry)
+        reports = Reports(pipe.client, pipe.installation, pipe.settings, SystemClock(), metrics)
+        now = await pipe.now()
+        visitors = []
+        for number in range(2):
+            await pipe.apply([view(now, f"v{number}")])
+            for _ in range(3):
+                answer = await reports.answer(PIPE_ORG, PAGES, now - timedelta(hours=1), now + timedelta(hours=1))
+                visitors.append(json.loads(answer.body)["unique_visitors_count"])
+    assert visitors == [1, 1, 1, 2, 2, 2]
+    assert registry.get_sample_value("sidedata_reports_total", {"from": "kept"}) == 4
+    assert registry.get_sample_value("sidedata_reports_total", {"from": "assembled"}) == 2
+    assert (registry.get_sample_value("sidedata_cache_bytes") or 0) > 0
