@@ -2,7 +2,7 @@
 
 const description = await fetch("/openapi.json").then((response) => response.json());
 
-document.getElementById("about").textContent = `${description.info.description} (${description.info.version})`;
+document.getElementById("about").replaceChildren(...words(`${description.info.description} (Version ${description.info.version})`));
 
 const index = document.getElementById("index");
 const operations = document.getElementById("operations");
@@ -75,9 +75,13 @@ function examples({ example, examples: named = {} }) {
   return all.map((value) => make("pre", {}, typeof value === "string" ? value : compact(value)));
 }
 
-/** JSON with a line for each field, and for each row of numbers. */
+/** JSON with a line for each field, and pairs of numbers one behind the other. */
 function compact(value) {
-  return JSON.stringify(value, null, 2).replace(/\[\s+(\d+),\s+(\d+)\s+\]/g, "[$1, $2]");
+  return JSON.stringify(value, null, 2)
+    .replace(/\[\s+(\d+),\s+(\d+)\s+\]/g, "[$1, $2]")
+    .replace(/(?<=\d\],)\s+(?=\[\d)/g, " ")
+    .replace(/\[\s+(?=\[\d)/g, "[")
+    .replace(/(?<=\d\])\s+\]/g, "]");
 }
 
 /** Links to the schemas that a schema is made of. */
