@@ -140,6 +140,21 @@ async def test_new_events_appear_without_a_reload(page: Page, pipe: Pipeline) ->
         assert [row[1] for row in seen["hours"]] == [str(value) for value, _ in answer["timeframe_stat"]["hour_in_day"]]
 
 
+async def test_the_keyboard_reads_the_bars_off(page: Page, pipe: Pipeline) -> None:
+    """One tab stop a chart, arrows walk along it; each bar says its hour and its value, and shows them."""
+    await enter(page, pipe, workflow=PAGES, range="7d")
+    seen = await shown(page)
+    await page.send("Emulation.setFocusEmulationEnabled", enabled=True)
+    assert await page.evaluate("document.querySelectorAll('#hours [tabindex=\"0\"]').length") == 1
+    await page.evaluate("document.querySelector('#hours [tabindex=\"0\"]').focus()")
+    for hour, (name, value, *_) in enumerate(seen["hours"]):
+        said = await page.evaluate("document.activeElement.getAttribute('aria-label')")
+        assert said.startswith(f"{name}: {value}"), hour
+        assert await page.until("document.querySelector('#hours .tip').textContent") == said
+        for kind in ("keyDown", "keyUp"):
+            await page.send("Input.dispatchKeyEvent", type=kind, key="ArrowRight", code="ArrowRight")
+
+
 async def test_the_newest_workflow_opens_by_itself(page: Page, pipe: Pipeline) -> None:
     """The list has every workflow, and the address can be shared at once."""
     await enter(page, pipe)
