@@ -114,7 +114,8 @@ def test_a_redis_out_of_reach_is_one_line(sidedata: Sidedata) -> None:
 @pytest.mark.parametrize(
     ("raised", "status", "said"),
     [
-        (StoreUnavailableError("two\nlines"), 1, "Error: two lines\n"),
+        (StoreUnavailableError("two\nlines"), 1, "Error: two lines; `sidedata doctor` says what to do\n"),
+        (StopError("two\nlines"), 1, "Error: two lines\n"),
         (KeyboardInterrupt(), 130, ""),
         (BrokenPipeError(), 1, ""),
     ],

@@ -14,7 +14,7 @@ import click
 
 from store.cli.command_line import CommandLine
 from store.cli.parent import end_with_parent
-from store.errors import SidedataError, UsageError
+from store.errors import SidedataError, StoreUnavailableError, UsageError
 
 GROUP: Final = "sidedata.commands"
 _INTERRUPTED: Final = 130  # 128 and the number of SIGINT, as shells have it
@@ -24,7 +24,8 @@ class _Failure(click.ClickException):
     """One line on stderr and an exit status, in click's terms."""
 
     def __init__(self, error: SidedataError) -> None:
-        super().__init__(" ".join(str(error).split()))
+        advice = "; `sidedata doctor` says what to do" if isinstance(error, StoreUnavailableError) else ""
+        super().__init__(" ".join(str(error).split()) + advice)
 
 
 class _Misuse(_Failure):
