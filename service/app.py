@@ -6,6 +6,7 @@ from aiohttp import web
 
 from service.auth import GUARD, Guard, authorize
 from service.cors import marks, origins, preflights
+from service.express import EXPRESS
 from service.forwarded import PROXIES, Proxies
 from service.health import ServiceChecks
 from service.live import HUB, Hub
@@ -13,6 +14,7 @@ from service.metrics import METRICS, ServiceMetrics
 from service.observe import finish, observe
 from service.openapi import Description
 from service.problems import problems
+from service.report_api import post_sidedata
 from service.routes import register, table
 from service.sidedata import Reports
 from service.state import BACKEND, Backend
@@ -55,6 +57,8 @@ def create_app(
     endpoints = table(HealthHandlers(metrics.registry, ServiceChecks(backend)), Pages(), description.serve)
     description.fill(endpoints)
     register(app, endpoints)
+    if not allowed:  # what pages of other origins are told stands in headers that only the long way knows
+        app[EXPRESS] = next(endpoint for endpoint in endpoints if endpoint.handler is post_sidedata)
     return app
 
 

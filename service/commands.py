@@ -11,8 +11,8 @@ from aiohttp import web
 
 from service.app import create_app
 from service.listener import Listener
+from service.log import log_to_stderr
 from service.metrics import METRICS
-from service.observe import log_to_stderr
 from service.processes import serve_with_several
 from service.sidedata import Reports
 from service.state import BACKEND

@@ -9,6 +9,7 @@ import resource
 
 from aiohttp import web
 
+from service.express import express
 from service.problems import CONTENT_TYPE, problem_body
 
 # A path, its query and two ids take 300 bytes; headers of proxies and browsers some thousands.
@@ -107,7 +108,8 @@ class Listener(web.AppRunner):
         made = await super()._make_server()
         # The same server with connections of ours; aiohttp has no parameter for their class.
         options = made._kwargs  # noqa: SLF001 - the only place that has them all
-        server = _Server(made.request_handler, request_factory=made.request_factory, **options)
+        handler = express(self.app, made.request_handler)
+        server = _Server(handler, request_factory=made.request_factory, **options)  # type: ignore[arg-type] # it makes them
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         if descriptors != resource.RLIM_INFINITY:
             server.most = max(descriptors // 2, descriptors - _KEPT_BACK)

@@ -111,7 +111,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except (asyncio.CancelledError, ConnectionResetError):
         raise  # the client has gone, or we are going: nobody is left to be told
     except Exception as error:  # noqa: BLE001 - the outermost place: a bug must not become a stack trace on the wire
-        return _answer_to(error)
+        return answer_to(error)
 
 
 # With Redis out of reach every request fails alike; a line each would say no more, and fill the disk.
@@ -128,7 +128,8 @@ def _warn(text: str) -> None:
         _log.warning("%s", text)
 
 
-def _answer_to(error: Exception) -> web.Response:
+def answer_to(error: Exception) -> web.Response:
+    """What a client is told of it."""
     match error:
         case ProblemError():
             return error.response()
