@@ -4,116 +4,108 @@ Every number is one of three: a sum of stored counts (whole hours and days), a u
 at the rim, of which only a part lies inside), or a sum of exact counts.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 
+from service.unions import MOST_ROWS, Merged, Run, Tiling
 from store import keys
-from store.cover import Cover, DayPiece, HourPiece
+from store.cover import Cover
 from store.money import joined, text_of
 from store.read import Part
-from store.sketch import Sketch, estimate, union
+from store.sketch import estimates
 
-SketchOf = Callable[[Part], Sketch | None]
-CountsOf = Callable[[Part], Mapping[str, int]]
-GoalsOf = Callable[[Part], "GoalParts"]
+# Of the rows that are asked for: runs, or what was merged before.
+Merging = Callable[[Sequence[Run | Merged], range], Merged]
+CountsOf = Callable[[int], Mapping[str, int]]
 
-
-class GoalParts(msgspec.Struct):
-    """A bucket's counts, and the sketches of visitors and sessions by `<role>:<goal>`."""
-
-    counts: Mapping[str, int]
-    sketches: Mapping[str, tuple[Sketch | None, Sketch | None]]
+HOURS = tuple(f"hour {index}" for index in range(24))  # names of sums over whole days
+WEEKDAYS = tuple(f"weekday {number}" for number in range(1, 8))
+# Of a page-navigation workflow; of the other kind the sessions are those of goals, which get their rows as they come.
+VISITORS, SESSIONS = 0, 1
 
 
-def buckets(pieces: Iterable[DayPiece]) -> list[tuple[keys.Level, int]]:
-    """Level and start of every bucket that makes up these days."""
-    found: list[tuple[keys.Level, int]] = []
-    for piece in pieces:
-        if piece.whole:
-            found.append(("day", piece.day.start))
-        for hour in piece.hours:
-            found += _hour_buckets(hour)
-    return found
-
-
-def _hour_buckets(hour: HourPiece) -> list[tuple[keys.Level, int]]:
-    return [("hour", hour.hour.start)] if hour.whole else [("5min", start) for start in hour.fines]
-
-
-def parts(cover: Cover, kind: str) -> list[Part]:
+def parts(cover: Cover, tiling: Tiling, kind: str) -> list[Part]:
     """All that an answer of that kind needs to read."""
+    buckets = [(run.level, start) for run in tiling.runs for start in run.starts]
     if kind == "interaction":
-        return [Part(level, start, what) for level, start in buckets(cover.days) for what in ("visitors", "goals")]
-    needed = [Part(level, start, what) for level, start in buckets(cover.days) for what in ("visitors", "sessions")]
+        return [Part(level, start, what) for level, start in buckets for what in ("visitors", "goals")]
+    needed = [Part(level, start, what) for level, start in buckets for what in ("visitors", "sessions")]
     # A day at the rim is read for the counts of its hours alone.
     return needed + [Part("day", piece.day.start, "counts") for piece in cover.days]
 
 
-def page_navigation(cover: Cover, sketch: SketchOf, counts: CountsOf) -> dict[str, Any]:
-    """The answer for a page-navigation workflow."""
-    hours, weekdays = [0] * 24, [0] * 7
-    for piece in cover.days:
-        stored = counts(Part("day", piece.day.start, "counts"))
-        if piece.whole:
-            weekdays[piece.day.weekday - 1] += stored.get("visitors", 0)
-            for field, visitors in stored.items():
-                if field.startswith("visitors@"):
-                    hours[int(field[9:11])] += visitors
-            continue
-        if cover.several_days:
-            weekdays[piece.day.weekday - 1] += _distinct(buckets([piece]), "visitors", sketch)
+def day_sums(stored: Mapping[str, int], weekday: int) -> dict[str, int]:
+    """What a whole day adds to the hours of day and the weekdays."""
+    sums = {WEEKDAYS[weekday - 1]: stored.get("visitors", 0)}
+    for field, visitors in stored.items():
+        if field.startswith("visitors@"):
+            name = HOURS[int(field[9:11])]
+            sums[name] = sums.get(name, 0) + visitors
+    return sums
+
+
+def page_navigation(tiling: Tiling, *, several_days: bool, merge: Merging, counts: CountsOf) -> dict[str, Any]:
+    """The answer for a page-navigation workflow; `counts` are those stored of the day that starts then."""
+    rows = range(SESSIONS + 1)
+    # Hours and days at the rim are counted for themselves and are part of the whole: each is merged once.
+    fines = {run: merge([run], rows) for _, runs in tiling.rims for run in runs if run.level == "5min"}
+    days = [merge([fines.get(run, run) for run in runs], rows) for _, runs in tiling.rims]
+    total = merge([*(run for run in tiling.runs if run.level == "day"), *days], rows)
+    alone = [*(days if several_days else ()), *fines.values()]
+    visitors, sessions, *rims = estimates(np.concatenate([total.rows, *(found.rows[:1] for found in alone)]))
+    in_hour = dict(zip(fines, rims[len(rims) - len(fines) :], strict=True))
+
+    hours = [total.sums.get(name, 0) for name in HOURS]
+    weekdays = [total.sums.get(name, 0) for name in WEEKDAYS]
+    for place, (piece, _) in enumerate(tiling.rims):
+        if several_days:
+            weekdays[piece.day.weekday - 1] += rims[place]
+        stored = counts(piece.day.start)
         for hour in piece.hours:
             if hour.whole:
                 hours[hour.hour.index] += stored.get(keys.hour_field(hour.hour.index, hour.hour.offset), 0)
             else:
-                hours[hour.hour.index] += _distinct(_hour_buckets(hour), "visitors", sketch)
-    everything = buckets(cover.days)
+                hours[hour.hour.index] += in_hour[Run("5min", hour.fines)]
     timeframe: dict[str, Any] = {}
-    if cover.several_days:
-        timeframe["day_in_week"] = [[visitors, weekday] for weekday, visitors in enumerate(weekdays, 1)]
-    timeframe["hour_in_day"] = [[visitors, hour] for hour, visitors in enumerate(hours)]
+    if several_days:
+        timeframe["day_in_week"] = [[value, weekday] for weekday, value in enumerate(weekdays, 1)]
+    timeframe["hour_in_day"] = [[value, hour] for hour, value in enumerate(hours)]
+    return {"timeframe_stat": timeframe, "unique_visitors_count": visitors, "unique_sessions_count": sessions}
+
+
+def interaction(tiling: Tiling, *, merge: Merging, rows: Mapping[str, int], names: Mapping[str, str]) -> dict[str, Any]:
+    """The answer for an interaction workflow; `rows` are those of visitors by `<role>:<goal>`, sessions have the next one."""
+    most = max(rows.values(), default=VISITORS - 1) + 2
+    total: Mapping[str, int] = {}
+    distinct: list[int] = []
+    for first in range(0, most, MOST_ROWS):
+        merged = merge(tiling.runs, range(first, min(first + MOST_ROWS, most)))
+        total = merged.sums
+        distinct += estimates(merged.rows)
     return {
-        "timeframe_stat": timeframe,
-        "unique_visitors_count": _distinct(everything, "visitors", sketch),
-        "unique_sessions_count": _distinct(everything, "sessions", sketch),
-    }
-
-
-def _distinct(of: Iterable[tuple[keys.Level, int]], what: Any, sketch: SketchOf) -> int:  # noqa: ANN401 - "visitors" or "sessions"
-    return estimate(union(sketch(Part(level, start, what)) for level, start in of))
-
-
-def interaction(cover: Cover, sketch: SketchOf, goals: GoalsOf, names: Mapping[str, str]) -> dict[str, Any]:
-    """The answer for an interaction workflow."""
-    everything = buckets(cover.days)
-    read = [goals(Part(level, start, "goals")) for level, start in everything]
-    total: dict[str, int] = {}
-    for part in read:
-        for field, count in part.counts.items():
-            total[field] = total.get(field, 0) + count
-    return {
-        "unique_visitors_count": _distinct(everything, "visitors", sketch),
+        "unique_visitors_count": distinct[VISITORS],
         "started_workflows_count": total.get("started", 0),
         "visitor_purchase_sums": _purchases(total),
-        "triggered_goals": _goals("triggered:", total, read, names),
-        "affected_goals": _goals("affected:", total, read, names),
+        "triggered_goals": _goals("triggered:", total, distinct, rows, names),
+        "affected_goals": _goals("affected:", total, distinct, rows, names),
     }
 
 
 def _goals(
-    role: str, total: Mapping[str, int], read: Iterable[GoalParts], names: Mapping[str, str]
+    role: str, total: Mapping[str, int], distinct: Sequence[int], rows: Mapping[str, int], names: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     answers = []
     fields = [field for field, count in total.items() if field.startswith(role) and count]
     for field in sorted(fields, key=lambda field: (-total[field], field)):
-        sketches = [part.sketches[field] for part in read if field in part.sketches]
+        row = rows[field]
         goal_id = field.removeprefix(role)
         metrics = {
             "events_count": total[field],
-            "unique_visitors_count": estimate(union(visitors for visitors, _ in sketches)),
-            "unique_sessions_count": estimate(union(sessions for _, sessions in sketches)),
+            "unique_visitors_count": distinct[row],
+            "unique_sessions_count": distinct[row + 1],
         }
         answers.append({"uuid": goal_id, "name": names.get(goal_id, ""), "metrics": metrics})
     return answers

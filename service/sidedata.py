@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from service.assemble import interaction, page_navigation, parts
 from service.metrics import ServiceMetrics
+from service.unions import Tiling
 from service.view import Answer, View, Views
 from store.client import Client
 from store.clock import Clock
@@ -134,6 +135,7 @@ class _Plan(msgspec.Struct, frozen=True):
     zone: Zone
     kind: str
     cover: Cover
+    tiling: Tiling
     parts: tuple[Part, ...]
     effective: str
 
@@ -142,14 +144,17 @@ class _Plan(msgspec.Struct, frozen=True):
 def _planned(reporting: Zone, start: int, end: int, now_fine: int, kind: str) -> _Plan:
     """The same few intervals are asked for again and again; `now` matters only as a bound of the future."""
     tiles = cover(Span(start, end), reporting, now_fine * 300)
-    return _Plan(reporting, kind, tiles, tuple(parts(tiles, kind)), f"{reporting.text(start)}/{reporting.text(end)}")
+    runs = Tiling.of(tiles)
+    effective = f"{reporting.text(start)}/{reporting.text(end)}"
+    return _Plan(reporting, kind, tiles, runs, tuple(parts(tiles, runs, kind)), effective)
 
 
 def _assemble(view: View, plan: _Plan) -> Answer:
     if plan.kind == "interaction":
-        figures = interaction(plan.cover, view.sketch, view.goals, view.names)
+        figures = interaction(plan.tiling, merge=view.merge, rows=view.rows, names=view.names)
     else:
-        figures = page_navigation(plan.cover, view.sketch, view.counts)
+        several = plan.cover.several_days
+        figures = page_navigation(plan.tiling, several_days=several, merge=view.merge, counts=view.counts)
     body = _ENCODER.encode(figures)
     # The tag covers the interval too: the same numbers for another one are another answer.
     tag = hashlib.blake2b(body + plan.effective.encode(), digest_size=12).hexdigest()

@@ -15,28 +15,32 @@ changes each of those is a look at two small hashes.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from msgspec import Struct
 
-from service.assemble import GoalParts
+from service.assemble import SESSIONS, VISITORS, day_sums
+from service.unions import WHATS, Merged, Piece, Run, Unions
 from store.client import Client
 from store.errors import StoreUnavailableError
 from store.events import Kind
 from store.installation import Installation
-from store.read import Data, Goals, Part, Reading, read
-from store.sketch import Sketch, unpack
+from store.read import Data, Goals, Part, Reading, What, read
+from store.sketch import unpack
+from store.zones import zone
 
 # How long after its end a bucket is still asked for along with every change: late events are rare, not unheard of.
 _OPEN_SECONDS = 900
 _LENGTH = {"5min": 300, "hour": 3600, "day": 90_000}
 # Parts of one round trip; more would keep Redis from others for too long. A goals part may bring many sketches.
 _MOST_PARTS = 160
-_WEIGHT = {"visitors": 1, "sessions": 1, "counts": 1, "goals": 4}
+_WEIGHT: Final[Mapping[What, int]] = {"visitors": 1, "sessions": 1, "counts": 1, "goals": 4}
+
+# Of the memory for all views, what the merged runs of one may take.
+_UNIONS_SHARE = 4
 
 # A refresh that takes longer is given up: every answer is due within a second.
 _PATIENCE_SECONDS = 0.75
-
-Kept = Sketch | GoalParts | dict[str, int] | None
 
 
 class Answer(Struct, frozen=True):
@@ -50,7 +54,7 @@ class Answer(Struct, frozen=True):
 class View:
     """One workflow as of `revision`."""
 
-    def __init__(self, organization_id: str, workflow_id: str) -> None:
+    def __init__(self, organization_id: str, workflow_id: str, most_union_bytes: int = 1 << 26) -> None:
         self.organization_id = organization_id
         self.workflow_id = workflow_id
         self.timezone: str | None = None  # None: nothing was read yet
@@ -59,29 +63,26 @@ class View:
         self.fence = 0  # of the owner that committed the revision
         self.names_revision: int | None = None
         self.names: dict[str, str] = {}
-        self.parts: dict[Part, Kept] = {}
+        self.parts: dict[Part, Piece] = {}
+        self.rows: dict[str, int] = {}  # of goals' visitors by `<role>:<goal>`; their sessions have the next row
         self.answers: dict[tuple[int, int], Answer] = {}
-        self.size = 0
+        self._unions = Unions(self.parts, most_union_bytes)
+        self._size = 0  # of the parts
         self._waiting: list[tuple[asyncio.Future[None], Iterable[Part]]] = []
         self._task: asyncio.Task[None] | None = None
 
-    def sketch(self, part: Part) -> Sketch | None:
-        """A part that is a sketch."""
-        kept = self.parts[part]
-        assert kept is None or isinstance(kept, Sketch)  # noqa: S101 - `apply` keeps them by kind
-        return kept
+    @property
+    def size(self) -> int:
+        """Bytes of memory, about."""
+        return self._size + self._unions.size
 
-    def counts(self, part: Part) -> Mapping[str, int]:
-        """A part that is counts."""
-        kept = self.parts[part]
-        assert isinstance(kept, dict)  # noqa: S101 - `apply` keeps them by kind
-        return kept
+    def counts(self, day: int) -> Mapping[str, int]:
+        """The counts stored of the day that starts then."""
+        return self.parts[Part("day", day, "counts")].counts
 
-    def goals(self, part: Part) -> GoalParts:
-        """A part that is counts and the goals' sketches."""
-        kept = self.parts[part]
-        assert isinstance(kept, GoalParts)  # noqa: S101 - `apply` keeps them by kind
-        return kept
+    def merge(self, runs: Sequence[Run | Merged], rows: range) -> Merged:
+        """Runs of which all parts are here, merged into those rows."""
+        return self._unions.merged(runs, WHATS[self.kind or ""], rows)
 
     def clear(self) -> None:
         """Know nothing any more."""
@@ -89,7 +90,9 @@ class View:
         self.parts.clear()
         self.answers.clear()
         self.names.clear()
-        self.size = 0
+        self.rows.clear()
+        self._unions.clear()
+        self._size = 0
 
     async def refresh(self, client: Client, installation: Installation, needed: Iterable[Part], now: float) -> None:
         """Wait for a refresh that starts from now on and reads, of what is needed, as much as fits.
@@ -179,8 +182,10 @@ class View:
             complete = reading.changes_from <= self.revision < reading.revision and bool(reading.changed)
             if not complete or reading.fence != self.fence:
                 self.clear()
-            for part in [part for part in self.parts if (part.level, part.start) in reading.changed]:
-                self._drop(part)
+            for level, start in reading.changed:
+                for what in _WEIGHT:
+                    self._drop(Part(level, start, what))
+            self._unions.forget(reading.changed)
         if reading.timezone != self.timezone:
             self.clear()
         if reading.revision != self.revision or reading.names != self.names_revision:
@@ -188,15 +193,37 @@ class View:
         self.timezone, self.kind = reading.timezone, reading.kind
         self.revision, self.fence, self.names_revision = reading.revision, reading.fence, reading.names
         self.names.update(reading.goals)
-        for part, data in reading.data.items():
+        self._unions.forget((part.level, part.start) for part in reading.data if part in self.parts)
+        for part, piece in zip(reading.data, self._pieces(reading.data), strict=True):
             self._drop(part)
-            kept, size = _keep(data)
-            self.parts[part] = kept
-            self.size += size
+            self.parts[part] = piece
+            self._size += piece.size
 
     def _drop(self, part: Part) -> None:
         if part in self.parts:
-            self.size -= _size(self.parts.pop(part))
+            self._size -= self.parts.pop(part).size
+
+    def _pieces(self, read_data: Mapping[Part, Data]) -> list[Piece]:
+        """What is kept of each."""
+        stacks = unpack([self._sketches(part, data) for part, data in read_data.items()])
+        pieces = []
+        for (part, data), stack in zip(read_data.items(), stacks, strict=True):
+            counts = data.counts if isinstance(data, Goals) else data if isinstance(data, dict) else {}
+            is_day = part.what == "counts"
+            sums = day_sums(counts, zone(self.timezone or "UTC").day(part.start).weekday) if is_day else counts
+            pieces.append(Piece(counts, sums, None if is_day else stack))
+        return pieces
+
+    def _sketches(self, part: Part, data: Data) -> list[tuple[int, bytes]]:
+        """The sketches of a part by their rows."""
+        if isinstance(data, bytes):
+            return [(VISITORS if part.what == "visitors" else SESSIONS, data)]
+        found: list[tuple[int, bytes]] = []
+        if isinstance(data, Goals):
+            for field, sketches in data.sketches.items():
+                row = self.rows.setdefault(field, VISITORS + 1 + 2 * len(self.rows))
+                found += [(row + place, sketch) for place, sketch in enumerate(sketches) if sketch is not None]
+        return sorted(found)
 
 
 def _settle(served: Iterable[tuple[asyncio.Future[None], Iterable[Part]]], error: BaseException | None) -> None:
@@ -207,33 +234,6 @@ def _settle(served: Iterable[tuple[asyncio.Future[None], Iterable[Part]]], error
             future.set_result(None)
         else:
             future.set_exception(error)
-
-
-def _keep(data: Data) -> tuple[Kept, int]:
-    """What is kept of a part, and its size in memory, about."""
-    kept: Kept
-    if isinstance(data, bytes):
-        kept = unpack(data)
-    elif isinstance(data, Goals):
-        sketches = {
-            name: (visitors and unpack(visitors), sessions and unpack(sessions))
-            for name, (visitors, sessions) in data.sketches.items()
-        }
-        kept = GoalParts(
-            data.counts, {name: (visitors or None, sessions or None) for name, (visitors, sessions) in sketches.items()}
-        )
-    else:
-        kept = data
-    return kept, _size(kept)
-
-
-def _size(kept: Kept) -> int:
-    if isinstance(kept, Sketch):
-        return kept.size
-    if isinstance(kept, GoalParts):
-        sketches = [sketch for pair in kept.sketches.values() for sketch in pair if sketch is not None]
-        return 400 + 150 * len(kept.counts) + sum(sketch.size for sketch in sketches)
-    return 200 + 100 * len(kept or ())
 
 
 class Views:
@@ -247,7 +247,9 @@ class Views:
         """The view of a workflow."""
         view = self._views.get((organization_id, workflow_id))
         if view is None:
-            view = self._views[organization_id, workflow_id] = View(organization_id, workflow_id)
+            view = self._views[organization_id, workflow_id] = View(
+                organization_id, workflow_id, self._most_bytes // _UNIONS_SHARE
+            )
         self._views.move_to_end((organization_id, workflow_id))
         return view
 
