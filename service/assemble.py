@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from service.unions import MOST_ROWS, Merged, Run, Tiling
+from service.unions import MOST_ROWS, Merged, Needs
 from store import keys
-from store.cover import Cover
+from store.cover import Cover, Run
 from store.money import joined, text_of
 from store.read import Part
 from store.sketch import estimates
@@ -27,14 +27,12 @@ WEEKDAYS = tuple(f"weekday {number}" for number in range(1, 8))
 VISITORS, SESSIONS = 0, 1
 
 
-def parts(cover: Cover, tiling: Tiling, kind: str) -> list[Part]:
-    """All that an answer of that kind needs to read."""
-    buckets = [(run.level, start) for run in tiling.runs for start in run.starts]
+def needs(cover: Cover, kind: str) -> Needs:
+    """All that an answer of that kind has to read."""
     if kind == "interaction":
-        return [Part(level, start, what) for level, start in buckets for what in ("visitors", "goals")]
-    needed = [Part(level, start, what) for level, start in buckets for what in ("visitors", "sessions")]
+        return Needs(cover.runs)
     # A day at the rim is read for the counts of its hours alone.
-    return needed + [Part("day", piece.day.start, "counts") for piece in cover.days]
+    return Needs(cover.runs, tuple(Part("day", rim.day.start, "counts") for rim in cover.rims))
 
 
 def day_sums(stored: Mapping[str, int], weekday: int) -> dict[str, int]:
@@ -47,42 +45,42 @@ def day_sums(stored: Mapping[str, int], weekday: int) -> dict[str, int]:
     return sums
 
 
-def page_navigation(tiling: Tiling, *, several_days: bool, merge: Merging, counts: CountsOf) -> dict[str, Any]:
+def page_navigation(cover: Cover, *, merge: Merging, counts: CountsOf) -> dict[str, Any]:
     """The answer for a page-navigation workflow; `counts` are those stored of the day that starts then."""
     rows = range(SESSIONS + 1)
     # Hours and days at the rim are counted for themselves and are part of the whole: each is merged once.
-    fines = {run: merge([run], rows) for _, runs in tiling.rims for run in runs if run.level == "5min"}
-    days = [merge([fines.get(run, run) for run in runs], rows) for _, runs in tiling.rims]
-    total = merge([*(run for run in tiling.runs if run.level == "day"), *days], rows)
-    alone = [*(days if several_days else ()), *fines.values()]
+    fines = {run: merge([run], rows) for rim in cover.rims for run in rim.runs if run.level == "5min"}
+    days = [merge([fines.get(run, run) for run in rim.runs], rows) for rim in cover.rims]
+    total = merge([*(run for run in cover.runs if run.level == "day"), *days], rows)
+    alone = [*(days if cover.several_days else ()), *fines.values()]
     visitors, sessions, *rims = estimates(np.concatenate([total.rows, *(found.rows[:1] for found in alone)]))
     in_hour = dict(zip(fines, rims[len(rims) - len(fines) :], strict=True))
 
     hours = [total.sums.get(name, 0) for name in HOURS]
     weekdays = [total.sums.get(name, 0) for name in WEEKDAYS]
-    for place, (piece, _) in enumerate(tiling.rims):
-        if several_days:
-            weekdays[piece.day.weekday - 1] += rims[place]
-        stored = counts(piece.day.start)
-        for hour in piece.hours:
+    for place, rim in enumerate(cover.rims):
+        if cover.several_days:
+            weekdays[rim.day.weekday - 1] += rims[place]
+        stored = counts(rim.day.start)
+        for hour in rim.hours:
             if hour.whole:
                 hours[hour.hour.index] += stored.get(keys.hour_field(hour.hour.index, hour.hour.offset), 0)
             else:
                 hours[hour.hour.index] += in_hour[Run("5min", hour.fines)]
     timeframe: dict[str, Any] = {}
-    if several_days:
+    if cover.several_days:
         timeframe["day_in_week"] = [[value, weekday] for weekday, value in enumerate(weekdays, 1)]
     timeframe["hour_in_day"] = [[value, hour] for hour, value in enumerate(hours)]
     return {"timeframe_stat": timeframe, "unique_visitors_count": visitors, "unique_sessions_count": sessions}
 
 
-def interaction(tiling: Tiling, *, merge: Merging, rows: Mapping[str, int], names: Mapping[str, str]) -> dict[str, Any]:
+def interaction(cover: Cover, *, merge: Merging, rows: Mapping[str, int], names: Mapping[str, str]) -> dict[str, Any]:
     """The answer for an interaction workflow; `rows` are those of visitors by `<role>:<goal>`, sessions have the next one."""
     most = max(rows.values(), default=VISITORS - 1) + 2
     total: Mapping[str, int] = {}
     distinct: list[int] = []
     for first in range(0, most, MOST_ROWS):
-        merged = merge(tiling.runs, range(first, min(first + MOST_ROWS, most)))
+        merged = merge(cover.runs, range(first, min(first + MOST_ROWS, most)))
         total = merged.sums
         distinct += estimates(merged.rows)
     return {

@@ -8,23 +8,21 @@ dashboards that ask for "the last 30 days" with a new `now` each time share it u
 
 import hashlib
 import time
-from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from service.assemble import interaction, page_navigation, parts
+from service.assemble import interaction, needs, page_navigation
 from service.metrics import ServiceMetrics
-from service.unions import Tiling
+from service.unions import Needs
 from service.view import Answer, View, Views
 from store.client import Client
 from store.clock import Clock
 from store.cover import Cover, Retention, Span, cover, effective_interval
 from store.errors import SidedataError, StoreUnavailableError, UsageError
 from store.installation import Installation
-from store.read import Part
 from store.settings import Settings
 from store.zones import Zone, zone
 
@@ -80,14 +78,14 @@ class Reports:
             StoreUnavailableError: Redis is out of reach.
         """
         view = self._views.of(organization_id, workflow_id)
-        needed: Sequence[Part] = ()
+        needed = Needs()
         plan: _Plan | None = None
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while True:
             # Planned ahead with the zone as last seen, so that in the ordinary case one round trip brings all.
             if view.timezone is not None and view.kind is not None:
                 plan = self._plan(view, start, end)
-                needed = plan.parts
+                needed = plan.needs
             await view.refresh(self._client, self._installation, needed, self._clock.now())
             if view.kind is None:
                 raise NoSuchWorkflowError("this organization has no such workflow")
@@ -96,7 +94,7 @@ class Reports:
                 if answer is not None:
                     self._kept.inc()
                     return answer
-                if all(part in view.parts for part in needed):
+                if view.has(needed):
                     return self._assembled_answer(view, plan)
             if time.monotonic() > deadline:
                 raise StoreUnavailableError("the answer took too long to read")
@@ -108,7 +106,7 @@ class Reports:
             view.answers.clear()
         view.answers[plan.cover.effective] = answer
         self._assembled.inc()
-        self._cache_bytes.set(self._views.trim())
+        self._cache_bytes.set(self._views.trim(view))
         return answer
 
     def _plan(self, view: View, start: datetime, end: datetime) -> "_Plan":
@@ -135,8 +133,7 @@ class _Plan(msgspec.Struct, frozen=True):
     zone: Zone
     kind: str
     cover: Cover
-    tiling: Tiling
-    parts: tuple[Part, ...]
+    needs: Needs
     effective: str
 
 
@@ -144,17 +141,14 @@ class _Plan(msgspec.Struct, frozen=True):
 def _planned(reporting: Zone, start: int, end: int, now_fine: int, kind: str) -> _Plan:
     """The same few intervals are asked for again and again; `now` matters only as a bound of the future."""
     tiles = cover(Span(start, end), reporting, now_fine * 300)
-    runs = Tiling.of(tiles)
-    effective = f"{reporting.text(start)}/{reporting.text(end)}"
-    return _Plan(reporting, kind, tiles, runs, tuple(parts(tiles, runs, kind)), effective)
+    return _Plan(reporting, kind, tiles, needs(tiles, kind), f"{reporting.text(start)}/{reporting.text(end)}")
 
 
 def _assemble(view: View, plan: _Plan) -> Answer:
     if plan.kind == "interaction":
-        figures = interaction(plan.tiling, merge=view.merge, rows=view.rows, names=view.names)
+        figures = interaction(plan.cover, merge=view.merge, rows=view.rows, names=view.names)
     else:
-        several = plan.cover.several_days
-        figures = page_navigation(plan.tiling, several_days=several, merge=view.merge, counts=view.counts)
+        figures = page_navigation(plan.cover, merge=view.merge, counts=view.counts)
     body = _ENCODER.encode(figures)
     # The tag covers the interval too: the same numbers for another one are another answer.
     tag = hashlib.blake2b(body + plan.effective.encode(), digest_size=12).hexdigest()

@@ -11,6 +11,7 @@ Every sketch has a row of its own: one call of numpy merges a bucket's, however 
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import groupby
 from typing import Final, NamedTuple
 
@@ -18,7 +19,7 @@ import numpy as np
 from msgspec import Struct
 
 from store import keys
-from store.cover import Cover, DayPiece
+from store.cover import Run
 from store.read import Part, What
 from store.sketch import Registers, Stack, empty, merge
 
@@ -37,11 +38,17 @@ WHATS: Final[Mapping[str, Mapping[keys.Level, tuple[What, ...]]]] = {
 }
 
 
-class Run(NamedTuple):
-    """Neighbouring buckets of one level, by their starts."""
+class Needs(NamedTuple):
+    """What an answer needs: runs of buckets with all of their parts, and parts alone."""
 
-    level: keys.Level
-    starts: tuple[int, ...]
+    runs: tuple[Run, ...] = ()
+    alone: tuple[Part, ...] = ()
+
+
+@lru_cache(maxsize=4096)
+def parts_of(run: Run, kind: str) -> tuple[Part, ...]:
+    """The parts of a run's buckets."""
+    return tuple(Part(run.level, start, what) for start in run.starts for what in WHATS[kind][run.level])
 
 
 class Merged(NamedTuple):
@@ -64,35 +71,6 @@ class Piece(Struct):
         return 300 + 100 * (len(self.counts) + len(self.sums)) + (self.stack.size if self.stack is not None else 0)
 
 
-def runs_of(pieces: Iterable[DayPiece]) -> list[Run]:
-    """The buckets of these days."""
-    buckets: list[tuple[keys.Level, int, int]] = []  # level, what it is a neighbour within, start
-    for piece in pieces:
-        if piece.whole:
-            buckets.append(("day", 0, piece.day.start))
-        for hour in piece.hours:
-            if hour.whole:
-                buckets.append(("hour", piece.day.start, hour.hour.start))
-            buckets += [("5min", hour.hour.start, start) for start in hour.fines]
-    return [
-        Run(level, tuple(start for _, _, start in run))
-        for (level, _), run in groupby(buckets, key=lambda bucket: bucket[:2])
-    ]
-
-
-class Tiling(NamedTuple):
-    """A cover as runs: all of them, and those of each day of which only a part lies inside."""
-
-    runs: tuple[Run, ...]
-    rims: tuple[tuple[DayPiece, tuple[Run, ...]], ...]
-
-    @classmethod
-    def of(cls, cover: Cover) -> "Tiling":
-        """The runs of a cover."""
-        rims = tuple((piece, tuple(runs_of([piece]))) for piece in cover.days if not piece.whole)
-        return cls(tuple(runs_of(cover.days)), rims)
-
-
 class Unions:
     """The merged runs of one workflow, over the parts that are kept of it."""
 
@@ -106,6 +84,10 @@ class Unions:
         """Keep nothing."""
         self._kept.clear()
         self.size = 0
+
+    def has(self, run: Run) -> bool:
+        """Whether it is merged already; then all of its parts are here."""
+        return (run.level, run.starts[0], run.starts[-1]) in self._kept
 
     def forget(self, changed: Iterable[tuple[keys.Level, int]]) -> None:
         """Keep no run that one of these buckets is in."""

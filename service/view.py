@@ -14,14 +14,15 @@ changes each of those is a look at two small hashes.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
 
 from service.assemble import SESSIONS, VISITORS, day_sums
-from service.unions import WHATS, Merged, Piece, Run, Unions
+from service.unions import WHATS, Merged, Needs, Piece, Unions, parts_of
 from store.client import Client
+from store.cover import Run
 from store.errors import StoreUnavailableError
 from store.events import Kind
 from store.installation import Installation
@@ -36,6 +37,7 @@ _LENGTH = {"5min": 300, "hour": 3600, "day": 90_000}
 _MOST_PARTS = 160
 _WEIGHT: Final[Mapping[What, int]] = {"visitors": 1, "sessions": 1, "counts": 1, "goals": 4}
 
+_VIEW_BYTES = 1000  # of one that is empty
 # Of the memory for all views, what the merged runs of one may take.
 _UNIONS_SHARE = 4
 
@@ -68,7 +70,7 @@ class View:
         self.answers: dict[tuple[int, int], Answer] = {}
         self._unions = Unions(self.parts, most_union_bytes)
         self._size = 0  # of the parts
-        self._waiting: list[tuple[asyncio.Future[None], Iterable[Part]]] = []
+        self._waiting: list[tuple[asyncio.Future[None], Needs]] = []
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -94,7 +96,7 @@ class View:
         self._unions.clear()
         self._size = 0
 
-    async def refresh(self, client: Client, installation: Installation, needed: Iterable[Part], now: float) -> None:
+    async def refresh(self, client: Client, installation: Installation, needed: Needs, now: float) -> None:
         """Wait for a refresh that starts from now on and reads, of what is needed, as much as fits.
 
         Raises:
@@ -110,12 +112,11 @@ class View:
         """Refresh for as long as somebody waits."""
         while self._waiting:
             served, self._waiting = self._waiting, []
-            # Askers of one interval bring one and the same tuple.
+            # Askers of one interval bring one and the same.
             asked = {id(needed): needed for _, needed in served}
-            wanted = dict.fromkeys(part for needed in asked.values() for part in needed)
             try:
                 async with asyncio.timeout(_PATIENCE_SECONDS):
-                    await self._refresh_once(client, installation, list(wanted), now)
+                    await self._refresh_once(client, installation, asked.values(), now)
             except (StoreUnavailableError, TimeoutError) as error:
                 # A Redis that comes back may have lost its last moments, with revisions that we know.
                 self.clear()
@@ -129,22 +130,41 @@ class View:
             else:
                 _settle(served, None)
 
+    def has(self, needed: Needs) -> bool:
+        """Whether all of it is here."""
+        return not self._lacking(needed)
+
+    def _lacking(self, needed: Needs) -> list[Part]:
+        runs = [run for run in needed.runs if not self._unions.has(run)]
+        wanted = [part for run in runs for part in parts_of(run, self.kind or "")]
+        return [part for part in (*wanted, *needed.alone) if part not in self.parts]
+
     async def _refresh_once(
-        self, client: Client, installation: Installation, wanted: Sequence[Part], now: float
+        self, client: Client, installation: Installation, asked: Collection[Needs], now: float
     ) -> None:
-        if all(part in self.parts for part in wanted) and await self._is_newest(client, installation):
+        lacking = [part for needed in asked for part in self._lacking(needed)]
+        if not lacking and await self._is_newest(client, installation):
             return
         missing: list[Part] = []
         room = _MOST_PARTS
-        for part in wanted:
-            if part not in self.parts:
-                missing.append(part)
-                room -= _WEIGHT[part.what]
-                if room <= 0:
-                    break
-        recent = now - _OPEN_SECONDS
-        may_change = [part for part in wanted if part in self.parts and part.start + _LENGTH[part.level] > recent]
-        self._apply(await self._read(client, installation, missing, may_change, self.names))
+        for part in dict.fromkeys(lacking):
+            missing.append(part)
+            room -= _WEIGHT[part.what]
+            if room <= 0:
+                break
+        may_change = dict.fromkeys(part for needed in asked for part in self._open_parts(needed, now - _OPEN_SECONDS))
+        self._apply(await self._read(client, installation, missing, tuple(may_change), self.names))
+
+    def _open_parts(self, needed: Needs, recent: float) -> Iterator[Part]:
+        """Those that are here and whose bucket has not ended long ago."""
+        for run in needed.runs:
+            if run.starts[-1] + _LENGTH[run.level] > recent:
+                yield from (
+                    part
+                    for part in parts_of(run, self.kind or "")
+                    if part.start + _LENGTH[part.level] > recent and part in self.parts
+                )
+        yield from (part for part in needed.alone if part.start + _LENGTH[part.level] > recent and part in self.parts)
 
     async def _is_newest(self, client: Client, installation: Installation) -> bool:
         """Whether nothing has changed: the question that polls ask nearly always, in the fewest words."""
@@ -226,7 +246,7 @@ class View:
         return sorted(found)
 
 
-def _settle(served: Iterable[tuple[asyncio.Future[None], Iterable[Part]]], error: BaseException | None) -> None:
+def _settle(served: Iterable[tuple[asyncio.Future[None], Needs]], error: BaseException | None) -> None:
     for future, _ in served:
         if future.done():
             continue  # the asker has gone
@@ -242,26 +262,35 @@ class Views:
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
         self._views: OrderedDict[tuple[str, str], View] = OrderedDict()
+        self._counted: dict[tuple[str, str], int] = {}  # bytes of each when it was last looked at
+        self._bytes = 0  # of all
 
     def of(self, organization_id: str, workflow_id: str) -> View:
         """The view of a workflow."""
-        view = self._views.get((organization_id, workflow_id))
+        key = (organization_id, workflow_id)
+        view = self._views.get(key)
         if view is None:
-            view = self._views[organization_id, workflow_id] = View(
-                organization_id, workflow_id, self._most_bytes // _UNIONS_SHARE
-            )
-        self._views.move_to_end((organization_id, workflow_id))
+            view = self._views[key] = View(*key, self._most_bytes // _UNIONS_SHARE)
+            self._count(view)
+        self._views.move_to_end(key)
         return view
 
-    def trim(self) -> int:
+    def trim(self, grown: View) -> int:
         """Give up the least recently used views until the rest fits; one that alone is too large starts anew.
 
         Returns the bytes that are left, about.
         """
-        # An empty view counts too: asking for workflows that don't exist must not fill the memory.
-        total = sum(view.size + 1000 for view in self._views.values())
-        while total > self._most_bytes and self._views:
-            _, view = self._views.popitem(last=False)
-            total -= view.size + 1000
+        self._count(grown)
+        while self._bytes > self._most_bytes and self._views:
+            key, view = self._views.popitem(last=False)
+            self._bytes -= self._counted.pop(key)
             view.clear()
-        return total
+        return self._bytes
+
+    def _count(self, view: View) -> None:
+        """Take note of a view's size; an empty one counts too: asking for workflows that don't exist must not fill the memory."""
+        key = (view.organization_id, view.workflow_id)
+        if self._views.get(key) is view:  # else it was given up while it was being read
+            size = view.size + _VIEW_BYTES
+            self._bytes += size - self._counted.get(key, 0)
+            self._counted[key] = size

@@ -11,8 +11,11 @@ A bucket is kept until all of the coarser bucket around it is older than that, s
 Instants and ages are whole seconds since the epoch; events and queries come in microseconds and are rounded outward first.
 """
 
+from functools import lru_cache
+from itertools import groupby
 from typing import NamedTuple
 
+from store import keys
 from store.errors import UsageError
 from store.settings import Settings
 from store.zones import DAY_SECONDS, HOUR_SECONDS, Day, Hour, Zone, five_minutes
@@ -81,20 +84,31 @@ class HourPiece(NamedTuple):
     fines: tuple[int, ...]  # starts of 5-minute buckets; empty when whole
 
 
-class DayPiece(NamedTuple):
-    """A local day: the whole bucket, or those hours of it that lie inside."""
+class Run(NamedTuple):
+    """Neighbouring buckets of one level, by their starts."""
+
+    level: keys.Level
+    starts: tuple[int, ...]
+
+
+class Rim(NamedTuple):
+    """Those hours of a local day that lie inside, and the same as runs of buckets."""
 
     day: Day
-    whole: bool
-    hours: tuple[HourPiece, ...]  # empty when whole
+    hours: tuple[HourPiece, ...]
+    runs: tuple[Run, ...]
 
 
 class Cover(NamedTuple):
-    """What an answer covers (`effective`), whether that touches two local days, and the buckets it is made of, in order."""
+    """What an answer covers (`effective`), whether that touches two local days, and the buckets that it is made of.
+
+    Days that lie wholly inside are one run, if there are any. At most two others have rims, the first and the last.
+    """
 
     effective: Span
     several_days: bool
-    days: tuple[DayPiece, ...]
+    rims: tuple[Rim, ...]
+    runs: tuple[Run, ...]  # those of the rims included, in order
 
 
 def effective_interval(start_us: int, end_us: int, zone: Zone, now: int, retention: Retention) -> Span:
@@ -128,25 +142,50 @@ def cover(effective: Span, zone: Zone, now: int) -> Cover:
     """The buckets that tile an effective interval, days first, then hours, then 5 minutes."""
     several = zone.day(effective.start).end < effective.end
     end = min(effective.end, max(effective.start, now + _AHEAD_SECONDS))
-    days: list[DayPiece] = []
+    rims: list[Rim] = []
+    runs: list[Run] = []
     at = effective.start
-    while at < end:
-        day = zone.day(at)
-        if effective.start <= day.start and day.end <= effective.end:
-            days.append(DayPiece(day, whole=True, hours=()))
-        else:
-            days.append(DayPiece(day, whole=False, hours=_hours(day, effective)))
-        at = day.end
-    return Cover(effective, several, tuple(days))
+    if at < end:
+        first, last = zone.day(at), zone.day(end - 1)
+        if first.start < at or effective.end < first.end:
+            rims.append(_rim(zone, at, min(first.end, effective.end)))
+            runs += rims[-1].runs
+            at = first.end
+        stop = last.end if last.end <= effective.end else last.start
+        if at < stop:
+            runs.append(_days(zone, at, stop))
+            at = stop
+        if at < end:
+            rims.append(_rim(zone, at, effective.end))
+            runs += rims[-1].runs
+    return Cover(effective, several, tuple(rims), tuple(runs))
 
 
-def _hours(day: Day, effective: Span) -> tuple[HourPiece, ...]:
+# Questions differ by their rims, of which there are few: most of a new cover was made for another.
+@lru_cache(maxsize=1024)
+def _days(zone: Zone, start: int, end: int) -> Run:
+    starts = []
+    while start < end:
+        starts.append(start)
+        start = zone.day(start).end
+    return Run("day", tuple(starts))
+
+
+@lru_cache(maxsize=4096)
+def _rim(zone: Zone, start: int, end: int) -> Rim:
+    """The part of a day between two edges of its buckets."""
+    day = zone.day(start)
     pieces: list[HourPiece] = []
+    buckets: list[tuple[keys.Level, int, int]] = []  # level, the hour (of 5 minutes), start
     for hour in day.hours:
-        start, end = max(hour.start, effective.start), min(hour.end, effective.end)
-        if start >= end:
+        first, last = max(hour.start, start), min(hour.end, end)
+        if first >= last:
             continue
-        whole = (start, end) == (hour.start, hour.end)
-        fines = () if whole else tuple(five_minutes(at, hour)[0] for at in range(start, end, 300))
+        whole = (first, last) == (hour.start, hour.end)
+        fines = () if whole else tuple(five_minutes(at, hour)[0] for at in range(first, last, 300))
         pieces.append(HourPiece(hour, whole, fines))
-    return tuple(pieces)
+        buckets += [("hour", 0, hour.start)] if whole else [("5min", hour.start, at) for at in fines]
+    runs = [
+        Run(level, tuple(at for _, _, at in run)) for (level, _), run in groupby(buckets, key=lambda bucket: bucket[:2])
+    ]
+    return Rim(day, tuple(pieces), tuple(runs))

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from store.cover import SLACK_SECONDS, DayPiece, Retention, Span, cover, effective_interval
+from store.cover import SLACK_SECONDS, Cover, Retention, Span, cover, effective_interval
 from store.errors import UsageError
 from store.settings import Settings
-from store.zones import five_minutes, zone
+from store.zones import Zone, five_minutes, zone
 from tests.oracle import EPOCH, BadIntervalError, Oracle, local_date
 
 ZONES = [
@@ -55,18 +55,23 @@ def test_effective_interval_is_the_oracles(name: str, now: int, first: int, seco
     assert (moment(effective.start * 1_000_000), moment(effective.end * 1_000_000)) == expected
 
 
-def leaves(days: tuple[DayPiece, ...]) -> list[tuple[str, int, int]]:
-    """The buckets of a cover, in order: level, start, end."""
+def leaves(tiles: Cover, local: Zone) -> list[tuple[str, int, int]]:
+    """The buckets of a cover, in order: level, start, end; hours of the rims are the same as their runs."""
+    pieces: list[tuple[str, int]] = []
+    for rim in tiles.rims:
+        for piece in rim.hours:
+            assert piece.whole != bool(piece.fines)
+            pieces += [("hour", piece.hour.start)] if piece.whole else [("5min", start) for start in piece.fines]
+    assert pieces == [(run.level, start) for rim in tiles.rims for run in rim.runs for start in run.starts]
+    whole = [run for run in tiles.runs if run.level == "day"]
+    assert [run for run in tiles.runs if run.level != "day"] == [run for rim in tiles.rims for run in rim.runs]
+    assert len(whole) <= 1
     found: list[tuple[str, int, int]] = []
-    for piece in days:
-        if piece.whole:
-            assert not piece.hours
-            found.append(("day", piece.day.start, piece.day.end))
-        for hour in piece.hours:
-            if hour.whole:
-                assert not hour.fines
-                found.append(("hour", hour.hour.start, hour.hour.end))
-            found.extend(("5min", *five_minutes(start, hour.hour)) for start in hour.fines)
+    for run in tiles.runs:
+        for start in run.starts:
+            day, hour = local.day(start), local.hour(start)
+            ends = {"day": day.end, "hour": hour.end, "5min": five_minutes(start, hour)[1]}
+            found.append((run.level, start, ends[run.level]))
     return found
 
 
@@ -83,7 +88,7 @@ def test_cover_tiles_the_effective_interval_with_buckets_kept(name: str, now: in
     tiles = cover(effective, local, now)
     assert tiles.effective == effective
     at = effective.start
-    for level, begin, finish in leaves(tiles.days):
+    for level, begin, finish in leaves(tiles, local):
         assert begin == at
         at = finish
         day, hour = local.day(begin), local.hour(begin)
