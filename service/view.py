@@ -15,7 +15,7 @@ changes each of those is a look at two small hashes.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import get_args
 
 from msgspec import Struct
 
@@ -33,9 +33,8 @@ from store.zones import zone
 # How long after its end a bucket is still asked for along with every change: late events are rare, not unheard of.
 _OPEN_SECONDS = 900
 _LENGTH = {"5min": 300, "hour": 3600, "day": 90_000}
-# Parts of one round trip; more would keep Redis from others for too long. A goals part may bring many sketches.
-_MOST_PARTS = 160
-_WEIGHT: Final[Mapping[What, int]] = {"visitors": 1, "sessions": 1, "counts": 1, "goals": 4}
+# Parts to ask for in one round trip. Redis brings as many of them as are short work; the next question is cut to that.
+_MOST_PARTS = 400
 
 _VIEW_BYTES = 1000  # of one that is empty
 # Of the memory for all views, what the merged runs of one may take.
@@ -70,6 +69,7 @@ class View:
         self.answers: dict[tuple[int, int], Answer] = {}
         self._unions = Unions(self.parts, most_union_bytes)
         self._size = 0  # of the parts
+        self._most_parts = _MOST_PARTS
         self._waiting: list[tuple[asyncio.Future[None], Needs]] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -145,15 +145,11 @@ class View:
         lacking = [part for needed in asked for part in self._lacking(needed)]
         if not lacking and await self._is_newest(client, installation):
             return
-        missing: list[Part] = []
-        room = _MOST_PARTS
-        for part in dict.fromkeys(lacking):
-            missing.append(part)
-            room -= _WEIGHT[part.what]
-            if room <= 0:
-                break
+        missing = list(dict.fromkeys(lacking))[: self._most_parts]
         may_change = dict.fromkeys(part for needed in asked for part in self._open_parts(needed, now - _OPEN_SECONDS))
-        self._apply(await self._read(client, installation, missing, tuple(may_change), self.names))
+        reading = await self._read(client, installation, missing, tuple(may_change), self.names)
+        self._most_parts = _MOST_PARTS if len(reading.data) >= len(missing) else 2 * len(reading.data) + 1
+        self._apply(reading)
 
     def _open_parts(self, needed: Needs, recent: float) -> Iterator[Part]:
         """Those that are here and whose bucket has not ended long ago."""
@@ -203,7 +199,7 @@ class View:
             if not complete or reading.fence != self.fence:
                 self.clear()
             for level, start in reading.changed:
-                for what in _WEIGHT:
+                for what in get_args(What):
                     self._drop(Part(level, start, what))
             self._unions.forget(reading.changed)
         if reading.timezone != self.timezone:

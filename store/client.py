@@ -7,13 +7,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import redis.exceptions as faults
-from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from store.cluster import MOST_CONNECTIONS, Cluster
 from store.errors import StopError, StoreUnavailableError, UsageError
+from store.line import Single
 
 # The client's own stubs leave replies untyped (`Any`), so one alias for both kinds of client loses nothing.
 Client = Any
@@ -62,7 +62,7 @@ def connect(url: str, *, timeout: float) -> Client:
             client = Cluster.from_url(url.replace("+cluster", "", 1), **options)
             client.make_connection()
         else:
-            client = Redis.from_url(url, retry=retry, max_connections=MOST_CONNECTIONS, **options)
+            client = Single.from_url(url, retry=retry, max_connections=MOST_CONNECTIONS, **options)
             client.connection_pool.make_connection()  # opens nothing, but knows which parameters of an address there are
     except (TypeError, ValueError, faults.RedisError, faults.RedisClusterException) as error:
         raise UsageError("SIDEDATA_REDIS_URL can't be read as an address") from error

@@ -15,7 +15,7 @@ from store.events import Kind
 from store.installation import Installation
 from store.scripts import script
 
-_READ = script("read", reaches=True)
+_READ = script("read", reaches=True, asked_often=True)
 
 What = Literal["visitors", "sessions", "counts", "goals"]
 
@@ -64,7 +64,7 @@ async def read(
     open_parts: Sequence[Part],
     goals: Iterable[str],
 ) -> Reading:
-    """Read parts of a workflow's buckets.
+    """Read parts of a workflow's buckets, of many only the first.
 
     Args:
         revision: what the reader knows already, with `names` likewise; None for nothing.
@@ -111,7 +111,7 @@ async def read(
         int(changes_from),
         int(named),
         {_bucket(name.decode()) for name in changed},
-        # Replies are fewer than parts where nothing has changed: the open ones stay as they are.
+        # Replies are fewer than parts where nothing has changed (the open ones stay as they are) and where all were too many.
         {part: _data(part, value) for part, value in zip((*missing, *open_parts), data, strict=False)},
         {goal.decode(): _name(value) for goal, value in _pairs(names_of)},
     )

@@ -9,6 +9,7 @@
 --         goals <start of the bucket's keys>   counts, and the sketches of every goal in them
 -- Reply {timezone, kind, revision, fence of its commit, changes_from, revision of names, buckets changed since the known revision,
 --        data of the parts (those that may have changed only if the revision is another), name records of the goals}
+--       The data is that of the first parts only, where all would keep Redis busy for long: who needs the rest asks again.
 --
 -- Atomic, because an answer must not show half a commit. Read only.
 local call = redis.call
@@ -21,6 +22,21 @@ if ARGV[1] ~= '' and ARGV[1] ~= revision then
 end
 local missing, open, known = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local goals, wanted = {}, {}
+local MOST_BYTES, MOST_CALLS = 1048576, 1000 -- about a millisecond each
+local bytes, calls = 0, 0
+
+local function get(key)
+  local value = call('GET', key)
+  calls = calls + 1
+  if value then bytes = bytes + #value end
+  return value
+end
+
+local function hash(key)
+  local fields = call('HGETALL', key)
+  calls = calls + 1 + #fields / 20
+  return fields
+end
 
 local function want(goal)
   if not goals[goal] then
@@ -29,26 +45,18 @@ local function want(goal)
   end
 end
 
-local read = {}
-
-function read.get(key)
-  return call('GET', key)
-end
-
-function read.hash(key)
-  return call('HGETALL', key)
-end
+local read = {get = get, hash = hash}
 
 function read.goals(prefix)
-  local counts = call('HGETALL', prefix .. 'counts')
+  local counts = hash(prefix .. 'counts')
   local sketches = {}
   for place = 1, #counts, 2 do
     local goal = string.match(counts[place], '^%a+:(%x+%-%x+%-%x+%-%x+%-%x+)$')
     if goal then
       want(goal)
       sketches[#sketches + 1] = counts[place]
-      sketches[#sketches + 1] = call('GET', prefix .. counts[place] .. ':visitors')
-      sketches[#sketches + 1] = call('GET', prefix .. counts[place] .. ':sessions')
+      sketches[#sketches + 1] = get(prefix .. counts[place] .. ':visitors')
+      sketches[#sketches + 1] = get(prefix .. counts[place] .. ':sessions')
     end
   end
   return {counts, sketches}
@@ -57,6 +65,7 @@ end
 local data = {}
 local count = (ARGV[1] == revision) and missing or (missing + open)
 for part = 1, count do
+  if bytes >= MOST_BYTES or calls >= MOST_CALLS then break end
   local place = 5 + 2 * part
   data[part] = read[ARGV[place]](ARGV[place + 1])
 end
