@@ -4,16 +4,18 @@ import argparse
 import signal
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 from bench.figures import Table
 from bench.readme import versions, write
 
 
-def _query(*, quick: bool) -> list[Table]:
+def _query(*, quick: bool, kept: Path | None = None) -> list[Table]:
     from bench.query import Query  # noqa: PLC0415 - each measurement loads what it needs
     from bench.servers import World  # noqa: PLC0415
 
-    with World() as world:
+    with World(kept=kept) as world:
         return [Query(world, quick=quick).run()]
 
 
@@ -29,7 +31,7 @@ def _market(*, quick: bool) -> list[Table]:
     return run(quick=quick)
 
 
-_MEASUREMENTS = {"query": _query, "ingest": _ingest, "market": _market}
+_MEASUREMENTS: dict[str, Callable[..., list[Table]]] = {"query": _query, "ingest": _ingest, "market": _market}
 
 
 def main() -> None:
@@ -37,6 +39,9 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help="query, ingest, market (peers, memory, accuracy)")
     parser.add_argument("--quick", action="store_true", help="small data and one round, to try the code")
+    parser.add_argument(
+        "--kept", type=Path, help="file that keeps the loaded history of `query` for runs of the same day"
+    )
     parser.add_argument("--write", action="store_true", help="put the tables in bench/README.md")
     given = parser.parse_args()
     unknown = set(given.names) - set(_MEASUREMENTS)
@@ -47,7 +52,8 @@ def main() -> None:
     for name in given.names or list(_MEASUREMENTS):
         print(name, flush=True)
         began = time.perf_counter()
-        for table in _MEASUREMENTS[name](quick=given.quick):
+        options = {"kept": given.kept} if name == "query" else {}
+        for table in _MEASUREMENTS[name](quick=given.quick, **options):
             minutes = (time.perf_counter() - began) / 60
             made = f"`python -m bench {name}{' --quick' if given.quick else ''}`, {minutes:.0f} minutes. {versions()}"
             print(f"\n## {table.name}\n{made}\n\n{table.text()}\n", flush=True)

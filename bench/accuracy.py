@@ -48,7 +48,7 @@ def accuracy(world: World, made: Market, *, quick: bool) -> Table:
         interval = start * DAY_US, (start + _DAYS) * DAY_US
         mine, outer = _between(made.events, *interval), _between(hits, *interval)
         for rank, page in enumerate(is_page()):
-            told = asker.report(world.path(names, rank), *interval)
+            told = asker.patient_report(world.path(names, rank), *interval)
             if told.effective != interval:
                 raise RuntimeError(f"asked for {interval}, told {told.effective}")
             events = mine.where(mine.workflows == rank)

@@ -81,7 +81,7 @@ class Memory:
             for _ in range(2):
                 for number in range(_REPORTS // 2):
                     end = now - int(rng.uniform(0, 50) * DAY_US)
-                    asker.report(self._world.path(names, number % WORKFLOWS), end - 30 * DAY_US, end)
+                    asker.patient_report(self._world.path(names, number % WORKFLOWS), end - 30 * DAY_US, end)
                 resident.append(_resident(process))
             fresh, half, whole = resident
             lines = [line for line in asker.text("/metrics").splitlines() if line.startswith("sidedata_cache")]

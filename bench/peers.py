@@ -57,7 +57,9 @@ class Peers:
         """The same few questions to each in turn."""
         path, workflow = self._world.path(self._names, rank), self._names.workflows[rank]
         times: dict[str, list[float]] = {}
-        asker.report(path, self._made.end_us - 2 * DAY_US, self._made.end_us)  # the first may find the process idle
+        asker.patient_report(
+            path, self._made.end_us - 2 * DAY_US, self._made.end_us
+        )  # the first may find the process idle
         asked = 0
         while asked < 8:
             start = int(self._random.uniform(self._made.start_us, self._made.end_us - _DAYS * DAY_US))

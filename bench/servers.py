@@ -28,24 +28,27 @@ _REPORT = "/api/reporting/workflow/v1/orgs/{}/workflows/{}/sidedata/"
 
 
 class World:
-    """A Redis without persistence, and processes that use it."""
+    """A Redis without persistence, and processes that use it; with what was kept of an earlier world, if there is any."""
 
-    def __init__(self, partitions: int = 16) -> None:
+    def __init__(self, partitions: int = 16, kept: Path | None = None) -> None:
         self.partitions = partitions
         self.directory = Path(tempfile.mkdtemp(prefix="sidedata-bench-"))
         self.url = f"unix://{self.directory / 's'}"
         self.redis: Any = redis.Redis.from_url(self.url)
+        self._kept = kept
         self._processes: list[subprocess.Popen[bytes]] = []
         self._token = ""
 
     def __enter__(self) -> Self:
+        if self._kept is not None and self._kept.exists():
+            shutil.copyfile(self._kept, self.directory / "dump.rdb")
         arguments = ["--port", "0", "--unixsocket", str(self.directory / "s"), "--dir", str(self.directory)]
         self.start(find_server(), *arguments, "--save", "", "--appendonly", "no")
         limit = time.monotonic() + _START_SECONDS
         while True:
             try:
                 self.redis.ping()
-            except redis.ConnectionError:
+            except (redis.ConnectionError, redis.BusyLoadingError):
                 if time.monotonic() > limit:
                     raise
                 time.sleep(0.01)
@@ -59,6 +62,17 @@ class World:
             self.stop(process)
         self.redis.close()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    @property
+    def was_kept(self) -> bool:
+        """Whether it began with an earlier world's data."""
+        return self._kept is not None and self._kept.exists()
+
+    def keep(self) -> None:
+        """Put the data aside for later worlds, if they are to have it."""
+        if self._kept is not None:
+            self.redis.save()
+            shutil.copyfile(self.directory / "dump.rdb", self._kept)
 
     def names(self, partition: int = 0) -> Names:
         """The organization that stands for a partition."""
