@@ -17,8 +17,7 @@ from store.money import joined, text_of
 from store.read import Part
 from store.sketch import estimates
 
-# Of the rows that are asked for: runs, or what was merged before.
-Merging = Callable[[Sequence[Run | Merged], range], Merged]
+Merging = Callable[[Sequence[Run], range], Merged]  # runs, into those rows
 CountsOf = Callable[[int], Mapping[str, int]]
 
 HOURS = tuple(f"hour {index}" for index in range(24))  # names of sums over whole days
@@ -45,33 +44,44 @@ def day_sums(stored: Mapping[str, int], weekday: int) -> dict[str, int]:
     return sums
 
 
-def page_navigation(cover: Cover, *, merge: Merging, counts: CountsOf) -> dict[str, Any]:
-    """The answer for a page-navigation workflow; `counts` are those stored of the day that starts then."""
+def page_navigation(
+    cover: Cover, *, merge: Merging, counts: CountsOf, visitors: dict[tuple[Run, ...], int]
+) -> dict[str, Any]:
+    """The answer for a page-navigation workflow.
+
+    Args:
+        counts: those stored of the day that starts then.
+        visitors: how many runs have together, as far as it is known; what is found out here is added.
+    """
     rows = range(SESSIONS + 1)
-    # Hours and days at the rim are counted for themselves and are part of the whole: each is merged once.
-    fines = {run: merge([run], rows) for rim in cover.rims for run in rim.runs if run.level == "5min"}
-    days = [merge([fines.get(run, run) for run in rim.runs], rows) for rim in cover.rims]
-    total = merge([*(run for run in cover.runs if run.level == "day"), *days], rows)
-    alone = [*(days if cover.several_days else ()), *fines.values()]
-    visitors, sessions, *rims = estimates(np.concatenate([total.rows, *(found.rows[:1] for found in alone)]))
-    in_hour = dict(zip(fines, rims[len(rims) - len(fines) :], strict=True))
+    fines = [(run,) for rim in cover.rims for run in rim.runs if run.level == "5min"]
+    # Hours and days at the rim are counted for themselves, and are the same for many intervals.
+    alone = [*(rim.runs for rim in cover.rims if cover.several_days), *fines]
+    unknown = [runs for runs in dict.fromkeys(alone) if runs not in visitors]
+    total = merge(cover.runs, rows)
+    found = estimates(np.concatenate([total.rows, *(merge(runs, rows).rows[:1] for runs in unknown)]))
+    visitors.update(zip(unknown, found[len(rows) :], strict=True))
 
     hours = [total.sums.get(name, 0) for name in HOURS]
     weekdays = [total.sums.get(name, 0) for name in WEEKDAYS]
-    for place, rim in enumerate(cover.rims):
+    for rim in cover.rims:
         if cover.several_days:
-            weekdays[rim.day.weekday - 1] += rims[place]
+            weekdays[rim.day.weekday - 1] += visitors[rim.runs]
         stored = counts(rim.day.start)
         for hour in rim.hours:
             if hour.whole:
                 hours[hour.hour.index] += stored.get(keys.hour_field(hour.hour.index, hour.hour.offset), 0)
             else:
-                hours[hour.hour.index] += in_hour[Run("5min", hour.fines)]
+                hours[hour.hour.index] += visitors[(Run("5min", hour.fines),)]
     timeframe: dict[str, Any] = {}
     if cover.several_days:
         timeframe["day_in_week"] = [[value, weekday] for weekday, value in enumerate(weekdays, 1)]
     timeframe["hour_in_day"] = [[value, hour] for hour, value in enumerate(hours)]
-    return {"timeframe_stat": timeframe, "unique_visitors_count": visitors, "unique_sessions_count": sessions}
+    return {
+        "timeframe_stat": timeframe,
+        "unique_visitors_count": found[VISITORS],
+        "unique_sessions_count": found[SESSIONS],
+    }
 
 
 def interaction(cover: Cover, *, merge: Merging, rows: Mapping[str, int], names: Mapping[str, str]) -> dict[str, Any]:

@@ -104,6 +104,7 @@ class Reports:
         answer = _assemble(view, plan)
         if len(view.answers) >= _MOST_ANSWERS:
             view.answers.clear()
+            view.visitors.clear()
         view.answers[plan.cover.effective] = answer
         self._assembled.inc()
         self._cache_bytes.set(self._views.trim(view))
@@ -148,7 +149,7 @@ def _assemble(view: View, plan: _Plan) -> Answer:
     if plan.kind == "interaction":
         figures = interaction(plan.cover, merge=view.merge, rows=view.rows, names=view.names)
     else:
-        figures = page_navigation(plan.cover, merge=view.merge, counts=view.counts)
+        figures = page_navigation(plan.cover, merge=view.merge, counts=view.counts, visitors=view.visitors)
     body = _ENCODER.encode(figures)
     # The tag covers the interval too: the same numbers for another one are another answer.
     tag = hashlib.blake2b(body + plan.effective.encode(), digest_size=12).hexdigest()

@@ -4,7 +4,7 @@ A report merges hundreds of sketches, and the next one nearly the same. So runs 
 of their buckets changes, long runs of days in groups, so that two runs share most of the work:
 
       a report      ::|  h h h  |     days      |   h h   |::
-      kept                 ✓      [8][8][8] ✓        ✓           (5 minutes are few, and the newest change all the time)
+      kept                 ✓      [8][8][8] ✓        ✓
 
 Every sketch has a row of its own: one call of numpy merges a bucket's, however many goals it has.
 """
@@ -25,6 +25,8 @@ from store.sketch import Registers, Stack, empty, merge
 
 # Rows that are merged at once, some 1 MB; a workflow with more goals is merged in several turns, and none of it is kept.
 MOST_ROWS = 64
+# Runs of 5 minutes are kept where they take no more than this: there are many, and the newest change all the time.
+_FEW_ROWS = 2
 _GROUP_DAYS = 8
 _GROUP_SECONDS = _GROUP_DAYS * 86_400
 
@@ -99,14 +101,12 @@ class Unions:
             if any(level == changed_level and first <= start <= last for changed_level, start in buckets):
                 self.size -= self._kept.pop(key).rows.nbytes
 
-    def merged(self, runs: Sequence[Run | Merged], whats: Mapping[keys.Level, tuple[What, ...]], rows: range) -> Merged:
+    def merged(self, runs: Sequence[Run], whats: Mapping[keys.Level, tuple[What, ...]], rows: range) -> Merged:
         """Runs merged, into those rows; `whats` says which parts buckets of a level have."""
         whole = rows.start == 0 and len(rows) <= MOST_ROWS
         total = Merged(empty(len(rows)), {})
         for run in runs:
-            if isinstance(run, Merged):
-                _add(total, run)
-            elif run.level == "5min" or not whole:
+            if not whole or (run.level == "5min" and len(rows) > _FEW_ROWS):
                 self._fold(total, run, whats, rows)
             else:
                 _add(total, self._run(run, whats, rows))

@@ -67,6 +67,7 @@ class View:
         self.parts: dict[Part, Piece] = {}
         self.rows: dict[str, int] = {}  # of goals' visitors by `<role>:<goal>`; their sessions have the next row
         self.answers: dict[tuple[int, int], Answer] = {}
+        self.visitors: dict[tuple[Run, ...], int] = {}  # of runs that were counted, as of `revision`
         self._unions = Unions(self.parts, most_union_bytes)
         self._size = 0  # of the parts
         self._most_parts = _MOST_PARTS
@@ -82,7 +83,7 @@ class View:
         """The counts stored of the day that starts then."""
         return self.parts[Part("day", day, "counts")].counts
 
-    def merge(self, runs: Sequence[Run | Merged], rows: range) -> Merged:
+    def merge(self, runs: Sequence[Run], rows: range) -> Merged:
         """Runs of which all parts are here, merged into those rows."""
         return self._unions.merged(runs, WHATS[self.kind or ""], rows)
 
@@ -93,6 +94,7 @@ class View:
         self.answers.clear()
         self.names.clear()
         self.rows.clear()
+        self.visitors.clear()
         self._unions.clear()
         self._size = 0
 
@@ -206,6 +208,7 @@ class View:
             self.clear()
         if reading.revision != self.revision or reading.names != self.names_revision:
             self.answers.clear()
+            self.visitors.clear()
         self.timezone, self.kind = reading.timezone, reading.kind
         self.revision, self.fence, self.names_revision = reading.revision, reading.fence, reading.names
         self.names.update(reading.goals)

@@ -112,6 +112,7 @@ def buckets(partition: int, organization_id: str, workflow_id: str, level: Level
     return f"sd:{{{partition}}}:{level}:{organization_id}:{workflow_id}:"
 
 
+@lru_cache(maxsize=4096)
 def hour_field(index: int, offset: int) -> str:
     """The field of a day's counts that stores the unique visitors of one of its hours, such as `visitors@14+02:00`."""
     minutes, seconds = divmod(abs(offset), 60)

@@ -186,16 +186,18 @@ def estimates(rows: Registers) -> list[int]:
         return [_estimate(np.bincount(registers, minlength=_RUN_BITS + 2).tolist()) for registers in rows]
     # Two registers counted at once, in half the time.
     pairs = rows[:, REGISTERS // 2 :].astype(np.uint16)
-    pairs *= _PAIRED
-    pairs += rows[:, : REGISTERS // 2]
-    counts = np.stack([np.bincount(row, minlength=_PAIRED * _PAIRED) for row in pairs]).reshape(-1, _PAIRED, _PAIRED)
+    pairs <<= 5
+    pairs |= rows[:, : REGISTERS // 2]
+    counts = np.empty((len(rows), _PAIRED, _PAIRED), np.int64)
+    for row, pair in enumerate(pairs):
+        counts[row] = np.bincount(pair, minlength=_PAIRED * _PAIRED).reshape(_PAIRED, _PAIRED)
     histograms = counts.sum(axis=1) + counts.sum(axis=2)
     # Of so small values the sum is exact in any order.
     sums = histograms[:, 1:] @ _WEIGHTS
     return [_rounded(z + _sigma_of(zeros)) for z, zeros in zip(sums.tolist(), histograms[:, 0].tolist(), strict=True)]
 
 
-_PAIRED: Final = 32  # values below this are counted in pairs; a greater one takes some 10^9 elements
+_PAIRED: Final = 1 << 5  # values below this are counted in pairs; a greater one takes some 10^9 elements
 _WEIGHTS: Final = 0.5 ** np.arange(1, _PAIRED)
 
 
