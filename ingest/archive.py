@@ -1,4 +1,4 @@
-"""Event archives: NDJSON lines, gzipped or not, made ready to be sent. Pure but for reading the file it is given.
+"""Event archives: NDJSON lines, gzipped or not, made ready to be sent. Pure but for reading the file.
 
 A line is readable when it is one JSON object; what is in it is judged by the worker alone, so nothing that a producer recorded
 is lost on the way. `Line.partition` is where it belongs, or 0 where the object names no organization: its dead letter has to
@@ -8,15 +8,18 @@ be somewhere.
 import gzip
 import io
 import json
+import sys
 import zlib
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import IO, Final
 
 import msgspec
 from msgspec import Raw, Struct
 
-from store.errors import SidedataError
+from store.errors import SidedataError, UsageError
 from store.events import Event, decode_event
 from store.keys import partition_of
 
@@ -33,12 +36,31 @@ class ArchiveError(SidedataError):
 
 
 class Line(Struct):
-    """A line: its number from 1, the object's bytes or what is wrong with it."""
+    """A line: its number from 1, the object's bytes or what is wrong with it; the organization that it names, in lower case."""
 
     number: int
     raw: bytes
     partition: int = 0
     fault: str | None = None
+    organization: str | None = None
+
+
+@contextmanager
+def opened_file(name: str) -> Iterator[tuple[IO[bytes], int | None]]:
+    """A file that is named on a command line, and its size; None for a pipe, as `-`, standard input, is.
+
+    Raises:
+        UsageError: it can't be opened.
+    """
+    if name == "-":
+        yield sys.stdin.buffer, None
+        return
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(Path(name).open("rb"))
+        except OSError as error:
+            raise UsageError(f"can't open {name}: {error.strerror}") from error
+        yield file, Path(name).stat().st_size if file.seekable() else None
 
 
 def open_archive(file: IO[bytes]) -> IO[bytes]:
@@ -87,7 +109,8 @@ def _line(number: int, raw: bytes, partitions: int, shift_days: int) -> Line:
         organization = msgspec.json.decode(fields.get("organization_id", b""), type=str)
     except msgspec.DecodeError:
         return Line(number, raw, 0)
-    return Line(number, raw, partition_of(organization.lower(), partitions))
+    organization = organization.lower()
+    return Line(number, raw, partition_of(organization, partitions), organization=organization)
 
 
 def _is_object(raw: bytes) -> bool:

@@ -2,7 +2,6 @@
 
 import contextlib
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -11,16 +10,16 @@ from typing import IO, cast, get_args
 
 import click
 import msgspec
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from ingest import dead as letters
-from ingest.archive import described, newest_us, open_archive, read_lines, rebase_days
+from ingest.archive import described, newest_us, open_archive, opened_file, read_lines, rebase_days
 from ingest.purge import Purge, Purged
 from ingest.push import FAULTS_SHOWN, Sent
 from ingest.push import push as send
 from store.cli.connection import opened
 from store.cli.event_loop import run
 from store.cli.options import STORE, settings_options
+from store.cli.progress import reading
 from store.cli.tables import print_table
 from store.clock import SystemClock
 from store.errors import StopError, UsageError
@@ -52,15 +51,7 @@ def push(file: str, settings: Settings, *, rebase: bool) -> None:
     sent = Sent()
     try:
         with contextlib.ExitStack() as stack:
-            if file == "-":
-                source: IO[bytes] = sys.stdin.buffer
-                size = None
-            else:
-                try:
-                    source = stack.enter_context(Path(file).open("rb"))
-                except OSError as error:
-                    raise UsageError(f"can't open {file}: {error.strerror}") from error
-                size = Path(file).stat().st_size
+            source, size = stack.enter_context(opened_file(file))
             if rebase and (file == "-" or not source.seekable()):
                 source, size = stack.enter_context(_kept(source))
             run(_push(source, size, settings, sent, rebase=rebase))
@@ -97,22 +88,9 @@ async def _push(source: IO[bytes], size: int | None, settings: Settings, sent: S
                 f"shifted by {shift // 7} weeks: the newest event, {described(newest)}, moves on {shift} days", err=True
             )
             source.seek(0)
-        columns = (
-            TextColumn("{task.fields[events]} events"),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
-        )
-        # On a terminal only; a file's place says how far we are, packed or not.
-        with Progress(*columns, disable=not sys.stderr.isatty(), transient=True, redirect_stdout=False) as bar:
-            task = bar.add_task("push", total=size, events=0)
-
-            def progress() -> None:
-                bar.update(task, events=sent.events, completed=source.tell() if size is not None else 0)
-
+        with reading(source, size) as moved:
             lines = read_lines(open_archive(source), installation.partitions, shift)
-            await send(client, installation, settings, lines, sent, progress)
+            await send(client, installation, settings, lines, sent, lambda: moved(sent.events))
 
 
 @click.group()

@@ -16,14 +16,13 @@ from msgspec import Struct
 
 from ingest import lease
 from ingest.erase import Found, Target, erase_letters, erase_waiting
+from ingest.scan import pages
 from store import keys, tokens
 from store.client import Client, translated
 from store.commit import Ownership
 from store.errors import LeaseLostError
 from store.installation import Installation
 from store.settings import Settings
-
-_PAGE = 500
 
 
 class Purged(Struct):
@@ -125,7 +124,7 @@ class Purge:
 
     async def _delete(self) -> None:
         last = self._last_keys()
-        async for page in self._scan(self._pattern()):
+        async for page in pages(self._client, self._pattern()):
             await self._unlink([key for key in page if key.decode() not in last])
         if self._workflow is not None:
             await self._forget_workflow(self._workflow)
@@ -164,22 +163,10 @@ class Purge:
             keys.organization(self._partition, self._organization),
         ]
 
-    async def _scan(self, pattern: str) -> AsyncIterator[list[bytes]]:
-        """Pages of keys of this partition that match; every master is scanned, the others hold none of them."""
-        page: list[bytes] = []
-        with translated():
-            async for key in self._client.scan_iter(match=pattern, count=_PAGE):
-                page.append(key)
-                if len(page) >= _PAGE:
-                    yield page
-                    page = []
-        if page:
-            yield page
-
     async def _forget_workflow(self, workflow_id: str) -> None:
         """Take the workflow's interactions out of the visitors' memory, or goals would go on affecting it."""
         field = f"interaction:{workflow_id}"
-        async for page in self._scan(keys.visitor(self._partition, self._organization, "*")):
+        async for page in pages(self._client, keys.visitor(self._partition, self._organization, "*")):
             await self._step()
             pipeline = self._client.pipeline(transaction=False)
             for key in page:
