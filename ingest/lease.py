@@ -12,10 +12,11 @@ from typing import Any
 
 from msgspec import Struct
 
+from ingest.swap import finish
 from store import keys
 from store.client import Client, translated
 from store.commit import Ownership
-from store.errors import StoreUnavailableError
+from store.errors import LeaseLostError, StoreUnavailableError
 from store.scripts import script
 from store.settings import Settings
 
@@ -36,7 +37,15 @@ class Taken(Struct):
 async def acquire(
     client: Client, settings: Settings, partition: int, worker: str, *, force: bool = False
 ) -> Taken | None:
-    """Take a partition; None if another worker owns it. `force` takes it away, for whoever must write it without a worker."""
+    """Take a partition; None if another worker owns it. `force` takes it away, for whoever must write it without a worker.
+
+    A swap that somebody began and didn't end (see `ingest.swap`) is finished first.
+
+    Raises:
+        LeaseLostError: taken by force, and by somebody else in the same moment.
+        StopError: a swap can't be finished.
+        StoreUnavailableError: Redis is out of reach.
+    """
     with translated():
         reply: list[Any] | dict[bytes, bytes] = await _ACQUIRE(
             client,
@@ -53,6 +62,13 @@ async def acquire(
         fields.get(b"entry", b"0-0").decode(),
         int(fields.get(b"records", 0)),
     )
+    if b"swap" in fields:
+        try:
+            await finish(client, settings, ownership, fields[b"swap"].decode())
+        except LeaseLostError:
+            if force:
+                raise
+            return None
     counts = {int(name[4:]): int(value) for name, value in fields.items() if name.startswith(b"ids:")}
     return Taken(ownership, counts)
 

@@ -27,6 +27,7 @@ class Ownership(Struct):
     fence: int
     entry: str = "0-0"
     records: int = 0
+    shadow_expiry: int = 0  # when the keys of a shadow go that a commit writes, in seconds since the epoch
 
 
 class StaleError(Exception):
@@ -85,6 +86,7 @@ async def commit(
                 settings.dead_limit,
                 now_text,
                 operations.packed(),
+                ownership.shadow_expiry,
                 *operations.letters,
             ],
         )

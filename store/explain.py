@@ -45,7 +45,7 @@ async def explain(client: Client, installation: Installation, settings: Settings
         size = await client.execute_command("MEMORY USAGE", name, "SAMPLES", 0)
     if type_ == "none":
         return Explanation(name, exists=False, rows=[*rows, ("stored", "nothing: " + _missing(parsed))])
-    if type_ != parsed.about.type:
+    if parsed.about.type not in (type_, "any"):
         raise StopError(f"{name} is a {type_}, where sidedata keeps a {parsed.about.type}: something else wrote it")
     rows.append(("lives", _life(parsed, ttl)))
     rows.append(("memory", f"{size or 0:,} bytes"))

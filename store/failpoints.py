@@ -20,6 +20,13 @@ The places, in the order in which a worker passes them; some lie in a partition'
     before_release    a partition was asked for back, nothing is in hand, the lease is still ours
     after_release     the partition is anybody's
     before_leave      all partitions are given up; the others still count on us
+
+A rebuild passes those from after_read to after_commit while it builds, and then:
+
+    before_swap       the shadow is complete and the steps are written; nothing is changed yet
+    after_swap_begin  whoever owns the partition next has to finish the swap
+    after_swap_step   a step of it is done
+    after_swap        all are done; the partition is still ours
 """
 
 import os
@@ -44,6 +51,7 @@ PLACES: Final = (
     "after_release",
     "before_leave",
 )
+REBUILD_PLACES: Final = ("before_swap", "after_swap_begin", "after_swap_step", "after_swap")
 
 Hook = Callable[[str], None]
 
@@ -56,7 +64,12 @@ def arm(setting: str) -> Hook:
     """
     name, _, rest = setting.partition(":")
     count, _, how = rest.partition(":")
-    if name not in PLACES or not (count.isascii() and count.isdigit()) or int(count) < 1 or how not in ("", "stop"):
+    if (
+        name not in PLACES + REBUILD_PLACES
+        or not (count.isascii() and count.isdigit())
+        or int(count) < 1
+        or how not in ("", "stop")
+    ):
         raise UsageError(f"{VARIABLE} is {setting!r}; give a place and a number, such as after_read:3")
     number = signal.SIGSTOP if how else signal.SIGKILL
     left = int(count)

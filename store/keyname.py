@@ -51,6 +51,8 @@ KINDS: Final[dict[str, Kind]] = {
     "goal sessions": Kind(_BUCKET + "<role>:<goal>:sessions", "string", "a sketch of the sessions behind a goal"),
     "ids": Kind("sd:{p}:ids:<generation>:<layer>:<n>", "set", "hashes of the ids of applied events"),
     "visitor": Kind("sd:{p}:visitor:<org>:<hash>", "hash", "what attribution remembers of a visitor"),
+    "shadow": Kind("sd:{p}:rebuild:<run>:<key>", "any", "what a rebuild has built and not put in place"),
+    "swap": Kind("sd:{p}:swap:<run>", "list", "steps that are left of putting in place what a rebuild has built"),
 }
 
 _UUID: Final = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -69,6 +71,8 @@ _PARTS: Final = {
     "<hash>": "(?P<visitor>[0-9a-f]+)",
     "<token>": "(?P<token>[0-9A-Za-z_-]+)",
     "<second>": f"(?P<second>{_NUMBER})",
+    "<run>": "(?P<run>[0-9a-f]{8})",
+    "<key>": "(?P<key>.+)",
 }
 _NUMBERS: Final = {"partition", "generation", "layer", "number", "second"}
 
@@ -98,11 +102,18 @@ class KeyName(Struct, frozen=True, kw_only=True):
     visitor: str | None = None
     token: str | None = None
     second: int | None = None
+    run: str | None = None
+    key: str | None = None
 
     @property
     def about(self) -> Kind:
         """The row of the table that it is of."""
         return KINDS[self.kind]
+
+    @property
+    def stands_for(self) -> str:
+        """The live key that a key of a shadow is built for."""
+        return f"sd:{{{self.partition}}}:{self.key}"
 
 
 def parse(name: str) -> KeyName | None:

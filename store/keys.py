@@ -10,7 +10,7 @@
 | `sd:{p}:events` | stream | entries not yet applied | until applied | producers | worker |
 | `sd:{p}:dead` | stream | dead letters | 30 days each | worker | `sidedata dead` |
 | `sd:{p}:dead:anew` | stream | those that stay, while a purge takes others away | 10 min | `sidedata purge` | itself |
-| `sd:{p}:cursor` | hash | `entry` applied last, `fence`, `revision`, `events` applied, `records`, `ids:<generation>` | for ever | worker | worker, `inspect` |
+| `sd:{p}:cursor` | hash | `entry` applied last, `fence`, `revision`, `events` applied, `records`, `ids:<generation>`, `swap` (a run, while one is under way) | for ever | worker | worker, `inspect` |
 | `sd:{p}:lease` | string | the worker that owns the partition | 3 s | worker | worker, `inspect` |
 | `sd:{p}:organization:<org>` | hash | `timezone`, `has_events`, `since` (ms, salts its event ids), `names` (revision) | for ever | worker, `sidedata org` | both |
 | `sd:{p}:workflows:<org>` | sorted set | workflow: its newest event, µs (0: none) | for ever | worker, `sidedata workflow` | service |
@@ -23,6 +23,8 @@
 | `sd:{p}:<level>:<org>:<workflow>:<start>:<role>:<goal>:visitors` | HyperLogLog | the goal's visitors; `:sessions` too | bucket | worker | service |
 | `sd:{p}:ids:<generation>:<layer>:<n>` | set of integers | hashes of the ids of applied events | 2 generations | worker | worker |
 | `sd:{p}:visitor:<org>:<hash>` | hash | what attribution remembers of a visitor | 2 days | worker | worker |
+| `sd:{p}:rebuild:<run>:<key>` | any | what the live `<key>` of the partition will be, if the rebuild gets there | 2 days | `sidedata rebuild` | itself |
+| `sd:{p}:swap:<run>` | list | steps that are left of putting what was rebuilt in place | 2 days | `sidedata rebuild` | owner |
 
 `<level>` is `5min`, `hour` or `day`; `<start>` the bucket's start in UTC (`2026-11-23T22:00Z`), so that local hours and days
 of any zone sort and read plainly; `<role>` is `triggered` or `affected`. A missing key means: nothing happened.
@@ -35,7 +37,7 @@ Fields of `counts`: `started`; `triggered:<goal>` and `affected:<goal>` (events)
 import zlib
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, Self
 
 Level = Literal["5min", "hour", "day"]
 
@@ -50,54 +52,73 @@ def partition_of(organization: str, partitions: int) -> int:
     return zlib.crc32(organization.encode()) % partitions
 
 
+class Shadow(int):
+    """A partition's number while a rebuild builds: the functions below then name keys beside the live ones, in their slot."""
+
+    run: str
+
+    def __new__(cls, partition: int, run: str) -> Self:
+        """The shadow of a partition that one run builds."""
+        made = super().__new__(cls, partition)
+        made.run = run
+        return made
+
+
+def prefix(partition: int) -> str:
+    """What all keys of a partition, or of its shadow, begin with, the last colon included."""
+    if isinstance(partition, Shadow):
+        return f"sd:{{{int(partition)}}}:rebuild:{partition.run}:"
+    return f"sd:{{{partition}}}:"
+
+
 def events(partition: int) -> str:
     """The ingest stream."""
-    return f"sd:{{{partition}}}:events"
+    return f"{prefix(partition)}events"
 
 
 def dead(partition: int) -> str:
     """The stream of dead letters."""
-    return f"sd:{{{partition}}}:dead"
+    return f"{prefix(partition)}dead"
 
 
 def dead_anew(partition: int) -> str:
     """The dead letters that stay, while a purge writes them anew."""
-    return f"sd:{{{partition}}}:dead:anew"
+    return f"{prefix(partition)}dead:anew"
 
 
 def cursor(partition: int) -> str:
     """How far the partition is applied, and the fence that guards it."""
-    return f"sd:{{{partition}}}:cursor"
+    return f"{prefix(partition)}cursor"
 
 
 def lease(partition: int) -> str:
     """Who may apply events of the partition; missing: nobody does."""
-    return f"sd:{{{partition}}}:lease"
+    return f"{prefix(partition)}lease"
 
 
 def organization(partition: int, organization_id: str) -> str:
     """An organization's record; missing: time zone UTC, no events."""
-    return f"sd:{{{partition}}}:organization:{organization_id}"
+    return f"{prefix(partition)}organization:{organization_id}"
 
 
 def workflows(partition: int, organization_id: str) -> str:
     """The organization's workflows by their newest event."""
-    return f"sd:{{{partition}}}:workflows:{organization_id}"
+    return f"{prefix(partition)}workflows:{organization_id}"
 
 
 def workflow(partition: int, organization_id: str, workflow_id: str) -> str:
     """A workflow's record; missing: no such workflow."""
-    return f"sd:{{{partition}}}:workflow:{organization_id}:{workflow_id}"
+    return f"{prefix(partition)}workflow:{organization_id}:{workflow_id}"
 
 
 def changes(partition: int, organization_id: str, workflow_id: str) -> str:
     """Which buckets of a workflow changed at which revision; missing: none since `changes_from`."""
-    return f"sd:{{{partition}}}:changes:{organization_id}:{workflow_id}"
+    return f"{prefix(partition)}changes:{organization_id}:{workflow_id}"
 
 
 def goal(partition: int, organization_id: str, goal_id: str) -> str:
     """The name that a goal goes by."""
-    return f"sd:{{{partition}}}:goal:{organization_id}:{goal_id}"
+    return f"{prefix(partition)}goal:{organization_id}:{goal_id}"
 
 
 @lru_cache(maxsize=8192)
@@ -109,7 +130,7 @@ def instant(start: int) -> str:
 
 def buckets(partition: int, organization_id: str, workflow_id: str, level: Level) -> str:
     """What all buckets of one level of a workflow begin with, the last colon included."""
-    return f"sd:{{{partition}}}:{level}:{organization_id}:{workflow_id}:"
+    return f"{prefix(partition)}{level}:{organization_id}:{workflow_id}:"
 
 
 @lru_cache(maxsize=4096)
@@ -122,9 +143,14 @@ def hour_field(index: int, offset: int) -> str:
 
 def ids(partition: int, generation: int, layer: int) -> str:
     """What the small sets of remembered ids of one generation and layer begin with, the last colon included."""
-    return f"sd:{{{partition}}}:ids:{generation}:{layer}:"
+    return f"{prefix(partition)}ids:{generation}:{layer}:"
 
 
 def visitor(partition: int, organization_id: str, visitor_hash: str) -> str:
     """What attribution remembers of a visitor; missing: nothing."""
-    return f"sd:{{{partition}}}:visitor:{organization_id}:{visitor_hash}"
+    return f"{prefix(partition)}visitor:{organization_id}:{visitor_hash}"
+
+
+def swap(partition: int, run: str) -> str:
+    """The steps that are left of a swap; missing: none began, or all are done."""
+    return f"{prefix(partition)}swap:{run}"

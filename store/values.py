@@ -12,7 +12,7 @@ import msgspec
 from store import keys
 from store.client import server_ms
 from store.errors import StopError
-from store.keyname import KeyName
+from store.keyname import KeyName, parse
 from store.zones import Zone
 
 _SHOWN: Final = 8  # of what may be many
@@ -100,6 +100,7 @@ async def _cursor(asked: Asked) -> list[Row]:
         "revision": "the last commit's, a time in microseconds",
         "events": "applied so far",
         "records": "how often a record was changed from outside",
+        "swap": "the rebuild that the next owner has to put in place",
     }
     rows = [(name, f"{fields[name]} ({text})") for name, text in words.items() if name in fields]
     remembered = sum(int(value) for name, value in fields.items() if name.startswith("ids:"))
@@ -178,6 +179,17 @@ async def _visitor(asked: Asked) -> list[Row]:
     ]
 
 
+async def _shadow(asked: Asked) -> list[Row]:
+    """As the live key is told."""
+    live = parse(asked.parsed.stands_for)
+    rows = [("stands for", asked.parsed.stands_for)]
+    return rows + await VALUES[live.kind](msgspec.structs.replace(asked, parsed=live)) if live else rows
+
+
+async def _swap(asked: Asked) -> list[Row]:
+    return [("steps", f"{await asked.client.llen(asked.name):,} are left")]
+
+
 VALUES: Final[dict[str, Callable[[Asked], Awaitable[list[Row]]]]] = {
     "config": _config,
     "tokens": _number,
@@ -201,4 +213,6 @@ VALUES: Final[dict[str, Callable[[Asked], Awaitable[list[Row]]]]] = {
     "goal sessions": _sketch,
     "ids": _number,
     "visitor": _visitor,
+    "shadow": _shadow,
+    "swap": _swap,
 }

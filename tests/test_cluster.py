@@ -14,10 +14,12 @@ from typing import Any
 import aiohttp
 import pytest
 
+from ingest.archive import Line
+from ingest.rebuild import Rebuild
 from ingest.worker import Worker
 from service.app import create_app
 from service.sidedata import Reports
-from store import keys
+from store import failpoints, keys
 from store.append import append
 from store.client import Client, connect, translated
 from store.clock import SystemClock
@@ -170,6 +172,44 @@ async def test_a_bucket_on_its_way_is_no_empty_bucket(cluster: Cluster) -> None:
             pass
         cluster.end_move(slot, target)
         assert (await ask(pipe.http, 3)).json["started_workflows_count"] == 20
+
+
+async def test_a_rebuild_swaps_all_or_nothing_of_a_slot(cluster: Cluster) -> None:
+    """It stays in its slot; while that moves a step is refused whole, and once it has moved the next owner ends the swap."""
+    organization = ORGANIZATIONS[3]
+    async with pipeline(cluster.url, partitions=PARTITIONS) as pipe:
+        raws = [happening(organization, n) for n in range(20)]
+        await pipe.apply(raws[:10], organization=organization)
+        span = (await pipe.now() - timedelta(days=1)).isoformat(), (await pipe.now() + timedelta(days=1)).isoformat()
+        before = (await pipe.ask(POPUP, *span, organization)).text
+
+        def rebuild(archive: list[bytes]) -> Rebuild:
+            lines = iter([Line(n, raw, organization=organization) for n, raw in enumerate(archive)])
+            return Rebuild(pipe.client, pipe.settings, pipe.installation, organization, lines, dry=False)
+
+        await rebuild(raws).run()
+        after = (await pipe.ask(POPUP, *span, organization)).text
+        assert after != before
+        slot = slot_of(keys.events(3))
+        target = next(node for node in map(cluster.master_of, (0, 16383)) if node is not cluster.master_of(slot))
+        moving: list[Node] = []
+
+        def begins_to_move(place: str) -> None:
+            if place == "after_swap_begin":
+                moving.append(cluster.begin_move(slot, target))
+                cluster.move_keys(slot, moving[0], target)
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(failpoints, "armed", begins_to_move)
+            with pytest.raises(StoreUnavailableError):
+                await rebuild(raws[:10]).run()
+        while cluster.move_keys(slot, moving[0], target):
+            pass
+        cluster.end_move(slot, target)
+        assert (await pipe.ask(POPUP, *span, organization)).text in (before, after)
+        await pipe.drain()
+        assert (await pipe.ask(POPUP, *span, organization)).text == before
+        assert not await pipe.client.hexists(keys.cursor(3), "swap")
 
 
 async def test_a_command_is_sent_once(cluster: Cluster) -> None:

@@ -67,7 +67,7 @@ async def test_every_stored_key_is_explained(redis_url: str) -> None:
                 parsed = parse(key)
                 assert parsed is not None
                 seen.add(parsed.kind)
-        assert seen >= set(KINDS) - {"workers", "rate", "dead anew", "lease", "tokens used"}
+        assert seen >= set(KINDS) - {"workers", "rate", "dead anew", "lease", "tokens used", "shadow", "swap"}
 
 
 def test_every_kind_of_key_has_its_words() -> None:
@@ -92,6 +92,20 @@ async def test_a_bucket_is_told_by_the_organizations_clock(redis_url: str) -> No
         counts = await told(pipe, f"{keys.buckets(partition, ORG, POPUP, 'day')}{start}:counts")
         assert counts["started"] == "3"
         assert counts["purchases EUR"] == "4.5000"
+
+
+async def test_what_a_rebuild_has_built_is_told_as_what_it_stands_for(redis_url: str) -> None:
+    """A sketch of a shadow by its visitors, a swap by its steps."""
+    async with pipeline(redis_url, partitions=4) as pipe:
+        shadow = keys.Shadow(3, "0a1b2c3d")
+        sketch = f"{keys.buckets(shadow, ORG, PAGES, 'day')}2026-11-23T22:00Z:visitors"
+        await pipe.client.pfadd(sketch, "a", "b")
+        await pipe.client.expire(sketch, 1000)
+        rows = await told(pipe, sketch)
+        assert rows["stands for"] == sketch.replace("rebuild:0a1b2c3d:", "")
+        assert rows["visitors"] == "about 2 (±0.81 %)"
+        await pipe.client.rpush(keys.swap(3, "0a1b2c3d"), "one", "two")
+        assert (await told(pipe, keys.swap(3, "0a1b2c3d")))["steps"] == "2 are left"
 
 
 async def test_what_is_wrong_with_a_key_is_said(redis_url: str) -> None:

@@ -26,6 +26,7 @@ PARAMETERS: dict[str, tuple[str, object]] = {
     "visitor_hash": ("visitor", "00ff12ab34cd56ef"),
     "token_id": ("token", "a-token_1"),
     "second": ("second", 1_760_000_000),
+    "run": ("run", "0a1b2c3d"),
 }
 # What is behind the last colon, where a function makes the beginning of a name only, and what it is read as.
 ENDINGS: dict[str, dict[str, dict[str, object]]] = {
@@ -48,7 +49,7 @@ ENDINGS: dict[str, dict[str, dict[str, object]]] = {
     },
     "ids": {"255": {"kind": "ids", "number": 255}},
 }
-NO_KEYS = {"partition_of", "instant", "hour_field"}
+NO_KEYS = {"Shadow", "partition_of", "prefix", "instant", "hour_field"}
 
 
 def functions() -> dict[str, Callable[..., str]]:
@@ -71,6 +72,21 @@ def test_what_a_function_makes_is_read_back(name: str) -> None:
         assert parsed is not None
         filled = {field: getattr(parsed, field) for field in parsed.__struct_fields__}
         assert {field: value for field, value in filled.items() if value is not None} == {**dict(taken), **told}
+
+
+@pytest.mark.parametrize("name", sorted(functions().keys() - {"swap"}))
+def test_a_shadow_names_the_same_keys_beside(name: str) -> None:
+    """Whatever a rebuild builds is in the slot of the live key that it stands for, and is read back with its name."""
+    parameters = [
+        parameter for parameter in inspect.signature(functions()[name]).parameters if parameter != "partition"
+    ]
+    values = [PARAMETERS[parameter][1] for parameter in parameters]
+    live = functions()[name](3, *values)
+    made = functions()[name](keys.Shadow(3, "0a1b2c3d"), *values)
+    assert made == live.replace("sd:{3}:", "sd:{3}:rebuild:0a1b2c3d:")
+    parsed = parse(made)
+    assert parsed is not None
+    assert (parsed.kind, parsed.partition, parsed.run, parsed.stands_for) == ("shadow", 3, "0a1b2c3d", live)
 
 
 @pytest.mark.parametrize("name", ["CONFIG", "TOKENS", "TOKENS_USED", "WORKERS"])

@@ -27,6 +27,8 @@ PLACEHOLDERS = {
     "<hash>": "[0-9a-zA-Z_=-]+",
     "<token>": "[0-9a-zA-Z_-]+",
     "<second>": r"\d+",
+    "<run>": "[0-9a-f]{8}",
+    "<key>": ".+",
 }
 ARGUMENTS = {
     "partition": 3,
@@ -42,6 +44,7 @@ ARGUMENTS = {
     "token_id": "0a1b",
     "second": 1,
     "now": 1,
+    "run": "0a1b2c3d",
 }
 # Without a TTL, by the contract: streams, cursors and fences, configuration, tokens, organization and workflow records.
 ENDLESS = {"sd:config", "sd:tokens", "sd:tokens:used", "sd:{p}:events", "sd:{p}:dead", "sd:{p}:cursor"}
@@ -83,6 +86,8 @@ TYPES = {
     "sorted set": "zset",
     "HyperLogLog": "string",
     "set of integers": "set",
+    "list": "list",
+    "any": "any",
 }
 
 
@@ -92,7 +97,7 @@ def functions() -> dict[str, Callable[..., str]]:
         name: function
         for name, function in inspect.getmembers(keys, inspect.isfunction)
         if function.__module__ == keys.__name__
-        and name not in {"partition_of", "instant", "hour_field"}
+        and name not in {"partition_of", "prefix", "instant", "hour_field"}
         and name[0] != "_"
     }
 
@@ -164,5 +169,7 @@ async def test_live_keys_are_those_of_the_table(redis_url: str) -> None:
             "sd:{p}:lease",
             "sd:{p}:events",
             "sd:{p}:dead:anew",
+            "sd:{p}:rebuild:<run>:<key>",
+            "sd:{p}:swap:<run>",
         }
         assert unseen <= idle, unseen

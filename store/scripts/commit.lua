@@ -4,7 +4,8 @@
 -- ARGV  1 worker, 2 fence, 3 cursor before, 4 cursor after, 5 first entry that stays, 6 records revision, 7 valid until (ms),
 --       8 lease (ms), 9 events applied, 10 oldest dead letter kept (stream id), 11 most dead letters kept, 12 now as text;
 --       13 operations in MessagePack: a list each of a name and its arguments (below), keys by their index in KEYS;
---       then dead letters: number of values, then field and value of each. Expiries are seconds since the epoch, 0 for none.
+--       14 when keys of a shadow expire, whatever the operations say (0: it is none); then dead letters: number of values, then
+--       field and value of each. Expiries are seconds since the epoch, 0 for none.
 -- Reply {"ok", revision, dead letters dropped} | {"fenced"} another owner came | {"moved", cursor} applied already |
 --       {"stale"} what the batch was planned on has changed, plan again.
 --
@@ -41,6 +42,7 @@ local call, unpack = redis.call, unpack
 local MOST = 1000 -- values to one unpack(): Lua's stack holds a few thousand
 
 local function expire(key, when)
+  if ARGV[14] ~= '0' and string.find(key, ':rebuild:', 1, true) then when = ARGV[14] end
   if when ~= 0 then call('EXPIREAT', key, when) end
 end
 
@@ -131,11 +133,15 @@ for _, step in ipairs(steps) do
   operations[step[1]](unpack(step, 2))
 end
 
-local at, letters = 14, 0
+local at, letters = 15, 0
 while at <= #ARGV do
   call('XADD', KEYS[4], '*', 'at', ARGV[12], unpack(ARGV, at + 1, at + ARGV[at]))
   letters = letters + 1
   at = at + 1 + ARGV[at]
+end
+
+if ARGV[14] ~= '0' then
+  for _, key in ipairs(KEYS) do expire(key, 0) end -- live ones stay as they are: remembered ids, the cursor that counts them
 end
 
 local dropped = call('XTRIM', KEYS[4], 'MINID', ARGV[10])

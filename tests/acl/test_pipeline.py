@@ -1,6 +1,7 @@
 """The whole way as the users of deploy/users.acl: an operator prepares, a producer sends, a worker applies, the service answers."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -8,14 +9,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import aiohttp
+import pytest
 
 from ingest import dead
+from ingest.archive import Line
 from ingest.metrics import Metrics
 from ingest.purge import Purge
+from ingest.rebuild import Rebuild
 from ingest.worker import Worker
 from service.app import create_app
 from service.sidedata import Reports
-from store import keys
+from store import failpoints, keys
 from store.append import append
 from store.client import Client, connect
 from store.clock import SystemClock
@@ -107,8 +111,40 @@ async def asked(parts: Parts, path: str, **query: str) -> Any:  # noqa: ANN401 -
         return await response.json()
 
 
+async def rebuilt_twice(parts: Parts, now: datetime) -> None:
+    """An operator rebuilds, and then dies in the midst of a swap: the worker ends it."""
+
+    def rebuild() -> Rebuild:
+        archive = [view(now, "v9", id="z"), interaction(now, id="i"), reached(now, id="r")]
+        lines = iter([Line(n, raw, organization=ORG) for n, raw in enumerate(archive)])
+        return Rebuild(parts.operator, parts.settings, parts.installation, ORG, lines, dry=False)
+
+    assert (await rebuild().run()).swapped
+    work = rebuild()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(failpoints, "armed", _dies_in_a_swap)
+        with contextlib.suppress(_DiedError):
+            await work.run()
+    assert not work.report.swapped
+    cursor = keys.cursor(parts.installation.partition_of(ORG))
+
+    async def swapped() -> bool:
+        return not await parts.operator.hexists(cursor, "swap")
+
+    await until(swapped, "the worker has ended the swap")
+
+
+class _DiedError(Exception):
+    """Stands for a process that is no more."""
+
+
+def _dies_in_a_swap(place: str) -> None:
+    if place == "after_swap_begin":
+        raise _DiedError
+
+
 async def test_everybody_can_do_their_work(guarded: RedisServer) -> None:
-    """Events of a producer and over HTTP, answers, lists, readiness, dead letters, tokens, a purge: nobody is refused."""
+    """Events of a producer and over HTTP, answers, lists, readiness, dead letters, tokens, rebuild, purge: nobody is refused."""
     now = datetime.now(UTC)
     interval = {"start": rfc3339(now - timedelta(hours=2)), "end": rfc3339(now + timedelta(hours=1))}
     async with at_work(guarded) as parts:
@@ -150,6 +186,8 @@ async def test_everybody_can_do_their_work(guarded: RedisServer) -> None:
             return (await list_all(operator))[0].used_at is not None
 
         await until(noted, "the use of the token is noted")
+        await rebuilt_twice(parts, now)
+        assert (await asked(parts, f"{BASE}/{PAGES}/sidedata/", **interval))["unique_visitors_count"] == 1
         await Purge(operator, parts.settings, installation, ORG, PAGES, dry=False).run()
         purged = await Purge(operator, parts.settings, installation, ORG, None, dry=False).run()
         assert purged.keys > 0
