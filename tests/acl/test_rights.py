@@ -155,10 +155,14 @@ def test_what_is_written_survives_a_crash(guarded: RedisServer) -> None:
     guarded.flush()
     users["producer"].xadd(EVENTS, {"event": "{}"})
     commit = "redis.call('HSET', KEYS[1], 'started', 1) redis.call('XADD', KEYS[2], '*', 'a', 'b')"
-    users["worker"].eval(f"{commit} redis.call('PEXPIRE', KEYS[1], 9000000)", 2, COUNTS, DEAD)
+    commit += (
+        " redis.call('PFADD', KEYS[3], 'v') redis.call('PFCOUNT', KEYS[3])"  # which writes, too: the count it keeps
+    )
+    sketch = COUNTS.replace("counts", "visitors")
+    users["worker"].eval(f"{commit} redis.call('PEXPIRE', KEYS[1], 9000000)", 3, COUNTS, DEAD, sketch)
     with redis.Redis.from_url(guarded.url) as admin:
         before = {key: admin.dump(key) for key in admin.scan_iter()}
-        assert len(before) == 3
+        assert len(before) == 4
         guarded.kill()
         guarded.start()
         assert {key: admin.dump(key) for key in admin.scan_iter()} == before
