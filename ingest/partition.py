@@ -64,7 +64,9 @@ class Partition:
             failpoints.pass_by("after_recall")
             operations = Operations(known.now_ms // 1000, recall.told)
             planner = Planner(self._number, self._settings, recall.remembered, known, operations)
-            plan = planner.plan(batch.events, batch.letters)
+            # Planning takes milliseconds as a rule; a visitor of a thousand workflows and goals can make it minutes. In a thread
+            # of its own it keeps neither the leases from being renewed nor the other partitions waiting.
+            plan = await asyncio.to_thread(planner.plan, batch.events, batch.letters)
             failpoints.pass_by("after_plan")
             self._reader.read_ahead()
             failpoints.pass_by("before_commit")
