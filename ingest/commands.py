@@ -189,17 +189,19 @@ def replay(letter_ids: tuple[str, ...], reason: str | None, settings: Settings, 
 @click.option("--org", "organization", required=True, help="the organization")
 @click.option("--workflow", help="only this workflow of it")
 @click.option("--dry-run", is_flag=True, help="say what would go, delete nothing")
-@click.option("--keep-tokens", is_flag=True, help="leave the organization's tokens, to begin anew with them")
+@click.option(
+    "--tokens", "with_tokens", is_flag=True, help="revoke the organization's tokens, too: it does not come back"
+)
 @settings_options(*STORE)
-def purge(organization: str, workflow: str | None, settings: Settings, *, dry_run: bool, keep_tokens: bool) -> None:
-    """Delete all that is stored of an organization, its tokens too, or of one workflow; frees the organization's zone."""
+def purge(organization: str, workflow: str | None, settings: Settings, *, dry_run: bool, with_tokens: bool) -> None:
+    """Delete all that is stored of an organization, or of one workflow; frees the organization's zone."""
     organization_id = known_uuid(organization)
     workflow_id = known_uuid(workflow) if workflow is not None else None
 
     async def command() -> Purged:
         async with opened(settings) as (client, installation):
             target = (organization_id, workflow_id)
-            return await Purge(client, settings, installation, *target, dry=dry_run, keep_tokens=keep_tokens).run()
+            return await Purge(client, settings, installation, *target, dry=dry_run, with_tokens=with_tokens).run()
 
     purged = run(command())
     click.echo(

@@ -47,7 +47,7 @@ class Purge:
         workflow_id: str | None,
         *,
         dry: bool,
-        keep_tokens: bool = False,
+        with_tokens: bool = False,
     ) -> None:
         self._client = client
         self._settings = settings
@@ -57,7 +57,7 @@ class Purge:
         self._organization = organization_id
         self._workflow = workflow_id
         self._dry = dry
-        self._keep_tokens = keep_tokens or workflow_id is not None
+        self._with_tokens = with_tokens and workflow_id is None
         self._purged = Purged()
         self._ownership: Ownership | None = None
 
@@ -68,7 +68,7 @@ class Purge:
             LeaseLostError: another purge took over; run it again.
             StoreUnavailableError: Redis is out of reach; run it again.
         """
-        if not self._keep_tokens:
+        if self._with_tokens:
             self._purged.tokens = await self._revoke()
         for partition in range(self._partitions):
             if partition != self._partition and await self._strayed_to(partition):

@@ -66,8 +66,6 @@ def connect(url: str, *, timeout: float) -> Client:
             client.connection_pool.make_connection()  # opens nothing, but knows which parameters of an address there are
     except (TypeError, ValueError, faults.RedisError, faults.RedisClusterException) as error:
         raise UsageError("SIDEDATA_REDIS_URL can't be read as an address") from error
-    # Entries as they are stored: making dictionaries of them takes time and loses a field that comes twice.
-    client.set_response_callback("XREAD", lambda reply, **_: reply)
     return client
 
 

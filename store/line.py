@@ -17,6 +17,8 @@ import redis.exceptions as faults
 from redis.asyncio import Redis
 from redis.asyncio.connection import Connection, UnixDomainSocketConnection
 
+from store.cluster import as_it_came
+
 Word = str | int | float | bytes | memoryview
 
 
@@ -134,6 +136,7 @@ class Single(Redis):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - as the client takes them
         super().__init__(*arguments, **options)
+        self.set_response_callback("XREAD", as_it_came)
         pool = self.connection_pool
         plain = pool.connection_class in (Connection, UnixDomainSocketConnection)
         self.line = Line(pool.connection_kwargs) if plain else None

@@ -13,6 +13,8 @@ from weakref import WeakKeyDictionary
 
 from redis.asyncio import ConnectionPool, Redis
 
+from store.line import Single
+
 DEPLOY = Path(__file__).parents[1] / "deploy"
 DEPLOYED = os.environ.get("SIDEDATA_TEST_DEPLOYED") == "1"
 USERS = ("service", "worker", "producer", "operator", "monitor", "replica", "admin")
@@ -73,7 +75,7 @@ def as_user(user: str, whom: Whom) -> Whom:
     if user not in users:
         pool = whom.connection_pool
         options = {**pool.connection_kwargs, "username": user, "password": password(user)}
-        users[user] = Redis(
+        users[user] = Single(
             connection_pool=ConnectionPool(
                 connection_class=pool.connection_class, max_connections=pool.max_connections, **options
             )

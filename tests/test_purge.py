@@ -25,9 +25,10 @@ VISITOR, SESSION = "visitor-of-the-purged", "session-of-the-purged"
 NEIGHBOUR = "visitor-of-the-neighbour"
 
 
-def purge(pipe: Pipeline, *, workflow: str | None = None, dry: bool = False) -> Purge:
+def purge(pipe: Pipeline, *, workflow: str | None = None, dry: bool = False, with_tokens: bool = False) -> Purge:
     """A purge of the one organization."""
-    return Purge(as_user("operator", pipe.client), pipe.settings, pipe.installation, ORG, workflow, dry=dry)
+    operator = as_user("operator", pipe.client)
+    return Purge(operator, pipe.settings, pipe.installation, ORG, workflow, dry=dry, with_tokens=with_tokens)
 
 
 def life(now: datetime, organization: str, visitor: str, session: str, workflow: str = POPUP) -> list[bytes]:
@@ -131,7 +132,7 @@ async def test_nothing_is_left(server: RedisServer) -> None:
         before = await state_of(pipe, OTHER_ORG, now)
         theirs = {key for key in await everything(pipe.client) if OTHER_ORG.encode() in key}
         assert (await state_of(pipe, ORG, now))[0].startswith('{"timeframe_stat"')
-        purged = await purge(pipe).run()
+        purged = await purge(pipe, with_tokens=True).run()
         assert purged.letters == letters
         assert purged.keys > 20
         assert ORG.encode() not in (await readable(pipe.client)).lower()
@@ -165,8 +166,8 @@ async def test_all_can_begin_anew(server: RedisServer) -> None:
 
 
 @pytest.mark.parametrize(("workflow", "kept"), [(None, False), (None, True), (POPUP, False)])
-async def test_the_organizations_tokens_go_with_it(redis_url: str, workflow: str | None, kept: bool) -> None:  # noqa: FBT001 - a parameter
-    """And no other: those of neighbours and of all stay, and so do all when a workflow goes or they are to be kept."""
+async def test_the_organizations_tokens_go_when_asked(redis_url: str, workflow: str | None, kept: bool) -> None:  # noqa: FBT001 - a parameter
+    """And no other: those of neighbours and of all stay, and so do all when a workflow goes or nobody asks."""
     async with pipeline(redis_url, partitions=2) as pipe:
         made = [await tokens.create(pipe.client, owner, ["reports"]) for owner in (ORG, ORG, OTHER_ORG, None)]
         for _, record in made:
@@ -174,7 +175,7 @@ async def test_the_organizations_tokens_go_with_it(redis_url: str, workflow: str
         before = {record.id for _, record in made}
         for dry in (True, False):
             told = await Purge(
-                pipe.client, pipe.settings, pipe.installation, ORG, workflow, dry=dry, keep_tokens=kept
+                pipe.client, pipe.settings, pipe.installation, ORG, workflow, dry=dry, with_tokens=not kept
             ).run()
             assert told.tokens == (0 if kept or workflow else 2)
         gone = set() if kept or workflow else {record.id for _, record in made[:2]}
