@@ -17,7 +17,7 @@ from tests.deployed import RUNBOOK
 from tests.events import PAGES, view
 from tests.guard import as_user, login, password, version
 from tests.servers import RedisServer, find_binary, version_text
-from tests.support import ORG, Pipeline, pipeline
+from tests.support import ORG, SECRET, Pipeline, pipeline
 from tests.waiting import eventually
 
 _BLOCK = re.compile(r"^<!-- runbook -->\n```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -167,6 +167,18 @@ async def test_tokens_and_passwords_are_changed_in_flight(machine: Machine) -> N
     left = machine.do("sidedata token list --json")
     assert "dashboard, second" in left
     assert old[0] not in left
+
+
+async def test_wrong_counters_are_rebuilt(machine: Machine, tmp_path: Path) -> None:
+    """By an operator, from an archive, as the worker would have counted."""
+    async with pipeline(machine.server.url, partitions=2) as pipe:
+        now = await pipe.now()
+        archive = tmp_path / "archive.ndjson"
+        archive.write_bytes(b"\n".join(view(now, f"v{n}", id=f"{n}") for n in range(3)))
+        await pipe.apply(view(now, "nobody"))
+        [commands] = blocks("Rebuilding an organization from its archive")
+        machine.do(commands, ARCHIVE=str(archive), SIDEDATA_SECRET=SECRET)
+        assert await visitors(pipe) == 3
 
 
 def named(data: Path) -> bool:
