@@ -30,6 +30,7 @@ from store.errors import LeaseLostError, StopError
 from store.settings import Settings
 from tests.compare import Tally
 from tests.events import GOAL_2, PAGES, POPUP, POPUP_2, bought, interaction, reached, started, triggered, view
+from tests.guard import as_user
 from tests.oracle import Oracle
 from tests.servers import RedisServer
 from tests.support import ORG, OTHER_ORG, SECRET, Pipeline, pipeline
@@ -48,7 +49,9 @@ def rebuild(
     """A rebuild of the one organization from these events."""
     values = {name: getattr(pipe.settings, name) for name in pipe.settings.__struct_fields__}
     chosen = Settings(**{**values, **others})
-    return Rebuild(pipe.client, chosen, pipe.installation, ORG, lines(raws), dry=dry, timezone=timezone)
+    return Rebuild(
+        as_user("operator", pipe.client), chosen, pipe.installation, ORG, lines(raws), dry=dry, timezone=timezone
+    )
 
 
 def life(now: datetime, organization: str = ORG, *, size: int = 40) -> list[bytes]:
@@ -227,7 +230,13 @@ async def rebuilt(url: str, world: World, zones: Mapping[str, str], tally: Tally
                 assume(False)
             await spoil(pipe, organization)
             work = Rebuild(
-                pipe.client, pipe.settings, pipe.installation, organization, iter(archive), dry=False, timezone=zone
+                as_user("operator", pipe.client),
+                pipe.settings,
+                pipe.installation,
+                organization,
+                iter(archive),
+                dry=False,
+                timezone=zone,
             )
             report = await work.run()
             assert report.letters == dict(Counter(reason for reason, _ in oracle.dead[dead:]))
@@ -335,7 +344,9 @@ async def test_traffic_that_flows_counts_once(redis_url: str) -> None:
     async with pipeline(redis_url, partitions=1, lease_ms=1000) as pipe:
         now = await pipe.now()
         stop = asyncio.Event()
-        working = asyncio.create_task(Worker(pipe.client, pipe.installation, pipe.settings).run(stop))
+        working = asyncio.create_task(
+            Worker(as_user("worker", pipe.client), pipe.installation, pipe.settings).run(stop)
+        )
         archive: list[bytes] = []
         rebuilds = 0
 
@@ -352,7 +363,9 @@ async def test_traffic_that_flows_counts_once(redis_url: str) -> None:
                 await asyncio.sleep(0.2)
                 # A generator: what is archived while the rebuild reads is read too.
                 source = (Line(n, archive[n], organization=ORG) for n in iter(_counter(archive)))
-                await Rebuild(pipe.client, pipe.settings, pipe.installation, ORG, source, dry=False).run()
+                await Rebuild(
+                    as_user("operator", pipe.client), pipe.settings, pipe.installation, ORG, source, dry=False
+                ).run()
                 rebuilds += 1
 
         await asyncio.gather(sending(), journal())
@@ -496,7 +509,7 @@ async def test_an_archive_that_can_not_be_relied_on_changes_nothing(pipe: Pipeli
     before = await everything(pipe.client)
     source = read_lines(io.BytesIO(b"\n".join(raws)), 2)
     with pytest.raises(StopError, match="nothing is changed"):
-        await Rebuild(pipe.client, pipe.settings, pipe.installation, ORG, source, dry=False).run()
+        await Rebuild(as_user("operator", pipe.client), pipe.settings, pipe.installation, ORG, source, dry=False).run()
     assert await everything(pipe.client) == before
     await assert_no_shadow(pipe.client)
 
@@ -509,7 +522,7 @@ async def test_what_changes_meanwhile_stops_it(pipe: Pipeline, what: str) -> Non
 
     async def meanwhile() -> None:
         if what == "purge":
-            await Purge(pipe.client, pipe.settings, pipe.installation, ORG, None, dry=False).run()
+            await Purge(as_user("operator", pipe.client), pipe.settings, pipe.installation, ORG, None, dry=False).run()
         elif what == "rebuild":
             await rebuild(pipe, life(now)[:50]).run()
         elif what == "zone":
@@ -526,7 +539,9 @@ async def test_what_changes_meanwhile_stops_it(pipe: Pipeline, what: str) -> Non
         yield from lines(life(now)[100:])
 
     with pytest.raises((StopError, LeaseLostError), match=r"run (it|the rebuild) again"):
-        await Rebuild(pipe.client, pipe.settings, pipe.installation, ORG, source(), dry=False).run()
+        await Rebuild(
+            as_user("operator", pipe.client), pipe.settings, pipe.installation, ORG, source(), dry=False
+        ).run()
     await assert_no_shadow(pipe.client)
     span = (now - timedelta(days=300)).isoformat(), now.isoformat()
     assert (await pipe.ask(PAGES, *span)).status == (404 if what == "purge" else 200)
@@ -539,7 +554,7 @@ def sidedata(url: str, *arguments: str, **environment: str) -> subprocess.Comple
     """Run the command in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "store.cli.main", "rebuild", "--org", ORG, *arguments],
-        env={**os.environ, "SIDEDATA_REDIS_URL": url, "SIDEDATA_SECRET": SECRET, **environment},
+        env={**os.environ, "SIDEDATA_REDIS_URL": as_user("operator", url), "SIDEDATA_SECRET": SECRET, **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -605,7 +620,7 @@ async def test_a_command_that_is_killed_is_run_again(redis_url: str, tmp_path: P
         archive = tmp_path / "a.ndjson"
         archive.write_bytes(b"\n".join(raws))
         stop = asyncio.Event()
-        worker = Worker(pipe.client, pipe.installation, pipe.settings)
+        worker = Worker(as_user("worker", pipe.client), pipe.installation, pipe.settings)
         working = asyncio.create_task(worker.run(stop))
         killed = await asyncio.to_thread(
             lambda: sidedata(redis_url, "--apply", str(archive), SIDEDATA_FAILPOINT=place, SIDEDATA_LEASE_MS="500")
