@@ -80,7 +80,6 @@ def as_user(user: str, whom: Whom) -> Whom:
                 connection_class=pool.connection_class, max_connections=pool.max_connections, **options
             )
         )
-        users[user].response_callbacks.update(whom.response_callbacks)
     other: Whom = users[user]
     return other
 
