@@ -69,7 +69,7 @@ async def read(
     Args:
         revision: what the reader knows already, with `names` likewise; None for nothing.
         missing: parts to read in any case.
-        open_parts: parts that the reader has, to be read again if the workflow has changed since.
+        open_parts: parts that the reader has, to be read again if their buckets may have changed since.
         goals: goals whose names the reader knows, to be read again if any name has changed since.
 
     Raises:
@@ -88,12 +88,14 @@ async def read(
     prefixes = {
         level: keys.buckets(partition, organization_id, workflow_id, level) for level in ("5min", "hour", "day")
     }
-    for part in (*missing, *open_parts):
+    for place, part in enumerate((*missing, *open_parts)):
         start = f"{prefixes[part.level]}{keys.instant(part.start)}:"
         if part.what == "goals":
             arguments += ("goals", start)
         else:
             arguments += ("hash" if part.what == "counts" else "get", start + part.what)
+        if place >= len(missing):
+            arguments.append(f"{part.level}:{part.start}")
     arguments += goals
     records = [
         keys.workflow(partition, organization_id, workflow_id),
@@ -102,7 +104,10 @@ async def read(
     ]
     with translated():
         reply = await _READ(client, records, arguments)
-    timezone, kind, newest, fence, changes_from, named, changed, data, names_of = reply
+    timezone, kind, newest, fence, changes_from, named, names_changed, data, names_of = reply
+    changed = {_bucket(name.decode()) for name in names_changed}
+    if changed and revision is not None and int(changes_from) <= revision:
+        open_parts = [part for part in open_parts if (part.level, part.start) in changed]
     return Reading(
         (timezone or b"UTC").decode(),
         kind.decode() if kind else None,
@@ -110,8 +115,8 @@ async def read(
         int(fence),
         int(changes_from),
         int(named),
-        {_bucket(name.decode()) for name in changed},
-        # Replies are fewer than parts where nothing has changed (the open ones stay as they are) and where all were too many.
+        changed,
+        # Replies are fewer where nothing has changed (the open ones stay as they are) and where all were too many.
         {part: _data(part, value) for part, value in zip((*missing, *open_parts), data, strict=False)},
         {goal.decode(): _name(value) for goal, value in _pairs(names_of)},
     )

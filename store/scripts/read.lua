@@ -3,12 +3,14 @@
 -- KEYS  1 workflow's record, 2 organization's record, 3 log of changes (buckets have their hash tag)
 -- ARGV  1 revision that the reader knows ("" for none), 2 revision of names that it knows, 3 what keys of goals begin with,
 --       4 number of parts that it misses, 5 number of parts that it has but that may have changed, 6 number of goals that it
---       knows; then those parts, two values each, and the goals. A part is one of
+--       knows; then the missing parts, two values each, the others, with a third (their bucket as the log names it), and the
+--       goals. A part is one of
 --         get  <key>     a string as it is: a sketch
 --         hash <key>     a hash: counts
 --         goals <start of the bucket's keys>   counts, and the sketches of every goal in them
 -- Reply {timezone, kind, revision, fence of its commit, changes_from, revision of names, buckets changed since the known revision,
---        data of the parts (those that may have changed only if the revision is another), name records of the goals}
+--        data of the parts (of those that may have changed only those whose buckets are named, all if the log of changes does not
+--        reach back to the known revision, none if that is the newest), name records of the goals}
 --       The data is that of the first parts only, where all would keep Redis busy for long: who needs the rest asks again.
 --
 -- Atomic, because an answer must not show half a commit. Read only.
@@ -66,15 +68,25 @@ function read.goals(prefix)
 end
 
 local data = {}
-local count = (ARGV[1] == revision) and missing or (missing + open)
-for part = 1, count do
-  if bytes >= MOST_BYTES or calls >= MOST_CALLS then break end
-  local place = 5 + 2 * part
-  data[part] = read[ARGV[place]](ARGV[place + 1])
+
+local function bring(place)
+  if bytes < MOST_BYTES and calls < MOST_CALLS then data[#data + 1] = read[ARGV[place]](ARGV[place + 1]) end
+end
+
+for place = 7, 5 + 2 * missing, 2 do bring(place) end
+local first = 7 + 2 * missing
+if ARGV[1] ~= revision then
+  local all, named = true, {}
+  if #changed > 0 and tonumber(record[3] or '0') <= tonumber(ARGV[1]) then
+    all = false
+    for _, bucket in ipairs(changed) do named[bucket] = true end
+  end
+  for place = first, first + 3 * open - 1, 3 do
+    if all or named[ARGV[place + 2]] then bring(place) end
+  end
 end
 if ARGV[2] ~= names then
-  local first = 7 + 2 * (missing + open)
-  for place = first, first + known - 1 do want(ARGV[place]) end
+  for place = first + 3 * open, first + 3 * open + known - 1 do want(ARGV[place]) end
 end
 local named = {}
 for _, goal in ipairs(wanted) do
