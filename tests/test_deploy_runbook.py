@@ -182,8 +182,11 @@ async def test_wrong_counters_are_rebuilt(machine: Machine, tmp_path: Path) -> N
 
 
 def named(data: Path) -> bool:
-    """Whether the append-only files name the organization."""
-    return any(ORG.encode() in path.read_bytes() for path in data.rglob("*.aof"))
+    """Whether the append-only files name the organization; a rewrite ends between two looks, and then its files change."""
+    try:
+        return any(ORG.encode() in path.read_bytes() for path in data.rglob("*.aof"))
+    except FileNotFoundError:
+        return True
 
 
 async def test_a_deleted_organization_is_gone_from_the_file_too(machine: Machine) -> None:
