@@ -50,7 +50,13 @@ class Recall:
 
     async def identify(self, arrivals: Sequence[Arrival]) -> list[Identified]:
         """Whom these events are of, and where they belong."""
-        await self._learn({(arrival.event.organization_id, arrival.event.workflow_id) for arrival in arrivals})
+        concerned = {(arrival.event.organization_id, arrival.event.workflow_id) for arrival in arrivals}
+        # This may run ahead of a commit, which makes us forget records if it finds others: then what was learnt is half gone.
+        while True:
+            epoch = self.epoch
+            await self._learn(concerned)
+            if epoch == self.epoch:
+                break
         oldest = max(self._now_ms // 1000 - self._oldest_seconds, _EARLIEST_SECOND)
         organizations = self._organizations
         identified = []
@@ -75,16 +81,8 @@ class Recall:
 
     async def _learn(self, concerned: Iterable[tuple[str, str | None]]) -> None:
         """Get to know these organizations and workflows."""
-        organizations: dict[str, None] = {}
-        workflows: list[tuple[str, str]] = []
-        for organization_id, workflow_id in concerned:
-            known = self._organizations.get(organization_id)
-            if known is None:
-                organizations[organization_id] = None
-            if workflow_id is not None:
-                workflow = None if known is None else known.workflows.get(workflow_id)
-                if workflow is None or not workflow.read:
-                    workflows.append((organization_id, workflow_id))
+        epoch = self.epoch
+        organizations, workflows = self._unknown(concerned)
         if not organizations and not workflows:
             return
         pipeline = self._client.pipeline(transaction=False)
@@ -95,6 +93,8 @@ class Recall:
         with translated():
             replies = iter(await pipeline.execute())
         now_ms = (await self._ask([], [], [], []))[0]
+        if epoch != self.epoch:
+            return  # the caller sees it too
         for organization_id in organizations:
             self._organizations[organization_id] = self._organization(organization_id, next(replies), now_ms)
         for organization_id, workflow_id in workflows:
@@ -102,6 +102,20 @@ class Recall:
             kind = next(replies)
             workflow.kind, workflow.read = kind.decode() if kind else None, True
         self._records += len(organizations) + len(workflows)
+
+    def _unknown(self, concerned: Iterable[tuple[str, str | None]]) -> tuple[dict[str, None], list[tuple[str, str]]]:
+        """The organizations and workflows among these that are to be read."""
+        organizations: dict[str, None] = {}
+        workflows: list[tuple[str, str]] = []
+        for organization_id, workflow_id in concerned:
+            known = self._organizations.get(organization_id)
+            if known is None:
+                organizations[organization_id] = None
+            if workflow_id is not None:
+                workflow = None if known is None else known.workflows.get(workflow_id)
+                if workflow is None or not workflow.read:
+                    workflows.append((organization_id, workflow_id))
+        return organizations, workflows
 
     def _organization(self, organization_id: str, record: dict[bytes, bytes], now_ms: int) -> Organization:
         try:

@@ -3,6 +3,7 @@
 import random
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -95,3 +96,29 @@ async def test_an_owner_that_forgets_counts_the_same(
     assert pages["unique_visitors_count"] == pages["unique_sessions_count"] == popup["unique_visitors_count"]
     assert popup["visitor_purchase_sums"] == [{"value": spent / 10, "currency": "EUR"}]
     assert await pipe.reasons() == []
+
+
+async def test_records_forgotten_while_others_are_learnt(pipe: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is read ahead asks for records while a commit makes the owner forget them; it asks again, and all is counted."""
+    now = await pipe.now()
+    partition = await owner(pipe, "owner")
+    await pipe.push(view(now))
+    assert await partition.run_once(None) == 1
+    known = partition._recall
+    ask, asked = known._ask, 0
+
+    async def forgetful(*questions: Any) -> Any:  # noqa: ANN401 - as the method has it
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            known.forget_records()
+        return await ask(*questions)
+
+    monkeypatch.setattr(known, "_ask", forgetful)
+    await pipe.push(
+        [view(now, "v2"), interaction(now, "v2")]
+    )  # a workflow that is new, of an organization that is known
+    assert await partition.run_once(None) == 1
+    interval = ((now - timedelta(hours=1)).isoformat(), (now + timedelta(minutes=5)).isoformat())
+    assert (await pipe.ask(PAGES, *interval)).json["unique_visitors_count"] == 2
+    assert (await pipe.ask(POPUP, *interval)).json["unique_visitors_count"] == 1
