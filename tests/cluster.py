@@ -178,16 +178,26 @@ class Cluster:
         ranges = node.admin.execute_command("CLUSTER SLOTS", NEVER_PARSE=True)
         return sorted((first, last, master[1]) for first, last, master, *_ in ranges)
 
-    def master_of(self, slot: int, *, apart_from: Node | None = None) -> Node:
-        """The node that serves a slot, as the running nodes say; one that is frozen can be left unasked."""
+    def master_of(self, slot: int) -> Node:
+        """The node that serves a slot."""
+        node = self.claimant(slot)
+        assert node is not None, f"nobody serves slot {slot}"
+        return node
+
+    def claimant(self, slot: int, *, apart_from: Node | None = None) -> Node | None:
+        """The node that serves a slot, as it says itself; one that is frozen can be left unasked.
+
+        Others hear of a change by gossip, so they may still name a node that was killed. One that has been deposed and has not
+        heard of it has an older epoch than the one that took over.
+        """
+        claims: list[tuple[int, Node]] = []
         for node in self.running():
             if node is apart_from:
                 continue
             with contextlib.suppress(*_ADMIN_ERRORS):
-                for first, last, port in self._masters(node):
-                    if first <= slot <= last:
-                        return next(n for n in self.nodes if n.port == port)
-        raise AssertionError(f"nobody serves slot {slot}")
+                if any(first <= slot <= last and port == node.port for first, last, port in self._masters(node)):
+                    claims.append((int(node.admin.cluster("INFO")["cluster_my_epoch"]), node))
+        return max(claims, key=lambda claim: claim[0], default=(0, None))[1]
 
     def replica_of(self, master: Node) -> Node:
         """The node that copies a master."""

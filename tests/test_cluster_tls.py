@@ -38,9 +38,9 @@ def cluster(certificates: Certificates) -> Iterator[Cluster]:
 
 
 def test_the_pipeline_equals_the_oracle(cluster: Cluster) -> None:
-    """Two random worlds: producers, worker and service, over TLS all the way."""
+    """Six random worlds: producers, worker and service, over TLS all the way."""
     assert cluster.url.startswith("rediss+cluster://")
-    run(cluster, 2)
+    run(cluster, 6)
 
 
 async def test_redirections_are_followed(cluster: Cluster) -> None:
