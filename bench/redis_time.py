@@ -6,8 +6,9 @@ from typing import Any
 
 from store.scripts import script
 
-# Scripts count what they call inside; so of all commands those are summed that our processes send themselves.
-_SENT = ("evalsha", "evalsha_ro", "eval", "xread", "xadd", "fcall", "fcall_ro")
+# Scripts count what they call inside; so of all commands those are summed that our processes send themselves. (A commit calls
+# HMGET too, once.)
+_SENT = ("evalsha", "evalsha_ro", "eval", "xread", "xadd", "hmget")
 
 
 class RedisTime:

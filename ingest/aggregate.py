@@ -18,7 +18,7 @@ from store import keys
 from store.cover import Retention
 from store.events import Kind
 from store.money import parted
-from store.operations import Operations
+from store.operations import CHANGES_KEPT, Operations
 
 
 class Additions:
@@ -83,8 +83,11 @@ def write(
     partition: int,
     retention: Retention,
     now: int,
-) -> None:
-    """Hand a workflow's additions to the commit, at every level that is kept at `now` (seconds)."""
+) -> int:
+    """Hand a workflow's additions to the commit, at every level that is kept at `now` (seconds).
+
+    Returns how many buckets its log of changes may name then.
+    """
     organization = workflow.organization.id
     changed: list[str] = []
     for places, added in _levels(fines, kind, retention, now):
@@ -103,7 +106,11 @@ def write(
         if operations.count > before:
             changed += [f"{bucket.level}:{bucket.start}" for bucket in buckets]
     newest_us = max(added.newest_us for _, added in fines)
-    operations.workflow(partition, organization, workflow.id, kind, newest_us, changed, now)
+    new_kind = kind if workflow.kind is None else None
+    logged = workflow.logged + len(changed)
+    trim = logged > 2 * CHANGES_KEPT
+    operations.workflow(partition, organization, workflow.id, new_kind, newest_us, changed, trim=trim)
+    return CHANGES_KEPT if trim else logged
 
 
 def _levels(

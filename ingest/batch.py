@@ -55,6 +55,7 @@ class Planner:
         self._new_kinds: dict[Workflow, Kind] = {}
         self._begun: dict[Organization, None] = {}  # those that had no events before
         self._opened: list[tuple[Workflow, int, OpenHour]] = []
+        self._logged: dict[Workflow, int] = {}
 
     def plan(self, events: Sequence[Identified], letters: Sequence[Letter]) -> Plan:
         """What the batch does."""
@@ -82,6 +83,7 @@ class Planner:
             self._opened,
             [(fine, added.visitors, added.sessions) for fine, added in self._additions.items()],
             self._names,
+            self._logged,
         )
 
     def _apply(self, one: Identified) -> Fault | None:
@@ -223,7 +225,9 @@ class Planner:
         for workflow, fines in of_workflows.items():
             # One that is only affected was interacted with before.
             kind = workflow.kind or self._new_kinds.get(workflow, "interaction")
-            write(operations, workflow, kind, fines, partition=partition, retention=self._retention, now=now)
+            self._logged[workflow] = write(
+                operations, workflow, kind, fines, partition=partition, retention=self._retention, now=now
+            )
         for key, (at_us, name) in self._names.items():
             operations.set(key, f"{at_us} {name}", now + self._retention.day + self._retention.late + 2 * DAY_SECONDS)
         for organization_id in self._renamed:

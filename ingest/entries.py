@@ -48,6 +48,10 @@ def read_entry(
     Args:
         fields: names and values in turn, as Redis keeps them; one name may come twice.
     """
+    entry_ms = int(entry.partition("-")[0])
+    if len(fields) == 2 and fields[0] == b"event":  # as nearly all are that come one by one
+        one = _read(fields[1], entry, entry_ms, 0, partition, partitions)
+        return ([one], []) if type(one) is Arrival else ([], [one])  # type: ignore[list-item] # it is one of the two
     names = fields[::2]
     singles, arrays = names.count(b"event"), names.count(b"events")
     if singles + arrays != 1:
@@ -60,26 +64,30 @@ def read_entry(
         if isinstance(split, Fault):
             return [], [Letter(split, entry, value)]
         raws = split
-    entry_ms = int(entry.partition("-")[0])
-    latest_us = min(entry_ms * 1000 + AHEAD_US, LATEST_US)
     arrivals: list[Arrival] = []
     letters: list[Letter] = []
     for place, raw in enumerate(raws):
-        decoded = decode_event(raw)
-        if type(decoded) is Event:
-            if partition_of(decoded.organization_id, partitions) != partition:
-                decoded = Fault(
-                    "wrong_partition",
-                    f"the organization belongs to partition {partition_of(decoded.organization_id, partitions)}",
-                )
-            elif decoded.at_us > latest_us:
-                decoded = Fault("in_future", "more than 5 minutes ahead of its stream entry", "/timestamp")
-            else:
-                arrivals.append(Arrival(decoded, entry, entry_ms, place, raw))
-                continue
-        assert isinstance(decoded, Fault)  # noqa: S101 - an event went on above
-        letters.append(Letter(decoded, entry, raw))
+        one = _read(raw, entry, entry_ms, place, partition, partitions)
+        if type(one) is Arrival:
+            arrivals.append(one)
+        else:
+            letters.append(one)  # type: ignore[arg-type] # it is one of the two
     return arrivals, letters
+
+
+def _read(raw: bytes, entry: str, entry_ms: int, place: int, partition: int, partitions: int) -> Arrival | Letter:
+    """The event at one place, or what is wrong with it."""
+    decoded = decode_event(raw)
+    if type(decoded) is Event:
+        home = partition_of(decoded.organization_id, partitions)
+        if home != partition:
+            return Letter(Fault("wrong_partition", f"the organization belongs to partition {home}"), entry, raw)
+        if decoded.at_us > min(entry_ms * 1000 + AHEAD_US, LATEST_US):
+            fault = Fault("in_future", "more than 5 minutes ahead of its stream entry", "/timestamp")
+            return Letter(fault, entry, raw)
+        return Arrival(decoded, entry, entry_ms, place, raw)
+    assert isinstance(decoded, Fault)  # noqa: S101 - an event went back above
+    return Letter(decoded, entry, raw)
 
 
 def _formless(entry: str, fields: Sequence[bytes], singles: int, arrays: int) -> Letter:

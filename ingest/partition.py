@@ -51,6 +51,11 @@ class Partition:
         self._metrics.commit_seconds.observe(time.perf_counter() - started)
         return batch.entries
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether the stream held more than the last read took."""
+        return self._reader.is_behind
+
     async def close(self) -> None:
         """Drop what was read and not applied."""
         await self._reader.close()

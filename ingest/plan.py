@@ -14,7 +14,7 @@ from ingest.entries import Arrival
 from ingest.places import Place, Places
 from store.events import Kind, Reason
 from store.hashing import Hasher
-from store.operations import Operations
+from store.operations import CHANGES_KEPT, Operations
 from store.zones import Zone
 
 NEVER_MS = 1 << 52
@@ -45,13 +45,14 @@ class Fine:
 class Workflow:
     """A workflow as its partition's owner knows it."""
 
-    __slots__ = ("fines", "hours", "id", "kind", "organization", "read")
+    __slots__ = ("fines", "hours", "id", "kind", "logged", "organization", "read")
 
     def __init__(self, organization: "Organization", workflow_id: str) -> None:
         self.id = workflow_id
         self.organization = organization
         self.kind: Kind | None = None  # None: not fixed yet, or not read
         self.read = False
+        self.logged = 2 * CHANGES_KEPT  # its log of changes names no more buckets; how many is not asked
         self.hours: dict[int, OpenHour] = {}  # by start
         self.fines: dict[int, Fine] = {}  # by start
 
@@ -127,3 +128,4 @@ class Plan(Struct):
     opened: list[tuple[Workflow, int, OpenHour]]  # hours that this batch writes, by start
     added: list[tuple[Fine, set[str], set[str]]]  # visitors and sessions that are new to a bucket
     names: dict[str, tuple[int, str]]  # goals that this batch names, by key
+    logged: dict[Workflow, int]  # how many buckets logs of changes may name

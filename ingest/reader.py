@@ -64,9 +64,14 @@ class Reader:
         batch = await ahead if ahead is not None else None
         return batch if batch is not None else await self._make(block_ms)
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether there is likely a next batch already."""
+        return self._ahead is not None or bool(self._in_hand) or self._more
+
     def read_ahead(self) -> None:
         """Begin to make the next batch, if there is likely one."""
-        if self._ahead is None and (self._in_hand or self._more):
+        if self._ahead is None and self.is_behind:
             self._ahead = asyncio.create_task(self._make(None))
 
     async def close(self) -> None:

@@ -192,6 +192,8 @@ class Recall:
             fine.visitors |= visitors
             fine.sessions |= sessions
             self._added += len(visitors) + len(sessions)
+        for workflow, logged in plan.logged.items():
+            workflow.logged = logged
         self._goals |= plan.names
         self.told |= plan.operations.tells
         self.remembered.added(len(plan.new_ids), now_ms)

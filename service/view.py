@@ -26,7 +26,7 @@ from store.cover import Run
 from store.errors import StoreUnavailableError
 from store.events import Kind
 from store.installation import Installation
-from store.read import Data, Goals, Part, Reading, What, read
+from store.read import Data, Goals, Part, Reading, What, newest, read
 from store.sketch import unpack
 from store.zones import zone
 
@@ -165,12 +165,11 @@ class View:
         yield from (part for part in needed.alone if part.start + _LENGTH[part.level] > recent and part in self.parts)
 
     async def _is_newest(self, client: Client, installation: Installation) -> bool:
-        """Whether nothing has changed: the question that polls ask nearly always, in the fewest words."""
+        """Whether nothing has changed: the question that polls ask nearly always."""
         if self.revision is None:
             return False
-        reading = await self._read(client, installation, (), (), ())
-        seen = (reading.timezone, reading.kind, reading.revision, reading.names)
-        return seen == (self.timezone, self.kind, self.revision, self.names_revision)
+        seen = (self.timezone, self.kind, self.revision, self.names_revision)
+        return await newest(client, installation, self.organization_id, self.workflow_id) == seen
 
     async def _read(
         self,

@@ -15,7 +15,7 @@
 | `sd:{p}:organization:<org>` | hash | `timezone`, `has_events`, `since` (ms, salts its event ids), `names` (revision) | for ever | worker, `sidedata org` | both |
 | `sd:{p}:workflows:<org>` | sorted set | workflow: its newest event, µs (0: none) | for ever | worker, `sidedata workflow` | service |
 | `sd:{p}:workflow:<org>:<workflow>` | hash | `kind`, `name`, `revision`, `fence` (of its commit), `changes_from` | for ever | the same | both |
-| `sd:{p}:changes:<org>:<workflow>` | sorted set | bucket: revision of its last change, newest 64 | 2 days | worker | service |
+| `sd:{p}:changes:<org>:<workflow>` | sorted set | bucket: revision of its last change, the newest 64 to 130 | 2 days | worker | service |
 | `sd:{p}:goal:<org>:<goal>` | string | newest event's µs, a blank, the goal's name | day retention | worker | service |
 | `sd:{p}:<level>:<org>:<workflow>:<start>:visitors` | HyperLogLog | visitors of the bucket | bucket | worker | service |
 | `sd:{p}:<level>:<org>:<workflow>:<start>:sessions` | HyperLogLog | sessions (page navigation) | bucket | worker | service |

@@ -9,8 +9,8 @@ Plain TCP and Unix sockets only: there is none for TLS, for a cluster, or for a 
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import hiredis
 import redis.exceptions as faults
@@ -26,6 +26,14 @@ class Refused(Exception):  # noqa: N818 - it says what happened, not that it is 
     """Redis answered with an error: ask in the ordinary way, to be told which."""
 
 
+class _Question(NamedTuple):
+    """Commands that were sent together, and their replies as they come."""
+
+    waiting: asyncio.Future[None]
+    commands: int
+    replies: list[Any]
+
+
 class _Wire(asyncio.Protocol):
     """One connection, from when it is made until it is lost."""
 
@@ -33,30 +41,32 @@ class _Wire(asyncio.Protocol):
         self.lost = False
         self._transport: asyncio.Transport
         self._reader = hiredis.Reader(replyError=Refused)
-        self._waiting: deque[asyncio.Future[Any]] = deque()
+        self._waiting: deque[_Question] = deque()
 
-    async def ask(self, *command: Word) -> Any:  # noqa: ANN401 - as untyped as the client's own replies
-        """See `Line.ask`."""
+    async def ask(self, *commands: Sequence[Word]) -> list[Any]:
+        """See `Line.ask_all`."""
         if self.lost:
             raise faults.ConnectionError("the connection was lost")
-        waiting: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiting)
-        self._transport.write(hiredis.pack_command(command))  # type: ignore[arg-type] # its stub means a tuple of one
+        replies: list[Any] = []
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Question(waiting, len(commands), replies))
+        self._transport.write(b"".join(map(hiredis.pack_command, commands)))  # type: ignore[arg-type] # its stub means a tuple of one
         try:
-            reply = await waiting
+            await waiting
         except asyncio.CancelledError:
             self.close()  # a reply that is late delays all behind it
             raise
-        if isinstance(reply, Refused):
-            raise reply
-        return reply
+        for reply in replies:
+            if isinstance(reply, Refused):
+                raise reply
+        return replies
 
     def close(self) -> None:
         """Hang up; who waits is told."""
         if not self.lost:
             self.lost = True
             self._transport.abort()
-            for waiting in self._waiting:
+            for waiting, _, _ in self._waiting:
                 if not waiting.done():
                     waiting.set_exception(faults.ConnectionError("the connection was lost"))
 
@@ -68,9 +78,12 @@ class _Wire(asyncio.Protocol):
         """Hand replies out."""
         self._reader.feed(data)
         while self._waiting and (reply := self._reader.gets()) is not False:
-            waiting = self._waiting.popleft()
-            if not waiting.done():
-                waiting.set_result(reply)
+            waiting, commands, replies = self._waiting[0]
+            replies.append(reply)
+            if len(replies) == commands:
+                self._waiting.popleft()
+                if not waiting.done():
+                    waiting.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
         """End."""
@@ -86,17 +99,21 @@ class Line:
         self._wire: _Wire | None = None
 
     async def ask(self, *command: Word) -> Any:  # noqa: ANN401 - as untyped as the client's own replies
-        """Send a command and wait for its reply. Whoever gives up waiting ends the connection for all who wait.
+        """Send a command and wait for its reply; see `ask_all`."""
+        return (await self.ask_all(command))[0]
+
+    async def ask_all(self, *commands: Sequence[Word]) -> list[Any]:
+        """Send commands at once and wait for their replies. Whoever gives up waiting ends the connection for all who wait.
 
         Raises:
-            Refused: an error reply.
+            Refused: one of the replies is an error.
             redis.exceptions.ConnectionError: there is no connection, or it broke.
             redis.exceptions.TimeoutError: Redis didn't take the connection in time.
         """
         wire = self._wire
         if wire is None or wire.lost:
             wire = await self._open()
-        return await wire.ask(*command)
+        return await wire.ask(*commands)
 
     async def _open(self) -> _Wire:
         async with self._opening:
@@ -112,9 +129,9 @@ class Line:
                         await loop.create_connection(lambda: wire, options["host"], options["port"])
                     if options.get("password"):
                         user = (options["username"],) if options.get("username") else ()
-                        await wire.ask("AUTH", *user, options["password"])
+                        await wire.ask(("AUTH", *user, options["password"]))
                     if options.get("db"):
-                        await wire.ask("SELECT", options["db"])
+                        await wire.ask(("SELECT", options["db"]))
             except TimeoutError as error:
                 raise faults.TimeoutError("Redis did not take the connection in time") from error
             except OSError as error:

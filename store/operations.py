@@ -10,8 +10,10 @@ import msgspec
 
 from store import keys
 
-CHANGES_KEPT = 64  # buckets a workflow's log of changes names; a reader that lags further reads all anew
+# So many buckets a workflow's log of changes names at least, and twice as many at most; a reader that lags further reads all anew.
+CHANGES_KEPT = 64
 CHANGES_SECONDS = 2 * 86400
+_CHANGES_STEP = 600  # its expiry is moved on by so much at once, not with every commit
 
 _PACKER = msgspec.msgpack.Encoder()
 
@@ -42,6 +44,7 @@ class Operations:
         self._now = now
         self._steps: list[tuple[Any, ...]] = []
         self._places: dict[str, int] = {}
+        self._listed: dict[int, list[str]] = {}  # by list of workflows: scores and members in turn
 
     @property
     def count(self) -> int:
@@ -50,7 +53,7 @@ class Operations:
 
     def packed(self) -> bytes:
         """All operations, in order."""
-        return _PACKER.encode(self._steps)
+        return _PACKER.encode([*self._steps, *(("list", place, newest) for place, newest in self._listed.items())])
 
     def _place(self, key: str) -> int:
         """The key's index in KEYS, where four keys of the partition come first."""
@@ -112,19 +115,27 @@ class Operations:
         partition: int,
         organization: str,
         workflow: str,
-        kind: str,
+        kind: str | None,
         newest_us: int,
-        changed: list[str],
-        now: int,
+        changed: Sequence[str],
+        *,
+        trim: bool,
     ) -> None:
-        """Note that buckets of a workflow changed, given as `<level>:<start>`, and when its newest event was."""
+        """Note that buckets of a workflow changed, given as `<level>:<start>`, and when its newest event was.
+
+        Args:
+            kind: what its record may lack still; None if it has it for certain.
+            trim: whether the log of changes may have grown too long.
+        """
+        listed = self._listed.setdefault(self._place(keys.workflows(partition, organization)), [])
+        listed += (str(newest_us), workflow)
+        if not changed:
+            return
         record = self._place(keys.workflow(partition, organization, workflow))
-        listed = self._place(keys.workflows(partition, organization))
-        changes = self._place(keys.changes(partition, organization, workflow))
-        newest = str(newest_us)
-        self._steps.append(
-            ("workflow", record, listed, changes, now + CHANGES_SECONDS, CHANGES_KEPT, workflow, kind, newest, changed)
-        )
+        log = keys.changes(partition, organization, workflow)
+        told = self._expiry(log, -(-(self._now + CHANGES_SECONDS) // _CHANGES_STEP) * _CHANGES_STEP)
+        kept = CHANGES_KEPT if trim else 0
+        self._steps.append(("workflow", record, kind or "", self._place(log), told, kept, changed))
 
     def renamed(self, organization_key: str) -> None:
         """Note in an organization's record that a goal of it goes by another name now."""

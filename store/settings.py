@@ -74,7 +74,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Natural,
         Meta(description="replicas that must have events before ingest and push call them accepted; else 503"),
     ] = 0
-    batch_events: Annotated[Positive, Meta(description="events that the worker commits at once, about")] = 2_000
+    batch_events: Annotated[Positive, Meta(description="events that the worker commits at once, about")] = 5_000
     lease_ms: Annotated[
         Positive, Meta(description="how long a worker that died keeps its partitions, milliseconds")
     ] = 3_000

@@ -7,12 +7,10 @@ from typing import Final
 _TIMESTAMP: Final = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
 )
-# Microseconds of "00" to "59" and of "000" to "999", by text: a look-up is quicker than reading digits.
-_SECONDS: Final = {f"{second:02}": 1_000_000 * second for second in range(60)}
+# Microseconds of "000" to "999", by text: a look-up is quicker than reading digits.
 _MILLISECONDS: Final = {f"{ms:03}": 1_000 * ms for ms in range(1000)}
-_KNOWN_LENGTHS: Final = (24, 27, 20)  # of date-times in UTC with milliseconds, microseconds, neither
-_REMEMBERED_MINUTES: Final = 10_000  # a week of them
-_minutes: dict[str, int] = {}  # "2026-11-23T22:39:" in UTC: microseconds since the epoch
+_REMEMBERED_SECONDS: Final = 10_000  # some three hours of them
+_seconds: dict[str, int] = {}  # "2026-11-23T22:39:05" in UTC: microseconds since the epoch
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -43,9 +41,9 @@ def microseconds(text: str) -> int:
     at_us = (local - _EPOCH) // _MICROSECOND - offset * 60_000_000
     if not leap:
         if not sign:
-            if len(_minutes) >= _REMEMBERED_MINUTES:
-                _minutes.clear()
-            _minutes[text[:17]] = at_us - int(second) * 1_000_000
+            if len(_seconds) >= _REMEMBERED_SECONDS:
+                _seconds.clear()
+            _seconds[text[:19]] = at_us
         return at_us + micros
     if (at_us // 60_000_000 + 1) % 1440:
         raise ValueError("second 60 is there at 23:59 UTC only")
@@ -53,20 +51,21 @@ def microseconds(text: str) -> int:
 
 
 def _known(text: str) -> int | None:
-    """The same of a date-time in UTC with milliseconds, microseconds or neither, if its minute was read before.
+    """The same of a date-time in UTC with milliseconds, microseconds or neither, if its second was read before.
 
     Events come in the order of their time, nearly, and mostly look like "2026-11-23T22:39:05.123Z" or, from Python, like
     "2026-11-23T22:39:05.123456+00:00".
     """
-    if text.endswith("+00:00"):
+    if text[-1:] != "Z":
+        if text[-6:] != "+00:00":
+            return None
         text = f"{text[:-6]}Z"
     length = len(text)
-    if length not in _KNOWN_LENGTHS or text[-1] != "Z" or (length > 20 and text[19] != "."):
-        return None
     try:
-        at_us = _minutes[text[:17]] + _SECONDS[text[17:19]]
-        if length > 20:
-            at_us += _MILLISECONDS[text[20:23]]
-        return at_us + _MILLISECONDS[text[23:26]] // 1_000 if length == 27 else at_us
+        if length == 24 and text[19] == ".":
+            return _seconds[text[:19]] + _MILLISECONDS[text[20:23]]
+        if length == 27 and text[19] == ".":
+            return _seconds[text[:19]] + _MILLISECONDS[text[20:23]] + _MILLISECONDS[text[23:26]] // 1_000
+        return _seconds[text[:19]] if length == 20 else None
     except KeyError:
-        return None  # a minute that is new, a leap second, or no date-time
+        return None  # a second that is new, a leap second, or no date-time

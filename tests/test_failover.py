@@ -130,6 +130,10 @@ class Either:
         """The reply of that server."""
         return await self.master.execute_command(*command)
 
+    def pipeline(self, **options: Any) -> Any:  # noqa: ANN401 - the client's own
+        """One to that server."""
+        return self.master.pipeline(**options)
+
 
 async def owner(master: Client, settings: Settings) -> Partition:
     """Whoever owns the partition from now on, on that server."""

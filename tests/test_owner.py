@@ -62,9 +62,25 @@ async def test_a_bucket_is_told_its_expiry_once(pipe: Pipeline) -> None:
         before = await calls(pipe, "expireat")
         assert await partition.run_once(None) == 1
         told = await calls(pipe, "expireat") - before
-        assert told > 10 if n == 0 else told <= 2, told  # two logs of changes live two days from their last change
+        assert told > 10 if n == 0 else told <= 2, told  # two logs of changes, whose expiry moves every ten minutes
     unlimited = [key async for key in pipe.client.scan_iter("sd:{0}:*") if await pipe.client.ttl(key) == -1]
     assert not [key for key in unlimited if b":5min:" in key or b":hour:" in key or b":day:" in key]
+
+
+async def test_a_log_of_changes_names_the_newest(pipe: Pipeline) -> None:
+    """An owner that commits to a hundred days, one by one, keeps 64 changes or more, and never many more than twice as many."""
+    now = await pipe.now()
+    partition = await owner(pipe, "owner")
+    sizes = []
+    for n in range(100):
+        await pipe.push(view(now - timedelta(days=n)))
+        assert await partition.run_once(None) == 1
+        sizes.append(await pipe.client.zcard(keys.changes(0, ORGANIZATION, PAGES)))
+        if n % 30 == 0:
+            whole = (await pipe.ask(PAGES, (now - timedelta(days=150)).isoformat(), now.isoformat())).json
+            assert sum(value for value, _ in whole["timeframe_stat"]["day_in_week"]) == n + 1
+    assert max(sizes) <= 2 * 64 + 3
+    assert min(sizes[30:]) >= 64
 
 
 @pytest.mark.parametrize("most", [1, 7, 100])

@@ -120,7 +120,7 @@ async def test_every_kind_of_key_lives_as_long_as_the_table_says(redis_url: str)
             )
         seconds = int(now.timestamp())
         spans = {
-            "changes": (2 * DAY - 10, 2 * DAY),
+            "changes": (2 * DAY - 10, 2 * DAY + 600),
             "visitor": (2 * DAY, 2 * DAY + HOUR),
             "goal": (402 * DAY, 405 * DAY),
             "ids": (DAY, 2 * DAY + HOUR),

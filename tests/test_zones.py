@@ -85,7 +85,11 @@ def test_any_day_equals_a_walk(name: str, instant: int) -> None:
     check_day(zone(name).day(instant), name, instant)
 
 
-@given(name=st.sampled_from(sorted(available_timezones())), instant=st.integers(1_500_000_000, 2_000_000_000))
+# Two files that a system may have among its zones are none: see `zone`.
+EVERY_NAME = sorted(available_timezones() - {"localtime", "Factory"})
+
+
+@given(name=st.sampled_from(EVERY_NAME), instant=st.integers(1_500_000_000, 2_000_000_000))
 def test_every_zone_has_days_that_follow_each_other(name: str, instant: int) -> None:
     """In every zone there is, days are without gap or overlap and between 12 and 36 hours long."""
     day = zone(name).day(instant)

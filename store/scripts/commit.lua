@@ -23,11 +23,22 @@ local steps = cmsgpack.unpack(ARGV[13])
 if (stored[3] or '0') ~= ARGV[6] or now_ms >= tonumber(ARGV[7]) then return {'stale'} end
 
 -- An hour whose count is stored while its sketch has gone is sealed: adding to it would make the count wrong.
+local hours, sealable = {}, {}
 for _, step in ipairs(steps) do
   local targets = step[1] == 'sketch' and step[3] or {}
   for at = 1, #targets, 4 do
-    if string.sub(targets[at + 3], 1, 9) == 'visitors@' and redis.call('EXISTS', KEYS[targets[at]]) == 0
-      and redis.call('HEXISTS', KEYS[targets[at + 2]], targets[at + 3]) == 1 then return {'stale'} end
+    if string.sub(targets[at + 3], 1, 9) == 'visitors@' then
+      hours[#hours + 1] = KEYS[targets[at]]
+      sealable[#sealable + 1] = {KEYS[targets[at + 2]], targets[at + 3]}
+    end
+  end
+end
+for first = 1, #hours, 1000 do
+  local last = math.min(first + 999, #hours)
+  if redis.call('EXISTS', unpack(hours, first, last)) <= last - first then
+    for at = first, last do
+      if redis.call('EXISTS', hours[at]) == 0 and redis.call('HEXISTS', unpack(sealable[at])) == 1 then return {'stale'} end
+    end
   end
 end
 
@@ -99,23 +110,30 @@ function operations.set(key, expiry, value)
   expire(KEYS[key], expiry)
 end
 
--- note when a workflow's newest event was (µs), and that buckets of it changed, if any did
-function operations.workflow(record, list, changes, expiry, most, workflow, kind, newest, changed)
-  call('ZADD', KEYS[list], 'GT', newest, workflow)
-  if #changed == 0 then return end
+-- note when the newest events of workflows were: µs and workflow, …
+function operations.list(key, newest)
+  for first = 1, #newest, MOST do
+    call('ZADD', KEYS[key], 'GT', unpack(newest, first, math.min(first + MOST - 1, #newest)))
+  end
+end
+
+-- note that buckets of a workflow changed: a kind that its record may lack ('' for none), its log of changes, the log's expiry
+-- (0: it is there, and lives as long), how many changes to keep (0: it can't be too long), changes
+function operations.workflow(record, kind, changes, expiry, most, changed)
   record, changes = KEYS[record], KEYS[changes]
   -- A record that is new, maybe after a purge, has a log that knows nothing of what came before.
-  local before = call('HGET', record, 'revision') or revision
-  call('HSETNX', record, 'kind', kind)
+  if expiry ~= 0 and call('EXISTS', changes) == 0 then
+    call('HSET', record, 'changes_from', call('HGET', record, 'revision') or revision)
+  end
+  if kind ~= '' then call('HSETNX', record, 'kind', kind) end
   -- The fence tells readers of another owner's revisions, who may have committed what a crash or a failover has lost since.
   call('HSET', record, 'revision', revision, 'fence', ARGV[2])
-  if call('EXISTS', changes) == 0 then call('HSET', record, 'changes_from', before) end
   local scored = {}
   for place = 1, #changed do
     scored[2 * place - 1], scored[2 * place] = revision, changed[place]
   end
   many('ZADD', changes, scored)
-  local surplus = call('ZCARD', changes) - most
+  local surplus = most > 0 and call('ZCARD', changes) - most or 0
   if surplus > 0 then
     local newest_gone = call('ZRANGE', changes, surplus - 1, surplus - 1, 'WITHSCORES')
     call('HSET', record, 'changes_from', string.format('%.0f', tonumber(newest_gone[2])))
