@@ -182,23 +182,24 @@ def estimates(rows: Registers) -> list[int]:
     """How many different elements each row of registers has seen, as PFCOUNT would say."""
     if not len(rows):
         return []
-    if rows.max() >= _PAIRED:
+    if rows.max() > 2 * _HALF + 1:
         return [_estimate(np.bincount(registers, minlength=_RUN_BITS + 2).tolist()) for registers in rows]
-    # Two registers counted at once, in half the time.
-    pairs = rows[:, REGISTERS // 2 :].astype(np.uint16)
-    pairs <<= 5
-    pairs |= rows[:, : REGISTERS // 2]
-    counts = np.empty((len(rows), _PAIRED, _PAIRED), np.int64)
-    for row, pair in enumerate(pairs):
-        counts[row] = np.bincount(pair, minlength=_PAIRED * _PAIRED).reshape(_PAIRED, _PAIRED)
-    histograms = counts.sum(axis=1) + counts.sum(axis=2)
-    # Of so small values the sum is exact in any order.
-    sums = histograms[:, 1:] @ _WEIGHTS
-    return [_rounded(z + _sigma_of(zeros)) for z, zeros in zip(sums.tolist(), histograms[:, 0].tolist(), strict=True)]
+    # What counts is the sum of 2^-register, and how many registers are 0. In whole units of 2^-15, which hold registers up to 15,
+    # and for the few beyond in units of 2^-31: so the sum is exact, and takes a fifth of the time of counting each value.
+    units = np.right_shift(_ONE, rows, dtype=np.uint16).sum(axis=1, dtype=np.uint32)
+    beyond = np.flatnonzero(rows > _HALF)
+    small = np.bincount(beyond // REGISTERS, _ONE >> (rows.reshape(-1)[beyond] - _HALF - 1), len(rows))
+    found = []
+    for registers, unit, rest in zip(rows, units.tolist(), small.tolist(), strict=True):
+        zeros = REGISTERS - np.count_nonzero(registers)
+        found.append(_rounded((unit - (zeros << _HALF)) / _UNITS + rest / _SMALL_UNITS + _sigma_of(zeros)))
+    return found
 
 
-_PAIRED: Final = 1 << 5  # values below this are counted in pairs; a greater one takes some 10^9 elements
-_WEIGHTS: Final = 0.5 ** np.arange(1, _PAIRED)
+_HALF: Final = 15  # the largest register that its power of two fits 16 bits for
+_ONE: Final = np.uint16(1 << _HALF)
+_UNITS: Final = float(1 << _HALF)
+_SMALL_UNITS: Final = float(1 << (2 * _HALF + 1))
 
 
 def _estimate(histogram: Sequence[int]) -> int:

@@ -51,7 +51,7 @@ def test_sparse_sketches_are_read_as_the_format_says() -> None:
 
 
 def test_rare_large_registers_are_counted_too() -> None:
-    """The estimate of registers beyond what is counted in pairs is that of the plain way; both agree where both can."""
+    """The estimate of registers beyond 31 is that of the plain way; both agree where both can."""
     rows = np.minimum(np.random.default_rng(7).geometric(0.5, (3, REGISTERS)), 31).astype(np.uint8)
     plain = estimates(rows)
     beyond = rows.copy()
