@@ -70,8 +70,8 @@ class JsonLines(logging.Handler):
             "level": "INFO",
             "logger": REQUEST_LOG.name,
             "message": "request",
+            **facts,
         }
-        line.update(facts)
         said = orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE)
         self.acquire()
         if not self._waiting:

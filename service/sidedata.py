@@ -113,19 +113,21 @@ class Reports:
     def _plan(self, view: View, start: datetime, end: datetime) -> "_Plan":
         reporting = zone(view.timezone or "UTC")
         start_us, end_us = reporting.instant_us(start), reporting.instant_us(end)
-        for pointer, instant in (("/interval/start", start_us), ("/interval/end", end_us)):
-            if not _EARLIEST_US <= instant <= _LATEST_US:
-                raise IntervalError(pointer, "outside of the years 1 to 9999")
-        if end_us <= start_us:
-            raise IntervalError("/interval/end", "must be after the start")
-        if end_us - start_us > _LONGEST_US:
-            raise IntervalError("/interval", "longer than 400 days of 24 hours")
-        now = int(self._clock.now())
-        try:
-            effective = effective_interval(start_us, end_us, reporting, now, self._retention)
-        except UsageError as error:
-            raise IntervalError("/interval", str(error)) from error
-        return _planned(reporting, effective.start, effective.end, now // 300, view.kind or "")
+        if not _EARLIEST_US <= start_us < end_us <= _LATEST_US or end_us - start_us > _LONGEST_US:
+            raise _fault(start_us, end_us)
+        # No bucket begins or ends within a second, so whole seconds around the interval come to the same.
+        seconds = start_us // 1_000_000, -(-end_us // 1_000_000)
+        return _planned(reporting, *seconds, int(self._clock.now()), self._retention, view.kind or "")
+
+
+def _fault(start_us: int, end_us: int) -> IntervalError:
+    """What is wrong with an interval."""
+    for pointer, instant in (("/interval/start", start_us), ("/interval/end", end_us)):
+        if not _EARLIEST_US <= instant <= _LATEST_US:
+            return IntervalError(pointer, "outside of the years 1 to 9999")
+    if end_us <= start_us:
+        return IntervalError("/interval/end", "must be after the start")
+    return IntervalError("/interval", "longer than 400 days of 24 hours")
 
 
 class _Plan(msgspec.Struct, frozen=True):
@@ -138,8 +140,18 @@ class _Plan(msgspec.Struct, frozen=True):
     effective: str
 
 
+@lru_cache(maxsize=1024)
+def _planned(reporting: Zone, start: int, end: int, now: int, retention: Retention, kind: str) -> _Plan:
+    """Dashboards that ask for "the last 30 days" within a second ask for the same seconds."""
+    try:
+        effective = effective_interval(start * 1_000_000, end * 1_000_000, reporting, now, retention)
+    except UsageError as error:
+        raise IntervalError("/interval", str(error)) from error
+    return _covered(reporting, effective.start, effective.end, now // 300, kind)
+
+
 @lru_cache(maxsize=512)
-def _planned(reporting: Zone, start: int, end: int, now_fine: int, kind: str) -> _Plan:
+def _covered(reporting: Zone, start: int, end: int, now_fine: int, kind: str) -> _Plan:
     """The same few intervals are asked for again and again; `now` matters only as a bound of the future."""
     tiles = cover(Span(start, end), reporting, now_fine * 300)
     return _Plan(reporting, kind, tiles, needs(tiles, kind), f"{reporting.text(start)}/{reporting.text(end)}")
