@@ -32,7 +32,7 @@ _ENCODER = msgspec.json.Encoder()
 _LONGEST_US = 400 * 86_400 * 1_000_000
 # 0001-01-02 to 9999-12-29, so that no zone and no widening leaves the years that dates can have.
 _EARLIEST_US, _LATEST_US = -62_135_510_400_000_000, 253_402_041_600_000_000
-# An answer that needs more round trips than this allows is not to be had now; the largest needs some twenty.
+# An answer that needs more round trips than this allows is not to be had now; the largest needs some forty.
 _PATIENCE_SECONDS = 0.75
 _MOST_ANSWERS = 1_000  # of one workflow, some 2 KB each; who asks for random intervals gains nothing from more
 
@@ -68,6 +68,7 @@ class Reports:
         metrics = metrics or ServiceMetrics(CollectorRegistry())
         self._kept, self._assembled = metrics.reports.labels("kept"), metrics.reports.labels("assembled")
         self._cache_bytes = metrics.cache_bytes
+        zone("UTC")  # the first of all reads the names of zones, some 15 ms that no asker should wait for
 
     async def answer(self, organization_id: str, workflow_id: str, start: datetime, end: datetime) -> Answer:
         """The figures of `start <= t < end`; date-times without an offset are in the organization's reporting zone.

@@ -24,7 +24,7 @@ if ARGV[1] ~= '' and ARGV[1] ~= revision then
 end
 local missing, open, known = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local goals, wanted = {}, {}
-local MOST_BYTES, MOST_CALLS = 1048576, 1000 -- about a millisecond each
+local MOST_BYTES, MOST_CALLS = 524288, 500 -- about a millisecond together
 local bytes, calls = 0, 0
 
 local function get(key)
