@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import redis
+from redis.connection import parse_url
 
 _SECONDS = 20.0
 
@@ -12,12 +13,16 @@ _SECONDS = 20.0
 class Recorder:
     """A replica that keeps no data: it takes down what a master sends, first a copy of everything, then every write."""
 
-    def __init__(self, master: str) -> None:
+    def __init__(self, url: str) -> None:
+        master = parse_url(url)  # type: ignore[no-untyped-call]
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(_SECONDS)
-        self._socket.connect(master)
-        self._socket.sendall(b"PSYNC ? -1\r\n")
+        self._socket.connect(master["path"])
         self._reading = self._socket.makefile("rb")
+        if "password" in master:
+            self._socket.sendall(f"AUTH {master['username']} {master['password']}\r\n".encode())
+            assert self._line() == "+OK"
+        self._socket.sendall(b"PSYNC ? -1\r\n")
         _, self.history, offset = self._line().split()
         self.begin = int(offset)  # the master's offset at the copy; that of `written[:n]` is n more
         self.copy = self._reading.read(int(self._line().removeprefix("$")))

@@ -262,6 +262,7 @@ async def test_no_process_title_names_a_secret(tmp_path: Path, flags: list[str])
     assert INSTALLATION_SECRET.encode() not in b"".join(titles) + said
 
 
+@pytest.mark.undeployed("it logs in as Redis's default user, which is off there")
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 async def test_an_address_with_a_password_leaves_the_command_line(private_server: Callable[..., RedisServer]) -> None:
     """A worker that got it as a flag works with it, and its own title no longer has it."""

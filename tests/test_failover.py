@@ -96,7 +96,7 @@ async def test_a_replica_that_takes_over_is_of_one_instant(
         return reply
 
     async with pipeline(master.url, **SETTINGS) as pipe:
-        with Recorder(master.url.removeprefix("unix://")) as recorded:
+        with Recorder(master.url) as recorded:
             moments.note()
             monkeypatch.setattr(Script, "__call__", noted)
             await work(pipe, chance, sent)
@@ -154,7 +154,7 @@ async def test_what_a_deposed_master_said_is_forgotten(private_server: Callable[
         named = [started(at, id=f"id-{number}") for number, at in enumerate([*hours, hours[0], *hours])]
         await append(pipe.client, 0, named[:3], 1000)
         await pipe.drain()
-        with Recorder(old.url.removeprefix("unix://")) as recorded:
+        with Recorder(old.url) as recorded:
             take_over(of_new, recorded, 0)
         replica = connect(new.url, timeout=10)
         either = Either(replica)

@@ -67,6 +67,7 @@ async def test_who_gives_up_leaves_no_reply_for_another(client: Client) -> None:
     assert await line.ask("ECHO", "mine") == b"mine"
 
 
+@pytest.mark.undeployed("it logs in as Redis's default user, which is off there")
 async def test_it_logs_in_and_chooses_its_database(private_server: Callable[..., RedisServer]) -> None:
     """Password and database of the address hold for the line, too; without the password it is refused."""
     server = private_server()
