@@ -38,12 +38,13 @@ class Crowd:
                 await asyncio.sleep(0)
 
             one._leave = nothing  # type: ignore[method-assign]
-            tasks = [owned.task for owned in one._owned.values() if owned.task]
-            left = {task, *tasks}
-            while left:  # the Redis client may lose a cancellation that comes in an awkward moment
+            # The Redis client may lose a cancellation that comes in an awkward moment, and a worker that did takes more partitions.
+            while left := {
+                work for work in (task, *(owned.task for owned in one._owned.values())) if work and not work.done()
+            }:
                 for work in left:
                     work.cancel()
-                _, left = await asyncio.wait(left, timeout=0.05)
+                await asyncio.wait(left, timeout=0.05)
         else:
             stop.set()
             await task
