@@ -11,14 +11,14 @@ from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
 # --- measured, 2 shared cores, Redis 7.0.15, all on one machine -----------------------------------------------------------
 
-# Events a second that one worker process applies: a busy workflow's mix of types (`bench.scale --memory`, last column).
-WORKER_EVENTS: Final = 30_000
-# Events a second that one master's core can commit: Redis's own time by `INFO commandstats`, 8 to 10 µs each.
-MASTER_EVENTS: Final = 100_000
+# Events a second that one worker process applies: 15,500 to 19,500 of 200 workflows' mix of types (`bench ingest`).
+WORKER_EVENTS: Final = 18_000
+# Events a second that one master's core can commit: Redis's own time by `INFO commandstats`, 13 to 22 µs each.
+MASTER_EVENTS: Final = 55_000
 # Events a second that one service process takes in over HTTP, in requests of 1,000 and one by one; and cached reports.
 SERVICE_BATCHED: Final = 140_000
 SERVICE_SINGLE: Final = 3_400
-SERVICE_REPORTS: Final = 4_400
+SERVICE_REPORTS: Final = 5_300
 # Bytes: a page view in the stream (entries of 1,000), an event's remembered id, a visitor's state for 48 hours.
 STREAM_BYTES: Final = 265
 ID_BYTES: Final = 9.1
@@ -143,11 +143,11 @@ def unit_rows() -> list[str]:
     """The table of what one of each does."""
     rows = {
         "worker process": (
-            f"{WORKER_EVENTS:,} events/s of a busy workflow's mix",
-            "`bench.scale --memory`, last column",
+            f"{WORKER_EVENTS:,} events/s of 200 workflows' mix",
+            "`bench ingest`",
         ),
         "Redis master": (
-            f"{MASTER_EVENTS:,} events/s: a commit takes 8 to 10 µs an event",
+            f"{MASTER_EVENTS:,} events/s: a commit takes 13 to 22 µs an event",
             "extrapolated from Redis's own time, by `INFO commandstats`",
         ),
         "service process": (
