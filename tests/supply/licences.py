@@ -14,6 +14,7 @@ _WORDS = {
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "Python Software Foundation License": "PSF-2.0",
     "Apache 2.0": "Apache-2.0",
+    "Apache": "Apache-2.0",
     "MIT style": "MIT",
 }
 _ROW = re.compile(r"^\| ([a-z0-9][a-z0-9-]*) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)

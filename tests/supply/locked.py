@@ -12,6 +12,7 @@ LOCKS: dict[str, Path] = {
     "bench": ROOT / "bench/requirements.lock",
     "fuzz": ROOT / "tests/fuzz/requirements.lock",
     "audit": ROOT / "tests/supply/requirements.lock",
+    "linters": ROOT / "tests/linters/requirements.lock",
 }
 
 _ENTRY = re.compile(
