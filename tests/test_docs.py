@@ -25,8 +25,8 @@ from store.events import EventType, Reason
 from store.health import Check
 from store.health_server import HealthHandlers
 from store.settings import PREFIX, Settings, variable
+from tests import chromium, servers
 from tests.pages import PAGES, ROOT, Block, anchors, blocks, command_lines, links, name_of, prose, read, rows, spans
-from tests.servers import VARIABLE
 from tests.tables import keys_table, metric_rows, scaling, service_metrics, setting_rows, worker_metrics
 from tests.test_docs_examples import ORGANIZATIONS, PROGRAMS
 
@@ -46,7 +46,8 @@ def test_the_table_of_settings_is_that_of_the_code() -> None:
 @each_page
 def test_only_settings_that_exist_are_named(page: Path) -> None:
     """Whatever looks like a setting is one, or what several begin with."""
-    known = {variable(field.name) for field in msgspec.structs.fields(Settings)} | {VARIABLE}
+    known = {variable(field.name) for field in msgspec.structs.fields(Settings)}
+    known |= {chromium.VARIABLE, servers.VARIABLE}
     for name in set(re.findall(rf"\b{PREFIX}[A-Z_]*", page.read_text(encoding="utf-8"))):
         assert name in known or (name.endswith("_") and any(one.startswith(name) for one in known)), name
 
@@ -194,6 +195,17 @@ def test_links_lead_somewhere(page: Path) -> None:
         file = (page.parent / path).resolve() if path else page
         assert file.exists(), target
         assert not heading or heading in anchors(file), target
+
+
+def test_every_file_that_skips_tests_is_listed() -> None:
+    """Who wonders what a run left out finds each file that may skip in CONTRIBUTING, and no other."""
+    table = read("CONTRIBUTING.md").partition("## What skips where")[2]
+    skipping = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "tests").rglob("*.py")
+        if re.search(r"^\s*pytest\.skip\(|pytest\.mark\.skip", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert set(re.findall(r"`(tests/[\w/]+\.py)`", table)) == skipping
 
 
 @each_page
