@@ -36,17 +36,18 @@ class Tls(NamedTuple):
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tls]:
     """A Redis with certificates of an authority of our own, made for this module."""
     directory = tmp_path_factory.mktemp("tls")
-    made = Tls(_free_port(), Certificates(directory))
-    server = subprocess.Popen(
-        [
-            *(find_binary(), "--bind", "127.0.0.1", "--save", "", "--dir", str(directory)),
-            *made.certificates.for_server(made.port),
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    made, log = Tls(_free_port(), Certificates(directory)), directory / "redis.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [
+                *(find_binary(), "--bind", "127.0.0.1", "--save", "", "--dir", str(directory)),
+                *made.certificates.for_server(made.port),
+            ],
+            stdout=output,
+            stderr=output,
+        )
     try:
-        _await(server, made)
+        _await(server, made, log)
         yield made
     finally:
         server.kill()
@@ -59,10 +60,11 @@ def _free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def _await(server: "subprocess.Popen[bytes]", made: Tls) -> None:
+def _await(server: "subprocess.Popen[bytes]", made: Tls, log: Path) -> None:
     admin = redis.Redis.from_url(made.url())
     for _ in range(500):
         if server.poll() is not None:
+            assert "'tls-port " in (said := log.read_text(encoding="utf-8")), said  # it doesn't know the word
             pytest.skip("this redis-server was built without TLS")
         try:
             admin.ping()
