@@ -7,6 +7,7 @@
 import itertools
 import sys
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from bench.data import DAY_US, busy, mix
@@ -23,7 +24,7 @@ def _feed(url: str, names: Names, rate: float, kind: str) -> None:
         events = mix(seed, _TEMPLATES, 100_000, now_us - DAY_US, now_us)
     else:
         events = busy(seed, kind, now_us - DAY_US, now_us, 6_000)
-    templates = itertools.cycle([template.encode() for template in names.templates(events.part(0, _TEMPLATES))])
+    templates = _again_and_again([template.encode() for template in names.templates(events.part(0, _TEMPLATES))])
     stream = Stream(url)
     run = time.time_ns()
     began = time.perf_counter()
@@ -42,6 +43,16 @@ def _feed(url: str, names: Names, rate: float, kind: str) -> None:
             )
             sent = due
         time.sleep(_TICK_SECONDS)
+
+
+def _again_and_again(templates: list[bytes]) -> Iterator[bytes]:
+    """Each time of other visitors: those who bought something every two seconds would be remembered for more and more goals."""
+    yield from templates
+    for turn in itertools.count(1):
+        for template in templates:
+            yield template.replace(b'"visitor_id":"v', b'"visitor_id":"v%d.' % turn).replace(
+                b'"session_id":"s', b'"session_id":"s%d.' % turn
+            )
 
 
 if __name__ == "__main__":
