@@ -34,7 +34,8 @@ class World:
         self.partitions = partitions
         self.directory = Path(tempfile.mkdtemp(prefix="sidedata-bench-"))
         self.url = f"unix://{self.directory / 's'}"
-        self.redis: Any = redis.Redis.from_url(self.url)
+        # Saving what is kept takes longer than the client waits for anything by itself.
+        self.redis: Any = redis.Redis.from_url(self.url, socket_timeout=120)
         self._kept = kept
         self._processes: list[subprocess.Popen[bytes]] = []
         self._token = ""
