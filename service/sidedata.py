@@ -17,7 +17,8 @@ from prometheus_client import CollectorRegistry
 from service.assemble import interaction, needs, page_navigation
 from service.metrics import ServiceMetrics
 from service.unions import Needs
-from service.view import Answer, View, Views
+from service.view import Answer, View
+from service.views import Views
 from store.client import Client
 from store.clock import Clock
 from store.cover import Cover, Retention, Span, cover, effective_interval
