@@ -8,7 +8,7 @@ from store.scripts import script
 
 # Scripts count what they call inside; so of all commands those are summed that our processes send themselves. (A commit calls
 # HMGET too, once.)
-_SENT = ("evalsha", "evalsha_ro", "eval", "xread", "xadd", "hmget")
+_SENT = ("evalsha", "evalsha_ro", "eval", "xread", "xadd", "hmget", "mget")
 
 
 class RedisTime:

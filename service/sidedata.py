@@ -10,6 +10,7 @@ import hashlib
 import time
 from datetime import datetime
 from functools import lru_cache
+from typing import get_args
 
 import msgspec
 from prometheus_client import CollectorRegistry
@@ -23,6 +24,7 @@ from store.client import Client
 from store.clock import Clock
 from store.cover import Cover, Retention, Span, cover, effective_interval
 from store.errors import SidedataError, StoreUnavailableError, UsageError
+from store.events import Kind
 from store.installation import Installation
 from store.settings import Settings
 from store.zones import Zone, zone
@@ -35,6 +37,7 @@ _LONGEST_US = 400 * 86_400 * 1_000_000
 _EARLIEST_US, _LATEST_US = -62_135_510_400_000_000, 253_402_041_600_000_000
 # An answer that needs more round trips than this allows is not to be had now; the largest needs some forty.
 _PATIENCE_SECONDS = 0.75
+_USUAL_SECONDS = 30 * 86_400
 _MOST_ANSWERS = 1_000  # of one workflow, some 2 KB each; who asks for random intervals gains nothing from more
 
 
@@ -69,7 +72,11 @@ class Reports:
         metrics = metrics or ServiceMetrics(CollectorRegistry())
         self._kept, self._assembled = metrics.reports.labels("kept"), metrics.reports.labels("assembled")
         self._cache_bytes = metrics.cache_bytes
-        zone("UTC")  # the first of all reads the names of zones, some 15 ms that no asker should wait for
+        # What only the first question of a process takes, some 20 ms, no asker should wait for: the names of zones are read, and
+        # the days of the most common one are found.
+        now = int(clock.now())
+        for kind in get_args(Kind):
+            _planned(zone("UTC"), now - _USUAL_SECONDS, now, now, self._retention, kind)
 
     async def answer(self, organization_id: str, workflow_id: str, start: datetime, end: datetime) -> Answer:
         """The figures of `start <= t < end`; date-times without an offset are in the organization's reporting zone.
@@ -84,7 +91,7 @@ class Reports:
         plan: _Plan | None = None
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while True:
-            # Planned ahead with the zone as last seen, so that in the ordinary case one round trip brings all.
+            # Planned ahead with the zone as last seen, so that in the ordinary case one reading brings all.
             if view.timezone is not None and view.kind is not None:
                 plan = self._plan(view, start, end)
                 needed = plan.needs

@@ -1,7 +1,7 @@
 """What a service process keeps of a workflow, and how it stays right.
 
 A `View` holds parts of buckets, sketches already unpacked, all as of one revision of the workflow. A refresh asks Redis, in one
-round trip, for what is missing; if the workflow has changed it brings along the parts that may have (their bucket has not ended
+reading, for what is missing; if the workflow has changed it brings along the parts that may have (their bucket has not ended
 long ago) and the names of the buckets that did change, so that the others of those are dropped:
 
     asker ─▶ wait for a refresh that starts after I came ─▶ all I need is here: assemble      (no await in between)
@@ -32,7 +32,7 @@ from store.zones import zone
 # How long after its end a bucket is still asked for along with every change: late events are rare, not unheard of.
 _OPEN_SECONDS = 900
 _LENGTH = {"5min": 300, "hour": 3600, "day": 90_000}
-# Parts to ask for in one round trip. Redis brings as many of them as are short work; the next question is cut to that.
+# Parts to ask for in one reading. Redis brings as many of them as are short work; the next question is cut to that.
 _MOST_PARTS = 400
 
 # A refresh that takes longer is given up: every answer is due within a second.

@@ -1,11 +1,18 @@
-"""The read path: what an answer needs of one workflow, in one round trip and of one instant.
+"""The read path: what an answer needs of one workflow, all of it as of one revision.
 
 A reader names *parts* of buckets. It says which revision of the workflow it knows; what has not changed since is not sent again.
-See `scripts/read.lua` for the exchange and `service.view` for what a reader keeps.
+A reading takes two round trips:
+
+    read.lua    records, what has changed, counts      as of revision r
+    MGET        the sketches of these parts            as of r too, if after that ...
+    HMGET       ... the workflow's revision            is still r; else a commit came in between: read again
+
+See `scripts/read.lua` for the first of them and `service.view` for what a reader keeps.
 """
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
@@ -118,6 +125,7 @@ async def read(
         StoreUnavailableError: Redis is out of reach.
     """
     partition = installation.partition_of(organization_id)
+    bucket = partial(_bucket, partition, organization_id, workflow_id)
     goals = list(goals)
     arguments: list[str | int] = [
         "" if revision is None else revision,
@@ -127,44 +135,63 @@ async def read(
         len(open_parts),
         len(goals),
     ]
-    prefixes = {
-        level: keys.buckets(partition, organization_id, workflow_id, level) for level in ("5min", "hour", "day")
-    }
     for place, part in enumerate((*missing, *open_parts)):
-        start = f"{prefixes[part.level]}{keys.instant(part.start)}:"
-        if part.what == "goals":
-            arguments += ("goals", start)
-        else:
-            arguments += ("hash" if part.what == "counts" else "get", start + part.what)
+        arguments += (part.what, bucket(part))
         if place >= len(missing):
             arguments.append(f"{part.level}:{part.start}")
     arguments += goals
-    records = [
-        keys.workflow(partition, organization_id, workflow_id),
+    record = keys.workflow(partition, organization_id, workflow_id)
+    records = (
+        record,
         keys.organization(partition, organization_id),
         keys.changes(partition, organization_id, workflow_id),
-    ]
+    )
     with translated():
-        reply = await _READ(client, records, arguments)
-    timezone, kind, newest, fence, changes_from, named, names_changed, data, names_of = reply
-    changed = {_bucket(name.decode()) for name in names_changed}
-    if changed and revision is not None and int(changes_from) <= revision:
-        open_parts = [part for part in open_parts if (part.level, part.start) in changed]
+        while True:
+            timezone, kind, newest, fence, since, named, changes, counts, names_of = await _READ(
+                client, records, arguments
+            )
+            changed = {_changed(name.decode()) for name in changes}
+            told = changed and revision is not None and int(since) <= revision
+            may_differ = [part for part in open_parts if not told or (part.level, part.start) in changed]
+            # Replies are fewer where nothing has changed (the open ones stay as they are) and where all were too many.
+            found = [(part, _counts(flat or ())) for part, flat in zip((*missing, *may_differ), counts, strict=False)]
+            wanted = [f"{bucket(part)}{name}" for part, of_part in found for name in _sketches_of(part, of_part)]
+            if not wanted:
+                sketches: list[bytes | None] = []
+                break
+            sketches, revision_then = await _sketches(client, wanted, record)
+            if (revision_then or b"0") == newest:
+                break
+    left = iter(sketches)
     return Reading(
         (timezone or b"UTC").decode(),
         kind.decode() if kind else None,
         int(newest),
         int(fence),
-        int(changes_from),
+        int(since),
         int(named),
         changed,
-        # Replies are fewer where nothing has changed (the open ones stay as they are) and where all were too many.
-        {part: _data(part, value) for part, value in zip((*missing, *open_parts), data, strict=False)},
+        {part: _data(part, of_part, left) for part, of_part in found},
         {goal.decode(): _name(value) for goal, value in _pairs(names_of)},
     )
 
 
-def _bucket(name: str) -> tuple[Any, int]:
+async def _sketches(client: Client, names: Sequence[str], record: str) -> tuple[list[bytes | None], bytes | None]:
+    """Sketches, and the workflow's revision after they were read."""
+    if isinstance(client, Single) and client.line is not None:
+        with contextlib.suppress(Refused):
+            sketches, (revision,) = await client.line.ask_all(("MGET", *names), ("HMGET", record, "revision"))
+            return sketches, revision
+    return await client.execute_command("MGET", *names), await client.hget(record, "revision")
+
+
+def _bucket(partition: int, organization_id: str, workflow_id: str, part: Part) -> str:
+    """What the keys of the part's bucket begin with."""
+    return f"{keys.buckets(partition, organization_id, workflow_id, part.level)}{keys.instant(part.start)}:"
+
+
+def _changed(name: str) -> tuple[Any, int]:
     level, _, start = name.partition(":")
     return level, int(start)
 
@@ -182,12 +209,20 @@ def _counts(flat: Sequence[bytes]) -> dict[str, int]:
     return {name.decode(): int(value) for name, value in _pairs(flat)}
 
 
-def _data(part: Part, value: Any) -> Data:  # noqa: ANN401 - as untyped as the client's replies
-    if part.what == "counts":
-        return _counts(value)
+def _goals(counts: Iterable[str]) -> Iterator[str]:
+    """The fields that count a goal, each `<role>:<goal>`."""
+    return (field for field in counts if field.startswith(("triggered:", "affected:")))
+
+
+def _sketches_of(part: Part, counts: Iterable[str]) -> Iterable[str]:
+    """The names of the part's sketches in its bucket."""
     if part.what == "goals":
-        counts, sketches = value
-        triples = zip(sketches[::3], sketches[1::3], sketches[2::3], strict=True)
-        return Goals(_counts(counts), {name.decode(): (visitors, sessions) for name, visitors, sessions in triples})
-    sketch: bytes | None = value
-    return sketch
+        return [f"{field}:{who}" for field in _goals(counts) for who in ("visitors", "sessions")]
+    return () if part.what == "counts" else (part.what,)
+
+
+def _data(part: Part, counts: dict[str, int], sketches: Iterator[bytes | None]) -> Data:
+    """A part of its counts and the next of the sketches."""
+    if part.what == "goals":
+        return Goals(counts, {field: (next(sketches), next(sketches)) for field in _goals(counts)})
+    return counts if part.what == "counts" else next(sketches)

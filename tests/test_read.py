@@ -1,9 +1,14 @@
 """What a reader that knows something already is sent."""
 
 from datetime import timedelta
+from typing import Any
 
-from store.read import Part, read
-from tests.events import PAGES, view
+import pytest
+
+import store.read
+from store.read import Goals, Part, read
+from store.sketch import empty, estimates, merge, unpack
+from tests.events import GOAL, PAGES, POPUP, triggered, view
 from tests.support import ORG, pipeline
 
 
@@ -37,3 +42,45 @@ async def test_of_what_may_have_changed_only_what_did_is_sent(redis_url: str) ->
         assert newer > known
         assert sent == hours[1:]
         assert (await reading(1))[1] == hours
+
+
+@pytest.mark.parametrize("ordinary", [False, True], ids=["line", "ordinary client"])
+async def test_counts_and_sketches_are_of_one_revision(
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    ordinary: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """A commit between the two round trips of a reading makes it read again, as often as it happens."""
+    async with pipeline(redis_url, partitions=1) as pipe:
+        if ordinary:
+            monkeypatch.setattr(pipe.client, "line", None)
+        now = await pipe.now()
+        hour = Part("hour", int(now.timestamp()) // 3600 * 3600, "goals")
+        await pipe.apply(triggered(now, "v0"))
+        sketches, commits = store.read._sketches, 0
+
+        async def overtaken(*arguments: Any) -> Any:  # noqa: ANN401 - those of `_sketches`
+            nonlocal commits
+            if commits < 3:
+                commits += 1
+                await pipe.apply(triggered(now, f"v{commits}"))
+            return await sketches(*arguments)
+
+        monkeypatch.setattr(store.read, "_sketches", overtaken)
+        found = await read(
+            *(pipe.client, pipe.installation, ORG, POPUP),
+            revision=None,
+            names=None,
+            missing=[hour],
+            open_parts=[],
+            goals=[],
+        )
+        goals = found.data[hour]
+        assert isinstance(goals, Goals)
+        field = f"triggered:{GOAL}"
+        rows = empty(1)
+        merge(rows, unpack([[(0, goals.sketches[field][0] or b"")]])[0])
+        assert commits == 3
+        assert goals.counts[field] == 4
+        assert estimates(rows) == [4]
+        assert found.goals == {GOAL: "Goal"}

@@ -4,16 +4,17 @@
 -- ARGV  1 revision that the reader knows ("" for none), 2 revision of names that it knows, 3 what keys of goals begin with,
 --       4 number of parts that it misses, 5 number of parts that it has but that may have changed, 6 number of goals that it
 --       knows; then the missing parts, two values each, the others, with a third (their bucket as the log names it), and the
---       goals. A part is one of
---         get  <key>     a string as it is: a sketch
---         hash <key>     a hash: counts
---         goals <start of the bucket's keys>   counts, and the sketches of every goal in them
+--       goals. A part is a word and what the keys of its bucket begin with:
+--         visitors, sessions   a sketch: who asks reads it next, here it only takes its share of the work
+--         counts               counts
+--         goals                counts, and the names of the goals in them
 -- Reply {timezone, kind, revision, fence of its commit, changes_from, revision of names, buckets changed since the known revision,
 --        data of the parts (of those that may have changed only those whose buckets are named, all if the log of changes does not
 --        reach back to the known revision, none if that is the newest), name records of the goals}
 --       The data is that of the first parts only, where all would keep Redis busy for long: who needs the rest asks again.
 --
--- Atomic, because an answer must not show half a commit. Read only.
+-- Atomic, because an answer must not show half a commit. Read only. Sketches are not read here: what a script hands on is copied
+-- from string to string, which takes five times as long as to send it.
 local call = redis.call
 local record = call('HMGET', KEYS[1], 'kind', 'revision', 'changes_from', 'fence')
 local organization = call('HMGET', KEYS[2], 'timezone', 'names')
@@ -24,21 +25,8 @@ if ARGV[1] ~= '' and ARGV[1] ~= revision then
 end
 local missing, open, known = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local goals, wanted = {}, {}
-local MOST_BYTES, MOST_CALLS = 524288, 500 -- about a millisecond together
-local bytes, calls = 0, 0
-
-local function get(key)
-  local value = call('GET', key)
-  calls = calls + 1
-  if value then bytes = bytes + #value end
-  return value
-end
-
-local function hash(key)
-  local fields = call('HGETALL', key)
-  calls = calls + 1 + #fields / 20
-  return fields
-end
+local MOST_SKETCHES, MOST_CALLS = 400, 300 -- each a millisecond or two, if the sketches are large
+local sketches, calls = 0, 0
 
 local function want(goal)
   if not goals[goal] then
@@ -47,27 +35,37 @@ local function want(goal)
   end
 end
 
-local read = {get = get, hash = hash}
+local read = {}
 
-function read.goals(prefix)
-  local counts = hash(prefix .. 'counts')
-  local sketches = {}
+function read.counts(bucket)
+  local counts = call('HGETALL', bucket .. 'counts')
+  calls = calls + 1 + #counts / 20
+  return counts
+end
+
+function read.goals(bucket)
+  local counts = read.counts(bucket)
   for place = 1, #counts, 2 do
     local goal = string.match(counts[place], '^%a+:(%x+%-%x+%-%x+%-%x+%-%x+)$')
     if goal then
       want(goal)
-      sketches[#sketches + 1] = counts[place]
-      sketches[#sketches + 1] = get(prefix .. counts[place] .. ':visitors')
-      sketches[#sketches + 1] = get(prefix .. counts[place] .. ':sessions')
+      sketches = sketches + 2
     end
   end
-  return {counts, sketches}
+  return counts
 end
+
+function read.visitors()
+  sketches = sketches + 1
+  return false
+end
+
+read.sessions = read.visitors
 
 local data = {}
 
 local function bring(place)
-  if bytes < MOST_BYTES and calls < MOST_CALLS then data[#data + 1] = read[ARGV[place]](ARGV[place + 1]) end
+  if sketches < MOST_SKETCHES and calls < MOST_CALLS then data[#data + 1] = read[ARGV[place]](ARGV[place + 1]) end
 end
 
 for place = 7, 5 + 2 * missing, 2 do bring(place) end
