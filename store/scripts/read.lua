@@ -25,7 +25,7 @@ if ARGV[1] ~= '' and ARGV[1] ~= revision then
 end
 local missing, open, known = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local goals, wanted = {}, {}
-local MOST_SKETCHES, MOST_CALLS = 400, 300 -- each a millisecond or two, if the sketches are large
+local MOST_SKETCHES, MOST_CALLS = 160, 250 -- under a millisecond each, of the MGET that follows and of this
 local sketches, calls = 0, 0
 
 local function want(goal)
