@@ -40,7 +40,7 @@ def microseconds(text: str) -> int:
     local = datetime(int(year), int(month), int(day), int(hour), int(minute), 59 if leap else int(second), tzinfo=UTC)
     at_us = (local - _EPOCH) // _MICROSECOND - offset * 60_000_000
     if not leap:
-        if not sign:
+        if not offset:
             if len(_seconds) >= _REMEMBERED_SECONDS:
                 _seconds.clear()
             _seconds[text[:19]] = at_us
