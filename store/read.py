@@ -126,43 +126,35 @@ async def read(
     """
     partition = installation.partition_of(organization_id)
     bucket = partial(_bucket, partition, organization_id, workflow_id)
-    goals = list(goals)
-    arguments: list[str | int] = [
-        "" if revision is None else revision,
-        "" if names is None else names,
-        keys.goal(partition, organization_id, ""),
-        len(missing),
-        len(open_parts),
-        len(goals),
-    ]
-    for place, part in enumerate((*missing, *open_parts)):
-        arguments += (part.what, bucket(part))
-        if place >= len(missing):
-            arguments.append(f"{part.level}:{part.start}")
-    arguments += goals
     record = keys.workflow(partition, organization_id, workflow_id)
     records = (
         record,
         keys.organization(partition, organization_id),
         keys.changes(partition, organization_id, workflow_id),
     )
+    goals = list(goals)
+    arguments: list[str | int] = [
+        "" if revision is None else revision,
+        "" if names is None else names,
+        keys.goal(partition, organization_id, ""),
+        *(len(missing), len(open_parts), len(goals)),
+        *(word for part in missing for word in (part.what, bucket(part))),
+        *(word for part in open_parts for word in (part.what, bucket(part), f"{part.level}:{part.start}")),
+        *goals,
+    ]
     with translated():
         while True:
-            timezone, kind, newest, fence, since, named, changes, counts, names_of = await _READ(
-                client, records, arguments
-            )
+            reply = await _READ(client, records, arguments)
+            timezone, kind, newest, fence, since, named, changes, counts, names_of = reply
             changed = {_changed(name.decode()) for name in changes}
             told = changed and revision is not None and int(since) <= revision
             may_differ = [part for part in open_parts if not told or (part.level, part.start) in changed]
             # Replies are fewer where nothing has changed (the open ones stay as they are) and where all were too many.
             found = [(part, _counts(flat or ())) for part, flat in zip((*missing, *may_differ), counts, strict=False)]
             wanted = [f"{bucket(part)}{name}" for part, of_part in found for name in _sketches_of(part, of_part)]
-            if not wanted:
-                sketches: list[bytes | None] = []
-                break
-            sketches, revision_then = await _sketches(client, wanted, record)
-            if (revision_then or b"0") == newest:
-                break
+            sketches, newest_after = await _sketches(client, wanted, record) if wanted else ([], newest)
+            if newest_after == newest:
+                break  # else a commit came in between
     left = iter(sketches)
     return Reading(
         (timezone or b"UTC").decode(),
@@ -177,13 +169,13 @@ async def read(
     )
 
 
-async def _sketches(client: Client, names: Sequence[str], record: str) -> tuple[list[bytes | None], bytes | None]:
+async def _sketches(client: Client, names: Sequence[str], record: str) -> tuple[list[bytes | None], bytes]:
     """Sketches, and the workflow's revision after they were read."""
     if isinstance(client, Single) and client.line is not None:
         with contextlib.suppress(Refused):
             sketches, (revision,) = await client.line.ask_all(("MGET", *names), ("HMGET", record, "revision"))
-            return sketches, revision
-    return await client.execute_command("MGET", *names), await client.hget(record, "revision")
+            return sketches, revision or b"0"
+    return await client.execute_command("MGET", *names), await client.hget(record, "revision") or b"0"
 
 
 def _bucket(partition: int, organization_id: str, workflow_id: str, part: Part) -> str:
