@@ -175,7 +175,9 @@ async def _sketches(client: Client, names: Sequence[str], record: str) -> tuple[
         with contextlib.suppress(Refused):
             sketches, (revision,) = await client.line.ask_all(("MGET", *names), ("HMGET", record, "revision"))
             return sketches, revision or b"0"
-    return await client.execute_command("MGET", *names), await client.hget(record, "revision") or b"0"
+    return await client.execute_command("MGET", *names), await client.execute_command(
+        "HGET", record, "revision"
+    ) or b"0"
 
 
 def _bucket(partition: int, organization_id: str, workflow_id: str, part: Part) -> str:
