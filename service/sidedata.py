@@ -35,7 +35,7 @@ _ENCODER = msgspec.json.Encoder()
 _LONGEST_US = 400 * 86_400 * 1_000_000
 # 0001-01-02 to 9999-12-29, so that no zone and no widening leaves the years that dates can have.
 _EARLIEST_US, _LATEST_US = -62_135_510_400_000_000, 253_402_041_600_000_000
-# An answer that needs more round trips than this allows is not to be had now; the largest needs some forty.
+# An answer that needs more readings than this allows is not to be had now; the largest needs some eighty.
 _PATIENCE_SECONDS = 0.75
 _USUAL_SECONDS = 30 * 86_400
 _MOST_ANSWERS = 1_000  # of one workflow, some 2 KB each; who asks for random intervals gains nothing from more

@@ -12,7 +12,6 @@ See `scripts/read.lua` for the first of them and `service.view` for what a reade
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
@@ -125,7 +124,10 @@ async def read(
         StoreUnavailableError: Redis is out of reach.
     """
     partition = installation.partition_of(organization_id)
-    bucket = partial(_bucket, partition, organization_id, workflow_id)
+    prefixes = {
+        level: keys.buckets(partition, organization_id, workflow_id, level) for level in ("5min", "hour", "day")
+    }
+    buckets = {part: f"{prefixes[part.level]}{keys.instant(part.start)}:" for part in (*missing, *open_parts)}
     record = keys.workflow(partition, organization_id, workflow_id)
     records = (
         record,
@@ -138,8 +140,8 @@ async def read(
         "" if names is None else names,
         keys.goal(partition, organization_id, ""),
         *(len(missing), len(open_parts), len(goals)),
-        *(word for part in missing for word in (part.what, bucket(part))),
-        *(word for part in open_parts for word in (part.what, bucket(part), f"{part.level}:{part.start}")),
+        *(word for part in missing for word in (part.what, buckets[part])),
+        *(word for part in open_parts for word in (part.what, buckets[part], f"{part.level}:{part.start}")),
         *goals,
     ]
     with translated():
@@ -151,7 +153,7 @@ async def read(
             may_differ = [part for part in open_parts if not told or (part.level, part.start) in changed]
             # Replies are fewer where nothing has changed (the open ones stay as they are) and where all were too many.
             found = [(part, _counts(flat or ())) for part, flat in zip((*missing, *may_differ), counts, strict=False)]
-            wanted = [f"{bucket(part)}{name}" for part, of_part in found for name in _sketches_of(part, of_part)]
+            wanted = [f"{buckets[part]}{name}" for part, of_part in found for name in _sketches_of(part, of_part)]
             sketches, newest_after = await _sketches(client, wanted, record) if wanted else ([], newest)
             if newest_after == newest:
                 break  # else a commit came in between
@@ -178,11 +180,6 @@ async def _sketches(client: Client, names: Sequence[str], record: str) -> tuple[
     return await client.execute_command("MGET", *names), await client.execute_command(
         "HGET", record, "revision"
     ) or b"0"
-
-
-def _bucket(partition: int, organization_id: str, workflow_id: str, part: Part) -> str:
-    """What the keys of the part's bucket begin with."""
-    return f"{keys.buckets(partition, organization_id, workflow_id, part.level)}{keys.instant(part.start)}:"
 
 
 def _changed(name: str) -> tuple[Any, int]:
