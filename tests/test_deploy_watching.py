@@ -13,6 +13,7 @@ from service.metrics import ServiceMetrics
 from store.metrics import new_registry
 from tests.deployed import DEPLOY, ROOT, RUNBOOK, documents, passes, tool
 from tests.pages import anchors
+from tests.test_layering import tree
 
 # What of redis_exporter's metrics is relied on; their names are its promise, not ours.
 EXPORTED = {
@@ -99,7 +100,7 @@ def test_every_alert_is_in_the_runbook() -> None:
 
 def told(path: str, call: str) -> Iterator[str]:
     """The fixed parts of what the calls of a function or class in a module say, in so far as they are worth a search."""
-    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+    for node in ast.walk(tree(ROOT / path)):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == call:
             for argument in node.args:
                 for part in ast.walk(argument):
