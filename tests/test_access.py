@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -175,15 +176,20 @@ async def test_a_token_learns_nothing_of_another_organization(redis_url: str) ->
         ]
         assert await status(pipe.http, "", mine, pairs[2][1]) == 404  # the token is remembered
         for real, unreal in pairs:
-            heard = []
-            for path in (real, unreal, real, unreal):
-                await pipe.client.config_resetstat()
-                async with pipe.http.get(path, headers=headers) as answer:
-                    fixed = {name: value for name, value in answer.headers.items() if name.lower() != "x-request-id"}
-                    told = (answer.status, fixed, await answer.read())
-                commands = await pipe.client.info("commandstats")
-                calls = {name: facts["calls"] for name, facts in commands.items() if name not in _OF_THE_TEST}
-                heard.append((*told, calls))
+            heard: list[Any] = []
+            # All within one second: another one is another Date.
+            while len({fixed["Date"] for _, fixed, *_ in heard}) != 1:
+                heard.clear()
+                for path in (real, unreal, real, unreal):
+                    await pipe.client.config_resetstat()
+                    async with pipe.http.get(path, headers=headers) as answer:
+                        fixed = {
+                            name: value for name, value in answer.headers.items() if name.lower() != "x-request-id"
+                        }
+                        told = (answer.status, fixed, await answer.read())
+                    commands = await pipe.client.info("commandstats")
+                    calls = {name: facts["calls"] for name, facts in commands.items() if name not in _OF_THE_TEST}
+                    heard.append((*told, calls))
             assert heard[0][:3] == heard[1][:3]
             assert heard[2] == heard[3]  # by now nothing runs in the background
             assert heard[0][0] in (403, 404)
