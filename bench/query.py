@@ -19,7 +19,7 @@ from bench.servers import World, port_of
 
 KINDS = {"page_navigation": PAGES_PARTITION, "interaction": INTERACTION_PARTITION}
 _FED = 1_000  # events a second that enter the asked workflow
-_MOST_DISTINCT = 60_000
+_MOST_DISTINCT = 100_000
 
 
 class Query:
