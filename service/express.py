@@ -16,6 +16,8 @@ from aiohttp.typedefs import Handler
 
 from service.auth import GUARD, bearer
 from service.endpoint import Endpoint
+from service.forwarded import PROXIES
+from service.metrics import METRICS
 from service.observe import CLIENT_GONE, REQUEST_ID, finish, note, request_id_of
 from service.problems import answer_to
 from service.query import from_body
@@ -37,7 +39,8 @@ class _Express:
     """A handler in front of the application's own."""
 
     def __init__(self, app: web.Application, endpoint: Endpoint, otherwise: Handler) -> None:
-        self._app = app
+        self._metrics = app[METRICS]
+        self._proxies = app.get(PROXIES)
         self._backend = app[BACKEND]
         self._guard = app[GUARD]
         self._route = endpoint.path
@@ -66,7 +69,8 @@ class _Express:
             status = response.status
             await finish(request, response)
         finally:
-            note(self._app, request, "POST", self._route, status, time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            note(self._metrics, self._proxies, request, "POST", self._route, status, seconds)
         return response
 
     async def _ask(self, request: web.Request, ids: tuple[str, str]) -> Answer:
