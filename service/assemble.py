@@ -5,14 +5,15 @@ at the rim, of which only a part lies inside), or a sum of exact counts.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from operator import add
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
 from service.unions import MOST_ROWS, Merged, Needs
 from store import keys
-from store.cover import Cover, Run
+from store.cover import Cover, Rim, Run
 from store.money import joined, text_of
 from store.read import Part
 from store.sketch import estimates
@@ -24,6 +25,7 @@ HOURS = tuple(f"hour {index}" for index in range(24))  # names of sums over whol
 WEEKDAYS = tuple(f"weekday {number}" for number in range(1, 8))
 # Of a page-navigation workflow; of the other kind the sessions are those of goals, which get their rows as they come.
 VISITORS, SESSIONS = 0, 1
+_ROWS = range(SESSIONS + 1)
 
 
 def needs(cover: Cover, kind: str) -> Needs:
@@ -44,35 +46,38 @@ def day_sums(stored: Mapping[str, int], weekday: int) -> dict[str, int]:
     return sums
 
 
+class RimFigures(NamedTuple):
+    """What a rim comes to: its visitors, and what it adds to each hour of day."""
+
+    visitors: int
+    hours: tuple[int, ...]
+
+
 def page_navigation(
-    cover: Cover, *, merge: Merging, counts: CountsOf, visitors: dict[tuple[Run, ...], int]
+    cover: Cover, *, merge: Merging, counts: CountsOf, rims: dict[tuple[Run, ...], RimFigures]
 ) -> dict[str, Any]:
     """The answer for a page-navigation workflow.
 
     Args:
         counts: those stored of the day that starts then.
-        visitors: how many runs have together, as far as it is known; what is found out here is added.
+        rims: figures of rims by their runs, as far as they are known, because many intervals share them; what is found out here
+            is added.
     """
-    rows = range(SESSIONS + 1)
-    fines = [(run,) for rim in cover.rims for run in rim.runs if run.level == "5min"]
-    # Hours and days at the rim are counted for themselves, and are the same for many intervals.
-    alone = [*(rim.runs for rim in cover.rims if cover.several_days), *fines]
-    unknown = [runs for runs in dict.fromkeys(alone) if runs not in visitors]
-    total = merge(cover.runs, rows)
-    found = estimates(np.concatenate([total.rows, *(merge(runs, rows).rows[:1] for runs in unknown)]))
-    visitors.update(zip(unknown, found[len(rows) :], strict=True))
+    total = merge(cover.runs, _ROWS)
+    unknown = [rim for rim in cover.rims if rim.runs not in rims]
+    alone = [runs for rim in unknown for runs in (rim.runs, *((run,) for run in rim.runs if run.level == "5min"))]
+    registers = np.concatenate([total.rows, *(merge(runs, _ROWS).rows[:1] for runs in alone)]) if alone else total.rows
+    found = estimates(registers)
+    visitors = dict(zip(alone, found[len(_ROWS) :], strict=True))
+    for rim in unknown:
+        rims[rim.runs] = RimFigures(visitors[rim.runs], _hours(rim, counts(rim.day.start), visitors))
 
     hours = [total.sums.get(name, 0) for name in HOURS]
     weekdays = [total.sums.get(name, 0) for name in WEEKDAYS]
     for rim in cover.rims:
-        if cover.several_days:
-            weekdays[rim.day.weekday - 1] += visitors[rim.runs]
-        stored = counts(rim.day.start)
-        for hour in rim.hours:
-            if hour.whole:
-                hours[hour.hour.index] += stored.get(keys.hour_field(hour.hour.index, hour.hour.offset), 0)
-            else:
-                hours[hour.hour.index] += visitors[(Run("5min", hour.fines),)]
+        of_rim = rims[rim.runs]
+        hours = list(map(add, hours, of_rim.hours))
+        weekdays[rim.day.weekday - 1] += of_rim.visitors
     timeframe: dict[str, Any] = {}
     if cover.several_days:
         timeframe["day_in_week"] = [[value, weekday] for weekday, value in enumerate(weekdays, 1)]
@@ -82,6 +87,15 @@ def page_navigation(
         "unique_visitors_count": found[VISITORS],
         "unique_sessions_count": found[SESSIONS],
     }
+
+
+def _hours(rim: Rim, stored: Mapping[str, int], visitors: Mapping[tuple[Run, ...], int]) -> tuple[int, ...]:
+    """What a rim adds to each hour of day: the stored numbers of whole hours, and those of visitors in parts of hours."""
+    hours = [0] * len(HOURS)
+    for hour, whole, fines in rim.hours:
+        field = keys.hour_field(hour.index, hour.offset)
+        hours[hour.index] += stored.get(field, 0) if whole else visitors[(Run("5min", fines),)]
+    return tuple(hours)
 
 
 def interaction(cover: Cover, *, merge: Merging, rows: Mapping[str, int], names: Mapping[str, str]) -> dict[str, Any]:

@@ -39,6 +39,7 @@ _EARLIEST_US, _LATEST_US = -62_135_510_400_000_000, 253_402_041_600_000_000
 _PATIENCE_SECONDS = 0.75
 _USUAL_SECONDS = 30 * 86_400
 _MOST_ANSWERS = 1_000  # of one workflow, some 2 KB each; who asks for random intervals gains nothing from more
+_MOST_RIMS = 2_000  # of one workflow, some 1 KB each; intervals share them
 
 
 class NoSuchWorkflowError(SidedataError):
@@ -113,7 +114,8 @@ class Reports:
         answer = _assemble(view, plan)
         if len(view.answers) >= _MOST_ANSWERS:
             view.answers.clear()
-            view.visitors.clear()
+        if len(view.rims) >= _MOST_RIMS:
+            view.rims.clear()
         view.answers[plan.cover.effective] = answer
         self._assembled.inc()
         self._cache_bytes.set(self._views.trim(view))
@@ -163,14 +165,20 @@ def _planned(reporting: Zone, start: int, end: int, now: int, retention: Retenti
 def _covered(reporting: Zone, start: int, end: int, now_fine: int, kind: str) -> _Plan:
     """The same few intervals are asked for again and again; `now` matters only as a bound of the future."""
     tiles = cover(Span(start, end), reporting, now_fine * 300)
-    return _Plan(reporting, kind, tiles, needs(tiles, kind), f"{reporting.text(start)}/{reporting.text(end)}")
+    return _Plan(reporting, kind, tiles, needs(tiles, kind), f"{_text(reporting, start)}/{_text(reporting, end)}")
+
+
+@lru_cache(maxsize=4096)
+def _text(reporting: Zone, instant: int) -> str:
+    """Intervals share their ends."""
+    return reporting.text(instant)
 
 
 def _assemble(view: View, plan: _Plan) -> Answer:
     if plan.kind == "interaction":
         figures = interaction(plan.cover, merge=view.merge, rows=view.rows, names=view.names)
     else:
-        figures = page_navigation(plan.cover, merge=view.merge, counts=view.counts, visitors=view.visitors)
+        figures = page_navigation(plan.cover, merge=view.merge, counts=view.counts, rims=view.rims)
     body = _ENCODER.encode(figures)
     # The tag covers the interval too: the same numbers for another one are another answer.
     tag = hashlib.blake2b(body + plan.effective.encode(), digest_size=12).hexdigest()
