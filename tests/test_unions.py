@@ -14,8 +14,10 @@ _WHATS = WHATS["interaction"]
 
 def piece(dice: np.random.Generator, rows: int) -> Piece:
     """A bucket's part with some sparse rows, a dense one and counts."""
-    places = np.unique(dice.integers(0, rows * REGISTERS, 300))
-    dense = dice.integers(0, 20, REGISTERS).astype(np.uint8)
+    places = np.unique(dice.integers(0, rows * REGISTERS, 300)).astype(np.int32)
+    registers = dice.integers(0, 20, (REGISTERS, 1)).astype(np.uint8)
+    bits = np.packbits(registers >> np.arange(6, dtype=np.uint8) & 1, bitorder="little")
+    dense = [b"HYLL" + bytes(12) + bits.tobytes()]
     stack = Stack([(int(dice.integers(rows)), dense)], places, dice.integers(1, 30, len(places)).astype(np.uint8))
     counts = {f"count {number}": int(dice.integers(5)) for number in range(3)}
     return Piece(counts, counts, stack)
