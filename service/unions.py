@@ -134,15 +134,17 @@ class Unions:
         return made
 
     def _fold(self, into: Merged, run: Run, whats: Mapping[keys.Level, tuple[What, ...]], rows: range) -> None:
-        """Merge bucket by bucket."""
+        """Merge the run's buckets."""
         sums = into.sums
+        stacks = []
         for start in run.starts:
             for what in whats[run.level]:
                 piece = self._parts[Part(run.level, start, what)]
                 if piece.stack is not None:
-                    merge(into.rows, piece.stack, rows.start)
+                    stacks.append(piece.stack)
                 for name, value in piece.sums.items():
                     sums[name] = sums.get(name, 0) + value
+        merge(into.rows, stacks, rows.start)
 
 
 def _add(into: Merged, more: Merged) -> None:

@@ -1,8 +1,8 @@
 """What a service process keeps of a workflow, and how it stays right.
 
-A `View` holds parts of buckets, sketches already unpacked, all as of one revision of the workflow. A refresh asks Redis, in one
-reading, for what is missing; if the workflow has changed it brings along the parts that may have (their bucket has not ended
-long ago) and the names of the buckets that did change, so that the others of those are dropped:
+A `View` holds parts of buckets, sketches as `store.sketch` keeps them, all as of one revision of the workflow. A refresh asks
+Redis, in one reading, for what is missing; if the workflow has changed it brings along the parts that may have (their bucket has
+not ended long ago) and the names of the buckets that did change, so that the others of those are dropped:
 
     asker ─▶ wait for a refresh that starts after I came ─▶ all I need is here: assemble      (no await in between)
                     ▲                                          └─ something is not: once more

@@ -79,7 +79,7 @@ async def test_counts_and_sketches_are_of_one_revision(
         assert isinstance(goals, Goals)
         field = f"triggered:{GOAL}"
         rows = empty(1)
-        merge(rows, unpack([[(0, goals.sketches[field][0] or b"")]])[0])
+        merge(rows, unpack([[(0, goals.sketches[field][0] or b"")]]))
         assert commits == 3
         assert goals.counts[field] == 4
         assert estimates(rows) == [4]

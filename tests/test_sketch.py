@@ -29,7 +29,7 @@ async def test_merged_rows_count_what_redis_counts(client: Client) -> None:
         for first in range(0, 7, chunk):
             rows = empty(min(chunk, 7 - first))
             for apart in unpacked:
-                merge(rows, apart, first)
+                merge(rows, [apart], first)
             found += estimates(rows)
         counted = [await client.pfcount(*(f"row:{row}:{number}" for number in range(4))) for row in range(7)]
         assert found == counted
@@ -46,7 +46,7 @@ def test_sparse_sketches_are_read_as_the_format_says() -> None:
             expected = _read(payload)
             for found, first in ((stack, 2 * row), (together, 2 * row)):
                 registers = empty(1)
-                merge(registers, found, first)
+                merge(registers, [found], first)
                 assert registers[0].tolist() == expected
 
 
@@ -75,7 +75,7 @@ def test_an_empty_stack_changes_nothing() -> None:
     """A bucket without sketches is a stack like any other."""
     (stack,) = unpack([[]])
     rows = empty(1)
-    merge(rows, stack)
+    merge(rows, [stack])
     assert not rows.any()
     assert stack.size > 0
     assert isinstance(stack, Stack)

@@ -17,7 +17,7 @@ def piece(dice: np.random.Generator, rows: int) -> Piece:
     places = np.unique(dice.integers(0, rows * REGISTERS, 300)).astype(np.int32)
     registers = dice.integers(0, 20, (REGISTERS, 1)).astype(np.uint8)
     bits = np.packbits(registers >> np.arange(6, dtype=np.uint8) & 1, bitorder="little")
-    dense = [b"HYLL" + bytes(12) + bits.tobytes()]
+    dense = b"HYLL" + bytes(12) + bits.tobytes()
     stack = Stack([(int(dice.integers(rows)), dense)], places, dice.integers(1, 30, len(places)).astype(np.uint8))
     counts = {f"count {number}": int(dice.integers(5)) for number in range(3)}
     return Piece(counts, counts, stack)
@@ -31,7 +31,7 @@ def brute(parts: dict[Part, Piece], runs: list[Run], rows: int) -> tuple[Registe
             for what in _WHATS[run.level]:
                 found = parts[Part(run.level, start, what)]
                 assert found.stack is not None
-                merge(total, found.stack)
+                merge(total, [found.stack])
                 for name, value in found.sums.items():
                     sums[name] += value
     return total, sums
