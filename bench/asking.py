@@ -113,7 +113,7 @@ def distinct_intervals(now_us: int, count: int) -> list[tuple[int, int]]:
     ends = 45 * 12
     first_end = now_us // fine * fine - (ends + 2) * fine
     first_start = now_us // hour * hour - 34 * 24 * hour
-    starts = 8 * 24
+    starts = 5 * 24
     total = ends * starts
     found = []
     for number in range(count):
