@@ -148,14 +148,14 @@ def _bucket(
 ) -> _Bucket:
     names = (partition, workflow.organization.id, workflow.id)
     pages = kind == "page_navigation"
-    in_day = f"{keys.buckets(*names, 'day')}{keys.instant(place.day.start)}:"
+    in_day = keys.bucket(*names, "day", place.day.start)
     if level == "5min":
         start = place.fine[0]
-        prefix = f"{keys.buckets(*names, '5min')}{keys.instant(start)}:"
+        prefix = keys.bucket(*names, "5min", start)
         return _Bucket(level, start, prefix, retention.fine_expiry(place.hour), None, pages)
     if level == "hour":
         start = place.hour.start
-        prefix = f"{keys.buckets(*names, 'hour')}{keys.instant(start)}:"
+        prefix = keys.bucket(*names, "hour", start)
         stored = (f"{in_day}counts", keys.hour_field(place.hour.index, place.hour.offset)) if pages else None
         # An hour older than hours are kept serves its hourly count alone.
         keeps_sessions = pages and retention.keeps_hour(place.day, now)

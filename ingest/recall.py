@@ -166,8 +166,8 @@ class Recall:
 
     def _hour_question(self, workflow: Workflow, place: Place) -> tuple[str, str, str]:
         names = (self._partition, workflow.organization.id, workflow.id)
-        in_hour = f"{keys.buckets(*names, 'hour')}{keys.instant(place.hour.start)}:visitors"
-        in_day = f"{keys.buckets(*names, 'day')}{keys.instant(place.day.start)}:counts"
+        in_hour = f"{keys.bucket(*names, 'hour', place.hour.start)}visitors"
+        in_day = f"{keys.bucket(*names, 'day', place.day.start)}counts"
         return in_hour, in_day, keys.hour_field(place.hour.index, place.hour.offset)
 
     async def _ask(

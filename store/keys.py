@@ -133,6 +133,11 @@ def buckets(partition: int, organization_id: str, workflow_id: str, level: Level
     return f"{prefix(partition)}{level}:{organization_id}:{workflow_id}:"
 
 
+def bucket(partition: int, organization_id: str, workflow_id: str, level: Level, start: int) -> str:
+    """What all keys of a bucket begin with, the last colon included; `start` is in seconds since the epoch."""
+    return f"{buckets(partition, organization_id, workflow_id, level)}{instant(start)}:"
+
+
 @lru_cache(maxsize=4096)
 def hour_field(index: int, offset: int) -> str:
     """The field of a day's counts that stores the unique visitors of one of its hours, such as `visitors@14+02:00`."""

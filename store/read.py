@@ -124,10 +124,10 @@ async def read(
         StoreUnavailableError: Redis is out of reach.
     """
     partition = installation.partition_of(organization_id)
-    prefixes = {
-        level: keys.buckets(partition, organization_id, workflow_id, level) for level in ("5min", "hour", "day")
+    buckets = {
+        part: keys.bucket(partition, organization_id, workflow_id, part.level, part.start)
+        for part in (*missing, *open_parts)
     }
-    buckets = {part: f"{prefixes[part.level]}{keys.instant(part.start)}:" for part in (*missing, *open_parts)}
     record = keys.workflow(partition, organization_id, workflow_id)
     records = (
         record,

@@ -115,7 +115,7 @@ def test_the_grammar_is_the_table_of_keys() -> None:
 @example(start=59, level="5min")
 def test_starts_are_read_back(start: int, level: keys.Level) -> None:
     """To the second, whatever it is."""
-    parsed = parse(f"{keys.buckets(0, ORG, WORKFLOW, level)}{keys.instant(start)}:counts")
+    parsed = parse(f"{keys.bucket(0, ORG, WORKFLOW, level, start)}counts")
     assert parsed is not None
     assert (parsed.start, parsed.level) == (start, level)
 

@@ -104,9 +104,10 @@ async def test_a_zone_set_at_the_first_event_is_the_zone_of_its_buckets(
                     await asyncio.sleep(0.005)
             name = (await pipe.client.hget(keys.organization(0, organization), "timezone")).decode()
             day = zone(name).day(int(now.timestamp())).start
-            assert await pipe.client.exists(
-                f"{keys.buckets(0, organization, POPUP, 'day')}{keys.instant(day)}:counts"
-            ), (organization, name)
+            assert await pipe.client.exists(f"{keys.bucket(0, organization, POPUP, 'day', day)}counts"), (
+                organization,
+                name,
+            )
             outcomes.add(name)
         assert outcomes <= {"UTC", HELSINKI}
         assert HELSINKI in outcomes

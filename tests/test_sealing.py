@@ -37,7 +37,7 @@ async def test_an_hour_whose_sketch_has_gone_is_sealed(pipe: Pipeline) -> None:
     old = (await pipe.now() - timedelta(days=40)).replace(hour=12, minute=30)
     await pipe.apply(view(old, "v1"), view(old, "v2"))
     assert await visitors(pipe, old) == [2]
-    hour = f"{keys.buckets(0, ORG, PAGES, 'hour')}{keys.instant(int(old.timestamp()) // HOUR * HOUR)}:visitors"
+    hour = f"{keys.bucket(0, ORG, PAGES, 'hour', int(old.timestamp()) // HOUR * HOUR)}visitors"
     assert not await pipe.client.exists(hour)
     late = view(old, "v3", id="late")
     await pipe.apply(late, view(old + timedelta(hours=1), "v3"))
@@ -55,7 +55,7 @@ async def test_an_owner_notices_that_an_hour_was_sealed(pipe: Pipeline) -> None:
     partition = Partition(as_user("worker", pipe.client), pipe.settings, 1, taken, Metrics())
     await pipe.push(view(recent, "v1"))
     assert await partition.run_once(None) == 1
-    hour = f"{keys.buckets(0, ORG, PAGES, 'hour')}{keys.instant(int(recent.timestamp()) // HOUR * HOUR)}:visitors"
+    hour = f"{keys.bucket(0, ORG, PAGES, 'hour', int(recent.timestamp()) // HOUR * HOUR)}visitors"
     assert await pipe.client.delete(hour) == 1
     await pipe.push(view(recent, "v2"))
     assert await partition.run_once(None) == 1
