@@ -12,6 +12,7 @@ from aiohttp import web
 from service.app import create_app
 from service.listener import Listener
 from service.log import log_to_stderr
+from service.memory import take_memory
 from service.metrics import METRICS
 from service.processes import serve_with_several
 from service.sidedata import Reports
@@ -57,6 +58,7 @@ async def _serve(settings: Settings, *, beside_others: bool) -> None:
         client = connect(url, timeout=REDIS_TIMEOUT_SECONDS)
         try:
             app = create_app(settings, client, None, clock, None)
+            take_memory(settings.cache_mb << 20)
             await _run(app, settings, client, clock, stop, reuse_port=beside_others)
         finally:
             await client.aclose()
