@@ -73,7 +73,9 @@ class Zone:
             day = self._find_day(instant, (instant + offset) // DAY_SECONDS, offset)
             if len(self._days) >= _REMEMBERED_HOURS:
                 self._days.clear()
-            self._days[slot] = day
+            # For all of its hours: questions about other hours of a day come next.
+            slots = range(day.start // HOUR_SECONDS, -(-day.end // HOUR_SECONDS))
+            self._days.update(dict.fromkeys(slots, day))
         return day
 
     def hour(self, instant: int) -> Hour:
