@@ -128,14 +128,9 @@ def instant(start: int) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ" if moment.second else "%Y-%m-%dT%H:%MZ")
 
 
-def buckets(partition: int, organization_id: str, workflow_id: str, level: Level) -> str:
-    """What all buckets of one level of a workflow begin with, the last colon included."""
-    return f"{prefix(partition)}{level}:{organization_id}:{workflow_id}:"
-
-
 def bucket(partition: int, organization_id: str, workflow_id: str, level: Level, start: int) -> str:
     """What all keys of a bucket begin with, the last colon included; `start` is in seconds since the epoch."""
-    return f"{buckets(partition, organization_id, workflow_id, level)}{instant(start)}:"
+    return f"{prefix(partition)}{level}:{organization_id}:{workflow_id}:{instant(start)}:"
 
 
 @lru_cache(maxsize=4096)

@@ -21,6 +21,7 @@ PARAMETERS: dict[str, tuple[str, object]] = {
     "workflow_id": ("workflow", WORKFLOW),
     "goal_id": ("goal", GOAL),
     "level": ("level", "hour"),
+    "start": ("start", START),
     "generation": ("generation", 20_000),
     "layer": ("layer", 1),
     "visitor_hash": ("visitor", "00ff12ab34cd56ef"),
@@ -30,22 +31,12 @@ PARAMETERS: dict[str, tuple[str, object]] = {
 }
 # What is behind the last colon, where a function makes the beginning of a name only, and what it is read as.
 ENDINGS: dict[str, dict[str, dict[str, object]]] = {
-    "buckets": {
-        "2026-11-23T22:00Z:visitors": {"kind": "visitors", "start": START},
-        "2026-11-23T22:00Z:sessions": {"kind": "sessions", "start": START},
-        "2026-11-23T22:00:01Z:counts": {"kind": "counts", "start": START + 1},
-        f"2026-11-23T22:00Z:triggered:{GOAL}:visitors": {
-            "kind": "goal visitors",
-            "start": START,
-            "role": "triggered",
-            "goal": GOAL,
-        },
-        f"2026-11-23T22:00Z:affected:{GOAL}:sessions": {
-            "kind": "goal sessions",
-            "start": START,
-            "role": "affected",
-            "goal": GOAL,
-        },
+    "bucket": {
+        "visitors": {"kind": "visitors"},
+        "sessions": {"kind": "sessions"},
+        "counts": {"kind": "counts"},
+        f"triggered:{GOAL}:visitors": {"kind": "goal visitors", "role": "triggered", "goal": GOAL},
+        f"affected:{GOAL}:sessions": {"kind": "goal sessions", "role": "affected", "goal": GOAL},
     },
     "ids": {"255": {"kind": "ids", "number": 255}},
 }

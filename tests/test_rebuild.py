@@ -123,7 +123,8 @@ async def spoil(pipe: Pipeline, organization: str = ORG) -> None:
             await pipe.client.set(key, b"9999999999999999 Junk")
         else:
             await pipe.client.pfadd(key, *(f"junk {n}" for n in range(9)))
-    counts = f"{keys.buckets(partition, organization, POPUP, 'day')}2026-01-01T00:00Z:counts"
+    new_year = 1_767_225_600  # 2026-01-01T00:00Z
+    counts = f"{keys.bucket(partition, organization, POPUP, 'day', new_year)}counts"
     await pipe.client.hset(counts, "started", 5)
     await pipe.client.expire(counts, 1000)
     visitor = keys.visitor(partition, organization, "00ff")
