@@ -9,6 +9,7 @@ is the path's, no schema says.
 import argparse
 import asyncio
 import json
+import os
 import secrets
 import sys
 import tempfile
@@ -26,6 +27,14 @@ _LEFT_OUT = "positive_data_acceptance"
 _ANSWER_SECONDS = "5"
 # A stream of events never ends, so where there is one to be had it isn't asked for; what it refuses the other passes see.
 _STREAM = "/live$"
+# No schema says more of lines than that they are text, and no serializer of schemathesis' own knows their media type.
+_HOOKS = """
+import schemathesis
+
+@schemathesis.serializer("application/x-ndjson")
+def lines(context, value):
+    return value if isinstance(value, bytes) else str(value).encode(errors="surrogatepass")
+"""
 
 
 async def main() -> None:
@@ -82,6 +91,8 @@ async def _pass(base: str, token: str | None, parameters: Mapping[str, str], exa
         config = Path(directory) / "schemathesis.toml"
         lines = [f"{json.dumps(name)} = {json.dumps(value)}" for name, value in parameters.items()]
         config.write_text("\n".join(["[parameters]", *lines, ""]))
+        hooks = Path(directory) / "hooks.py"
+        hooks.write_text(_HOOKS)
         process = await asyncio.create_subprocess_exec(
             *(str(Path(sys.executable).parent / "schemathesis"), "--config-file", str(config), "run"),
             f"{base}/openapi.json",
@@ -92,6 +103,7 @@ async def _pass(base: str, token: str | None, parameters: Mapping[str, str], exa
             *(() if token is None else ("--header", f"Authorization: Token {token}")),
             *(("--exclude-path-regex", _STREAM) if parameters else ()),
             cwd=directory,
+            env={**os.environ, "SCHEMATHESIS_HOOKS": str(hooks)},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
