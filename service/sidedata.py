@@ -165,13 +165,7 @@ def _planned(reporting: Zone, start: int, end: int, now: int, retention: Retenti
 def _covered(reporting: Zone, start: int, end: int, now_fine: int, kind: str) -> _Plan:
     """The same few intervals are asked for again and again; `now` matters only as a bound of the future."""
     tiles = cover(Span(start, end), reporting, now_fine * 300)
-    return _Plan(reporting, kind, tiles, needs(tiles, kind), f"{_text(reporting, start)}/{_text(reporting, end)}")
-
-
-@lru_cache(maxsize=4096)
-def _text(reporting: Zone, instant: int) -> str:
-    """Intervals share their ends."""
-    return reporting.text(instant)
+    return _Plan(reporting, kind, tiles, needs(tiles, kind), f"{reporting.text(start)}/{reporting.text(end)}")
 
 
 def _assemble(view: View, plan: _Plan) -> Answer:

@@ -149,11 +149,8 @@ class Unions:
 
 def _add(into: Merged, more: Merged) -> None:
     # Goals that came since have rows that older unions lack.
-    rows = into.rows if len(into.rows) == len(more.rows) else into.rows[: len(more.rows)]
+    rows = into.rows[: len(more.rows)]
     np.maximum(rows, more.rows, out=rows)
     sums = into.sums
-    if not sums:
-        sums.update(more.sums)
-        return
     for name, value in more.sums.items():
         sums[name] = sums.get(name, 0) + value

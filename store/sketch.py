@@ -35,7 +35,6 @@ REGISTERS: Final = 1 << 14
 _RUN_BITS: Final = 50  # of the hash; the longest run plus one is 51
 _HEADER: Final = 16
 _DENSE_BYTES: Final = REGISTERS * 6 // 8
-_SPARSE: Final = b"\1"
 # So many bytes of sparse sketches are taken apart at once: numpy's fixed costs would be most of the work for one, and what it
 # makes of all of them on the way would leave the processor's cache.
 _TOGETHER_BYTES: Final = 1 << 14
@@ -52,13 +51,13 @@ class Stack(NamedTuple):
     """
 
     dense: Sequence[tuple[int, bytes]]
-    places: NDArray[np.int32]  # row * REGISTERS + register, ascending, each once
+    places: NDArray[np.int64]  # row * REGISTERS + register, ascending, each once
     values: Registers  # at those places
 
     @property
     def size(self) -> int:
         """Bytes of memory, about."""
-        return 300 + (200 + _DENSE_BYTES) * len(self.dense) + 5 * len(self.places)
+        return 300 + (200 + _DENSE_BYTES) * len(self.dense) + 9 * len(self.places)
 
 
 def unpack(stacks: Iterable[Sequence[tuple[int, bytes]]]) -> list[Stack]:
@@ -72,7 +71,7 @@ def unpack(stacks: Iterable[Sequence[tuple[int, bytes]]]) -> list[Stack]:
     size = 0
     for stack in stacks:
         together.append(stack)
-        size += sum(len(sketch) for _, sketch in stack if sketch[4:5] == _SPARSE)
+        size += sum(len(sketch) for _, sketch in stack if len(sketch) < _DENSE_BYTES)
         if size > _TOGETHER_BYTES:
             made += _unpack_together(together)
             together, size = [], 0
@@ -100,9 +99,9 @@ def _unpack_together(stacks: Sequence[Sequence[tuple[int, bytes]]]) -> list[Stac
                 payloads.append(sketch[_HEADER:])
         ends.append(len(payloads))
     if not payloads:
-        return [Stack(found, np.empty(0, np.int32), np.empty(0, np.uint8)) for found in dense]
+        return [Stack(found, np.empty(0, np.int64), np.empty(0, np.uint8)) for found in dense]
     which, registers, values = _unpack_sparse(payloads)
-    places = np.array(rows, np.int32)[which] * REGISTERS + registers
+    places = np.array(rows, np.int64)[which] * REGISTERS + registers
     made = []
     first = 0
     for found, last in zip(dense, np.searchsorted(which, ends).tolist(), strict=True):
@@ -151,7 +150,7 @@ def _unpack_dense(sketches: Sequence[bytes]) -> Registers:
     return words.astype("<u4", copy=False).view(np.uint8)
 
 
-def _unpack_sparse(payloads: Sequence[bytes]) -> tuple[NDArray[np.int32], NDArray[np.int32], Registers]:
+def _unpack_sparse(payloads: Sequence[bytes]) -> tuple[NDArray[np.int64], NDArray[np.int64], Registers]:
     """Of all sketches in a row: which of them, register and value, for those registers that are not 0."""
     # Behind each stands a ZERO of one register: it keeps a last byte from being read as the beginning of something.
     code = np.frombuffer(b"\0".join([*payloads, b""]), np.uint8)
@@ -162,19 +161,19 @@ def _unpack_sparse(payloads: Sequence[bytes]) -> tuple[NDArray[np.int32], NDArra
     length[at] = (code[at] & 0x3F).astype(np.uint16) << 8 | code[at + 1]
     length += 1
     length *= ~second
-    end = np.cumsum(length, dtype=np.int32)
+    end = np.cumsum(length, dtype=np.int64)
     if end[-1] != len(payloads) * (REGISTERS + 1):
         raise ValueError("not a HyperLogLog")
     at = np.flatnonzero((code >= 0x80) & ~second)
     value: Registers = (((code[at] >> 2) & 31) + 1).astype(np.uint8)
-    run = length[at].astype(np.int32)
-    place: NDArray[np.int32] = end[at] - run
+    run = length[at].astype(np.int64)
+    place: NDArray[np.int64] = end[at] - run
     if len(run) and run.max() > 1:
         before = np.cumsum(run) - run
         place = np.repeat(place - before, run)
-        place += np.arange(len(place), dtype=np.int32)
+        place += np.arange(len(place))
         value = np.repeat(value, run)
-    which: NDArray[np.int32] = place // (REGISTERS + 1)
+    which: NDArray[np.int64] = place // (REGISTERS + 1)
     return which, place - which * (REGISTERS + 1), value
 
 

@@ -28,8 +28,7 @@ async def test_merged_rows_count_what_redis_counts(client: Client) -> None:
         found: list[int] = []
         for first in range(0, 7, chunk):
             rows = empty(min(chunk, 7 - first))
-            for apart in unpacked:
-                merge(rows, [apart], first)
+            merge(rows, unpacked, first)
             found += estimates(rows)
         counted = [await client.pfcount(*(f"row:{row}:{number}" for number in range(4))) for row in range(7)]
         assert found == counted

@@ -14,7 +14,7 @@ _WHATS = WHATS["interaction"]
 
 def piece(dice: np.random.Generator, rows: int) -> Piece:
     """A bucket's part with some sparse rows, a dense one and counts."""
-    places = np.unique(dice.integers(0, rows * REGISTERS, 300)).astype(np.int32)
+    places = np.unique(dice.integers(0, rows * REGISTERS, 300))
     registers = dice.integers(0, 20, (REGISTERS, 1)).astype(np.uint8)
     bits = np.packbits(registers >> np.arange(6, dtype=np.uint8) & 1, bitorder="little")
     dense = b"HYLL" + bytes(12) + bits.tobytes()
