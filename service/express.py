@@ -16,8 +16,6 @@ from aiohttp.typedefs import Handler
 
 from service.auth import GUARD, bearer
 from service.endpoint import Endpoint
-from service.forwarded import PROXIES
-from service.metrics import METRICS
 from service.observe import CLIENT_GONE, REQUEST_ID, finish, note, request_id_of
 from service.problems import answer_to
 from service.query import from_body
@@ -39,8 +37,7 @@ class _Express:
     """A handler in front of the application's own."""
 
     def __init__(self, app: web.Application, endpoint: Endpoint, otherwise: Handler) -> None:
-        self._metrics = app[METRICS]
-        self._proxies = app.get(PROXIES)
+        self._app = app
         self._backend = app[BACKEND]
         self._guard = app[GUARD]
         self._route = endpoint.path
@@ -69,8 +66,7 @@ class _Express:
             status = response.status
             await finish(request, response)
         finally:
-            seconds = time.perf_counter() - began
-            note(self._metrics, self._proxies, request, "POST", self._route, status, seconds)
+            note(self._app, request, "POST", self._route, status, time.perf_counter() - began)
         return response
 
     async def _ask(self, request: web.Request, ids: tuple[str, str]) -> Answer:

@@ -14,9 +14,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from service.endpoint import ENDPOINTS
-from service.forwarded import PROXIES, Proxies
+from service.forwarded import PROXIES
 from service.log import log_request
-from service.metrics import METRICS, ServiceMetrics
+from service.metrics import METRICS
 from service.problems import CONTENT_TYPE, problem_body, words_for
 
 REQUEST_ID = web.RequestKey("REQUEST_ID", str)
@@ -44,14 +44,11 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         # Both become labels and so come from a short list, whatever the client sent.
         route = endpoint.path if endpoint is not None else "(none)"
         method = request.method if request.method in _METHODS else "(other)"
-        seconds = time.perf_counter() - began
-        app = request.app
-        note(app[METRICS], app.get(PROXIES), request, method, route, status, seconds, stream=stream)
+        note(request.app, request, method, route, status, time.perf_counter() - began, stream=stream)
 
 
 def note(
-    metrics: ServiceMetrics,
-    proxies: Proxies | None,
+    app: web.Application,
     request: web.Request,
     method: str,
     route: str,
@@ -61,7 +58,7 @@ def note(
     stream: bool = False,
 ) -> None:
     """Tell metrics and log of an answer; `method` and `route` are labels."""
-    metrics.answered(method, route, status, None if stream else seconds)
+    app[METRICS].answered(method, route, status, None if stream else seconds)
     facts: dict[str, object] = {
         "method": method,
         "path": route,
@@ -69,6 +66,7 @@ def note(
         "ms": round(seconds * 1000, 2),
         "request_id": request[REQUEST_ID],
     }
+    proxies = app.get(PROXIES)
     if proxies is not None:
         facts["client"] = proxies.client(request)
     log_request(facts)
