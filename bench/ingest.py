@@ -12,7 +12,7 @@ from bench.load import Load
 from bench.redis_time import RedisTime
 from bench.servers import World
 from bench.wire import Stream, packed
-from store import keys
+from sidedata.schema import keys
 
 _SPAN_US: Final = 300 * 1_000_000  # events of the last 5 minutes, as a worker sees them that keeps up
 _VISITORS: Final = 100_000

@@ -11,7 +11,7 @@ from bench.data import DAY_US, WORKFLOWS
 from bench.figures import Table, short
 from bench.servers import World
 from bench.wire import Names
-from store import keys
+from sidedata.schema import keys
 
 _MB = 1 << 20
 _AT_ONCE = 5_000

@@ -4,7 +4,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from store.scripts import script
+from sidedata.redis.scripts import script
 
 # Scripts count what they call inside; so of all commands those are summed that our processes send themselves. (A commit calls
 # HMGET too, once.)
@@ -48,7 +48,7 @@ def slow(client: Any) -> list[tuple[float, str]]:  # noqa: ANN401
     """Milliseconds and name of the slow ones since; a script goes by its own name."""
     scripts = {
         script(Path(file.name).stem).sha: Path(file.name).name
-        for file in resources.files("store.scripts").iterdir()
+        for file in resources.files("sidedata.redis.scripts").iterdir()
         if file.name.endswith(".lua")
     }
     found = []

@@ -20,11 +20,11 @@ import numpy as np
 import redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
-from ingest.worker import drain
-from store import keys
-from store.client import connect
-from store.installation import open_installation
-from store.settings import Settings
+from sidedata.ingest.worker.worker import drain
+from sidedata.redis.client import connect
+from sidedata.schema import keys
+from sidedata.schema.installation import open_installation
+from sidedata.settings import Settings
 from tests.servers import RedisServer
 
 ROUNDS = 20

@@ -16,14 +16,14 @@ import redis
 
 from bench.load import Done, Load
 from bench.wire import Names
-from store import keys
-from store.embedded import find_server
+from sidedata.embedded.server import find_server
+from sidedata.schema import keys
 
 SECRET: Final = "the secret of a benchmark"  # noqa: S105 - it guards nothing
 _LISTENING = re.compile(rb"listening on http://127\.0\.0\.1:([0-9]+)")
 _START_SECONDS = 30.0
 # What the installed command does, without asking where it is installed.
-_SIDEDATA = "from store.cli.main import main; main()"
+_SIDEDATA = "from sidedata.cli.main import main; main()"
 _REPORT = "/api/reporting/workflow/v1/orgs/{}/workflows/{}/sidedata/"
 
 

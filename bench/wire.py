@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from bench.data import GOALS, PURCHASE, TYPES, WORKFLOWS, Events
-from store import keys
-from store.events import PURCHASE_GOAL
+from sidedata.events.decode import PURCHASE_GOAL
+from sidedata.schema import keys
 
 
 class Names:

@@ -11,21 +11,21 @@ from typing import IO, cast, get_args
 import click
 import msgspec
 
-from ingest import dead as letters
-from ingest.archive import described, newest_us, open_archive, opened_file, read_lines, rebase_days
-from ingest.purge import Purge, Purged
-from ingest.push import FAULTS_SHOWN, Sent
-from ingest.push import push as send
-from store.cli.connection import opened
-from store.cli.event_loop import run
-from store.cli.options import STORE, settings_options
-from store.cli.progress import reading
-from store.cli.tables import print_table
-from store.clock import SystemClock
-from store.errors import StopError, UsageError
-from store.events import Reason
-from store.records import known_uuid
-from store.settings import Settings
+from sidedata.cli.connection import opened
+from sidedata.cli.event_loop import run
+from sidedata.cli.options import STORE, settings_options
+from sidedata.cli.progress import reading
+from sidedata.cli.tables import print_table
+from sidedata.clock import SystemClock
+from sidedata.errors import StopError, UsageError
+from sidedata.events.decode import Reason
+from sidedata.ingest import dead_letters as letters
+from sidedata.ingest.archive.lines import described, newest_us, open_archive, opened_file, read_lines, rebase_days
+from sidedata.ingest.archive.push import FAULTS_SHOWN, Sent
+from sidedata.ingest.archive.push import push as send
+from sidedata.ingest.purge.purge import Purge, Purged
+from sidedata.schema.records import known_uuid
+from sidedata.settings import Settings
 
 _REASONS = click.Choice(get_args(Reason))
 
@@ -34,7 +34,7 @@ _REASONS = click.Choice(get_args(Reason))
 @settings_options()
 def worker(settings: Settings) -> None:
     """Apply events from the streams to the counters, until SIGTERM."""
-    from ingest.process import run_worker  # noqa: PLC0415 - the other commands need none of it
+    from sidedata.ingest.worker.process import run_worker  # noqa: PLC0415 - the other commands need none of it
 
     run(run_worker(settings))
 
@@ -231,8 +231,8 @@ def traffic(
     seed: int,
 ) -> None:
     """Send believable visitor traffic of an organization, until SIGTERM: for demonstrations and trials."""
-    from ingest.process import stop_on_signals  # noqa: PLC0415 - the other commands need none of it
-    from ingest.traffic import send_traffic  # noqa: PLC0415
+    from sidedata.ingest.demo.traffic import send_traffic  # noqa: PLC0415
+    from sidedata.ingest.worker.process import stop_on_signals  # noqa: PLC0415 - the other commands need none of it
 
     organization_id, pages_id, interactions_id = known_uuid(organization), known_uuid(pages), known_uuid(interactions)
 

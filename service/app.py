@@ -4,27 +4,27 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from service.auth import GUARD, Guard, authorize
-from service.cors import marks, origins, preflights
-from service.express import EXPRESS
-from service.forwarded import PROXIES, Proxies
-from service.health import ServiceChecks
-from service.live import HUB, Hub
-from service.metrics import METRICS, ServiceMetrics
-from service.observe import finish, observe
-from service.openapi import Description
-from service.problems import problems
-from service.report_api import post_sidedata
-from service.routes import register, table
-from service.sidedata import Reports
-from service.state import BACKEND, Backend
-from service.static import Pages
-from store.client import Client
-from store.clock import Clock
-from store.health_server import HealthHandlers
-from store.installation import Installation
-from store.metrics import new_registry
-from store.settings import Settings
+from sidedata.clock import Clock
+from sidedata.metrics import new_registry
+from sidedata.probes import HealthHandlers
+from sidedata.redis.client import Client
+from sidedata.schema.installation import Installation
+from sidedata.service.api.health import ServiceChecks
+from sidedata.service.api.live_hub import HUB, Hub
+from sidedata.service.api.pages import Pages
+from sidedata.service.api.report import post_sidedata
+from sidedata.service.api.routes import register, table
+from sidedata.service.http.access_log import finish, observe
+from sidedata.service.http.auth import GUARD, Guard, authorize
+from sidedata.service.http.cors import marks, origins, preflights
+from sidedata.service.http.forwarded import PROXIES, Proxies
+from sidedata.service.http.problems import problems
+from sidedata.service.http.state import BACKEND, Backend
+from sidedata.service.metrics import METRICS, ServiceMetrics
+from sidedata.service.openapi.document import Description
+from sidedata.service.report.reports import Reports
+from sidedata.service.server.fast_path import EXPRESS
+from sidedata.settings import Settings
 
 
 def create_app(

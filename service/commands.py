@@ -9,22 +9,22 @@ import sys
 import click
 from aiohttp import web
 
-from service.app import create_app
-from service.listener import Listener
-from service.log import log_to_stderr
-from service.memory import take_memory
-from service.metrics import METRICS
-from service.processes import serve_with_several
-from service.sidedata import Reports
-from service.state import BACKEND
-from store.cli.event_loop import run
-from store.cli.options import settings_options
-from store.client import Client, connect
-from store.clock import Clock, SystemClock
-from store.embedded import redis_url
-from store.errors import StopError, StoreUnavailableError
-from store.installation import open_installation
-from store.settings import Settings
+from sidedata.cli.event_loop import run
+from sidedata.cli.options import settings_options
+from sidedata.clock import Clock, SystemClock
+from sidedata.embedded.server import redis_url
+from sidedata.errors import StopError, StoreUnavailableError
+from sidedata.redis.client import Client, connect
+from sidedata.schema.installation import open_installation
+from sidedata.service.app import create_app
+from sidedata.service.http.log import log_to_stderr
+from sidedata.service.http.state import BACKEND
+from sidedata.service.metrics import METRICS
+from sidedata.service.report.reports import Reports
+from sidedata.service.server.listener import Listener
+from sidedata.service.server.memory import take_memory
+from sidedata.service.server.processes import serve_with_several
+from sidedata.settings import Settings
 
 # Answers are due within a second, refusals too.
 REDIS_TIMEOUT_SECONDS = 0.7

@@ -3,7 +3,7 @@
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from store.metrics import SECONDS_BUCKETS
+from sidedata.metrics import SECONDS_BUCKETS
 
 
 class ServiceMetrics:

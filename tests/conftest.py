@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
-from store.client import Client, connect
+from sidedata.redis.client import Client, connect
 from tests.chromium import VARIABLE, Page, chromium_page, find_chromium
 from tests.guard import DEPLOYED, version
 from tests.servers import RedisServer, find_binary, talked, version_text

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from redis.asyncio import ConnectionPool, Redis
 
-from store.line import Single
+from sidedata.redis.multiplex import Single
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 DEPLOYED = os.environ.get("SIDEDATA_TEST_DEPLOYED") == "1"

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from store import keys
-from store.hashing import Hasher
+from sidedata.events.hashing import Hasher
+from sidedata.schema import keys
 from tests.events import POPUP
 from tests.oracle import Oracle
 from tests.support import SECRET

@@ -16,8 +16,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from ingest.traffic import HISTORY_EVENTS
-from store.settings import PREFIX
+from sidedata.ingest.demo.traffic import HISTORY_EVENTS
+from sidedata.settings import PREFIX
 from tests.chromium import VARIABLE, Page, chromium_page, find_chromium
 from tests.pages import ROOT
 from tests.states import LOOKS, Installation, look, settled, states
@@ -72,7 +72,7 @@ class Running:
 
     async def _begin(self, *words: str, stdout: int | None = None) -> asyncio.subprocess.Process:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "store.cli.main", *words), stdout=stdout, env=self._environment, cwd=ROOT
+            *(sys.executable, "-m", "sidedata.cli.main", *words), stdout=stdout, env=self._environment, cwd=ROOT
         )
         self._running.append(process)
         return process

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import redis
 
-from store.embedded import carried
+from sidedata.embedded.server import carried
 from tests.guard import DEPLOYED, Guard, login, password
 
 VARIABLE = "SIDEDATA_TEST_REDIS_SERVER"

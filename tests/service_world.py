@@ -11,14 +11,14 @@ import aiohttp
 import fakeredis
 from aiohttp import web
 
-from service.app import create_app
-from service.listener import Listener
-from service.sidedata import Answer, Reports
-from store import tokens
-from store.client import Client
-from store.clock import ManualClock
-from store.installation import Installation
-from store.settings import Settings
+from sidedata.clock import ManualClock
+from sidedata.redis.client import Client
+from sidedata.schema import tokens
+from sidedata.schema.installation import Installation
+from sidedata.service.app import create_app
+from sidedata.service.report.reports import Answer, Reports
+from sidedata.service.server.listener import Listener
+from sidedata.settings import Settings
 from tests.guard import as_user
 
 ORG = "0b7c1f9a-2a55-4a3d-8c39-3d1f6f0e7a21"

@@ -11,8 +11,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from store import keys
-from store.client import Client, connect
+from sidedata.redis.client import Client, connect
+from sidedata.schema import keys
 from tests.events import interaction, reached, started, view
 from tests.support import as_array, pipeline
 from tests.torture.harness import Stage, WorkerProcess, stage

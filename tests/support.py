@@ -13,16 +13,16 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp import web
 
-from ingest.worker import drain
-from service.app import create_app
-from service.sidedata import Reports
-from store import keys
-from store.client import Client, connect
-from store.clock import Clock, SystemClock
-from store.installation import Installation, open_installation
-from store.records import set_organization, set_workflow
-from store.settings import Settings
-from store.tokens import create
+from sidedata.clock import Clock, SystemClock
+from sidedata.ingest.worker.worker import drain
+from sidedata.redis.client import Client, connect
+from sidedata.schema import keys
+from sidedata.schema.installation import Installation, open_installation
+from sidedata.schema.records import set_organization, set_workflow
+from sidedata.schema.tokens import create
+from sidedata.service.app import create_app
+from sidedata.service.report.reports import Reports
+from sidedata.settings import Settings
 from tests.guard import as_user
 from tests.waiting import BUSY
 

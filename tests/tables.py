@@ -9,10 +9,10 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
 from bench import capacity
-from ingest.metrics import Metrics
-from service.metrics import ServiceMetrics
-from store import keys
-from store.settings import Settings, variable
+from sidedata.ingest.metrics import Metrics
+from sidedata.schema import keys
+from sidedata.service.metrics import ServiceMetrics
+from sidedata.settings import Settings, variable
 from tests.pages import ROOT
 
 

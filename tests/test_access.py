@@ -13,11 +13,11 @@ import aiohttp
 import pytest
 from click.testing import CliRunner
 
-from store import keys, tokens
-from store.cli.command_line import without
-from store.cli.tokens import token as token_command
-from store.client import Client, connect
-from store.settings import Settings
+from sidedata.cli.command_line import without
+from sidedata.cli.commands.tokens import token as token_command
+from sidedata.redis.client import Client, connect
+from sidedata.schema import keys, tokens
+from sidedata.settings import Settings
 from tests.events import PAGES, view
 from tests.guard import as_user, login
 from tests.servers import RedisServer
@@ -241,7 +241,7 @@ async def test_neither_log_nor_error_nor_metric_names_a_secret(private_server: C
 async def test_no_process_title_names_a_secret(tmp_path: Path, flags: list[str]) -> None:
     """Of the whole tree of `sidedata up`: what opens doors stands where no list of processes shows it, a flag's value too."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "store.cli.main", "up", "--data-dir", str(tmp_path / "d"), *flags),
+        *(sys.executable, "-m", "sidedata.cli.main", "up", "--data-dir", str(tmp_path / "d"), *flags),
         env={
             **os.environ,
             "SIDEDATA_REDIS_URL": "",
@@ -276,7 +276,7 @@ async def test_an_address_with_a_password_leaves_the_command_line(private_server
     server._admin.config_set("requirepass", PASSWORD)
     url = f"unix://:{PASSWORD}@{server.url.removeprefix('unix://')}"
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "store.cli.main", "worker", "--redis-url", url, "--worker-port", "0"),
+        *(sys.executable, "-m", "sidedata.cli.main", "worker", "--redis-url", url, "--worker-port", "0"),
         env={**os.environ, "SIDEDATA_REDIS_URL": "", "SIDEDATA_SECRET": INSTALLATION_SECRET},
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,

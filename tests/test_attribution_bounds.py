@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import pytest_asyncio
 
-from ingest.attribution import FORGET_MS, Goal, Visitor
+from sidedata.ingest.apply.attribution import FORGET_MS, Goal, Visitor
 from tests.events import GOAL, POPUP, POPUP_2, interaction, reached
 from tests.support import KEEP_ALL, Pipeline, pipeline
 

@@ -8,16 +8,16 @@ from datetime import timedelta
 
 import pytest
 
-from ingest.dead import replay
-from ingest.worker import Worker
-from store import keys
-from store.append import append
-from store.client import Client
-from store.embedded import carried
-from store.errors import StopError, StoreUnavailableError
-from store.health import ready, redis_checks
-from store.installation import SCHEMA, open_installation
-from store.records import set_organization, set_workflow
+from sidedata.embedded.server import carried
+from sidedata.errors import StopError, StoreUnavailableError
+from sidedata.ingest.dead_letters import replay
+from sidedata.ingest.worker.worker import Worker
+from sidedata.inspect.health import ready, redis_checks
+from sidedata.redis.client import Client
+from sidedata.schema import keys
+from sidedata.schema.installation import SCHEMA, open_installation
+from sidedata.schema.records import set_organization, set_workflow
+from sidedata.writes.append import append
 from tests.events import POPUP, started
 from tests.guard import DEPLOYED, as_user, version
 from tests.servers import VARIABLE, RedisServer, version_text

@@ -14,20 +14,21 @@ from typing import Any
 import aiohttp
 import pytest
 
-from ingest.archive import Line
-from ingest.rebuild import Rebuild
-from ingest.worker import Worker
-from service.app import create_app
-from service.sidedata import Reports
-from store import failpoints, keys
-from store.append import append
-from store.client import Client, connect, translated
-from store.clock import SystemClock
-from store.errors import StopError, StoreUnavailableError
-from store.installation import Installation, open_installation
-from store.read import Part, read
-from store.settings import Settings
-from store.tokens import create
+from sidedata import failpoints
+from sidedata.clock import SystemClock
+from sidedata.errors import StopError, StoreUnavailableError
+from sidedata.ingest.archive.lines import Line
+from sidedata.ingest.rebuild.rebuild import Rebuild
+from sidedata.ingest.worker.worker import Worker
+from sidedata.reads.workflow_parts import Part, read
+from sidedata.redis.client import Client, connect, translated
+from sidedata.schema import keys
+from sidedata.schema.installation import Installation, open_installation
+from sidedata.schema.tokens import create
+from sidedata.service.app import create_app
+from sidedata.service.report.reports import Reports
+from sidedata.settings import Settings
+from sidedata.writes.append import append
 from tests.cluster import Cluster, Node, slot_of, until
 from tests.compare import Tally, compare
 from tests.events import POPUP, event

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from store import keys
-from store.append import append
-from store.client import connect, translated
-from store.errors import StoreUnavailableError, UsageError
+from sidedata.errors import StoreUnavailableError, UsageError
+from sidedata.redis.client import connect, translated
+from sidedata.schema import keys
+from sidedata.writes.append import append
 from tests.certificates import Certificates
 from tests.cluster import Cluster, slot_of
 from tests.test_properties import run

@@ -22,14 +22,14 @@ import pytest
 import redis
 from click.testing import CliRunner, Result
 
-from store import keys
-from store.cli.address import base_url, free_ports
-from store.cli.children import Children, environment
-from store.cli.demo import pretty
-from store.cli.main import GROUP, cli
-from store.cli.stopping import until_stopped
-from store.errors import StopError, StoreUnavailableError
-from store.settings import PREFIX, Settings, read_settings, variable
+from sidedata.cli.main import GROUP, cli
+from sidedata.cli.processes.address import base_url, free_ports
+from sidedata.cli.processes.children import Children, environment
+from sidedata.cli.processes.demo import pretty
+from sidedata.cli.stopping import until_stopped
+from sidedata.errors import StopError, StoreUnavailableError
+from sidedata.schema import keys
+from sidedata.settings import PREFIX, Settings, read_settings, variable
 from tests.guard import as_user
 
 ORGANIZATION = "0a5f2b6e-1111-4222-8333-0123456789ab"
@@ -250,7 +250,7 @@ def test_colours_are_for_terminals_that_want_them(redis_url: str) -> None:
         pytest.skip("no `script` here, which would give it a terminal")
     environment = {**os.environ, "SIDEDATA_REDIS_URL": redis_url, "TERM": "xterm"}
     environment.pop("NO_COLOR", None)
-    command = [sys.executable, "-m", "store.cli.main", "doctor"]
+    command = [sys.executable, "-m", "sidedata.cli.main", "doctor"]
 
     def said(words: list[str], **more: str) -> bytes:
         return subprocess.run(words, env={**environment, **more}, capture_output=True, timeout=60, check=False).stdout
@@ -362,7 +362,7 @@ def processes() -> Iterator[list[subprocess.Popen[str]]]:
 def start_up(data: Path, processes: list[subprocess.Popen[str]]) -> tuple[subprocess.Popen[str], str]:
     """Start `sidedata up` on free ports and wait for its address."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "store.cli.main", "up", "--port", "0", "--worker-port", "0", "--data-dir", str(data)],
+        [sys.executable, "-m", "sidedata.cli.main", "up", "--port", "0", "--worker-port", "0", "--data-dir", str(data)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -456,7 +456,7 @@ def test_the_demo_shows_both_answers_and_ends(tmp_path: Path) -> None:
     tokens = []
     for _ in range(2):
         done = subprocess.run(
-            [sys.executable, "-m", "store.cli.main", "demo", "--port", "0", "--worker-port", "0"],
+            [sys.executable, "-m", "sidedata.cli.main", "demo", "--port", "0", "--worker-port", "0"],
             env={**os.environ, "SIDEDATA_DATA_DIR": str(tmp_path), "DEMO_SECONDS": "1"},
             capture_output=True,
             text=True,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from store import keys
+from sidedata.schema import keys
 from tests.events import (
     GOAL,
     GOAL_2,

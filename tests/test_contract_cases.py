@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 import pytest_asyncio
 
-from store import keys
+from sidedata.schema import keys
 from tests.events import PAGES, POPUP, POPUP_2, bought, event, interaction, reached, started, triggered, view
 from tests.support import KEEP_ALL, ORG, OTHER_ORG, Pipeline, as_array, pipeline, rfc3339
 

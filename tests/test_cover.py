@@ -7,10 +7,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from store.cover import SLACK_SECONDS, Cover, Retention, Span, cover, effective_interval
-from store.errors import UsageError
-from store.settings import Settings
-from store.zones import Zone, five_minutes, zone
+from sidedata.calendar.levels import SLACK_SECONDS, Retention
+from sidedata.calendar.tiling import Cover, Span, cover, effective_interval
+from sidedata.calendar.zones import Zone, five_minutes, zone
+from sidedata.errors import UsageError
+from sidedata.settings import Settings
 from tests.oracle import EPOCH, BadIntervalError, Oracle, local_date
 
 ZONES = [

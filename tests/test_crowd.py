@@ -6,11 +6,11 @@ import random
 import pytest
 from redis.asyncio.connection import AbstractConnection
 
-from ingest import worker
-from ingest.worker import Worker, drain
-from store import keys
-from store.client import Client, connect
-from store.settings import Settings
+from sidedata.ingest.worker import worker
+from sidedata.ingest.worker.worker import Worker, drain
+from sidedata.redis.client import Client, connect
+from sidedata.schema import keys
+from sidedata.settings import Settings
 from tests.guard import as_user
 from tests.support import SECRET
 from tests.test_leases import INSTALLATION, PARTITIONS, SETTINGS, all_applied, applied, balanced, send, until

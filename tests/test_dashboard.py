@@ -13,10 +13,10 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from service.app import create_app
-from service.sidedata import Reports
-from store.clock import SystemClock
-from store.tokens import create, revoke
+from sidedata.clock import SystemClock
+from sidedata.schema.tokens import create, revoke
+from sidedata.service.app import create_app
+from sidedata.service.report.reports import Reports
 from tests.chromium import Page
 from tests.events import PAGES, POPUP, POPUP_2, view, visits
 from tests.guard import as_user

@@ -8,7 +8,7 @@ import pytest
 
 FILES = {
     entry.name: entry.read_text(encoding="utf-8")
-    for entry in resources.files("service.pages").iterdir()
+    for entry in resources.files("sidedata.service.pages").iterdir()
     if entry.name.startswith("dashboard")
 }
 SCRIPTS = sorted(name for name in FILES if name.endswith(".js"))

@@ -17,7 +17,7 @@ import msgspec
 import msgspec.yaml
 import pytest
 
-from store.settings import PREFIX, Settings, variable
+from sidedata.settings import PREFIX, Settings, variable
 from tests.deployed import DEPLOY, ROOT, UNITS, YAML, documents, passes, tool
 from tests.service_world import world
 

@@ -56,7 +56,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
     server = RedisServer("--dir", str(tmp_path / "data"), "--appendfsync", "always", guarded=True)
     server.start()
     program(tmp_path / "bin/redis-cli", f'{cli} -s "{server.directory / "s"}" "$@"')
-    program(tmp_path / "bin/sidedata", f'{sys.executable} -m store.cli.main "$@"')
+    program(tmp_path / "bin/sidedata", f'{sys.executable} -m sidedata.cli.main "$@"')
     if version(version_text(find_binary())) < (9, 0):
         (tmp_path / "bin/redis-check-aof").symlink_to(find_binary())  # the server itself is it, under that name
     else:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from ingest.metrics import Metrics
-from service.metrics import ServiceMetrics
-from store.metrics import new_registry
+from sidedata.ingest.metrics import Metrics
+from sidedata.metrics import new_registry
+from sidedata.service.metrics import ServiceMetrics
 from tests.deployed import DEPLOY, ROOT, RUNBOOK, documents, passes, tool
 from tests.pages import anchors
 from tests.test_layering import tree
@@ -113,23 +113,23 @@ def told(path: str, call: str) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("path", "call"),
     [
-        ("store/health.py", "Check"),
-        ("service/health.py", "Check"),
-        ("store/client.py", "StoreUnavailableError"),
-        ("store/client.py", "StopError"),
-        ("store/client.py", "UsageError"),
-        ("store/installation.py", "StopError"),
+        ("sidedata/inspect/health.py", "Check"),
+        ("service/api/health.py", "Check"),
+        ("sidedata/redis/client.py", "StoreUnavailableError"),
+        ("sidedata/redis/client.py", "StopError"),
+        ("sidedata/redis/client.py", "UsageError"),
+        ("sidedata/schema/installation.py", "StopError"),
         ("service/commands.py", "StopError"),
-        ("service/processes.py", "StopError"),
-        ("service/processes.py", "_log.error"),
-        ("service/listener.py", "_log.warning"),
-        ("ingest/process.py", "StopError"),
-        ("ingest/process.py", "_log.warning"),
-        ("ingest/worker.py", "_log.warning"),
-        ("ingest/recall.py", "StopError"),
-        ("ingest/upkeep.py", "_log.warning"),
-        ("ingest/poison.py", "_log.warning"),
-        ("store/tokens.py", "StopError"),
+        ("service/server/processes.py", "StopError"),
+        ("service/server/processes.py", "_log.error"),
+        ("service/server/listener.py", "_log.warning"),
+        ("ingest/worker/process.py", "StopError"),
+        ("ingest/worker/process.py", "_log.warning"),
+        ("ingest/worker/worker.py", "_log.warning"),
+        ("ingest/apply/owner_cache.py", "StopError"),
+        ("ingest/worker/maintenance.py", "_log.warning"),
+        ("ingest/apply/throttle.py", "_log.warning"),
+        ("sidedata/schema/tokens.py", "StopError"),
     ],
 )
 def test_every_message_is_in_the_runbook(path: str, call: str) -> None:

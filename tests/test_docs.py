@@ -18,13 +18,13 @@ from aiohttp import web
 from packaging.requirements import Requirement
 from prometheus_client import CollectorRegistry
 
-from service.routes import table
-from service.static import Pages
-from store.cli.main import cli
-from store.events import EventType, Reason
-from store.health import Check
-from store.health_server import HealthHandlers
-from store.settings import PREFIX, Settings, variable
+from sidedata.cli.main import cli
+from sidedata.events.decode import EventType, Reason
+from sidedata.inspect.health import Check
+from sidedata.probes import HealthHandlers
+from sidedata.service.api.pages import Pages
+from sidedata.service.api.routes import table
+from sidedata.settings import PREFIX, Settings, variable
 from tests import chromium, servers
 from tests.pages import PAGES, ROOT, Block, anchors, blocks, command_lines, links, name_of, prose, read, rows, spans
 from tests.tables import keys_table, metric_rows, scaling, service_metrics, setting_rows, worker_metrics
@@ -212,7 +212,7 @@ def test_every_file_that_skips_tests_is_listed() -> None:
 def test_files_that_are_named_exist(page: Path) -> None:
     """A span that looks like a path inside the repository is one."""
     for span in spans(page):
-        if re.fullmatch(r"(?:store|ingest|service|tests|docs|deploy|bench)/[\w./-]*", span):
+        if re.fullmatch(r"(?:sidedata|ingest|service|tests|docs|deploy|bench)/[\w./-]*", span):
             assert (ROOT / span).exists(), span
 
 

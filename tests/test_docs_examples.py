@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 import redis
 
-from store import keys
-from store.client import connect
-from store.settings import PREFIX
-from store.tokens import create
+from sidedata.redis.client import connect
+from sidedata.schema import keys
+from sidedata.schema.tokens import create
+from sidedata.settings import PREFIX
 from tests.pages import ROOT, Block, blocks
 
 pytestmark = pytest.mark.undeployed("`sidedata up` brings a Redis of its own")
@@ -104,7 +104,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
         if missing:
             pytest.skip(f"not on PATH: {', '.join(missing)}")
         script(tools / "redis-cli", f'"{shutil.which("redis-cli", path=path)}" -s "{directory}/.sidedata/redis.sock"')
-        script(tools / "sidedata", f'"{sys.executable}" -m store.cli.main')
+        script(tools / "sidedata", f'"{sys.executable}" -m sidedata.cli.main')
         environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         environment |= {"PATH": path}
         made = Reader(start(stack, directory, environment), environment, directory)
@@ -122,7 +122,7 @@ def start(stack: ExitStack, directory: Path, environment: Mapping[str, str]) -> 
     """Start `sidedata up`, which is stopped at the end; where it says that it is."""
     log = stack.enter_context((directory / "up.log").open("w", encoding="utf-8"))
     process = subprocess.Popen(
-        [sys.executable, "-m", "store.cli.main", "up", "--port", "0", "--worker-port", "0"],
+        [sys.executable, "-m", "sidedata.cli.main", "up", "--port", "0", "--worker-port", "0"],
         stdout=subprocess.PIPE,
         stderr=log,
         text=True,

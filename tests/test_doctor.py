@@ -12,13 +12,15 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from ingest.worker import Worker
-from store import doctor, doctor_redis, keys
-from store.cli.main import cli
-from store.client import connect
-from store.doctor import check_settings, examine
-from store.doctor_redis import Finding
-from store.settings import Settings
+from sidedata.cli.main import cli
+from sidedata.ingest.worker.worker import Worker
+from sidedata.inspect import doctor
+from sidedata.inspect import server_findings as doctor_redis
+from sidedata.inspect.doctor import check_settings, examine
+from sidedata.inspect.server_findings import Finding
+from sidedata.redis.client import connect
+from sidedata.schema import keys
+from sidedata.settings import Settings
 from tests.events import view
 from tests.guard import as_user
 from tests.servers import RedisServer

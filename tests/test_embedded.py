@@ -13,17 +13,17 @@ from typing import Any
 
 import pytest
 
-from store.client import connect
-from store.data_directory import data_directory, embedded_secret, socket_path
-from store.embedded import redis_url
-from store.errors import StopError
-from store.settings import Settings
+from sidedata.embedded.data_directory import data_directory, embedded_secret, socket_path
+from sidedata.embedded.server import redis_url
+from sidedata.errors import StopError
+from sidedata.redis.client import connect
+from sidedata.settings import Settings
 
 # A process of its own that enters, says its address, and leaves when its input ends.
 USER = """
 import asyncio, sys
-from store.embedded import redis_url
-from store.settings import Settings
+from sidedata.embedded.server import redis_url
+from sidedata.settings import Settings
 async def main():
     async with redis_url(Settings(data_dir=sys.argv[1])) as url:
         print(url, flush=True)

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from service.sidedata import IntervalError, NoSuchWorkflowError
-from store.errors import StopError, StoreUnavailableError
+from sidedata.errors import StopError, StoreUnavailableError
+from sidedata.service.report.reports import IntervalError, NoSuchWorkflowError
 from tests.service_world import INTERVAL, ORG, OTHER_ORG, SIDEDATA, WORKFLOW, World, world
 
 _VARYING = re.compile(rb"(Date|X-Request-Id): [^\r]*\r\n")

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 import redis
 
-from ingest.lease import acquire
-from ingest.metrics import Metrics
-from ingest.partition import Partition
-from service.sidedata import Reports
-from store.append import append
-from store.client import Client, connect
-from store.clock import SystemClock
-from store.scripts import Script, Value
-from store.settings import Settings
+from sidedata.clock import SystemClock
+from sidedata.ingest.apply.partition import Partition
+from sidedata.ingest.metrics import Metrics
+from sidedata.ingest.ownership.lease import acquire
+from sidedata.redis.client import Client, connect
+from sidedata.redis.scripts import Script, Value
+from sidedata.service.report.reports import Reports
+from sidedata.settings import Settings
+from sidedata.writes.append import append
 from tests.events import POPUP, bought, interaction, reached, started, triggered
 from tests.instant import held
 from tests.replicas import Recorder, everything, take_over

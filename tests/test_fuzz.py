@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.archive import ArchiveError, open_archive, read_lines
-from ingest.entries import read_entry
-from service.problems import ProblemError
-from service.query import from_body
-from store.errors import UsageError
-from store.events import decode_event
-from store.keys import partition_of
-from store.settings import read_settings
+from sidedata.errors import UsageError
+from sidedata.events.decode import decode_event
+from sidedata.ingest.apply.entries import read_entry
+from sidedata.ingest.archive.lines import ArchiveError, open_archive, read_lines
+from sidedata.schema.keys import partition_of
+from sidedata.service.api.query import from_body
+from sidedata.service.http.problems import ProblemError
+from sidedata.settings import read_settings
 from tests.fuzz.inputs import GOOD
 from tests.fuzz.run import run
 from tests.fuzz.targets import ENTRY, TARGETS, check_event, plan_interval

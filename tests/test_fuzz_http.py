@@ -6,12 +6,12 @@ import logging
 
 import pytest
 
-from service.app import create_app
-from service.sidedata import Reports
-from store.clock import SystemClock
-from store.installation import Installation
-from store.settings import Settings
-from store.tokens import create
+from sidedata.clock import SystemClock
+from sidedata.schema.installation import Installation
+from sidedata.schema.tokens import create
+from sidedata.service.app import create_app
+from sidedata.service.report.reports import Reports
+from sidedata.settings import Settings
 from tests.events import PAGES, view
 from tests.fuzz import http
 from tests.guard import as_user

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import aiohttp
 import pytest
 
-from store.health import Check
-from store.health_server import health_app
-from store.metrics import new_registry
+from sidedata.inspect.health import Check
+from sidedata.metrics import new_registry
+from sidedata.probes import health_app
 from tests.service_world import served
 
 FIT, UNFIT = Check("redis", "ok", "Redis answers"), Check("loading", "failed", "Redis is still loading its data")

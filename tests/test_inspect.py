@@ -16,16 +16,16 @@ import pytest
 import redis
 from click.testing import CliRunner, Result
 
-from store import keys
-from store.cli.main import cli
-from store.cli.watch import Rates, frame
-from store.client import connect
-from store.errors import StopError
-from store.explain import Explanation, explain
-from store.keyname import KINDS, parse
-from store.overview import Overview, PartitionState
-from store.sample import pages, read_memory
-from store.values import VALUES
+from sidedata.cli.commands.watch import Rates, frame
+from sidedata.cli.main import cli
+from sidedata.errors import StopError
+from sidedata.inspect.explain import Explanation, explain
+from sidedata.inspect.overview import Overview, PartitionState
+from sidedata.inspect.samples import pages, read_memory
+from sidedata.inspect.values import VALUES
+from sidedata.redis.client import connect
+from sidedata.schema import keys
+from sidedata.schema.key_names import KINDS, parse
 from tests.cluster import Cluster
 from tests.events import GOAL_2, PAGES, POPUP, bought, interaction, reached, started, triggered, view
 from tests.guard import as_user
@@ -217,7 +217,7 @@ def test_watch_draws_until_interrupted(redis_url: str) -> None:
         "LINES": "40",
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "store.cli.main", "inspect", "--watch"],
+        [sys.executable, "-m", "sidedata.cli.main", "inspect", "--watch"],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,

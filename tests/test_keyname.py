@@ -1,4 +1,4 @@
-"""Names of keys are read as they are made: a round trip through every function of `store.keys`, and its table row by row."""
+"""Names of keys are read as they are made: a round trip through every function of `schema.keys`, and its table row by row."""
 
 import inspect
 import re
@@ -9,8 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from store import keys
-from store.keyname import KINDS, parse
+from sidedata.calendar.levels import Level
+from sidedata.schema import keys
+from sidedata.schema.key_names import KINDS, parse
 
 ORG, WORKFLOW, GOAL = (f"0f4e2a6c-58b1-4f0e-9d55-0a6a4c1b7e0{n}" for n in (1, 2, 3))
 START = int(datetime(2026, 11, 23, 22, tzinfo=UTC).timestamp())
@@ -44,7 +45,7 @@ NO_KEYS = {"Shadow", "partition_of", "prefix", "instant", "hour_field"}
 
 
 def functions() -> dict[str, Callable[..., str]]:
-    """The functions of `store.keys` that name keys."""
+    """The functions of `sidedata.schema.keys` that name keys."""
     return {
         name: function
         for name, function in inspect.getmembers(keys)
@@ -104,7 +105,7 @@ def test_the_grammar_is_the_table_of_keys() -> None:
 
 @given(start=st.integers(0, 4_000_000_000), level=st.sampled_from(["5min", "hour", "day"]))
 @example(start=59, level="5min")
-def test_starts_are_read_back(start: int, level: keys.Level) -> None:
+def test_starts_are_read_back(start: int, level: Level) -> None:
     """To the second, whatever it is."""
     parsed = parse(f"{keys.bucket(0, ORG, WORKFLOW, level, start)}counts")
     assert parsed is not None

@@ -1,4 +1,4 @@
-"""The table in `store.keys` is the truth: it has every key function, and every key of a live Redis is in it."""
+"""The table in `sidedata.schema.keys` is the truth: it has every key function, and every key of a live Redis is in it."""
 
 import inspect
 import re
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from store import keys
+from sidedata.schema import keys
 from tests.events import PAGES, bought, interaction, reached, started, triggered, view
 from tests.support import ORG, OTHER_ORG, pipeline
 
@@ -93,7 +93,7 @@ TYPES = {
 
 
 def functions() -> dict[str, Callable[..., str]]:
-    """The functions of `store.keys` that name keys."""
+    """The functions of `sidedata.schema.keys` that name keys."""
     return {
         name: function
         for name, function in inspect.getmembers(keys, inspect.isfunction)

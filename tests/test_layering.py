@@ -1,35 +1,43 @@
-"""Who may import whom, read from the syntax trees: service -> store <- ingest, and some modules do no I/O at all."""
+"""Who may import whom, read from the syntax trees: service -> sidedata <- ingest, and some modules do no I/O at all."""
 
 import ast
 import gc
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ALLOWED = {
-    "store": {"store"},
-    "ingest": {"ingest", "store"},
-    "service": {"service", "store"},
+PACKAGES = ("sidedata", "sidedata.ingest", "sidedata.service")
+FOREIGN = {
+    "sidedata": {"sidedata.ingest", "sidedata.service"},
+    "sidedata.ingest": {"sidedata.service"},
+    "sidedata.service": {"sidedata.ingest"},
 }
-OURS = {"store", "ingest", "service", "tests", "bench"}
 PURE = [
-    "store/zones.py",
-    "store/cover.py",
-    "store/sketch.py",
-    "store/keyname.py",
-    "ingest/aggregate.py",
-    "ingest/attribution.py",
-    "service/assemble.py",
+    "sidedata/calendar/zones.py",
+    "sidedata/calendar/tiling.py",
+    "sidedata/hyperloglog.py",
+    "sidedata/schema/key_names.py",
+    "ingest/apply/rollup.py",
+    "ingest/apply/attribution.py",
+    "service/report/assemble.py",
 ]
 WORLDLY = {"redis", "asyncio", "aiohttp", "socket", "time", "uvloop", "subprocess", "threading", "random", "secrets"}
 CLOCKS = {"now", "utcnow", "today", "time", "time_ns", "monotonic", "perf_counter"}
 
 
 def modules(package: str) -> list[Path]:
-    """All Python files of a package."""
-    return sorted((ROOT / package).rglob("*.py"))
+    """All Python files of a package, in the folder that holds them; links inside of the shared package are left out."""
+    folder = ROOT / package.removeprefix("sidedata.")
+    return sorted(path for path in folder.rglob("*.py") if not path.parent.is_symlink())
+
+
+def name_of(path: Path) -> str:
+    """A file's dotted name; `service/` and `ingest/` are imported through the links in `sidedata/`."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(("sidedata", *parts) if parts[0] in {"service", "ingest"} else parts).removesuffix(".__init__")
 
 
 @cache
@@ -71,16 +79,69 @@ def tops(names: set[str]) -> set[str]:
     return {name.split(".")[0] for name in names}
 
 
-@pytest.mark.parametrize("package", sorted(ALLOWED))
+def crosses(name: str, packages: set[str]) -> bool:
+    """Tell if a module's name lies in one of the packages."""
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
 def test_packages_import_only_what_stands_below_them(package: str) -> None:
-    """`service` and `ingest` import `store` and never each other; `store` neither; nobody imports tests or bench."""
+    """`service` and `ingest` import `sidedata` and never each other; the shared package neither; none imports tests or bench."""
     assert modules(package), "the package is empty"
     crossings = {
         f"{path.relative_to(ROOT)} imports {name}"
         for path in modules(package)
-        for name in tops(imported(path)) & OURS - ALLOWED[package]
+        for name in imported(path)
+        if crosses(name, FOREIGN[package] | {"tests", "bench"})
     }
     assert not crossings
+
+
+def test_no_module_has_two_names() -> None:
+    """`service` and `ingest` are imported as `sidedata.service` and `sidedata.ingest` everywhere, so each module is loaded once."""
+    aliases = {
+        f"{path.relative_to(ROOT)} imports {name}"
+        for folder in ("sidedata", "service", "ingest", "tests", "bench")
+        for path in (ROOT / folder).rglob("*.py")
+        for name in imported(path)
+        if crosses(name, {"service", "ingest", "store"})
+    }
+    assert not aliases
+
+
+def folder_imports() -> dict[str, set[str]]:
+    """The folders that the files of each folder import from; a file at the top of a package stands for itself."""
+    files = {name_of(path): path for package in PACKAGES for path in modules(package)}
+    folders = {
+        name: name if path.name == "__init__.py" or name.rpartition(".")[0] in PACKAGES else name.rpartition(".")[0]
+        for name, path in files.items()
+    }
+    graph: dict[str, set[str]] = {folder: set() for folder in folders.values()}
+    for name, path in files.items():
+        graph[folders[name]].update(folders[found] for found in imported(path) if found in files)
+        graph[folders[name]].discard(folders[name])
+    return graph
+
+
+def test_no_folders_import_each_other_in_a_circle() -> None:
+    """The folders have an order: none imports a folder that leads back to it."""
+    graph = folder_imports()
+    assert len(graph) > 15, "the folders were not found"
+    try:
+        tuple(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        raise AssertionError(" -> ".join(error.args[1])) from error
+
+
+def test_no_folder_holds_more_than_ten_files() -> None:
+    """A subject fits in ten files; the top of the shared package and the pages are excepted."""
+    crowded = {
+        str(folder.relative_to(ROOT)): len(files)
+        for package in PACKAGES
+        for folder in {path.parent for path in modules(package)} - {ROOT / "sidedata"}
+        if len(files := [path for path in folder.glob("*.py") if path.name != "__init__.py"]) > 10
+    }
+    assert not crowded
 
 
 @pytest.mark.parametrize("module", PURE)

@@ -10,16 +10,17 @@ from uuid import UUID
 
 import pytest
 
-from ingest import lease, process, worker
-from ingest.metrics import Metrics
-from ingest.partition import Partition
-from ingest.reader import Batch
-from ingest.worker import Worker
-from store import keys
-from store.client import Client, connect
-from store.errors import LeaseLostError, StoreUnavailableError
-from store.installation import Installation
-from store.settings import Settings
+from sidedata.errors import LeaseLostError, StoreUnavailableError
+from sidedata.ingest.apply.partition import Partition
+from sidedata.ingest.apply.reader import Batch
+from sidedata.ingest.metrics import Metrics
+from sidedata.ingest.ownership import lease
+from sidedata.ingest.worker import process, worker
+from sidedata.ingest.worker.worker import Worker
+from sidedata.redis.client import Client, connect
+from sidedata.schema import keys
+from sidedata.schema.installation import Installation
+from sidedata.settings import Settings
 from tests.events import started
 from tests.guard import as_user
 from tests.servers import RedisServer

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 import redis.exceptions as faults
 
-from store.client import Client, connect
-from store.line import Line, Refused, Single
-from store.scripts import Script
+from sidedata.redis.client import Client, connect
+from sidedata.redis.multiplex import Line, Refused, Single
+from sidedata.redis.scripts import Script
 from tests.servers import RedisServer
 
 

@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 import aiohttp
 import pytest
 
-from ingest.worker import Worker
-from store import keys
+from sidedata.ingest.worker.worker import Worker
+from sidedata.schema import keys
 from tests.events import PAGES, view
 from tests.support import ORG, Pipeline, pipeline
 from tests.waiting import BUSY, eventually

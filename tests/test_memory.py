@@ -9,7 +9,7 @@ from tests.pages import ROOT
 # 1,000 blocks as large as dense sketches: 2,930 pages of 4 KiB.
 _CODE = """
 import resource
-from service.memory import take_memory
+from sidedata.service.server.memory import take_memory
 
 take_memory({})
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -7,8 +7,8 @@ import pytest
 import redis
 from click.testing import CliRunner, Result
 
-from store.cli.main import cli
-from store.settings import PREFIX
+from sidedata.cli.main import cli
+from sidedata.settings import PREFIX
 
 ORG = "0a5f2b6e-1111-4222-8333-0123456789ab"
 WORKFLOW = "0a5f2b6e-1111-4222-8333-0123456789ff"

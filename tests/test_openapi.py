@@ -8,7 +8,7 @@ from typing import Any
 from openapi_schema_validator import OAS31Validator, oas31_format_checker
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from store.errors import StoreUnavailableError
+from sidedata.errors import StoreUnavailableError
 from tests.events import PAGES, POPUP, visits
 from tests.service_world import EVENTS, INTERVAL, QUERY, SIDEDATA, WORKFLOWS, World, world
 from tests.support import ORG, Pipeline, pipeline

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest import worker
-from ingest.worker import Worker
-from store import keys
-from store.client import Client, connect
+from sidedata.ingest.worker import worker
+from sidedata.ingest.worker.worker import Worker
+from sidedata.redis.client import Client, connect
+from sidedata.schema import keys
 from tests.events import GOAL, GOAL_2, PAGES, POPUP, POPUP_2, bought, interaction, reached, started, triggered, view
 from tests.guard import as_user
 from tests.servers import RedisServer

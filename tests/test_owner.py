@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from ingest import lease, recall
-from ingest.metrics import Metrics
-from ingest.partition import Partition
-from store import keys
+from sidedata.ingest.apply import owner_cache as recall
+from sidedata.ingest.apply.partition import Partition
+from sidedata.ingest.metrics import Metrics
+from sidedata.ingest.ownership import lease
+from sidedata.schema import keys
 from tests.events import PAGES, POPUP, bought, interaction, triggered, view
 from tests.support import ORG as ORGANIZATION
 from tests.support import Pipeline, pipeline

@@ -12,12 +12,12 @@ from datetime import timedelta
 import pytest
 import pytest_asyncio
 
-from ingest import lease
-from ingest.metrics import Metrics
-from ingest.partition import Partition
-from ingest.poison import Poison
-from ingest.worker import Worker
-from store import keys
+from sidedata.ingest.apply.partition import Partition
+from sidedata.ingest.apply.throttle import Poison
+from sidedata.ingest.metrics import Metrics
+from sidedata.ingest.ownership import lease
+from sidedata.ingest.worker.worker import Worker
+from sidedata.schema import keys
 from tests.events import POPUP, started
 from tests.guard import as_user
 from tests.servers import RedisServer
@@ -159,7 +159,7 @@ async def test_a_replay_that_is_killed_and_repeated_counts_once(private_server: 
             letter = {"reason": "too_old", "detail": "", "entry": "1-1", "event": started(now, visitor=f"v{n % 9}")}
             await pipe.client.xadd(keys.dead(0), letter)
         killed = 0
-        command = [sys.executable, "-m", "store.cli.main", "dead", "replay", "--all", "--redis-url", server.url]
+        command = [sys.executable, "-m", "sidedata.cli.main", "dead", "replay", "--all", "--redis-url", server.url]
         while True:
             process = subprocess.Popen(command, stderr=subprocess.DEVNULL)  # noqa: ASYNC220 - it is polled
             while killed < 6 and process.poll() is None and len(await pipe.letters()) > 2_900 - 450 * killed:  # noqa: ASYNC110
@@ -184,7 +184,7 @@ async def test_a_letter_of_an_array_element_goes_back_alone(pipe: Pipeline) -> N
     command = [
         sys.executable,
         "-m",
-        "store.cli.main",
+        "sidedata.cli.main",
         "dead",
         "replay",
         "--all",

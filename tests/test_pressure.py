@@ -13,15 +13,15 @@ from typing import Any
 import aiohttp
 import pytest
 
-from service import listener
-from service.app import create_app
-from service.sidedata import Reports
-from service.state import BACKEND
-from store.client import connect
-from store.clock import SystemClock
-from store.installation import open_installation
-from store.settings import Settings
-from store.tokens import create
+from sidedata.clock import SystemClock
+from sidedata.redis.client import connect
+from sidedata.schema.installation import open_installation
+from sidedata.schema.tokens import create
+from sidedata.service.app import create_app
+from sidedata.service.http.state import BACKEND
+from sidedata.service.report.reports import Reports
+from sidedata.service.server import listener
+from sidedata.settings import Settings
 from tests.guard import as_user
 from tests.servers import RedisServer
 from tests.service_world import (
@@ -102,7 +102,7 @@ async def test_slow_and_silent_clients_are_let_go(monkeypatch: pytest.MonkeyPatc
 
 async def test_a_slow_body_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A body that dribbles in is answered with 408 when its time is up, and what it held is free again."""
-    monkeypatch.setattr("service.bodies.BODY_SECONDS", 0.3)
+    monkeypatch.setattr("sidedata.service.http.bodies.BODY_SECONDS", 0.3)
     async with world() as ours, connections(ours, 10) as many:
         for _, writer in many:
             writer.write(

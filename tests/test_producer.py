@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from ingest.producer import BufferFullError, Limits, Producer, new_id
-from store import keys
-from store.client import Client
-from store.errors import StopError, StoreUnavailableError, UsageError
+from sidedata.errors import StopError, StoreUnavailableError, UsageError
+from sidedata.producer import BufferFullError, Limits, Producer, new_id
+from sidedata.redis.client import Client
+from sidedata.schema import keys
 from tests.events import PAGES, view
 from tests.guard import as_user, login
 from tests.servers import RedisServer

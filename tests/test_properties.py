@@ -11,7 +11,7 @@ from datetime import datetime
 import pytest
 from hypothesis import given, settings
 
-from store import keys
+from sidedata.schema import keys
 from tests.cluster import Cluster
 from tests.compare import Tally, compare
 from tests.oracle import BadIntervalError, Oracle, UnknownWorkflowError

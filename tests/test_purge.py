@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from ingest import lease
-from ingest.purge import Purge, Purged
-from ingest.worker import Worker
-from store import keys, tokens
-from store.client import Client
-from store.settings import Settings
+from sidedata.ingest.ownership import lease
+from sidedata.ingest.purge.purge import Purge, Purged
+from sidedata.ingest.worker.worker import Worker
+from sidedata.redis.client import Client
+from sidedata.schema import keys, tokens
+from sidedata.settings import Settings
 from tests.events import GOAL, PAGES, POPUP, POPUP_2, bought, event, interaction, reached, started, triggered, view
 from tests.guard import as_user
 from tests.servers import RedisServer

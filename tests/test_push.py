@@ -9,8 +9,8 @@ import pytest
 import redis
 from click.testing import CliRunner, Result
 
-from store import keys
-from store.cli.main import cli
+from sidedata.cli.main import cli
+from sidedata.schema import keys
 from tests.guard import as_user
 from tests.servers import RedisServer
 
@@ -75,7 +75,7 @@ def test_what_was_sent_is_counted_when_redis_is_gone(
     """Full for good, so nothing goes in: one line says so, and how many events are lost."""
     server = private_server("--maxmemory", "1", "--maxmemory-policy", "noeviction")
     monkeypatch.setenv("SIDEDATA_REDIS_URL", as_user("operator", server.url))
-    monkeypatch.setattr("ingest.push._ATTEMPTS", 2)
+    monkeypatch.setattr("sidedata.ingest.archive.push._ATTEMPTS", 2)
     done = push("-", given=LINES[0])
     assert done.exit_code == 1
     assert "Redis" in done.stderr.splitlines()[-1]

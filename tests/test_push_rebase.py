@@ -21,7 +21,7 @@ WEEK = timedelta(days=7)
 @pytest.fixture
 def push(redis_url: str, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[bytes]]:
     """Run the command in a process of its own, so that stdin is a pipe as in a shell."""
-    command = [sys.executable, "-c", "from store.cli.main import main; main()", "push", "--rebase"]
+    command = [sys.executable, "-c", "from sidedata.cli.main import main; main()", "push", "--rebase"]
     environment = {"PATH": os.environ["PATH"], "SIDEDATA_REDIS_URL": redis_url, "TMPDIR": str(tmp_path)}
     return lambda file, given: subprocess.run(
         [*command, file], input=given, capture_output=True, timeout=60, check=False, env=environment

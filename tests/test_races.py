@@ -8,12 +8,12 @@ from uuid import UUID
 
 import pytest
 
-from ingest import worker
-from ingest.purge import Purge
-from ingest.worker import Worker
-from store import keys
-from store.errors import SidedataError
-from store.zones import zone
+from sidedata.calendar.zones import zone
+from sidedata.errors import SidedataError
+from sidedata.ingest.purge.purge import Purge
+from sidedata.ingest.worker import worker
+from sidedata.ingest.worker.worker import Worker
+from sidedata.schema import keys
 from tests.events import POPUP, bought, interaction, started, view
 from tests.guard import as_user
 from tests.support import ORG, OTHER_ORG, Pipeline, pipeline

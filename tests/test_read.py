@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-import store.read
-from store.read import Goals, Part, read
-from store.sketch import empty, estimates, merge, unpack
+from sidedata.hyperloglog import empty, estimates, merge, unpack
+from sidedata.reads import workflow_parts
+from sidedata.reads.workflow_parts import Goals, Part, read
 from tests.events import GOAL, PAGES, POPUP, triggered, view
 from tests.support import ORG, pipeline
 
@@ -57,7 +57,7 @@ async def test_counts_and_sketches_are_of_one_revision(
         now = await pipe.now()
         hour = Part("hour", int(now.timestamp()) // 3600 * 3600, "goals")
         await pipe.apply(triggered(now, "v0"))
-        sketches, commits = store.read._sketches, 0
+        sketches, commits = workflow_parts._sketches, 0
 
         async def overtaken(*arguments: Any) -> Any:  # noqa: ANN401 - those of `_sketches`
             nonlocal commits
@@ -66,7 +66,7 @@ async def test_counts_and_sketches_are_of_one_revision(
                 await pipe.apply(triggered(now, f"v{commits}"))
             return await sketches(*arguments)
 
-        monkeypatch.setattr(store.read, "_sketches", overtaken)
+        monkeypatch.setattr(workflow_parts, "_sketches", overtaken)
         found = await read(
             *(pipe.client, pipe.installation, ORG, POPUP),
             revision=None,

@@ -19,15 +19,16 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ingest import lease
-from ingest.archive import Line, read_lines
-from ingest.purge import Purge
-from ingest.rebuild import Rebuild
-from ingest.worker import Worker
-from store import failpoints, keys
-from store.client import Client
-from store.errors import LeaseLostError, StopError
-from store.settings import Settings
+from sidedata import failpoints
+from sidedata.errors import LeaseLostError, StopError
+from sidedata.ingest.archive.lines import Line, read_lines
+from sidedata.ingest.ownership import lease
+from sidedata.ingest.purge.purge import Purge
+from sidedata.ingest.rebuild.rebuild import Rebuild
+from sidedata.ingest.worker.worker import Worker
+from sidedata.redis.client import Client
+from sidedata.schema import keys
+from sidedata.settings import Settings
 from tests.compare import Tally
 from tests.events import GOAL_2, PAGES, POPUP, POPUP_2, bought, interaction, reached, started, triggered, view
 from tests.guard import as_user
@@ -554,7 +555,7 @@ async def test_what_changes_meanwhile_stops_it(pipe: Pipeline, what: str) -> Non
 def sidedata(url: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "store.cli.main", "rebuild", "--org", ORG, *arguments],
+        [sys.executable, "-m", "sidedata.cli.main", "rebuild", "--org", ORG, *arguments],
         env={**os.environ, "SIDEDATA_REDIS_URL": as_user("operator", url), "SIDEDATA_SECRET": SECRET, **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from store import keys
-from store.client import Client
-from store.errors import StopError, UsageError
-from store.installation import Installation
-from store.records import (
+from sidedata.errors import StopError, UsageError
+from sidedata.redis.client import Client
+from sidedata.schema import keys
+from sidedata.schema.installation import Installation
+from sidedata.schema.records import (
     OrganizationRecord,
     WorkflowRecord,
     set_organization,

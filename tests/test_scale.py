@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ingest.worker import Worker
-from store import keys
-from store.client import Client, connect
-from store.installation import Installation, open_installation
-from store.settings import Settings
+from sidedata.ingest.worker.worker import Worker
+from sidedata.redis.client import Client, connect
+from sidedata.schema import keys
+from sidedata.schema.installation import Installation, open_installation
+from sidedata.settings import Settings
 from tests.events import PAGES, started
 from tests.guard import as_user
 from tests.support import SECRET

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 import pytest_asyncio
 
-from ingest.lease import acquire
-from ingest.metrics import Metrics
-from ingest.partition import Partition
-from store import keys
+from sidedata.ingest.apply.partition import Partition
+from sidedata.ingest.metrics import Metrics
+from sidedata.ingest.ownership.lease import acquire
+from sidedata.schema import keys
 from tests.events import GOAL, PAGES, POPUP, bought, interaction, started, triggered, view
 from tests.guard import as_user
 from tests.support import ORG, Pipeline, pipeline

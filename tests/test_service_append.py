@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 import redis.exceptions
 
-from service.app import create_app
-from service.sidedata import Reports
-from store import keys, tokens
-from store.append import MAX_ENTRY_BYTES, BacklogFullError, append, pack
-from store.client import Client, connect
-from store.clock import SystemClock
-from store.errors import StoreUnavailableError
-from store.events import MAX_ENTRY_EVENTS
-from store.installation import Installation
-from store.settings import Settings
+from sidedata.clock import SystemClock
+from sidedata.errors import StoreUnavailableError
+from sidedata.events.decode import MAX_ENTRY_EVENTS
+from sidedata.redis.client import Client, connect
+from sidedata.schema import keys, tokens
+from sidedata.schema.installation import Installation
+from sidedata.service.app import create_app
+from sidedata.service.report.reports import Reports
+from sidedata.settings import Settings
+from sidedata.writes.append import MAX_ENTRY_BYTES, BacklogFullError, append, pack
 from tests.guard import as_user, login
 from tests.servers import RedisServer
 from tests.service_world import EVENTS, INTERVAL, ORG, QUERY, SECRET, SIDEDATA, WORKFLOW, WORKFLOWS, served, world

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from store import tokens
+from sidedata.schema import tokens
 from tests.service_world import EVENTS, NOW, ORG, OTHER_ORG, QUERY, SIDEDATA, WORKFLOWS, world
 
 PATH = f"{SIDEDATA}?{QUERY}"

@@ -11,14 +11,16 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 
-from store import tokens
-from store.client import connect
+from sidedata.redis.client import connect
+from sidedata.schema import tokens
 from tests.guard import as_user
 from tests.servers import RedisServer
 from tests.service_world import ORG, QUERY, SIDEDATA, WORKFLOWS
 
 # The command line's own group, so that errors leave as they do for users; nothing has to be installed for it.
-PROGRAM = "from store.cli.main import Commands; from service.commands import serve; Commands(commands=[serve])()"
+PROGRAM = (
+    "from sidedata.cli.main import Commands; from sidedata.service.commands import serve; Commands(commands=[serve])()"
+)
 
 
 @asynccontextmanager

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from service.sidedata import IntervalError, NoSuchWorkflowError
-from store.errors import StopError, StoreUnavailableError
+from sidedata.errors import StopError, StoreUnavailableError
+from sidedata.service.report.reports import IntervalError, NoSuchWorkflowError
 from tests.service_world import (
     EVENTS,
     INTERVAL,

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from service.bodies import Gunzip
-from service.problems import ProblemError
-from store import keys
-from store.events import MAX_EVENT_BYTES, decode_event
-from store.installation import Installation
+from sidedata.events.decode import MAX_EVENT_BYTES, decode_event
+from sidedata.schema import keys
+from sidedata.schema.installation import Installation
+from sidedata.service.http.bodies import Gunzip
+from sidedata.service.http.problems import ProblemError
 from tests.service_world import EVENTS, ORG, OTHER_ORG, WORKFLOW, World, world
 
 JSON = {"Content-Type": "application/json"}
@@ -262,7 +262,9 @@ async def test_broken_gzip_and_bombs(body: bytes, status: int) -> None:
 
 async def test_ten_mib_are_taken_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """The limit is that of the decoded body, to the byte."""
-    monkeypatch.setattr("service.listener.LINGERING_SECONDS", 0.1)  # the client leaves before its body is read
+    monkeypatch.setattr(
+        "sidedata.service.server.listener.LINGERING_SECONDS", 0.1
+    )  # the client leaves before its body is read
     limit = 10 * 1024 * 1024
     async with world() as ours:
         whole = await ours.ask("POST", EVENTS, data=b"[]".ljust(limit), headers=JSON)

@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 import aiohttp
 import pytest
 
-from service import live_api
-from service.live import HUB
-from service.sidedata import IntervalError
-from store import tokens
-from store.errors import StoreUnavailableError
+from sidedata.errors import StoreUnavailableError
+from sidedata.schema import tokens
+from sidedata.service.api import live as live_api
+from sidedata.service.api.live_hub import HUB
+from sidedata.service.report.reports import IntervalError
 from tests.service_world import EFFECTIVE, NOW, ORG, QUERY, SIDEDATA, World, canned, world
 from tests.waiting import BUSY
 

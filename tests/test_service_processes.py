@@ -11,11 +11,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from ingest.worker import drain
-from store import tokens
-from store.client import connect
-from store.installation import open_installation
-from store.settings import Settings
+from sidedata.ingest.worker.worker import drain
+from sidedata.redis.client import connect
+from sidedata.schema import tokens
+from sidedata.schema.installation import open_installation
+from sidedata.settings import Settings
 from tests.events import PAGES, view
 from tests.guard import as_user
 from tests.support import ORG

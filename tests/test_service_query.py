@@ -5,8 +5,8 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from service.problems import ProblemError
-from service.query import Interval, Window, from_body, from_live_query, from_query
+from sidedata.service.api.query import Interval, Window, from_body, from_live_query, from_query
+from sidedata.service.http.problems import ProblemError
 
 EAST = timezone(timedelta(hours=2))
 ANY_END = "2026-12-01T00:00:00Z"

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from prometheus_client import CollectorRegistry
 
-from service.metrics import ServiceMetrics
-from service.sidedata import Reports
-from store.clock import SystemClock
+from sidedata.clock import SystemClock
+from sidedata.service.metrics import ServiceMetrics
+from sidedata.service.report.reports import Reports
 from tests.events import PAGES, view
 from tests.service_world import EFFECTIVE, INTERVAL, ORG, QUERY, SIDEDATA, WORKFLOW, canned, world
 from tests.support import ORG as PIPE_ORG

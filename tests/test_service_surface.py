@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from service.endpoint import ENDPOINTS
-from service.schemas import InteractionReport, PageNavigationReport
-from store import keys
-from store.installation import Installation
+from sidedata.schema import keys
+from sidedata.schema.installation import Installation
+from sidedata.service.http.endpoint import ENDPOINTS
+from sidedata.service.openapi.schemas import InteractionReport, PageNavigationReport
 from tests.service_world import EVENTS, ORG, OTHER_ORG, QUERY, SIDEDATA, WORKFLOWS, World, world
 
 PARTITION = Installation(4).partition_of(ORG)

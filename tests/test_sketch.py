@@ -5,8 +5,8 @@ import random
 import numpy as np
 import pytest
 
-from store.client import Client
-from store.sketch import REGISTERS, Stack, empty, estimates, merge, unpack
+from sidedata.hyperloglog import REGISTERS, Stack, empty, estimates, merge, unpack
+from sidedata.redis.client import Client
 
 HEADER = b"HYLL\x01" + b"\0" * 11
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from store import keys
-from store.client import Client
+from sidedata.redis.client import Client
+from sidedata.schema import keys
 from tests.events import PAGES, POPUP, bought, interaction, reached, started, triggered, view
 from tests.servers import RedisServer
 from tests.support import pipeline

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from store import timestamps
-from store.timestamps import microseconds
+from sidedata.events import timestamps
+from sidedata.events.timestamps import microseconds
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FORMS = ("{0}.{1:06}Z", "{0}.{1:06}+00:00", "{0}.{2:03}Z", "{0}.{2:03}+00:00", "{0}Z", "{0}+00:00", "{0}-00:00")

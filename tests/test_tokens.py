@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from store import keys, tokens
-from store.client import Client
-from store.errors import StopError, UsageError
+from sidedata.errors import StopError, UsageError
+from sidedata.redis.client import Client
+from sidedata.schema import keys, tokens
 from tests.guard import as_user
 
 ORGANIZATION = "0a5f2b6e-1111-4222-8333-0123456789ab"

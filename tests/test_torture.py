@@ -2,8 +2,8 @@
 
 import pytest
 
-from store.errors import UsageError
-from store.failpoints import PLACES, arm, from_environment
+from sidedata.errors import UsageError
+from sidedata.failpoints import PLACES, arm, from_environment
 from tests.torture.run import torture
 
 SEED = 20_261_123
@@ -41,7 +41,7 @@ def test_a_place_that_is_none_is_refused(setting: str) -> None:
 def test_a_place_counts_its_passages(monkeypatch: pytest.MonkeyPatch) -> None:
     """It kills at the nth passage of its own name, and at no other."""
     killed: list[int] = []
-    monkeypatch.setattr("store.failpoints.os.kill", lambda _pid, number: killed.append(number))
+    monkeypatch.setattr("sidedata.failpoints.os.kill", lambda _pid, number: killed.append(number))
     passed = arm("after_read:2")
     for place in (*PLACES, "before_commit"):
         passed(place)

@@ -13,14 +13,14 @@ from zoneinfo import ZoneInfo
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from ingest.traffic import ENTRY_EVENTS, HISTORY_EVENTS, send_traffic
-from ingest.visitors import Site, Visitors
-from store import keys
-from store.client import Client
-from store.clock import ManualClock
-from store.errors import StopError, UsageError
-from store.events import PURCHASE_GOAL, Event, decode_event
-from store.installation import Installation
+from sidedata.clock import ManualClock
+from sidedata.errors import StopError, UsageError
+from sidedata.events.decode import PURCHASE_GOAL, Event, decode_event
+from sidedata.ingest.demo.traffic import ENTRY_EVENTS, HISTORY_EVENTS, send_traffic
+from sidedata.ingest.demo.visitors import Site, Visitors
+from sidedata.redis.client import Client
+from sidedata.schema import keys
+from sidedata.schema.installation import Installation
 from tests.events import PAGES, POPUP
 from tests.support import ORG
 

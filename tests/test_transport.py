@@ -11,11 +11,11 @@ from typing import NamedTuple
 import pytest
 import redis
 
-from store.client import connect, translated
-from store.embedded import redis_url as address_of
-from store.errors import StopError, StoreUnavailableError, UsageError
-from store.installation import open_installation
-from store.settings import Settings, read_settings
+from sidedata.embedded.server import redis_url as address_of
+from sidedata.errors import StopError, StoreUnavailableError, UsageError
+from sidedata.redis.client import connect, translated
+from sidedata.schema.installation import open_installation
+from sidedata.settings import Settings, read_settings
 from tests.certificates import Certificates
 from tests.servers import find_binary
 from tests.service_world import QUERY, SIDEDATA, world

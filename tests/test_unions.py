@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from service.unions import MOST_ROWS, WHATS, Merged, Piece, Unions
-from store.cover import Run
-from store.read import Part
-from store.sketch import REGISTERS, Registers, Stack, empty, merge
+from sidedata.calendar.tiling import Run
+from sidedata.hyperloglog import REGISTERS, Registers, Stack, empty, merge
+from sidedata.reads.workflow_parts import Part
+from sidedata.service.report.merged_runs import MOST_ROWS, WHATS, Merged, Piece, Unions
 
 DAY = 86_400
 _WHATS = WHATS["interaction"]

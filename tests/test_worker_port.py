@@ -5,8 +5,8 @@ import json
 import pytest
 from prometheus_client import CollectorRegistry
 
-from store.health import Check
-from store.health_server import health_app
+from sidedata.inspect.health import Check
+from sidedata.probes import health_app
 from tests.support import served
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from store.errors import UsageError
-from store.zones import Day, Zone, five_minutes, zone
+from sidedata.calendar.zones import Day, Zone, five_minutes, zone
+from sidedata.errors import UsageError
 from tests.oracle import EPOCH, day_around, hour_around, local_date, local_hour
 
 # Zone, and days around its clock changes (the last where clocks went over midnight or by half an hour).

@@ -11,24 +11,25 @@ from typing import Any, NamedTuple
 import aiohttp
 import pytest
 
-from ingest import dead
-from ingest.archive import Line
-from ingest.metrics import Metrics
-from ingest.purge import Purge
-from ingest.rebuild import Rebuild
-from ingest.worker import Worker
-from service.app import create_app
-from service.sidedata import Reports
-from store import failpoints, keys
-from store.append import append
-from store.client import Client, connect
-from store.clock import SystemClock
-from store.installation import Installation, open_installation
-from store.metrics import new_registry
-from store.overview import read_overview
-from store.records import set_organization, set_workflow
-from store.settings import Settings
-from store.tokens import create, list_all, revoke
+from sidedata import failpoints
+from sidedata.clock import SystemClock
+from sidedata.ingest import dead_letters as dead
+from sidedata.ingest.archive.lines import Line
+from sidedata.ingest.metrics import Metrics
+from sidedata.ingest.purge.purge import Purge
+from sidedata.ingest.rebuild.rebuild import Rebuild
+from sidedata.ingest.worker.worker import Worker
+from sidedata.inspect.overview import read_overview
+from sidedata.metrics import new_registry
+from sidedata.redis.client import Client, connect
+from sidedata.schema import keys
+from sidedata.schema.installation import Installation, open_installation
+from sidedata.schema.records import set_organization, set_workflow
+from sidedata.schema.tokens import create, list_all, revoke
+from sidedata.service.app import create_app
+from sidedata.service.report.reports import Reports
+from sidedata.settings import Settings
+from sidedata.writes.append import append
 from tests.events import PAGES, POPUP, interaction, reached, started, triggered, view
 from tests.guard import login, password
 from tests.servers import RedisServer

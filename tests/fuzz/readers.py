@@ -2,10 +2,10 @@
 
 import gzip as packed
 
-from service.ingest_api import _checked, _lines
-from service.problems import ProblemError
-from service.query import Interval, from_body, from_query
-from store.events import decode_event
+from sidedata.events.decode import decode_event
+from sidedata.service.api.ingest import _checked, _lines
+from sidedata.service.api.query import Interval, from_body, from_query
+from sidedata.service.http.problems import ProblemError
 from tests.fuzz.inputs import GOOD
 from tests.fuzz.targets import (
     check_archive,

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
-from store.tokens import create
+from sidedata.schema.tokens import create
 from tests.events import GOAL, PAGES, bought, interaction, started, triggered, view
 from tests.servers import RedisServer
 from tests.support import ORG, SECRET, pipeline

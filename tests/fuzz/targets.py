@@ -10,21 +10,21 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, get_args
 
-from ingest.archive import ArchiveError, open_archive, read_lines
-from ingest.entries import read_entry
-from service.bodies import Gunzip
-from service.ingest_api import _checked, _elements, _elements_slowly, _lines
-from service.problems import ProblemError
-from service.query import Interval, Window, from_body, from_live_query, from_query
-from service.sidedata import IntervalError, Reports
-from service.unions import parts_of
-from service.view import View
-from store.clock import ManualClock
-from store.events import Event, Fault, Reason, decode_event
-from store.installation import Installation
-from store.keys import partition_of
-from store.money import MAX_PURCHASE, UNITS
-from store.settings import Settings
+from sidedata.clock import ManualClock
+from sidedata.events.decode import Event, Fault, Reason, decode_event
+from sidedata.events.money import MAX_PURCHASE, UNITS
+from sidedata.ingest.apply.entries import read_entry
+from sidedata.ingest.archive.lines import ArchiveError, open_archive, read_lines
+from sidedata.schema.installation import Installation
+from sidedata.schema.keys import partition_of
+from sidedata.service.api.ingest import _checked, _elements, _elements_slowly, _lines
+from sidedata.service.api.query import Interval, Window, from_body, from_live_query, from_query
+from sidedata.service.http.bodies import Gunzip
+from sidedata.service.http.problems import ProblemError
+from sidedata.service.report.merged_runs import parts_of
+from sidedata.service.report.reports import IntervalError, Reports
+from sidedata.service.report.workflow_cache import View
+from sidedata.settings import Settings
 from tests.fuzz.inputs import GOOD, MOMENTS, NASTY, mutated
 from tests.support import ORG
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from store.failpoints import VARIABLE
+from sidedata.failpoints import VARIABLE
 from tests.guard import as_user
 from tests.servers import RedisServer
 from tests.support import SECRET
@@ -140,7 +140,7 @@ class Stage:
             "PYTHONPATH": str(Path(__file__).parents[2]),
             VARIABLE: failpoint,
         }
-        command = [str(_WRONG_CLOCK)] if wrong_clock else ["-m", "store.cli.main"]
+        command = [str(_WRONG_CLOCK)] if wrong_clock else ["-m", "sidedata.cli.main"]
         log = self.server.directory / f"worker-{len(self.workers)}.log"
         worker = WorkerProcess([sys.executable, *command, "worker"], environment, log)
         self.workers.append(worker)

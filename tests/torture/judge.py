@@ -3,7 +3,7 @@
 from collections import Counter
 from datetime import timedelta
 
-from store import keys
+from sidedata.schema import keys
 from tests.compare import Tally, compare
 from tests.oracle import Oracle, UnknownWorkflowError
 from tests.support import Pipeline
@@ -63,7 +63,7 @@ async def leftovers(pipe: Pipeline, oracle: Oracle) -> list[str]:
         key = raw.decode()
         matching = [row for row in known if row.matches(key)]
         if len(matching) != 1:
-            found.append(f"{key} is of no row of store.keys")
+            found.append(f"{key} is of no row of the table of keys")
             continue
         ttl = await pipe.client.ttl(key)
         if ttl != -2 and (ttl == -1) != (matching[0].pattern in ENDLESS):

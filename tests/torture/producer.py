@@ -8,10 +8,10 @@ import random
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from store import keys
-from store.append import append
-from store.client import Client
-from store.errors import StoreUnavailableError
+from sidedata.errors import StoreUnavailableError
+from sidedata.redis.client import Client
+from sidedata.schema import keys
+from sidedata.writes.append import append
 from tests.events import PURCHASED, bought, event
 from tests.support import as_array
 from tests.torture.harness import PARTITIONS, Stage

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
-from store import keys
+from sidedata.schema import keys
 from tests.support import Pipeline, pipeline
 from tests.torture.harness import PARTITIONS, Stage, TortureError, stage
 from tests.torture.judge import judge

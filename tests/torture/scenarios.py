@@ -5,7 +5,7 @@ import random
 import signal
 from collections.abc import Awaitable, Callable
 
-from store.failpoints import PLACES
+from sidedata.failpoints import PLACES
 from tests.torture.harness import LEASE_MS, Stage
 
 # How often a place is passed before the end: some lie in every batch, some in every tick, some are passed once.

@@ -6,7 +6,7 @@ Run as a script with the command's arguments. A worker decides nothing by its ow
 import random
 import time
 
-from store.cli.main import main
+from sidedata.cli.main import main
 
 if __name__ == "__main__":
     right = time.time

@@ -1,0 +1,1 @@
+"""From stream entries to one atomic commit."""

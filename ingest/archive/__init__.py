@@ -1,0 +1,1 @@
+"""Files of events: reading, rebasing and pushing them."""

@@ -1,0 +1,66 @@
+"""Sending an archive to the ingest streams, as it was recorded, at the workers' pace."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from msgspec import Struct, field
+
+from sidedata.ingest.archive.lines import Line
+from sidedata.producer import Limits, Producer
+from sidedata.redis.client import Client
+from sidedata.schema.installation import Installation
+from sidedata.settings import Settings
+
+_ATTEMPTS = 10
+_BREATH_LINES = 500
+_BREATH_SECONDS = 0.001
+FAULTS_SHOWN = 20
+
+
+class Sent(Struct):
+    """What a push came to; `faults` holds the first lines that could not be read."""
+
+    events: int = 0
+    unreadable: int = 0
+    faults: list[Line] = field(default_factory=list)
+
+
+async def push(
+    client: Client,
+    installation: Installation,
+    settings: Settings,
+    lines: Iterable[Line],
+    sent: Sent,
+    progress: Callable[[], None] = lambda: None,
+) -> None:
+    """Send all readable lines, counting in `sent` as it goes; a full backlog is waited for.
+
+    Lines go as they are, none is given an id. A batch whose connection broke is sent again: events with ids count once,
+    those without may count twice.
+
+    Raises:
+        StoreUnavailableError: Redis stayed out of reach.
+        ArchiveError: the file can't be read on; what came before has been sent.
+    """
+    limits = Limits(backlog_limit=settings.backlog_limit, wait_replicas=settings.wait_replicas, attempts=_ATTEMPTS)
+    producer = Producer(client, limits, partitions=installation.partitions)
+    await producer.start()
+    try:
+        for place, line in enumerate(lines):
+            if line.fault is not None:
+                sent.unreadable += 1
+                if len(sent.faults) < FAULTS_SHOWN:
+                    sent.faults.append(line)
+                continue
+            await producer.room(len(line.raw))
+            producer.put_raw(line.raw, line.partition)
+            if place % _BREATH_LINES == 0:
+                await asyncio.sleep(_BREATH_SECONDS)  # reading holds the loop up, and batches go in between
+                sent.events = producer.sent
+                progress()
+    finally:
+        try:
+            await producer.close(timeout=None)
+        finally:
+            sent.events = producer.sent
+            progress()

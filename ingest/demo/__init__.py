@@ -1,0 +1,1 @@
+"""Visitors that never were, for `sidedata demo`."""

@@ -1,0 +1,243 @@
+"""Visitors of a web shop that does not exist: what they do, told in order of time. Pure: seeded dice, no I/O, no clock.
+
+Sessions begin at random, thinned by a table of the local week where days and nights matter. A session is planned as a whole when
+it begins, and so is what follows from it hours later; a heap by time lets many of them overlap while events leave in order.
+
+    page_view ...                  every session, more or less of them
+    workflow_started               in some a guide offers help
+      interaction ...              some take it up
+        goal_triggered             and some of these leave what it asks for
+    goal_reached ...               cart, checkout, purchase: mostly of those who took it up, at once or within a day
+"""
+
+import hashlib
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from heapq import heappop, heappush
+from math import inf
+
+import msgspec
+from msgspec import Struct
+
+from sidedata.calendar.zones import HOUR_SECONDS, zone
+from sidedata.events.decode import PURCHASE_GOAL, EventType
+
+# How busy each hour of the local day is, relative to the others: a weekday has a lunch dip and an evening peak, ...
+_WEEKDAY = (
+    *(0.22, 0.12, 0.07, 0.05, 0.06, 0.12, 0.30, 0.55, 0.80, 0.95, 1.00, 0.92),
+    *(0.66, 0.80, 0.92, 0.95, 0.98, 1.05, 1.20, 1.45, 1.60, 1.40, 0.90, 0.45),
+)
+# ... a day of the weekend starts late and has neither.
+_WEEKEND = (
+    *(0.36, 0.22, 0.12, 0.07, 0.05, 0.06, 0.10, 0.20, 0.42, 0.72, 0.95, 1.08),
+    *(1.12, 1.12, 1.08, 1.05, 1.02, 1.00, 0.98, 1.00, 1.02, 0.95, 0.75, 0.52),
+)
+_DAYS = ((_WEEKDAY, 1.0),) * 4 + ((_WEEKDAY, 0.92), (_WEEKEND, 0.85), (_WEEKEND, 1.0))
+_WEEK = [weight * factor for hours, factor in _DAYS for weight in hours]
+_BUSIEST = max(_WEEK)
+_MEAN = sum(_WEEK) / len(_WEEK)
+_EPOCH_HOUR = 3 * 24  # 1970 began on a Thursday; `_WEEK` begins on Monday
+
+# What the probabilities below come to, measured; a test holds it. It turns events a second into sessions a second.
+_EVENTS_PER_SESSION = 4.25
+
+_KNOWN_VISITORS = 12_000
+_FLATTENED = (
+    50  # so many regulars come about equally often; by Zipf's law alone the first would make 7 % of all sessions
+)
+_NEW_VISITORS = 0.25
+# Nearly all sessions are over by then. Above 80 events a second the wait would be felt, so the rate is reached bit by bit instead.
+_WARM_UP_SECONDS = 300
+_WARM_UP_EVENTS = 25_000
+
+_CURRENCIES = ((0.70, "EUR"), (0.88, "USD"), (1.0, "GBP"))
+_CENTS = (0, 50, 90, 95, 99, 99)
+
+
+class _Goal(Struct, frozen=True):
+    uuid: str
+    name: str
+
+
+_GUIDE_GOALS = (
+    _Goal("90a15eed-0000-4000-8000-000000000001", "E-mail left"),
+    _Goal("90a15eed-0000-4000-8000-000000000002", "Voucher taken"),
+    _Goal("90a15eed-0000-4000-8000-000000000003", "Call asked for"),
+)
+_CART = _Goal("90a15eed-0000-4000-8000-000000000011", "Cart filled")
+_CHECKOUT = _Goal("90a15eed-0000-4000-8000-000000000012", "Checkout started")
+_PURCHASED = _Goal("90a15eed-0000-4000-8000-000000000013", PURCHASE_GOAL)
+
+
+class _Purchase(Struct, frozen=True):
+    value: str
+    currency: str
+
+
+class _Event(Struct, omit_defaults=True):
+    """As on the wire; `id` and `timestamp` are filled in when it leaves."""
+
+    type: EventType
+    organization_id: str
+    visitor_id: str
+    session_id: str
+    workflow_id: str | None = None
+    goal: _Goal | None = None
+    purchase: _Purchase | None = None
+    id: str = ""
+    timestamp: str = ""
+
+
+class Site(Struct, frozen=True):
+    """What is visited: an organization and its workflow of either kind, as lowercase UUIDs."""
+
+    organization: str
+    pages: str
+    interactions: str
+
+
+class Visitors:
+    """The visitors of a site; the same arguments make the same events.
+
+    Args:
+        zone_name: whose days and nights they have.
+        seed: who the regular visitors are, and all that is random.
+        run: told apart by it, events and sessions of one seed have ids of their own.
+    """
+
+    def __init__(self, site: Site, zone_name: str, *, seed: int, run: str) -> None:
+        self._site = site
+        self._zone = zone(zone_name)
+        self._seed = seed
+        self._run = run
+        self._random = random.Random(seed)  # noqa: S311 - a simulation keeps no secrets
+        self._events = self._sessions = self._strangers = 0
+
+    def history(self, start: float, end: float, per_second: float) -> Iterator[tuple[float, bytes]]:
+        """Events with their times, `start <= time < end`, busy and quiet as the local week is; `per_second` on its average."""
+        return self._within(start, end, self._by_the_week(start, end, per_second / _EVENTS_PER_SESSION))
+
+    def steady(self, start: float, per_second: float) -> Iterator[tuple[float, bytes]]:
+        """Events from `start` on, without end and at an even rate, as if they had been coming for a while."""
+        early = start - min(_WARM_UP_SECONDS, _WARM_UP_EVENTS / per_second)
+        return self._within(start, inf, self._evenly(early, per_second / _EVENTS_PER_SESSION))
+
+    # --- when ------------------------------------------------------------------------------------------------------------
+
+    def _evenly(self, start: float, per_second: float) -> Iterator[float]:
+        at = start
+        while True:
+            at += self._random.expovariate(per_second)
+            yield at
+
+    def _by_the_week(self, start: float, end: float, per_second: float) -> Iterator[float]:
+        # Thinning: as many as in the busiest hour, of which each stays as likely as its own hour is busy.
+        for at in self._evenly(start, per_second * _BUSIEST / _MEAN):
+            if at >= end:
+                return
+            if self._random.random() * _BUSIEST < self._busy(at):
+                yield at
+
+    def _busy(self, at: float) -> float:
+        position = ((at + self._zone.offset(int(at))) / HOUR_SECONDS + _EPOCH_HOUR) % len(_WEEK)
+        hour = int(position)
+        past = position - hour
+        return _WEEK[hour] * (1 - past) + _WEEK[(hour + 1) % len(_WEEK)] * past
+
+    def _within(self, start: float, end: float, arrivals: Iterator[float]) -> Iterator[tuple[float, bytes]]:
+        heap: list[tuple[float, int, _Event]] = []
+        planned = 0
+        arrival = next(arrivals, inf)
+        while heap or arrival < inf:
+            if not heap or arrival <= heap[0][0]:
+                for at, event in self._visit(arrival):
+                    heappush(heap, (at, planned, event))
+                    planned += 1
+                arrival = next(arrivals, inf)
+                continue
+            at, _, event = heappop(heap)
+            if at >= end:
+                return
+            if at >= start:
+                yield at, self._encoded(at, event)
+
+    def _encoded(self, at: float, event: _Event) -> bytes:
+        self._events += 1
+        event.id = f"{self._run}-{self._seed}-{self._events}"
+        event.timestamp = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return msgspec.json.encode(event)
+
+    # --- who -------------------------------------------------------------------------------------------------------------
+
+    def _visitor(self) -> str:
+        if self._random.random() < _NEW_VISITORS:
+            self._strangers += 1
+            return _opaque(f"{self._seed} {self._run} {self._strangers}")
+        # Log-uniform: the n-th regular comes about 1 / (n + _FLATTENED) as often.
+        regular = int(_FLATTENED * (1 + _KNOWN_VISITORS / _FLATTENED) ** self._random.random()) - _FLATTENED
+        return _opaque(f"{self._seed} {regular}")
+
+    def _session(self) -> str:
+        self._sessions += 1
+        return f"{self._run}-{self._seed}-s{self._sessions}"
+
+    # --- what ------------------------------------------------------------------------------------------------------------
+
+    def _visit(self, at: float) -> Iterator[tuple[float, _Event]]:
+        """A session that begins at `at`, and what follows from it, not in order."""
+        dice = self._random
+        visitor, session = self._visitor(), self._session()
+        yield at, self._event("page_view", visitor, session)
+        guided = at + dice.uniform(3, 15)
+        while dice.random() < 0.72:
+            at += 3 + dice.lognormvariate(3.1, 0.8)  # 25 seconds on most pages, minutes on some
+            yield at, self._event("page_view", visitor, session)
+        interacted = False
+        if dice.random() < 0.30:
+            yield guided, self._event("workflow_started", visitor, session)
+            interacted = dice.random() < 0.45
+        if interacted:
+            guided += dice.uniform(2, 20)
+            yield guided, self._event("interaction", visitor, session)
+            while dice.random() < 0.25:
+                guided += dice.uniform(4, 40)
+                yield guided, self._event("interaction", visitor, session)
+            if dice.random() < 0.40:
+                (goal,) = dice.choices(_GUIDE_GOALS, (5, 3, 1))
+                yield guided + dice.uniform(5, 60), self._event("goal_triggered", visitor, session, goal)
+        if dice.random() < (0.30 if interacted else 0.012):
+            yield from self._shop(max(at, guided), visitor, session)
+
+    def _shop(self, at: float, visitor: str, session: str) -> Iterator[tuple[float, _Event]]:
+        dice = self._random
+        if dice.random() < 0.45:
+            # Another day, or another time of this one; a few too late for the interaction to have anything to do with it.
+            at += dice.uniform(1, 23) * HOUR_SECONDS if dice.random() < 0.85 else dice.uniform(25, 40) * HOUR_SECONDS
+            session = self._session()
+            yield at, self._event("page_view", visitor, session)
+        at += dice.uniform(5, 120)
+        yield at, self._event("goal_reached", visitor, session, _CART)
+        if dice.random() < 0.65:
+            at += dice.uniform(15, 240)
+            yield at, self._event("goal_reached", visitor, session, _CHECKOUT)
+            if dice.random() < 0.65:
+                at += dice.uniform(30, 300)
+                yield at, self._event("goal_reached", visitor, session, _PURCHASED, self._payment(visitor))
+
+    def _payment(self, visitor: str) -> _Purchase:
+        place = int(visitor[:4], 16) / 0x1_0000  # a visitor pays in one currency all the time
+        currency = next(name for share, name in _CURRENCIES if place < share)
+        whole = 4 + int(self._random.lognormvariate(3.6, 0.8))
+        return _Purchase(f"{whole}.{self._random.choice(_CENTS):02}", currency)
+
+    def _event(
+        self, type_: EventType, visitor: str, session: str, goal: _Goal | None = None, purchase: _Purchase | None = None
+    ) -> _Event:
+        workflow = {"page_view": self._site.pages, "goal_reached": None}.get(type_, self._site.interactions)
+        return _Event(type_, self._site.organization, visitor, session, workflow, goal, purchase)
+
+
+def _opaque(text: str) -> str:
+    """An id as analytics scripts give them: the same for the same visitor, and of no meaning."""
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

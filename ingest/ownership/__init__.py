@@ -1,0 +1,1 @@
+"""Leases and fences: the right to write a partition."""

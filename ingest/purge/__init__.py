@@ -1,0 +1,1 @@
+"""`sidedata purge`: deletes what is stored of an organization or a workflow."""

@@ -1,0 +1,1 @@
+"""`sidedata rebuild`: counters of an organization from an archive."""

@@ -1,0 +1,1 @@
+"""The worker process: its partitions, its probes and its maintenance."""

@@ -1,0 +1,125 @@
+"""Processes around the work: signals, connections, the health port."""
+
+import asyncio
+import gc
+import json
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from sidedata.clock import Clock, SystemClock
+from sidedata.embedded.server import redis_url
+from sidedata.errors import StopError, StoreUnavailableError
+from sidedata.ingest.metrics import Metrics
+from sidedata.ingest.worker.worker import Worker
+from sidedata.inspect.health import Check, redis_checks
+from sidedata.metrics import new_registry
+from sidedata.probes import health_app
+from sidedata.redis.client import Client, connect
+from sidedata.schema.installation import Installation, open_installation
+from sidedata.settings import Settings
+
+_log = logging.getLogger("sidedata.worker")
+
+# Longer than any read waits and any commit takes, shorter than a lease: what a master of a cluster that hangs costs a look at
+# the partitions must not cost the leases on the others. Redis that doesn't answer for so long is out of reach.
+_TIMEOUT_SECONDS = 2.0
+_RETRY_SECONDS = 0.5
+# What batches are made of goes when nobody refers to it any more. Looking through it for circles, as often as Python would by
+# itself, takes a tenth of a worker's time and finds none.
+_OBJECTS_BETWEEN_COLLECTIONS = 100_000
+
+
+class _JsonLines(logging.Formatter):
+    """A log line is a JSON object."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "at": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def _log_to_stderr(level: str) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonLines())
+    logging.basicConfig(level=level, handlers=[handler])
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that SIGTERM and Ctrl-C set."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def run_worker(settings: Settings) -> None:
+    """Be a worker until SIGTERM.
+
+    Raises:
+        StopError: the settings don't fit the installation, or Redis refuses for good.
+    """
+    _log_to_stderr(settings.log_level)
+    stop = stop_on_signals()
+    async with redis_url(settings) as url:
+        client = connect(url, timeout=_TIMEOUT_SECONDS)
+        try:
+            metrics = Metrics(new_registry())
+            async with _health(settings, client, metrics):
+                installation = await _opened(client, settings, stop, SystemClock())
+                if installation is None:
+                    return
+                for check in await redis_checks(client):
+                    if check.status in ("warning", "failed"):
+                        _log.warning("%s", check.detail)
+                worker = Worker(client, installation, settings, metrics)
+                _log.info("worker %s on %d partitions", worker.name, installation.partitions)
+                gc.freeze()
+                gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+                await worker.run(stop)
+        finally:
+            await client.aclose()
+
+
+async def _opened(client: Client, settings: Settings, stop: asyncio.Event, clock: Clock) -> Installation | None:
+    """The installation, as soon as Redis is in reach; None if told to stop before."""
+    said = False
+    while not stop.is_set():
+        try:
+            return await open_installation(client, settings, secret_needed=True)
+        except StoreUnavailableError as error:
+            if not said:
+                _log.warning("%s; trying again until it is back", error)
+            said = True
+            await clock.sleep(_RETRY_SECONDS)
+    return None
+
+
+@asynccontextmanager
+async def _health(settings: Settings, client: Client, metrics: Metrics) -> AsyncIterator[None]:
+    """Serve /livez, /readyz and /metrics meanwhile."""
+
+    async def checks() -> list[Check]:
+        return await redis_checks(client)
+
+    runner = web.AppRunner(health_app(metrics.registry, checks), access_log=None, handle_signals=False)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, settings.host, settings.worker_port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise StopError(f"can't listen on {settings.host}:{settings.worker_port}: {error.strerror}") from error
+        yield
+    finally:
+        await runner.cleanup()

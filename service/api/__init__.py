@@ -1,0 +1,1 @@
+"""Routes, and a handler file for each resource."""

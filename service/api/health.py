@@ -1,0 +1,22 @@
+"""Whether the service can answer: Redis's checks, and that the installation was opened."""
+
+from collections.abc import Sequence
+
+from sidedata.inspect.health import Check, redis_checks
+from sidedata.service.http.state import Backend
+
+
+class ServiceChecks:
+    """The checks of one service process."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    async def __call__(self) -> Sequence[Check]:
+        """Look at everything anew."""
+        checks = await redis_checks(self._backend.client)
+        if self._backend.is_open:
+            checks.append(Check("installation", "ok", "the configuration fits the installation"))
+        else:
+            checks.append(Check("installation", "failed", "Redis was not reached since the start"))
+        return checks

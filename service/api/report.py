@@ -1,0 +1,69 @@
+"""Handlers of the report: POST with a JSON body, GET with a query string and an ETag."""
+
+from aiohttp import web
+
+from sidedata.service.api.query import Interval, from_body, from_query
+from sidedata.service.http.auth import ORGANIZATION, WORKFLOW
+from sidedata.service.http.bodies import content_type, plain_body
+from sidedata.service.http.conditional import matches
+from sidedata.service.http.problems import FieldFault, ProblemError
+from sidedata.service.http.state import BACKEND
+from sidedata.service.report.reports import Answer, IntervalError, NoSuchWorkflowError, Reports
+
+# An interval takes a hundred bytes; this leaves room for any number of blanks and none for a burden.
+MAX_QUERY_BYTES = 64 * 1024
+EFFECTIVE = "Sidedata-Effective-Interval"
+FRESH_SECONDS = 1
+
+
+async def post_sidedata(request: web.Request) -> web.Response:
+    """The report over the interval in the body."""
+    content_type(request, ("application/json",))
+    interval = from_body(await plain_body(request, MAX_QUERY_BYTES))
+    answer = await _answer(request, interval)
+    return web.Response(
+        body=answer.body,
+        headers={EFFECTIVE: answer.effective, "Cache-Control": "no-store", "Content-Type": "application/json"},
+    )
+
+
+async def get_sidedata(request: web.Request) -> web.Response:
+    """The same over the interval in the query string; 304 when the client has it already."""
+    answer = await _answer(request, from_query(request.rel_url.raw_query_string))
+    headers = {
+        EFFECTIVE: answer.effective,
+        "ETag": answer.etag,
+        "Cache-Control": f"private, max-age={FRESH_SECONDS}",
+        "Vary": "Authorization",
+    }
+    if matches(request, answer.etag):
+        return web.Response(status=304, headers=headers)
+    headers["Content-Type"] = "application/json"
+    return web.Response(body=answer.body, headers=headers)
+
+
+async def _answer(request: web.Request, interval: Interval) -> Answer:
+    # Reports bound the time of their waits themselves, all askers of a workflow together; how many wait is bounded here.
+    backend = request.app[BACKEND]
+    reports = backend.reports
+    backend.begin_waiting()
+    try:
+        return await ask(reports, request[ORGANIZATION], request[WORKFLOW], interval, body=request.method == "POST")
+    finally:
+        backend.waiting -= 1
+
+
+async def ask(reports: Reports, organization: str, workflow: str, interval: Interval, *, body: bool) -> Answer:
+    """Ask for a report; `body` says whether the interval stood in one, for the pointers.
+
+    Raises:
+        ProblemError: 404 or 400.
+        StoreUnavailableError: Redis is out of reach.
+    """
+    try:
+        return await reports.answer(organization, workflow, interval.start, interval.end)
+    except NoSuchWorkflowError as error:
+        raise ProblemError(404, "no such workflow in this organization") from error
+    except IntervalError as error:
+        pointer = error.pointer if body else error.pointer.removeprefix("/interval")
+        raise ProblemError(400, str(error), [FieldFault(pointer, str(error))]) from error

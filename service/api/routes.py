@@ -1,0 +1,130 @@
+"""The whole HTTP surface in one table. What is served and what /openapi.json says of it both come from here."""
+
+import re
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from sidedata.probes import HealthHandlers, Liveness, Readiness
+from sidedata.service.api.ingest import JSON, NDJSON, Accepted, post_events
+from sidedata.service.api.live import get_live
+from sidedata.service.api.pages import Pages
+from sidedata.service.api.report import EFFECTIVE, get_sidedata, post_sidedata
+from sidedata.service.api.workflows import TIME_ZONE, WorkflowItem, get_workflows
+from sidedata.service.http.endpoint import ENDPOINTS, Endpoint, Media
+from sidedata.service.openapi import examples
+from sidedata.service.openapi.schemas import EventBody, InteractionReport, PageNavigationReport, QueryBody
+
+_ORGANIZATION = "/api/reporting/workflow/v1/orgs/{organization_id}/workflows/"
+_SIDEDATA = f"{_ORGANIZATION}{{workflow_id}}/sidedata/"
+_EVENTS = "/api/ingest/v1/orgs/{organization_id}/events"
+
+_REFUSED = (401, 403, 429, 503)
+
+_REPORT = Media(JSON, (PageNavigationReport, InteractionReport), examples=examples.REPORTS)
+
+
+def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpoint, ...]:
+    """Every endpoint; those that answer from files or from the process itself bring their handlers."""
+    return (
+        Endpoint(
+            "POST",
+            _SIDEDATA,
+            post_sidedata,
+            "The report of a workflow over an interval",
+            scope="reports",
+            accepts=(Media(JSON, (QueryBody,), example=examples.QUERY),),
+            returns=(_REPORT,),
+            headers=(EFFECTIVE,),
+            refusals=(400, 404, 408, 413, 415, *_REFUSED),
+        ),
+        Endpoint(
+            "GET",
+            _SIDEDATA,
+            get_sidedata,
+            "The same, for clients that keep answers",
+            scope="reports",
+            query=("start", "end"),
+            returns=(_REPORT,),
+            headers=(EFFECTIVE, "ETag", "Cache-Control"),
+            refusals=(400, 404, *_REFUSED),
+        ),
+        Endpoint(
+            "GET",
+            f"{_SIDEDATA}live",
+            get_live,
+            "The report now and whenever it changes, as server-sent events named `sidedata`",
+            scope="reports",
+            query=("start?", "end?", "window?"),
+            returns=(Media("text/event-stream", example=examples.LIVE),),
+            headers=(EFFECTIVE,),
+            refusals=(400, 404, *_REFUSED),
+        ),
+        Endpoint(
+            "GET",
+            _ORGANIZATION,
+            get_workflows,
+            "The organization's workflows, newest first",
+            scope="reports",
+            returns=(Media(JSON, (WorkflowItem,), many=True, example=examples.WORKFLOWS),),
+            headers=(TIME_ZONE,),
+            refusals=(400, *_REFUSED),
+        ),
+        Endpoint(
+            "POST",
+            _EVENTS,
+            post_events,
+            "Put events in the stream, all or none; the body may be gzip, with 10 MiB decoded and 10,000 events at most",
+            scope="ingest",
+            accepts=(
+                Media(JSON, (EventBody,), many=True, example=examples.EVENTS),
+                Media(NDJSON, example=examples.EVENT_LINES),
+            ),
+            returns=(Media(JSON, (Accepted,), example=examples.ACCEPTED),),
+            success=202,
+            refusals=(400, 408, 413, 415, *_REFUSED),
+        ),
+        Endpoint(
+            "GET",
+            "/livez",
+            health.livez,
+            "Whether the process gets on",
+            returns=(Media(JSON, (Liveness,), example=examples.ALIVE),),
+        ),
+        Endpoint(
+            "GET",
+            "/readyz",
+            health.readyz,
+            "Whether it can do its work, check by check; a 503 says the same",
+            returns=(Media(JSON, (Readiness,), example=examples.READY),),
+        ),
+        Endpoint(
+            "GET",
+            "/metrics",
+            health.metrics,
+            "Metrics for Prometheus",
+            returns=(Media("text/plain", example=examples.METRICS),),
+        ),
+        Endpoint("GET", "/openapi.json", openapi, "This description", returns=(Media(JSON),)),
+        Endpoint("GET", "/docs/", pages.docs, "This description as a page", returns=(Media("text/html"),)),
+        Endpoint("GET", "/dashboard/", pages.dashboard, "The dashboard", returns=(Media("text/html"),)),
+        Endpoint("GET", "/docs/{name}", pages.file, "A file of the page", returns=(Media("text/javascript"),)),
+        Endpoint(
+            "GET", "/dashboard/{name}", pages.file, "A file of the dashboard", returns=(Media("text/javascript"),)
+        ),
+    )
+
+
+def register(app: web.Application, endpoints: tuple[Endpoint, ...]) -> None:
+    """Put the table into the router; GET answers HEAD too, and a final slash may be left out.
+
+    A path with such a slash is one resource, so that the router tries one pattern for it and not four. Whatever stands in the place
+    of an id gets there: left alone, the router takes braces for no part of a path, and `{uuid}` would be a 404 and not a bad UUID.
+    """
+    known: dict[web.AbstractRoute, Endpoint] = {}
+    for endpoint in endpoints:
+        path = endpoint.path[:-1] + "{slash:/?}" if endpoint.path.endswith("/") else endpoint.path
+        path = re.sub(r"{(\w+_id)}", r"{\1:[^/]+}", path)
+        for method in ("GET", "HEAD") if endpoint.method == "GET" else (endpoint.method,):
+            known[app.router.add_route(method, path, endpoint.handler)] = endpoint
+    app[ENDPOINTS] = known

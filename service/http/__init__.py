@@ -1,0 +1,1 @@
+"""What every handler shares: authentication, bodies, problems, logs."""

@@ -1,0 +1,41 @@
+"""One row of the table of routes: what is served, to whom, and what OpenAPI says about it."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from sidedata.schema.tokens import Scope
+
+
+class Media(NamedTuple):
+    """A body: its content type and the types that its schema is made of, one of them each time; none for plain text."""
+
+    content_type: str
+    types: tuple[type, ...] = ()
+    many: bool = False  # a JSON array of the type
+    example: object = None
+    examples: Mapping[str, object] | None = None  # by name, where one example is not enough
+
+
+class Endpoint(NamedTuple):
+    """Method and path, who answers, which scope it takes (None: anybody), and its documentation.
+
+    A path that ends in a slash is served without it too.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    scope: Scope | None = None
+    query: tuple[str, ...] = ()
+    accepts: tuple[Media, ...] = ()
+    returns: tuple[Media, ...] = ()
+    success: int = 200
+    headers: tuple[str, ...] = ()
+    refusals: tuple[int, ...] = ()
+
+
+ENDPOINTS = web.AppKey("ENDPOINTS", dict[web.AbstractRoute, Endpoint])

@@ -1,0 +1,219 @@
+"""/openapi.json: OpenAPI 3.1, made from the table of routes and the schemas of the bodies."""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from http import HTTPStatus
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from sidedata.probes import NotReady
+from sidedata.service.http.conditional import matches
+from sidedata.service.http.endpoint import Endpoint, Media
+from sidedata.service.http.problems import CONTENT_TYPE, Problem
+
+_REF = "#/components/schemas/{name}"
+_PARAMETER = re.compile(r"\{(\w+)\}")
+
+_PARAMETERS = {
+    "organization_id": "the organization, a UUID in any case",
+    "workflow_id": "the workflow, a UUID in any case",
+    "name": "the file's name",
+    "start": "start of the interval, inside; ISO 8601, a blank before the offset reads as +",
+    "end": "end of the interval, outside; ISO 8601, a blank before the offset reads as +",
+    "window": "instead of start and end: the time up to now, an ISO 8601 duration such as PT1H or P7D, at most 400 days",
+}
+_HEADERS = {
+    "Sidedata-Effective-Interval": "what the numbers cover: start/end with the reporting zone's offsets",
+    "Sidedata-Time-Zone": "the organization's reporting time zone, by its IANA name",
+    "ETag": "strong; send it as If-None-Match and get 304 while nothing has changed",
+    "Cache-Control": "private, max-age=1",
+}
+_REFUSALS = {
+    400: "bad JSON, bad UUID in the path, missing or bad field, bad interval",
+    401: "no token or an unknown one",
+    403: "a token without the scope, or of another organization",
+    404: "no such workflow in this organization, or no such path",
+    405: "this path does not take that method; `Allow` names those that it takes",
+    408: "the body took too long to come",
+    413: "the body is too large",
+    415: "the body is of another type or encoding",
+    429: "over the token's rate limit",
+    503: "Redis is out of reach, or too many events wait to be applied",
+}
+# A probe that fails says so itself, and /readyz which check it was.
+_UNFIT: dict[str, tuple[str, type]] = {
+    "/livez": ("the process no longer gets on", Problem),
+    "/readyz": ("Redis did not answer in time", NotReady),
+}
+_EXAMPLES: dict[int, tuple[str, list[dict[str, str]]]] = {
+    400: ("the interval is missing or wrong", [{"pointer": "/interval/end", "detail": "must be after start"}]),
+    401: ("no such token", []),
+    403: ("the token lacks the scope reports", []),
+    404: ("no such workflow in this organization", []),
+}
+
+
+def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
+    """The whole document."""
+    listed = [endpoint for endpoint in endpoints if "{name}" not in endpoint.path]
+    types = {kind for endpoint in listed for media in (*endpoint.accepts, *endpoint.returns) for kind in media.types}
+    _, components = msgspec.json.schema_components(sorted({*types, Problem, NotReady}, key=_name), ref_template=_REF)
+    paths: dict[str, dict[str, Any]] = {}
+    for endpoint in listed:
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "sidedata",
+            "version": _version(),
+            "description": (
+                "Unique visitors, hours, weekdays, goals and purchases of workflows, over any interval. Version 1 of "
+                "what clients see may gain fields and never loses or renames one. A final slash may be left out. Every "
+                "path answers HEAD where it answers GET, and 405 to other methods; a path that isn't there is a 404. "
+                "Whatever isn't a success is `application/problem+json`."
+            ),
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            # What the operations' own answers leave out: these come where there is no operation.
+            "responses": {"NoSuchPath": _refusal(404), "OtherMethod": _refusal(405)},
+            "securitySchemes": {
+                "token": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "Authorization",
+                    "description": "`Token <key>`; a token belongs to one organization or to all, and has scopes",
+                },
+                "bearer": {"type": "http", "scheme": "bearer", "description": "the same token as `Bearer <key>`"},
+            },
+        },
+    }
+
+
+def _name(kind: type) -> str:
+    return kind.__name__
+
+
+def _version() -> str:
+    try:
+        return version("sidedata")
+    except PackageNotFoundError:  # run from the source tree without being installed
+        return "0"
+
+
+def _operation(endpoint: Endpoint) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": getattr(endpoint.handler, "__name__", "answer"),
+        "summary": endpoint.summary,
+        "parameters": _parameters(endpoint),
+        "responses": _responses(endpoint),
+    }
+    if endpoint.accepts:
+        operation["requestBody"] = {"required": True, "content": _content(endpoint.accepts)}
+    if endpoint.scope:
+        operation["security"] = [{scheme: [endpoint.scope]} for scheme in ("token", "bearer")]
+        operation["description"] = f"Takes a token with the scope `{endpoint.scope}`."
+    return operation
+
+
+def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
+    path = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
+        for name in _PARAMETER.findall(endpoint.path)
+    ]
+    query = [
+        {"name": name.rstrip("?"), "in": "query", "required": not name.endswith("?"), "schema": {"type": "string"}}
+        for name in endpoint.query
+    ]
+    return [{**parameter, "description": _PARAMETERS[str(parameter["name"])]} for parameter in path + query]
+
+
+def _responses(endpoint: Endpoint) -> dict[str, Any]:
+    success: dict[str, Any] = {
+        "description": HTTPStatus(endpoint.success).phrase,
+        "content": _content(endpoint.returns),
+    }
+    if endpoint.headers:
+        success["headers"] = {
+            name: {"description": _HEADERS[name], "schema": {"type": "string"}} for name in endpoint.headers
+        }
+    responses: dict[str, Any] = {str(endpoint.success): success}
+    if "ETag" in endpoint.headers:
+        responses["304"] = {"description": "nothing has changed since the answer named by If-None-Match"}
+    if endpoint.path in _UNFIT:
+        responses["503"] = _refusal(503, *_UNFIT[endpoint.path])
+    for status in sorted(endpoint.refusals):
+        responses[str(status)] = _refusal(status)
+    return responses
+
+
+def _refusal(status: int, description: str = "", kind: type = Problem) -> dict[str, Any]:
+    detail, errors = _EXAMPLES.get(status, (description or _REFUSALS[status], []))
+    example: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+    }
+    if errors:
+        example["errors"] = errors
+    if kind is NotReady:
+        example |= {"checks": [{"name": "redis", "status": "failed", "detail": detail}], "warnings": [detail]}
+    refusal: dict[str, Any] = {
+        "description": description or _REFUSALS[status],
+        "content": {
+            CONTENT_TYPE: {
+                "schema": {"$ref": _REF.format(name=_name(kind))},
+                "example": example,
+            }
+        },
+    }
+    if status in (429, 503):
+        refusal["headers"] = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
+    if status == 405:
+        refusal["headers"] = {"Allow": {"description": "GET, HEAD or POST", "schema": {"type": "string"}}}
+    if status == 401:
+        refusal["headers"] = {"WWW-Authenticate": {"description": "Token", "schema": {"type": "string"}}}
+    return refusal
+
+
+def _content(medias: Iterable[Media]) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    for media in medias:
+        refs = [{"$ref": _REF.format(name=_name(kind))} for kind in media.types]
+        schema: dict[str, Any] = refs[0] if len(refs) == 1 else {"anyOf": refs}
+        if not refs:
+            schema = {"type": "object"} if media.content_type == "application/json" else {"type": "string"}
+        described: dict[str, Any] = {"schema": {"type": "array", "items": schema} if media.many else schema}
+        if media.example is not None:
+            described["example"] = media.example
+        if media.examples is not None:
+            described["examples"] = {name: {"value": value} for name, value in media.examples.items()}
+        content[media.content_type] = described
+    return content
+
+
+class Description:
+    """The document as a handler; it is made once, when the table is complete."""
+
+    def __init__(self) -> None:
+        self._body = b"{}"
+        self._etag = '""'
+
+    def fill(self, endpoints: Iterable[Endpoint]) -> None:
+        """Make the document."""
+        self._body = msgspec.json.encode(describe(endpoints))
+        self._etag = f'"{hashlib.sha256(self._body).hexdigest()[:24]}"'
+
+    async def serve(self, request: web.Request) -> web.Response:
+        """The document."""
+        headers = {"ETag": self._etag, "Cache-Control": "no-cache"}
+        if matches(request, self._etag):
+            return web.Response(status=304, headers=headers)
+        return web.Response(body=self._body, content_type="application/json", headers=headers)

@@ -1,0 +1,1 @@
+"""Reports: plan, cache, merge, assemble."""

@@ -1,0 +1,1 @@
+"""Commands that belong to no process: tokens, records, inspect, doctor."""

@@ -1,0 +1,158 @@
+"""`sidedata inspect`: how far the workers are, what takes the memory, and what a key means."""
+
+import click
+import msgspec
+from click.core import ParameterSource
+
+from sidedata.cli.commands.watch import watch
+from sidedata.cli.connection import opened
+from sidedata.cli.event_loop import run
+from sidedata.cli.options import STORE, settings_options
+from sidedata.cli.stopping import until_stopped
+from sidedata.cli.tables import print_table
+from sidedata.errors import StopError, UsageError
+from sidedata.inspect.explain import Explanation, explain
+from sidedata.inspect.overview import Overview, read_overview
+from sidedata.inspect.samples import Memory, read_memory
+from sidedata.settings import Settings
+
+_PERCENT = 100
+
+
+@click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="one JSON object; with --watch one a line")
+@click.option("--watch", "watching", is_flag=True, help="anew each second, with rates, until Ctrl-C")
+@click.option("--memory", is_flag=True, help="what each kind of key takes, from a sample")
+@click.option("--workflows", is_flag=True, help="the biggest workflows, from the same sample")
+@click.option("--sample", type=click.IntRange(min=1), default=20_000, show_default=True, help="keys to look at")
+@settings_options(*STORE, "lease_ms")
+@click.pass_context
+def inspect(
+    context: click.Context,
+    settings: Settings,
+    *,
+    as_json: bool,
+    watching: bool,
+    memory: bool,
+    workflows: bool,
+    sample: int,
+) -> None:
+    """Show backlog, dead letters and owners of all partitions."""
+    if context.invoked_subcommand is not None:
+        _refuse_options(context)
+        return
+    if watching:
+        if memory or workflows:
+            raise UsageError("--watch shows partitions only; ask for --memory and --workflows without it")
+        run(until_stopped(watch(settings, as_json=as_json)))
+        return
+
+    async def command() -> tuple[Overview, Memory | None]:
+        async with opened(settings) as (client, installation):
+            overview = await read_overview(client, installation, settings)
+            return overview, await read_memory(client, sample) if memory or workflows else None
+
+    overview, measured = run(command())
+    if as_json:
+        fields = msgspec.structs.asdict(overview)
+        if measured is not None:
+            fields |= {"memory": measured.by_kind, "keys": measured.keys, "sampled_keys": measured.sampled}
+            fields |= {"workflows": measured.workflows}
+        click.echo(msgspec.json.encode(fields))
+        return
+    _print_partitions(overview)
+    if measured is not None:
+        _print_memory(measured, kinds=memory, workflows=workflows)
+
+
+@inspect.command("key")
+@click.argument("name", metavar="NAME")
+@click.option("--json", "as_json", is_flag=True, help="one JSON object")
+@settings_options(*STORE, "keep_ids_hours")
+def explain_key(name: str, settings: Settings, *, as_json: bool) -> None:
+    """Explain the key NAME: what its parts mean, how long it lives, what is in it."""
+
+    async def command() -> Explanation:
+        async with opened(settings) as (client, installation):
+            return await explain(client, installation, settings, name)
+
+    told = run(command())
+    if as_json:
+        click.echo(msgspec.json.encode(told))
+    else:
+        click.secho(told.key, bold=True)
+        width = max(len(heading) for heading, _ in told.rows)
+        for heading, text in told.rows:
+            click.echo(f"  {heading:<{width}}  {text}")
+    if not told.exists:
+        raise StopError(f"there is no key {name} now")
+
+
+def _refuse_options(context: click.Context) -> None:
+    """What stands before the subcommand would be dropped without a word."""
+    for parameter in context.command.params:
+        if context.get_parameter_source(parameter.name or "") == ParameterSource.COMMANDLINE:
+            raise UsageError(f"{parameter.opts[0]} belongs behind `inspect {context.invoked_subcommand}`")
+
+
+def _print_partitions(overview: Overview) -> None:
+    print_table(
+        ("partition", "owner", "lag (entries)", "lag (s)", "events applied", "dead letters"),
+        (
+            (
+                state.partition,
+                state.owner or "nobody",
+                state.lag_entries,
+                f"{state.lag_seconds:.1f}",
+                state.events_applied,
+                state.dead_letters,
+            )
+            for state in overview.states
+        ),
+    )
+    click.echo(
+        f"partitions: {overview.partitions}, workers: {overview.workers}, entries to apply: {overview.lag_entries}, "
+        f"events applied: {overview.events_applied}, dead letters: {overview.dead_letters}"
+    )
+    if not overview.workers:
+        click.echo("nobody applies events: start a worker (`sidedata worker`, or `sidedata up`)", err=True)
+    if overview.dead_letters:
+        click.echo("`sidedata dead list` says why events could not be applied", err=True)
+
+
+def _print_memory(memory: Memory, *, kinds: bool, workflows: bool) -> None:
+    whole = memory.estimated_bytes or 1
+    scaled = memory.sampled < memory.keys
+    if kinds:
+        print_table(
+            ("kind of key", "keys", "bytes", "share", "bytes a key"),
+            (
+                (
+                    kind.kind,
+                    kind.estimated_keys,
+                    kind.estimated_bytes,
+                    f"{_PERCENT * kind.estimated_bytes / whole:.1f} %",
+                    round(kind.bytes / kind.keys),
+                )
+                for kind in memory.by_kind
+            ),
+        )
+    if workflows:
+        print_table(
+            ("workflow", "organization", "kind", "name", "bytes", "share"),
+            (
+                (
+                    flow.workflow,
+                    flow.organization,
+                    flow.kind,
+                    flow.name,
+                    flow.estimated_bytes,
+                    f"{_PERCENT * flow.estimated_bytes / whole:.1f} %",
+                )
+                for flow in memory.workflows
+            ),
+        )
+    click.echo(
+        f"{memory.sampled} of {memory.keys} keys looked at"
+        + (", the rest is estimated; --sample looks at more" if scaled else "")
+    )

@@ -1,0 +1,92 @@
+"""`sidedata token`: who may ask the service."""
+
+import time
+from datetime import UTC, datetime
+
+import click
+import msgspec
+
+from sidedata.cli.connection import opened
+from sidedata.cli.event_loop import run
+from sidedata.cli.options import STORE, settings_options
+from sidedata.cli.tables import print_table
+from sidedata.errors import StopError
+from sidedata.schema import tokens
+from sidedata.schema.tokens import EVERY_ORGANIZATION, SCOPES, TokenRecord
+from sidedata.settings import Settings
+
+_DAY_SECONDS = 86400
+
+
+@click.group()
+def token() -> None:
+    """Create, list and revoke the service's tokens."""
+
+
+@token.command()
+@click.option("--org", "organization", required=True, metavar="ORG|all", help="the organization, or all of them")
+@click.option("--scope", "scopes", required=True, multiple=True, type=click.Choice(SCOPES), help="may be repeated")
+@click.option("--name", default="", help="what it is for")
+@click.option("--expires-days", type=click.IntRange(min=1), metavar="N", help="days until it ends by itself")
+@settings_options(*STORE)
+def create(organization: str, scopes: tuple[str, ...], name: str, expires_days: int | None, settings: Settings) -> None:
+    """Create a token and print it, alone; it is not shown again."""
+    owner = None if organization == EVERY_ORGANIZATION else organization
+    expires_at = None if expires_days is None else time.time() + expires_days * _DAY_SECONDS
+
+    async def command() -> str:
+        async with opened(settings) as (client, _):
+            text, _record = await tokens.create(client, owner, scopes, expires_at, name)
+            return text
+
+    click.echo(run(command()))
+
+
+@token.command("list")
+@click.option("--json", "as_json", is_flag=True, help="a JSON array, times in seconds since the epoch")
+@settings_options(*STORE)
+def list_(settings: Settings, *, as_json: bool) -> None:
+    """List all tokens' records; the tokens themselves are not stored."""
+
+    async def command() -> list[TokenRecord]:
+        async with opened(settings) as (client, _):
+            return await tokens.list_all(client)
+
+    records = run(command())
+    if as_json:
+        click.echo(msgspec.json.encode(records))
+        return
+    print_table(
+        ("id", "name", "organization", "scopes", "created", "expires", "last used"),
+        (
+            (
+                record.id,
+                record.name,
+                record.organization,
+                ", ".join(record.scopes),
+                _day(record.created_at),
+                "never" if record.expires_at is None else _day(record.expires_at),
+                "never" if record.used_at is None else _day(record.used_at),
+            )
+            for record in records
+        ),
+        empty="no tokens; `sidedata token create` makes one",
+    )
+
+
+@token.command()
+@click.argument("token_id", metavar="ID")
+@settings_options(*STORE)
+def revoke(token_id: str, settings: Settings) -> None:
+    """Revoke a token, named by the ID that `list` shows."""
+
+    async def command() -> bool:
+        async with opened(settings) as (client, _):
+            return await tokens.revoke(client, token_id)
+
+    if not run(command()):
+        raise StopError(f"there is no token {token_id}")
+
+
+def _day(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")

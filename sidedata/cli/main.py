@@ -1,0 +1,92 @@
+"""`sidedata`: one command line of what all packages offer.
+
+Commands are found by the entry points "sidedata.commands", so that no package imports another for them, and each is imported
+when it is asked for. Errors become an exit status here and nowhere else: 2 for misuse, 1 for failure with one line on
+stderr, 130 after Ctrl-C.
+"""
+
+import os
+import sys
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Final
+
+import click
+
+from sidedata.cli.command_line import CommandLine
+from sidedata.cli.parent import end_with_parent
+from sidedata.errors import SidedataError, StoreUnavailableError, UsageError
+
+GROUP: Final = "sidedata.commands"
+_INTERRUPTED: Final = 130  # 128 and the number of SIGINT, as shells have it
+
+
+class _Failure(click.ClickException):
+    """One line on stderr and an exit status, in click's terms."""
+
+    def __init__(self, error: SidedataError) -> None:
+        advice = "; `sidedata doctor` says what to do" if isinstance(error, StoreUnavailableError) else ""
+        super().__init__(" ".join(str(error).split()) + advice)
+
+
+class _Misuse(_Failure):
+    exit_code = 2
+
+
+class Commands(click.Group):
+    """The commands of all packages, by name."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - click's own arguments
+        super().__init__(*args, **kwargs)
+        self._found: dict[str, EntryPoint] | None = None
+
+    @property
+    def _entry_points(self) -> dict[str, EntryPoint]:
+        if self._found is None:
+            self._found = {found.name: found for found in entry_points(group=GROUP)}
+        return self._found
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in alphabetical order."""
+        return sorted({*super().list_commands(ctx), *self._entry_points})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, imported now."""
+        found = self._entry_points.get(cmd_name)
+        if found is None:
+            return super().get_command(ctx, cmd_name)
+        command = found.load()
+        assert isinstance(command, click.Command)  # noqa: S101 - a mistake in pyproject.toml
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own signature
+        """Run the command; the project's errors leave as click's."""
+        try:
+            return super().invoke(ctx)
+        except SidedataError as error:
+            raise (_Misuse if isinstance(error, UsageError) else _Failure)(error) from error
+        except KeyboardInterrupt:
+            raise click.exceptions.Exit(_INTERRUPTED) from None
+        except BrokenPipeError:
+            # Who read our output has seen enough. What Python still holds back would fail once more at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise click.exceptions.Exit(1) from None
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="sidedata", prog_name="sidedata", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Side figures of workflow reports: unique visitors, hours, weekdays, goals and purchases, for any interval.
+
+    Every setting is a flag and an environment variable; `sidedata COMMAND --help` names both.
+    """
+
+
+def main() -> None:
+    """What the installed `sidedata` runs."""
+    end_with_parent()
+    # Colours are for terminals alone as it is; https://no-color.org asks for none there either.
+    cli(prog_name="sidedata", obj=CommandLine(sys.orig_argv), color=False if os.environ.get("NO_COLOR") else None)
+
+
+if __name__ == "__main__":
+    main()

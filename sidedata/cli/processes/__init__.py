@@ -1,0 +1,1 @@
+"""`sidedata up` and `sidedata demo`: a tree of child processes."""

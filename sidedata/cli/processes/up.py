@@ -1,0 +1,117 @@
+"""`sidedata up` and `sidedata demo`: Redis, service and worker in one process tree."""
+
+import asyncio
+from pathlib import Path
+
+import aiohttp
+import click
+import msgspec
+
+from sidedata.cli.event_loop import run
+from sidedata.cli.options import settings_options
+from sidedata.cli.processes.address import base_url, free_ports, service_answers
+from sidedata.cli.processes.children import Children
+from sidedata.cli.processes.demo import Demo, prepare
+from sidedata.cli.progress import waiting
+from sidedata.cli.stopping import until_first_ends, until_stopped
+from sidedata.embedded.data_directory import data_directory, embedded_secret
+from sidedata.embedded.server import redis_url, server_ended
+from sidedata.errors import StopError
+from sidedata.redis.client import connect, translated
+from sidedata.schema import keys
+from sidedata.settings import Settings
+
+_REDIS_SECONDS = 5.0
+_PAUSE_SECONDS = 0.05
+_REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=5)
+
+
+@click.command()
+@settings_options()
+def up(settings: Settings) -> None:
+    """Run Redis, service and worker until Ctrl-C or SIGTERM.
+
+    Without SIDEDATA_REDIS_URL an embedded Redis keeps its data in SIDEDATA_DATA_DIR, and so does the secret.
+    """
+    if settings.port == 0:
+        settings = msgspec.structs.replace(settings, port=free_ports(settings.host, [0])[0])
+    run(until_stopped(_up(msgspec.structs.replace(settings, secret=embedded_secret(settings)))))
+
+
+@click.command()
+@click.option(
+    "--seconds",
+    envvar="DEMO_SECONDS",
+    show_envvar=True,
+    type=click.FloatRange(min=0),
+    metavar="N",
+    help="end after N seconds of traffic; else at Ctrl-C",
+)
+@settings_options()
+def demo(settings: Settings, seconds: float | None) -> None:
+    """Run everything with visitor traffic, and show address, token and one answer of each kind."""
+    port, worker_port = free_ports(settings.host, [settings.port, settings.worker_port])
+    if port != settings.port != 0:
+        click.echo(f"Port {settings.port} is taken, so the service listens on {port}.", err=True)
+    settings = msgspec.structs.replace(settings, port=port, worker_port=worker_port, secret=embedded_secret(settings))
+    run(until_stopped(_demo(settings, seconds)))
+
+
+async def _up(settings: Settings) -> None:
+    async with redis_url(settings) as url, Children(settings) as children:
+        await children.start("serve")
+        await children.start("worker")
+        await until_first_ends(_announce(settings, url), children.watch(), _redis_ended(settings))
+
+
+async def _announce(settings: Settings, url: str) -> None:
+    async with aiohttp.ClientSession(timeout=_REQUEST_TIMEOUT) as session:
+        await service_answers(session, settings)
+    await _worker_lives(url)
+    click.echo(f"sidedata is up on {base_url(settings)}, its dashboard on {base_url(settings)}/dashboard")
+    await asyncio.Event().wait()
+
+
+async def _worker_lives(url: str) -> None:
+    """Wait for the first heartbeat of a worker."""
+    client = connect(url, timeout=_REDIS_SECONDS)
+    try:
+        with translated():
+            while not await client.exists(keys.WORKERS):  # noqa: ASYNC110 - a key can only be asked for
+                await asyncio.sleep(_PAUSE_SECONDS)
+    finally:
+        await client.aclose()
+
+
+async def _demo(settings: Settings, seconds: float | None) -> None:
+    logs = data_directory(Path(settings.data_dir))
+    async with redis_url(settings) as url, Children(settings, logs) as children:
+        token = await prepare(msgspec.structs.replace(settings, redis_url=url))
+        await children.start("serve")
+        await children.start("worker")
+        await until_first_ends(
+            _show(Demo(settings, url, token), children, seconds), children.watch(), _redis_ended(settings)
+        )
+
+
+async def _show(shown: Demo, children: Children, seconds: float | None) -> None:
+    loop = asyncio.get_running_loop()
+    async with aiohttp.ClientSession(timeout=_REQUEST_TIMEOUT) as session:
+        with waiting("Waiting for the service"):
+            await service_answers(session, shown.settings)
+        await children.start("traffic", *shown.traffic)
+        began = loop.time()
+        shown.print_places()
+        with waiting("Waiting for the first visitors"):
+            answers = await shown.ask(session)
+    shown.print_answers(answers)
+    if seconds is None:
+        click.echo("\nTraffic goes on until Ctrl-C.")
+        await asyncio.Event().wait()
+    else:
+        await asyncio.sleep(max(0, began + seconds - loop.time()))
+
+
+async def _redis_ended(settings: Settings) -> None:
+    await server_ended(settings)
+    raise StopError(f"the embedded Redis ended by itself; its log is {Path(settings.data_dir) / 'redis.log'}")

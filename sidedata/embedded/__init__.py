@@ -1,0 +1,1 @@
+"""The Redis server that `sidedata up` and `sidedata demo` start, and its data directory."""

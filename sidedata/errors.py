@@ -1,0 +1,25 @@
+"""Errors by what the caller does next: retry, dead-letter, or stop.
+
+Errors of the Redis client are translated into these at one boundary (`sidedata.redis.client.translated`), cause attached.
+What an event does wrong is no exception but a `sidedata.events.decode.Fault`, because it is data: it becomes a dead letter.
+"""
+
+
+class SidedataError(Exception):
+    """The base of every error that this project raises on purpose; its text is one line for a person."""
+
+
+class StoreUnavailableError(SidedataError):
+    """Retry: Redis is out of reach, restarting, failing over, or out of memory; nothing was half done."""
+
+
+class StopError(SidedataError):
+    """Stop: going on would be wrong, whoever started us has to change something first."""
+
+
+class LeaseLostError(SidedataError):
+    """Stop this partition: another owner took it; drop the work in hand and compete for a lease again."""
+
+
+class UsageError(SidedataError):
+    """The caller asked for something that makes no sense; say so and exit with 2."""

@@ -1,0 +1,1 @@
+"""Bytes to events: decoding, timestamps, money, hashes. Pure."""

@@ -1,0 +1,110 @@
+"""The three endpoints that orchestrators and Prometheus ask: /livez, /readyz, /metrics.
+
+The worker serves them alone (`health_app`), the service has the same handlers among its own.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal
+
+import msgspec
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from sidedata.inspect.health import Check, ready
+from sidedata.metrics import exposition
+
+Checks = Callable[[], Awaitable[Sequence[Check]]]
+Alive = Callable[[], bool]
+
+# Seconds: checks cost Redis little, and a probe that comes again so soon sees a restart's end at once.
+RETRY_AFTER = "1"
+HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+
+
+class Liveness(msgspec.Struct, frozen=True):
+    """What /livez answers."""
+
+    status: Literal["alive", "stuck"]
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """What /readyz answers: whether the process can do its work, each check, and what is worth a look."""
+
+    status: Literal["ready", "not ready"]
+    checks: list[Check]
+    warnings: list[str]
+
+
+class NotReady(msgspec.Struct, frozen=True):
+    """What /readyz answers when it can't: a problem (RFC 9457) with the same beside it."""
+
+    detail: str
+    checks: list[Check]
+    warnings: list[str]
+    type: str = "about:blank"
+    title: str = "Service Unavailable"
+    status: int = 503
+
+
+class HealthHandlers:
+    """Handlers of one process; `checks` is asked anew each time, `alive` says whether the process still gets on."""
+
+    def __init__(self, registry: CollectorRegistry, checks: Checks, alive: Alive | None = None) -> None:
+        self._registry = registry
+        self._checks = checks
+        self._alive = alive
+
+    async def livez(self, _request: web.Request) -> web.Response:
+        """200 while the process gets on, whatever its surroundings do; 503 asks for a restart."""
+        alive = self._alive is None or self._alive()
+        return _json(Liveness("alive")) if alive else _problem(503, "Service Unavailable", "the process is stuck")
+
+    async def readyz(self, _request: web.Request) -> web.Response:
+        """200 when work can be done, else 503; every check by name either way."""
+        checks = list(await self._checks())
+        warnings = [check.detail for check in checks if check.status in ("warning", "failed")]
+        if ready(checks):
+            return _json(Readiness("ready", checks, warnings))
+        detail = "; ".join(check.detail for check in checks if check.status == "failed")
+        return _refusal(503, NotReady(detail, checks, warnings))
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        """All metrics in Prometheus's text format."""
+        body, content_type = exposition(self._registry, request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={**HEADERS, "Content-Type": content_type})
+
+
+def health_app(registry: CollectorRegistry, checks: Checks, alive: Alive | None = None) -> web.Application:
+    """An application that serves health and metrics and nothing else."""
+    handlers = HealthHandlers(registry, checks, alive)
+    app = web.Application()
+    for path, handler in (("/livez", handlers.livez), ("/readyz", handlers.readyz), ("/metrics", handlers.metrics)):
+        app.router.add_get(path, handler)
+        app.router.add_route("*", path, _no_such_method)
+    app.router.add_route("*", "/{path:.*}", _no_such_path)
+    return app
+
+
+async def _no_such_path(_request: web.Request) -> web.Response:
+    return _problem(404, "Not Found", "no such path")
+
+
+async def _no_such_method(_request: web.Request) -> web.Response:
+    refusal = _problem(405, "Method Not Allowed", "this path does not take that method")
+    refusal.headers["Allow"] = "GET,HEAD"
+    return refusal
+
+
+def _json(value: object) -> web.Response:
+    return web.Response(body=msgspec.json.encode(value), content_type="application/json", headers=HEADERS)
+
+
+def _problem(status: int, title: str, detail: str) -> web.Response:
+    return _refusal(status, {"type": "about:blank", "title": title, "status": status, "detail": detail})
+
+
+def _refusal(status: int, value: object) -> web.Response:
+    """An answer that is no success; a 503 says when to come again."""
+    headers = {**HEADERS, "Retry-After": RETRY_AFTER} if status == 503 else HEADERS
+    body = msgspec.json.encode(value)
+    return web.Response(body=body, status=status, content_type="application/problem+json", headers=headers)

@@ -1,0 +1,1 @@
+"""The read path: commands that answer questions."""

@@ -1,0 +1,1 @@
+"""The names, types and records of all that is stored."""

@@ -1,0 +1,155 @@
+"""Every setting in one table: name, default, meaning.
+
+A setting is an environment variable `SIDEDATA_<NAME>` and a flag `--<name>` of the commands. The table below is the only
+place where one is defined; README's table is held against it by a test.
+"""
+
+import os
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from sidedata.errors import UsageError
+
+PREFIX = "SIDEDATA_"
+_TESTS = "TEST_"  # of names behind the prefix: which programs tests run
+
+Positive = Annotated[int, Meta(ge=1)]
+Natural = Annotated[int, Meta(ge=0)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+# A hundred years: what lies further back than the calendar goes can't be kept.
+Hours = Annotated[int, Meta(ge=1, le=876_600)]
+Days = Annotated[int, Meta(ge=1, le=36_525)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process was told, read once at its entry and passed down; the texts are the help of the flags."""
+
+    redis_url: Annotated[
+        str,
+        Meta(
+            description="redis://, unix://, a cluster as redis+cluster://host:port; over TLS rediss://, rediss+cluster://;"
+            " unset: an embedded Redis"
+        ),
+    ] = ""
+    data_dir: Annotated[str, Meta(description="where the embedded Redis keeps its data")] = ".sidedata"
+    secret: Annotated[
+        str, Meta(description="the installation's secret, key of all hashed ids; up and demo make their own")
+    ] = ""
+    host: Annotated[str, Meta(description="address that the service and the worker's health port listen on")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[Port, Meta(description="port of the service; 0: any free one")] = 8080
+    processes: Annotated[Positive, Meta(description="service processes of one `serve`, all on the same port")] = 1
+    worker_port: Annotated[
+        Port, Meta(description="port of the worker's /livez, /readyz and /metrics; 0: any free one")
+    ] = 8081
+    partitions: Annotated[
+        Natural, Meta(description="number of partitions of a new installation (16); unset: the stored number")
+    ] = 0
+    keep_fine_hours: Annotated[Hours, Meta(description="how long buckets of 5 minutes are kept")] = 48
+    keep_hour_days: Annotated[Days, Meta(description="how long buckets of a local hour are kept")] = 35
+    keep_day_days: Annotated[Days, Meta(description="how long buckets of a local day are kept")] = 400
+    keep_late_hours: Annotated[
+        Natural, Meta(le=876_600, description="least time that an hour or day bucket is kept after its last event")
+    ] = 48
+    keep_ids_hours: Annotated[Hours, Meta(description="how long the ids of applied events are remembered")] = 24
+    keep_dead_days: Annotated[Days, Meta(description="how long dead letters are kept")] = 30
+    dead_limit: Annotated[
+        Positive, Meta(description="dead letters kept of one partition; the oldest go first, and a metric counts them")
+    ] = 1_000_000
+    affect_hours: Annotated[
+        Hours, Meta(description="how long after an interaction an outer goal counts as affected")
+    ] = 24
+    visitor_goals: Annotated[Positive, Meta(description="goals of one visitor that wait for late interactions")] = (
+        10_000
+    )
+    backlog_limit: Annotated[
+        Positive, Meta(description="stream entries of a partition above which HTTP ingest answers 503")
+    ] = 100_000
+    wait_replicas: Annotated[
+        Natural,
+        Meta(description="replicas that must have events before ingest and push call them accepted; else 503"),
+    ] = 0
+    batch_events: Annotated[Positive, Meta(description="events that the worker commits at once, about")] = 5_000
+    lease_ms: Annotated[
+        Positive, Meta(description="how long a worker that died keeps its partitions, milliseconds")
+    ] = 3_000
+    cache_mb: Annotated[
+        Positive, Meta(description="memory for cached sketches and answers of a service process, MiB")
+    ] = 256
+    rate_limit: Annotated[Natural, Meta(description="requests a second that one token may make; 0: no limit")] = 0
+    requests_limit: Annotated[
+        Positive, Meta(description="requests of a service process that may wait for Redis at once; more get a 503")
+    ] = 2_000
+    bodies_mb: Annotated[
+        Positive, Meta(description="memory for bodies being taken in by a service process, MiB; more get a 503")
+    ] = 128
+    cors_origins: Annotated[
+        str,
+        Meta(
+            description="origins whose pages may ask, such as https://a.example, divided by commas; unset: none",
+            pattern=r"^(https?://[^\s,/]+(\s*,\s*https?://[^\s,/]+)*)?\Z",
+        ),
+    ] = ""
+    trusted_proxies: Annotated[
+        str,
+        Meta(
+            description="networks whose X-Forwarded-For is believed, such as 10.0.0.0/8, divided by commas; the request "
+            "log then names the client's address; unset: it names none"
+        ),
+    ] = ""
+    log_level: Annotated[
+        str, Meta(description="DEBUG, INFO, WARNING or ERROR", pattern=r"^(DEBUG|INFO|WARNING|ERROR)\Z")
+    ] = "INFO"
+
+    def __repr__(self) -> str:
+        """All settings but what opens doors: secrets and the password inside a URL."""
+        shown = {
+            name: value for name, value in msgspec.structs.asdict(self).items() if name not in {"secret", "redis_url"}
+        }
+        return f"Settings({shown})"
+
+
+def variable(name: str) -> str:
+    """The environment variable of the setting `name`."""
+    return PREFIX + name.upper()
+
+
+def read_settings(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Flags before environment before defaults; an empty variable counts as unset.
+
+    Raises:
+        UsageError: a value is of the wrong kind or out of range; the text names the variable.
+    """
+    environ = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    for field in msgspec.structs.fields(Settings):
+        given = (flags or {}).get(field.name)
+        if given is None:
+            given = environ.get(variable(field.name)) or None
+        if given is None:
+            continue
+        try:
+            values[field.name] = msgspec.convert(given, field.type, strict=False)
+        except msgspec.ValidationError as error:
+            raise UsageError(
+                f"{variable(field.name)}: {error}, got {given!r}" if field.name != "secret" else str(error)
+            ) from error
+    settings = Settings(**values)
+    if settings.keep_fine_hours > settings.keep_hour_days * 24 or settings.keep_hour_days > settings.keep_day_days:
+        raise UsageError(
+            "finer buckets can't be kept longer than coarser ones: SIDEDATA_KEEP_FINE_HOURS, …HOUR_DAYS, …DAY_DAYS"
+        )
+    return settings
+
+
+def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Variables that look like settings and are none, each with the setting that may have been meant, or ""."""
+    known = [variable(field.name).removeprefix(PREFIX) for field in msgspec.structs.fields(Settings)]
+    named = [name.removeprefix(PREFIX) for name in sorted(environ) if name.startswith(PREFIX)]
+    unknown = [name for name in named if name not in known and not name.startswith(_TESTS)]
+    return {PREFIX + name: "".join(PREFIX + near for near in get_close_matches(name, known, 1)) for name in unknown}

@@ -1,0 +1,1 @@
+"""The write path: commands that change what is stored."""

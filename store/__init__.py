@@ -1,1 +1,0 @@
-"""The Redis data model that the ingest worker writes and the service reads; see `store.keys` first."""
