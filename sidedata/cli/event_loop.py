@@ -1,4 +1,4 @@
-"""From a command, which is a plain function, into asynchronous code: on uvloop where there is one."""
+"""The step from a command, which is a plain function, into asynchronous code, on uvloop where it is installed."""
 
 import asyncio
 import importlib.util
@@ -9,7 +9,7 @@ Result = TypeVar("Result")
 
 
 def run(coroutine: Coroutine[Any, Any, Result]) -> Result:
-    """Run it to its end and return what it returns."""
+    """Run a coroutine to its end and return its result."""
     if importlib.util.find_spec("uvloop") is None:
         return asyncio.run(coroutine)
     import uvloop  # noqa: PLC0415 - it exists for some systems only

@@ -1,8 +1,8 @@
-"""`sidedata`: one command line of what all packages offer.
+"""`sidedata`: one command line for the commands of all packages.
 
-Commands are found by the entry points "sidedata.commands", so that no package imports another for them, and each is imported
-when it is asked for. Errors become an exit status here and nowhere else: 2 for misuse, 1 for failure with one line on
-stderr, 130 after Ctrl-C.
+The entry points "sidedata.commands" name the commands, so that no package imports another one for them, and each command is
+imported when it runs. Errors become an exit status here and nowhere else: 2 for misuse, 1 for failure with one line on stderr,
+130 after Ctrl-C.
 """
 
 import os
@@ -21,10 +21,10 @@ _INTERRUPTED: Final = 130  # 128 and the number of SIGINT, as shells have it
 
 
 class _Failure(click.ClickException):
-    """One line on stderr and an exit status, in click's terms."""
+    """An error as click shows it: one line on stderr and an exit status."""
 
     def __init__(self, error: SidedataError) -> None:
-        advice = "; `sidedata doctor` says what to do" if isinstance(error, StoreUnavailableError) else ""
+        advice = "; `sidedata doctor` gives advice" if isinstance(error, StoreUnavailableError) else ""
         super().__init__(" ".join(str(error).split()) + advice)
 
 
@@ -37,29 +37,29 @@ class Commands(click.Group):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - click's own arguments
         super().__init__(*args, **kwargs)
-        self._found: dict[str, EntryPoint] | None = None
+        self._loaded: dict[str, EntryPoint] | None = None
 
     @property
     def _entry_points(self) -> dict[str, EntryPoint]:
-        if self._found is None:
-            self._found = {found.name: found for found in entry_points(group=GROUP)}
-        return self._found
+        if self._loaded is None:
+            self._loaded = {entry.name: entry for entry in entry_points(group=GROUP)}
+        return self._loaded
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All names, in alphabetical order."""
+        """List all names in alphabetical order."""
         return sorted({*super().list_commands(ctx), *self._entry_points})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name, imported now."""
-        found = self._entry_points.get(cmd_name)
-        if found is None:
+        """Import the command of that name; None if there is none."""
+        entry = self._entry_points.get(cmd_name)
+        if entry is None:
             return super().get_command(ctx, cmd_name)
-        command = found.load()
+        command = entry.load()
         assert isinstance(command, click.Command)  # noqa: S101 - a mistake in pyproject.toml
         return command
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own signature
-        """Run the command; the project's errors leave as click's."""
+        """Run the command; errors of this project become click's."""
         try:
             return super().invoke(ctx)
         except SidedataError as error:
@@ -67,7 +67,7 @@ class Commands(click.Group):
         except KeyboardInterrupt:
             raise click.exceptions.Exit(_INTERRUPTED) from None
         except BrokenPipeError:
-            # Who read our output has seen enough. What Python still holds back would fail once more at exit.
+            # The reader of the output has closed it. The rest of Python's buffer would fail once more at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise click.exceptions.Exit(1) from None
 
@@ -82,9 +82,9 @@ def cli() -> None:
 
 
 def main() -> None:
-    """What the installed `sidedata` runs."""
+    """Run the command line; the entry point of the installed `sidedata`."""
     end_with_parent()
-    # Colours are for terminals alone as it is; https://no-color.org asks for none there either.
+    # Colours go to terminals only; https://no-color.org defines the variable that switches them off there.
     cli(prog_name="sidedata", obj=CommandLine(sys.orig_argv), color=False if os.environ.get("NO_COLOR") else None)
 
 

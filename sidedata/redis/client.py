@@ -49,7 +49,8 @@ def _standalone(url: str, timeout: float) -> StandaloneGateway:
         socket_connect_timeout=timeout,
         protocol=_PROTOCOL,
     )
-    pool.make_connection()  # opens nothing, but knows which parameters an address has
+    # Opens nothing, but knows which parameters an address has.
+    pool.make_connection()  # type: ignore[no-untyped-call] # redis-py's own
     return StandaloneGateway(pool)
 
 

@@ -1,7 +1,7 @@
 """One exchange on one connection: commands go out together, their replies come back in order."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol, cast
 
 import hiredis
 from redis.exceptions import ResponseError
@@ -9,9 +9,41 @@ from redis.exceptions import ResponseError
 from sidedata.redis.replies import Command, Reply
 
 # Commands that change nothing, so that sending one twice is harmless.
-READS = frozenset(
-    "CONFIG DBSIZE EXISTS GET HEXISTS HGET HGETALL HKEYS HLEN HMGET HVALS INFO LLEN LRANGE MEMORY MGET PFCOUNT PING PTTL ROLE SCAN "
-    "SCARD SISMEMBER TIME TTL TYPE XLEN XRANGE XREAD XREVRANGE ZCARD ZCOUNT ZRANGE ZRANGEBYSCORE ZREVRANGE ZSCORE".split()
+READS: Final = frozenset(
+    (
+        *(
+            "CONFIG",
+            "DBSIZE",
+            "EXISTS",
+            "GET",
+            "HEXISTS",
+            "HGET",
+            "HGETALL",
+            "HKEYS",
+            "HLEN",
+            "HMGET",
+            "HVALS",
+            "INFO",
+            "LLEN",
+        ),
+        *(
+            "LRANGE",
+            "MEMORY",
+            "MGET",
+            "PFCOUNT",
+            "PING",
+            "PTTL",
+            "ROLE",
+            "SCAN",
+            "SCARD",
+            "SISMEMBER",
+            "TIME",
+            "TTL",
+            "TYPE",
+        ),
+        *("XLEN", "XRANGE", "XREAD", "XREVRANGE"),
+        *("ZCARD", "ZCOUNT", "ZRANGE", "ZRANGEBYSCORE", "ZREVRANGE", "ZSCORE"),
+    )
 )
 
 Outcome = Reply | ResponseError
@@ -48,7 +80,7 @@ async def exchange(connection: Connection, commands: Sequence[Command]) -> list[
 
 def packed(command: Command) -> bytes:
     """Encode a command for the wire."""
-    return hiredis.pack_command(tuple(command))  # type: ignore[arg-type] # its stub means a tuple of one
+    return cast("bytes", hiredis.pack_command(tuple(command)))  # type: ignore[arg-type] # its stub means a tuple of one
 
 
 def are_reads(commands: Sequence[Command]) -> bool:

@@ -5,7 +5,6 @@ decoder raises `StopError` for it.
 """
 
 from collections.abc import Sequence
-from typing import NoReturn
 
 from sidedata.errors import StopError
 
@@ -21,7 +20,7 @@ def integer(reply: Reply) -> int:
         return reply
     if isinstance(reply, bytes):
         return int(reply)
-    _refuse(reply, "a number")
+    raise _unexpected(reply, "a number")
 
 
 def integer_or_zero(reply: Reply) -> int:
@@ -33,7 +32,7 @@ def string(reply: Reply) -> bytes:
     """Decode a string that is there."""
     if isinstance(reply, bytes):
         return reply
-    _refuse(reply, "a string")
+    raise _unexpected(reply, "a string")
 
 
 def optional_string(reply: Reply) -> bytes | None:
@@ -57,7 +56,7 @@ def array(reply: Reply) -> list[Reply]:
         return reply
     if reply is None:
         return []
-    _refuse(reply, "an array")
+    raise _unexpected(reply, "an array")
 
 
 def strings(reply: Reply) -> list[bytes]:
@@ -90,6 +89,6 @@ def entries(reply: Reply) -> list[Entry]:
     return [(string(entry), strings(fields)) for entry, fields in map(array, array(reply))]
 
 
-def _refuse(reply: Reply, expected: str) -> NoReturn:
+def _unexpected(reply: Reply, expected: str) -> StopError:
     kind = {int: "a number", bytes: "a string", list: "an array", type(None): "nothing"}[type(reply)]
-    raise StopError(f"Redis answered {kind} where {expected} was expected; is this a Redis?")
+    return StopError(f"Redis answered {kind} where {expected} was expected; is this a Redis?")

@@ -104,7 +104,7 @@ class StandaloneGateway:
             return await self._exchange_once(commands)
 
     async def _exchange_once(self, commands: Sequence[Command]) -> list[Outcome]:
-        connection = await self._pool.get_connection()
+        connection = await self._pool.get_connection()  # type: ignore[no-untyped-call] # redis-py's own
         try:
             outcomes = await exchange(connection, commands)
         finally:

@@ -17,11 +17,12 @@ from typing import Final, Literal
 
 from msgspec import Struct, field
 
-from sidedata.events.money import joined
+from sidedata.events.money import join_units
 
 Role = Literal["triggered", "affected"]
 Sketch = Literal["visitors", "sessions"]
 
+GOAL_SKETCHES: Final[tuple[Sketch, ...]] = ("visitors", "sessions")
 STARTED: Final = "started"
 VISITORS: Final = "visitors"
 _ROLES: Final = ("triggered:", "affected:")
@@ -98,5 +99,5 @@ def decode(fields: Mapping[str, int]) -> Counts:
         elif kind == "purchases":
             currency, _, part = rest.partition(":")
             money.setdefault(currency, [0, 0])[part == "low"] += value
-    counts.purchases = {currency: joined(high, low) for currency, (high, low) in money.items()}
+    counts.purchases = {currency: join_units(high, low) for currency, (high, low) in money.items()}
     return counts

@@ -41,9 +41,7 @@ KEYS: Final[dict[str, Key]] = {
     "config": Key(
         "sd:config", "hash", "`partitions`, `schema`, `secret` (a fingerprint)", ENDLESS, "first start", "every start"
     ),
-    "tokens": Key(
-        "sd:tokens", "hash", "SHA-256 of a token: its JSON record", ENDLESS, "`sidedata token`", "service"
-    ),
+    "tokens": Key("sd:tokens", "hash", "SHA-256 of a token: its JSON record", ENDLESS, "`sidedata token`", "service"),
     "tokens used": Key(
         "sd:tokens:used",
         "hash",
@@ -123,9 +121,7 @@ KEYS: Final[dict[str, Key]] = {
         "service",
     ),
     "visitors": Key(_BUCKET + "visitors", "HyperLogLog", "visitors of the bucket", "bucket", "worker", "service"),
-    "sessions": Key(
-        _BUCKET + "sessions", "HyperLogLog", "sessions (page navigation)", "bucket", "worker", "service"
-    ),
+    "sessions": Key(_BUCKET + "sessions", "HyperLogLog", "sessions (page navigation)", "bucket", "worker", "service"),
     "counts": Key(_BUCKET + "counts", "hash", "exact counts, see below", "bucket", "worker", "service"),
     "goal visitors": Key(
         _BUCKET + "<role>:<goal>:visitors", "HyperLogLog", "visitors of a goal", "bucket", "worker", "service"

@@ -21,7 +21,6 @@ from sidedata.ingest.rebuild.rebuild import Rebuild
 from sidedata.ingest.worker.worker import Worker
 from sidedata.inspect.overview import read_overview
 from sidedata.metrics import new_registry
-from sidedata.redis.client import Client, connect
 from sidedata.schema import keys
 from sidedata.schema.installation import Installation, open_installation
 from sidedata.schema.records import set_organization, set_workflow
@@ -30,10 +29,12 @@ from sidedata.service.app import create_app
 from sidedata.service.report.reports import Reports
 from sidedata.settings import Settings
 from sidedata.writes.append import append
-from tests.events import PAGES, POPUP, interaction, reached, started, triggered, view
-from tests.guard import login, password
-from tests.servers import RedisServer
-from tests.support import ORG, SECRET, rfc3339, served
+from tests.support.constants import ORG, SECRET
+from tests.support.events import PAGES, POPUP, interaction, reached, rfc3339, started, triggered, view
+from tests.support.pipeline import served
+from tests.support.redis.client import Client, connect
+from tests.support.redis.servers import RedisServer
+from tests.support.redis.users import login, password
 
 BASE = f"/api/reporting/workflow/v1/orgs/{ORG}/workflows"
 
@@ -127,7 +128,7 @@ async def rebuilt_twice(parts: Parts, now: datetime) -> None:
         with contextlib.suppress(_DiedError):
             await work.run()
     assert not work.report.swapped
-    cursor = keys.cursor(parts.installation.partition_of(ORG))
+    cursor = keys.keyspace(parts.installation.partition_of(ORG)).cursor
 
     async def swapped() -> bool:
         return not await parts.operator.hexists(cursor, "swap")
@@ -154,7 +155,7 @@ async def test_everybody_can_do_their_work(guarded: RedisServer) -> None:
         await set_workflow(operator, installation, ORG, POPUP, "interaction", "Pop-up")
         partition = installation.partition_of(ORG)
 
-        stream = keys.events(partition)
+        stream = keys.keyspace(partition).events
         await parts.producer.xadd(stream, {"event": view(now, "v1", id="a")})
         await parts.producer.xadd(stream, {"event": view(now, "v1", id="a")})
         await parts.producer.xadd(stream, {"events": b"[" + b",".join([view(now, "v2"), interaction(now)]) + b"]"})

@@ -4,10 +4,10 @@ from collections import Counter
 from datetime import timedelta
 
 from sidedata.schema import keys
-from tests.compare import Tally, compare
-from tests.oracle import Oracle, UnknownWorkflowError
-from tests.support import Pipeline
-from tests.test_keys import ENDLESS, TYPES, table
+from tests.support.oracle.compare import Tally, compare
+from tests.support.oracle.oracle import Oracle, UnknownWorkflowError
+from tests.support.pipeline import Pipeline
+from tests.support.repository.key_table import ENDLESS, TYPES, table
 from tests.torture.harness import PARTITIONS, TortureError
 from tests.torture.producer import ORGANIZATIONS, PAGES, POPUPS, Producer
 
@@ -48,11 +48,11 @@ async def leftovers(pipe: Pipeline, oracle: Oracle) -> list[str]:
     found: list[str] = []
     letters: Counter[tuple[str, bytes]] = Counter()
     for partition in range(PARTITIONS):
-        if waiting := await pipe.client.xlen(keys.events(partition)):
+        if waiting := await pipe.client.xlen(keys.keyspace(partition).events):
             found.append(f"{waiting} entries left in partition {partition}")
-        rows = await pipe.client.xrange(keys.dead(partition))
+        rows = await pipe.client.xrange(keys.keyspace(partition).dead)
         letters.update((fields[b"reason"].decode(), fields[b"event"]) for _, fields in rows)
-        applied = int(await pipe.client.hget(keys.cursor(partition), "events") or 0)
+        applied = int(await pipe.client.hget(keys.keyspace(partition).cursor, "events") or 0)
         due = sum(keys.partition_of(event.organization, PARTITIONS) == partition for event in oracle.events)
         if applied != due:
             found.append(f"partition {partition} counts {applied} events instead of {due}")

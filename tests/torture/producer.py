@@ -9,11 +9,10 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sidedata.errors import StoreUnavailableError
-from sidedata.redis.client import Client
 from sidedata.schema import keys
 from sidedata.writes.append import append
-from tests.events import PURCHASED, bought, event
-from tests.support import as_array
+from tests.support.events import PURCHASED, as_array, bought, event
+from tests.support.redis.client import Client
 from tests.torture.harness import PARTITIONS, Stage
 
 ORGANIZATIONS = {
@@ -80,7 +79,7 @@ class Producer:
         async with self._stage.redis_whole:
             # A connection of before the last crash is found out by this.
             await self._client.ping()
-            stream = keys.events(partition)
+            stream = keys.keyspace(partition).events
             await self._client.xadd(stream, {"events": as_array(raws)})
             await self._client.xadd(stream, {"event": single})
         self.sent += [(partition, raw) for raw in (*raws, single)]

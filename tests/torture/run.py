@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from sidedata.schema import keys
-from tests.support import Pipeline, pipeline
+from tests.support.pipeline import Pipeline, pipeline
 from tests.torture.harness import PARTITIONS, Stage, TortureError, stage
 from tests.torture.judge import judge
 from tests.torture.producer import ORGANIZATIONS, PAGES, POPUPS, Producer
@@ -92,7 +92,7 @@ async def _heal(standing: Stage, pipe: Pipeline) -> None:
     for worker in healthy:
         await worker.ready()
     limit = time.monotonic() + _HEAL_SECONDS
-    while any([await pipe.client.xlen(keys.events(partition)) for partition in range(PARTITIONS)]):
+    while any([await pipe.client.xlen(keys.keyspace(partition).events) for partition in range(PARTITIONS)]):
         standing.look_at_workers()
         if time.monotonic() > limit:
             raise TortureError("entries are left in the streams, and nobody applies them")

@@ -1,0 +1,55 @@
+"""The list of an organization's workflows."""
+
+from typing import Final, NamedTuple, cast
+
+from sidedata.events.decode import Kind
+from sidedata.redis.gateway import Gateway
+from sidedata.redis.replies import array, optional_text, scores
+from sidedata.schema.installation import Installation
+
+_CHUNK: Final = 500  # records to one batch; more would make Redis hold megabytes of replies
+_UTC: Final = "UTC"  # the zone of an organization without a record
+
+
+class ListedWorkflow(NamedTuple):
+    """A workflow; `last_event_us` is its newest event's time in microseconds since the epoch, 0 before the first."""
+
+    id: str
+    kind: Kind
+    name: str
+    last_event_us: int
+
+
+class WorkflowList(NamedTuple):
+    """An organization's reporting time zone and its workflows, newest event first, ties by id."""
+
+    timezone: str
+    workflows: list[ListedWorkflow]
+
+
+async def read_workflow_list(gateway: Gateway, installation: Installation, organization: str) -> WorkflowList:
+    """Read all workflows of an organization; an unknown organization has none.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    keyspace = installation.keyspace_of(organization)
+    timezone, listed = await gateway.batch(
+        [
+            ("HGET", keyspace.organization(organization), "timezone"),
+            ("ZREVRANGE", keyspace.workflows(organization), 0, -1, "WITHSCORES"),
+        ]
+    )
+    # Redis breaks ties the other way round.
+    newest = sorted((-int(score), workflow.decode()) for workflow, score in scores(listed))
+    workflows: list[ListedWorkflow] = []
+    for first in range(0, len(newest), _CHUNK):
+        chunk = newest[first : first + _CHUNK]
+        records = await gateway.batch(
+            [("HMGET", keyspace.workflow(organization, workflow), "kind", "name") for _, workflow in chunk]
+        )
+        for (score, workflow), record in zip(chunk, records, strict=True):
+            kind, name = map(optional_text, array(record))
+            if kind is not None:  # else it was purged a moment ago
+                workflows.append(ListedWorkflow(workflow, cast("Kind", kind), name or "", -score))
+    return WorkflowList(optional_text(timezone) or _UTC, workflows)

@@ -1,0 +1,66 @@
+"""The tests' client: the product's gateway, with all of redis-py's commands beside it for setting up and looking."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from fakeredis import FakeAsyncRedis
+from redis.asyncio import Redis
+from redis.asyncio.cluster import RedisCluster
+from redis.asyncio.connection import ConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from sidedata.redis import client as product
+from sidedata.redis.gateway import Gateway
+from sidedata.redis.standalone import StandaloneGateway
+
+
+class Client:
+    """A gateway with redis-py's own client beside it; whatever is no method of the gateway is a command of the client."""
+
+    def __init__(self, gateway: Gateway, raw: Any) -> None:  # noqa: ANN401 - the client's stubs leave replies untyped
+        self.gateway = gateway
+        self.others: dict[str, Client] = {}  # of other users of the same server; they are closed together
+        self.raw = raw
+        self.command = gateway.command
+        self.batch = gateway.batch
+        self.poll = gateway.poll
+        self.call = gateway.call
+        self.call_and_wait = gateway.call_and_wait
+        self.primaries = gateway.primaries
+        self.time_ms = gateway.time_ms
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - the client's own
+        return getattr(self.raw, name)
+
+    async def aclose(self) -> None:
+        """Close the connections of both, and of other users' clients."""
+        for other in self.others.values():
+            await other.aclose()
+        await self.gateway.aclose()
+        await self.raw.aclose()
+
+
+def connect(url: str, *, timeout: float) -> Client:
+    """A client of the server or the cluster at an address."""
+    gateway = product.connect(url, timeout=timeout)
+    options: dict[str, Any] = {
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        "retry": Retry(NoBackoff(), 0),
+        "protocol": 2,
+    }
+    if urlsplit(url).scheme.endswith("+cluster"):
+        return Client(gateway, RedisCluster.from_url(url.replace("+cluster", "", 1), **options))
+    return Client(gateway, Redis.from_url(url, **options))
+
+
+def of_pool(pool: ConnectionPool) -> Client:
+    """A client of the server that a pool of connections leads to."""
+    return Client(StandaloneGateway(pool), Redis(connection_pool=pool))
+
+
+def fake() -> Client:
+    """A client of a Redis in memory."""
+    raw = FakeAsyncRedis()
+    return Client(StandaloneGateway(raw.connection_pool), raw)
