@@ -25,7 +25,7 @@ from store import keys
 from store.client import connect
 from store.installation import open_installation
 from store.settings import Settings
-from tests.servers import RedisServer
+from tests.support.redis.servers import RedisServer
 
 ROUNDS = 20
 DAYS = 30

@@ -13,9 +13,9 @@ import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
 from store.client import Client, connect
-from tests.chromium import VARIABLE, Page, chromium_page, find_chromium
-from tests.guard import DEPLOYED, version
-from tests.servers import RedisServer, find_binary, talked, version_text
+from tests.support.browser.chromium import VARIABLE, Page, chromium_page, find_chromium
+from tests.support.redis.servers import RedisServer, find_binary, talked, version_text
+from tests.support.redis.users import DEPLOYED, version
 
 # Servers and loops make the first example slow and the others not, which Hypothesis would take for flakiness.
 settings.register_profile(

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis
 
-from tests.guard import login, password, version
-from tests.servers import RedisServer, find_binary, version_text
+from tests.support.redis.servers import RedisServer, find_binary, version_text
+from tests.support.redis.users import login, password, version
 
 As = Callable[..., redis.Redis]
 

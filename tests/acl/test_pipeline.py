@@ -29,10 +29,11 @@ from store.overview import read_overview
 from store.records import set_organization, set_workflow
 from store.settings import Settings
 from store.tokens import create, list_all, revoke
-from tests.events import PAGES, POPUP, interaction, reached, started, triggered, view
-from tests.guard import login, password
-from tests.servers import RedisServer
-from tests.support import ORG, SECRET, rfc3339, served
+from tests.support.constants import ORG, SECRET
+from tests.support.events import PAGES, POPUP, interaction, reached, started, triggered, view
+from tests.support.pipeline import rfc3339, served
+from tests.support.redis.servers import RedisServer
+from tests.support.redis.users import login, password
 
 BASE = f"/api/reporting/workflow/v1/orgs/{ORG}/workflows"
 

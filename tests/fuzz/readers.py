@@ -16,7 +16,7 @@ from tests.fuzz.targets import (
     plan_interval,
     refused,
 )
-from tests.support import ORG
+from tests.support.constants import ORG
 
 _ZONES = ("UTC", "Europe/Helsinki", "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Apia", "Etc/GMT+12")
 
