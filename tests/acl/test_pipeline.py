@@ -30,8 +30,8 @@ from store.records import set_organization, set_workflow
 from store.settings import Settings
 from store.tokens import create, list_all, revoke
 from tests.support.constants import ORG, SECRET
-from tests.support.events import PAGES, POPUP, interaction, reached, started, triggered, view
-from tests.support.pipeline import rfc3339, served
+from tests.support.events import PAGES, POPUP, interaction, reached, rfc3339, started, triggered, view
+from tests.support.pipeline import served
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import login, password
 

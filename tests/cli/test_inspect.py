@@ -9,15 +9,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import redis
-from click.testing import CliRunner, Result
 
 from store import keys
-from store.cli.main import cli
 from store.cli.watch import Rates, frame
 from store.client import connect
 from store.errors import StopError
@@ -26,6 +23,7 @@ from store.keyname import KINDS, parse
 from store.overview import Overview, PartitionState
 from store.sample import pages, read_memory
 from store.values import VALUES
+from tests.support.command_line import Sidedata
 from tests.support.constants import ORG
 from tests.support.events import GOAL_2, PAGES, POPUP, bought, interaction, reached, started, triggered, view
 from tests.support.pipeline import Pipeline, pipeline
@@ -171,15 +169,7 @@ async def test_a_cluster_is_sampled_whole() -> None:
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def sidedata(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """Run a command in this process on an empty store."""
-    monkeypatch.setenv("SIDEDATA_REDIS_URL", as_user("operator", redis_url))
-    monkeypatch.delenv("SIDEDATA_SECRET", raising=False)
-    return lambda *arguments: CliRunner().invoke(cli, arguments)
-
-
-def test_inspect_key_from_outside(sidedata: Callable[..., Result], redis_url: str) -> None:
+def test_inspect_key_from_outside(sidedata: Sidedata, redis_url: str) -> None:
     """Words for people, JSON for scripts, 1 where the key is missing, 2 where a flag stands in the wrong place."""
     assert "16" in sidedata("inspect", "key", "sd:config").stdout
     with redis.Redis.from_url(redis_url) as client:
@@ -192,7 +182,7 @@ def test_inspect_key_from_outside(sidedata: Callable[..., Result], redis_url: st
     assert sidedata("inspect", "--json", "key", "sd:config").exit_code == 2
 
 
-def test_inspect_memory_from_outside(sidedata: Callable[..., Result]) -> None:
+def test_inspect_memory_from_outside(sidedata: Sidedata) -> None:
     """A table for people, and in JSON beside what was there before."""
     sidedata("inspect")
     assert "config" in sidedata("inspect", "--memory", "--workflows").stdout
@@ -201,7 +191,7 @@ def test_inspect_memory_from_outside(sidedata: Callable[..., Result]) -> None:
     assert fields["memory"][0]["kind"] == "config"
 
 
-def test_watch_wants_a_terminal(sidedata: Callable[..., Result]) -> None:
+def test_watch_wants_a_terminal(sidedata: Sidedata) -> None:
     """Misuse elsewhere, and together with what isn't live."""
     assert sidedata("inspect", "--watch").exit_code == 2
     assert sidedata("inspect", "--watch", "--memory").exit_code == 2

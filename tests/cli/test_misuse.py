@@ -1,28 +1,11 @@
 """What is no use of a command: it exits with 2, says why on stderr, prints nothing, and nothing in Redis is changed."""
 
-import os
-from collections.abc import Callable
-
 import pytest
 import redis
-from click.testing import CliRunner, Result
 
-from store.cli.main import cli
-from store.settings import PREFIX
-
-ORG = "0a5f2b6e-1111-4222-8333-0123456789ab"
-WORKFLOW = "0a5f2b6e-1111-4222-8333-0123456789ff"
-
-Sidedata = Callable[..., Result]
-
-
-@pytest.fixture
-def sidedata(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Sidedata:
-    """Run a command in this process on an empty store."""
-    for name in [name for name in os.environ if name.startswith(PREFIX)]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("SIDEDATA_REDIS_URL", redis_url)
-    return lambda *arguments: CliRunner().invoke(cli, arguments)
+from tests.support.command_line import Sidedata
+from tests.support.constants import ORG
+from tests.support.events import POPUP
 
 
 @pytest.mark.parametrize(
@@ -45,14 +28,14 @@ def sidedata(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Sidedata:
         f"org set {ORG} --timezone Europe",
         "org show",
         "org show nobody",
-        f"workflow set {ORG} {WORKFLOW}",
-        f"workflow set {ORG} {WORKFLOW} --kind nope",
+        f"workflow set {ORG} {POPUP}",
+        f"workflow set {ORG} {POPUP} --kind nope",
         f"workflow set {ORG} nothing --kind interaction",
-        f"workflow set nobody {WORKFLOW} --kind interaction",
+        f"workflow set nobody {POPUP} --kind interaction",
         f"workflow show {ORG}",
         "purge",
         "purge --org nobody",
-        f"purge --workflow {WORKFLOW}",
+        f"purge --workflow {POPUP}",
         f"purge --org {ORG} --workflow nothing",
         "inspect extra",
         "dead show",

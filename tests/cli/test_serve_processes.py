@@ -53,7 +53,7 @@ async def several(url: str, count: int = 2) -> AsyncIterator[tuple[asyncio.subpr
         yield process, line.split()[4], {"Authorization": f"Token {token}"}
 
 
-async def visitors(base: str, headers: dict[str, str]) -> int:
+async def count_of_any_process(base: str, headers: dict[str, str]) -> int:
     """The answer of whichever process takes a new connection; -1 if it doesn't answer."""
     now = datetime.now(UTC)
     asked = {"start": (now - timedelta(hours=3)).isoformat(), "end": (now + timedelta(hours=1)).isoformat()}
@@ -85,7 +85,7 @@ async def test_each_answers_and_none_is_behind(redis_url: str, processes: int) -
                 for pid in pids:
                     os.kill(pid, signal.SIGSTOP)
                     try:
-                        answers = await asyncio.gather(*(visitors(base, headers) for _ in range(12)))
+                        answers = await asyncio.gather(*(count_of_any_process(base, headers) for _ in range(12)))
                     finally:
                         os.kill(pid, signal.SIGCONT)
                     assert set(answers) - {-1} == {count}, answers

@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 
 from store import keys
 from store.keyname import KINDS, parse
+from tests.support.constants import ORG
+from tests.support.events import GOAL, POPUP
 
-ORG, WORKFLOW, GOAL = (f"0f4e2a6c-58b1-4f0e-9d55-0a6a4c1b7e0{n}" for n in (1, 2, 3))
 START = int(datetime(2026, 11, 23, 22, tzinfo=UTC).timestamp())
 # What a function's parameter is called in a parsed name, and a value for it.
 PARAMETERS: dict[str, tuple[str, object]] = {
     "partition": ("partition", 3),
     "organization_id": ("organization", ORG),
-    "workflow_id": ("workflow", WORKFLOW),
+    "workflow_id": ("workflow", POPUP),
     "goal_id": ("goal", GOAL),
     "level": ("level", "hour"),
     "start": ("start", START),
@@ -106,7 +107,7 @@ def test_the_grammar_is_the_table_of_keys() -> None:
 @example(start=59, level="5min")
 def test_starts_are_read_back(start: int, level: keys.Level) -> None:
     """To the second, whatever it is."""
-    parsed = parse(f"{keys.bucket(0, ORG, WORKFLOW, level, start)}counts")
+    parsed = parse(f"{keys.bucket(0, ORG, POPUP, level, start)}counts")
     assert parsed is not None
     assert (parsed.start, parsed.level) == (start, level)
 
@@ -123,9 +124,9 @@ def test_starts_are_read_back(start: int, level: keys.Level) -> None:
         "sd:3:events",
         "sd:{3}:events:",
         f"sd:{{3}}:organization:{ORG.upper()}",
-        f"sd:{{3}}:hour:{ORG}:{WORKFLOW}:2026-02-30T22:00Z:visitors",
-        f"sd:{{3}}:week:{ORG}:{WORKFLOW}:2026-11-23T22:00Z:visitors",
-        f"sd:{{3}}:hour:{ORG}:{WORKFLOW}:2026-11-23T22:00Z:{GOAL}:visitors",
+        f"sd:{{3}}:hour:{ORG}:{POPUP}:2026-02-30T22:00Z:visitors",
+        f"sd:{{3}}:week:{ORG}:{POPUP}:2026-11-23T22:00Z:visitors",
+        f"sd:{{3}}:hour:{ORG}:{POPUP}:2026-11-23T22:00Z:{GOAL}:visitors",
         "sd:{3}:events\n",
     ],
 )

@@ -10,8 +10,8 @@ import pytest
 from store import keys
 from tests.support.constants import ORG, OTHER_ORG
 from tests.support.events import PAGES, bought, interaction, reached, started, triggered, view
-from tests.support.key_table import ENDLESS, PLACEHOLDERS, TYPES, Row, table
 from tests.support.pipeline import pipeline
+from tests.support.repository.key_table import ENDLESS, PLACEHOLDERS, TYPES, Row, table
 
 ARGUMENTS = {
     "partition": 3,

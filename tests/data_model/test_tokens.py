@@ -7,22 +7,18 @@ import pytest
 from store import keys, tokens
 from store.client import Client
 from store.errors import StopError, UsageError
+from tests.support.constants import ORG, OTHER_ORG
 from tests.support.redis.users import as_user
-
-ORGANIZATION = "0a5f2b6e-1111-4222-8333-0123456789ab"
-OTHER = "0a5f2b6e-1111-4222-8333-0123456789ac"
 
 
 async def test_a_token_is_found_with_what_it_allows(client: Client) -> None:
     """Its record names organization, scopes and name; the UUID is stored in lower case."""
-    token, record = await tokens.create(
-        as_user("operator", client), ORGANIZATION.upper(), ["ingest", "reports"], name="tills"
-    )
+    token, record = await tokens.create(as_user("operator", client), ORG.upper(), ["ingest", "reports"], name="tills")
     assert token.startswith("sd_")
     assert await tokens.find(as_user("service", client), token) == record
-    assert (record.organization, record.scopes, record.name) == (ORGANIZATION, ("reports", "ingest"), "tills")
-    assert record.concerns(ORGANIZATION)
-    assert not record.concerns(OTHER)
+    assert (record.organization, record.scopes, record.name) == (ORG, ("reports", "ingest"), "tills")
+    assert record.concerns(ORG)
+    assert not record.concerns(OTHER_ORG)
     assert record.allows("ingest")
     assert not record.allows("admin")
 
@@ -31,12 +27,12 @@ async def test_a_token_of_all_organizations_concerns_each(client: Client) -> Non
     """None stands for all."""
     _, record = await tokens.create(as_user("operator", client), None, ["admin"])
     assert record.organization == "all"
-    assert record.concerns(ORGANIZATION)
+    assert record.concerns(ORG)
 
 
 async def test_redis_never_sees_the_token(client: Client) -> None:
     """Neither the text nor anything that it could be made from is stored."""
-    token, _ = await tokens.create(as_user("operator", client), ORGANIZATION, ["reports"])
+    token, _ = await tokens.create(as_user("operator", client), ORG, ["reports"])
     dump = repr(await client.hgetall(keys.TOKENS))
     assert token not in dump
     assert token.removeprefix("sd_") not in dump
@@ -52,8 +48,8 @@ async def test_what_is_no_token_is_unknown(client: Client, token: str) -> None:
 
 async def test_a_revoked_token_is_unknown(client: Client) -> None:
     """Revoking takes the public id, leaves the others alone, and says whether there was such a token."""
-    token, record = await tokens.create(as_user("operator", client), ORGANIZATION, ["reports"])
-    kept, _ = await tokens.create(as_user("operator", client), ORGANIZATION, ["reports"])
+    token, record = await tokens.create(as_user("operator", client), ORG, ["reports"])
+    kept, _ = await tokens.create(as_user("operator", client), ORG, ["reports"])
     assert await tokens.revoke(as_user("operator", client), record.id)
     assert not await tokens.revoke(as_user("operator", client), record.id)
     assert await tokens.find(as_user("service", client), token) is None
@@ -63,7 +59,7 @@ async def test_a_revoked_token_is_unknown(client: Client) -> None:
 async def test_an_expired_token_is_unknown_but_listed(client: Client) -> None:
     """At its end it stops working; the list still shows it."""
     end = time.time() + 3600
-    token, record = await tokens.create(as_user("operator", client), ORGANIZATION, ["reports"], expires_at=end)
+    token, record = await tokens.create(as_user("operator", client), ORG, ["reports"], expires_at=end)
     assert await tokens.find(as_user("service", client), token, now=end - 0.001) == record
     assert await tokens.find(as_user("service", client), token, now=end) is None
     assert await tokens.list_all(as_user("operator", client)) == [record]
@@ -82,11 +78,11 @@ async def test_the_list_is_oldest_first(client: Client) -> None:
     ("organization", "scopes", "expires_at", "name"),
     [
         ("nobody", ["reports"], None, ""),
-        (ORGANIZATION, [], None, ""),
-        (ORGANIZATION, ["reports", "everything"], None, ""),
-        (ORGANIZATION, ["reports"], 1.0, ""),
-        (ORGANIZATION, ["reports"], None, "x" * 201),
-        (ORGANIZATION, ["reports"], None, "\udcff"),
+        (ORG, [], None, ""),
+        (ORG, ["reports", "everything"], None, ""),
+        (ORG, ["reports"], 1.0, ""),
+        (ORG, ["reports"], None, "x" * 201),
+        (ORG, ["reports"], None, "\udcff"),
     ],
 )
 async def test_nonsense_makes_no_token(

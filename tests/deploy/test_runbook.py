@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,8 +13,8 @@ import pytest
 import redis
 
 from tests.support.constants import ORG, SECRET
-from tests.support.events import PAGES, view
-from tests.support.pipeline import Pipeline, pipeline
+from tests.support.events import view
+from tests.support.pipeline import pipeline
 from tests.support.redis.servers import RedisServer, find_binary, version_text
 from tests.support.redis.users import as_user, login, password, version
 from tests.support.repository.deploy_files import RUNBOOK
@@ -90,15 +89,6 @@ def blocks(heading: str) -> list[str]:
     return _BLOCK.findall(section)
 
 
-async def visitors(pipe: Pipeline) -> int:
-    """What the report of today and yesterday says."""
-    now = await pipe.now()
-    start, end = now - timedelta(days=1), now + timedelta(days=1)
-    reply = await pipe.ask(PAGES, start.isoformat(), end.isoformat())
-    assert reply.status == 200, reply.text
-    return int(reply.json["unique_visitors_count"])
-
-
 def from_rdb(machine: Machine, before: str, after: str) -> None:
     """As the runbook says: without the append-only file, then with a new one."""
     machine.do(before)
@@ -125,7 +115,7 @@ async def test_a_restored_backup_is_that_instant(machine: Machine, kind: str) ->
         machine.do(save_rdb if kind == "rdb" else save_aof)
         later = [view(now, f"w{n}", id=f"later-{n}") for n in range(5)]
         await pipe.apply(later)
-        assert await visitors(pipe) == 26
+        assert await pipe.visitors() == 26
     machine.server.kill()
     if kind == "rdb":
         from_rdb(machine, *put_rdb)
@@ -133,11 +123,11 @@ async def test_a_restored_backup_is_that_instant(machine: Machine, kind: str) ->
         from_aof(machine, put_aof)
     machine.server.start()
     async with pipeline(machine.server.url, partitions=2) as pipe:
-        assert await visitors(pipe) == 20
+        assert await pipe.visitors() == 20
         await pipe.drain()
-        assert await visitors(pipe) == 21
+        assert await pipe.visitors() == 21
         await pipe.apply(first, later)
-        assert await visitors(pipe) == 26
+        assert await pipe.visitors() == 26
         assert await pipe.client.hget(f"sd:{{{pipe.partition(ORG)}}}:cursor", "events") == b"26"
     machine.server.kill()
     machine.server.start()
@@ -179,7 +169,7 @@ async def test_wrong_counters_are_rebuilt(machine: Machine, tmp_path: Path) -> N
         await pipe.apply(view(now, "nobody"))
         [commands] = blocks("Rebuilding an organization from its archive")
         machine.do(commands, ARCHIVE=str(archive), SIDEDATA_SECRET=SECRET)
-        assert await visitors(pipe) == 3
+        assert await pipe.visitors() == 3
 
 
 def named(data: Path) -> bool:

@@ -27,23 +27,11 @@ from tests.support.repository.examples import ORGANIZATIONS, PROGRAMS
 from tests.support.repository.pages import Block, blocks
 
 pytestmark = pytest.mark.undeployed("`sidedata up` brings a Redis of its own")
-
-
 LIMIT_SECONDS = 30.0
-
-
 PARTITIONS = 16
-
-
 USUAL_ADDRESS = "http://127.0.0.1:8080"
-
-
 IDS = {"PAGES": "1b7c1f9a-2a55-4a3d-8c39-3d1f6f0e7a23", "POPUP": "2b7c1f9a-2a55-4a3d-8c39-3d1f6f0e7a25"}
-
-
 NEEDED = ("bash", "curl", "gzip", "redis-cli")
-
-
 # What a shell block exports is there for those after it.
 _KEEP = '\nenv -0 > "$EXPORTED"\n'
 

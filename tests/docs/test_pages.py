@@ -25,6 +25,7 @@ from store.events import EventType, Reason
 from store.health import Check
 from store.health_server import HealthHandlers
 from store.settings import PREFIX, Settings, variable
+from tests.support import waiting
 from tests.support.browser import chromium
 from tests.support.paths import ROOT
 from tests.support.redis import servers
@@ -68,7 +69,7 @@ def test_the_table_of_settings_is_that_of_the_code() -> None:
 def test_only_settings_that_exist_are_named(page: Path) -> None:
     """Whatever looks like a setting is one, or what several begin with."""
     known = {variable(field.name) for field in msgspec.structs.fields(Settings)}
-    known |= {chromium.VARIABLE, servers.VARIABLE}
+    known |= {chromium.VARIABLE, servers.VARIABLE, waiting.VARIABLE}
     for name in set(re.findall(rf"\b{PREFIX}[A-Z_]*", page.read_text(encoding="utf-8"))):
         assert name in known or (name.endswith("_") and any(one.startswith(name) for one in known)), name
 

@@ -18,8 +18,8 @@ from ingest.partition import Partition
 from ingest.poison import Poison
 from ingest.worker import Worker
 from store import keys
-from tests.support.events import POPUP, started
-from tests.support.pipeline import Pipeline, as_array, pipeline
+from tests.support.events import POPUP, as_array, started
+from tests.support.pipeline import Pipeline, pipeline
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user
 from tests.support.waiting import TIME_FACTOR

@@ -26,7 +26,7 @@ from tests.support.constants import ORG, SECRET
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user
 from tests.support.service import EVENTS, INTERVAL, QUERY, SIDEDATA, WORKFLOW, WORKFLOWS, World, served, world
-from tests.support.waiting import TIME_FACTOR
+from tests.support.waiting import TIME_FACTOR, until
 
 JSON = {"Content-Type": "application/json"}
 EVENT = {"type": "page_view", "workflow_id": WORKFLOW, "visitor_id": "v", "session_id": "s"}
@@ -52,13 +52,6 @@ async def connections(ours: World, count: int) -> AsyncIterator[list[Connection]
     finally:
         for _, writer in made:
             writer.close()
-
-
-async def eventually(holds: Callable[[], bool], seconds: float = 5.0) -> None:
-    """Until it holds, and no longer than that."""
-    async with asyncio.timeout(seconds):
-        while not holds():  # noqa: ASYNC110 - what is waited for is on the other side of a socket
-            await asyncio.sleep(0.01)
 
 
 async def timed(asking: Awaitable[Any]) -> tuple[Any, float]:
@@ -97,10 +90,10 @@ async def test_a_slow_body_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
             writer.write(
                 head(ours, "POST", EVENTS, "Content-Type: application/json", "Content-Length: 9000") + b"\r\n[[["
             )
-        await eventually(lambda: ours.app[BACKEND].held == 30)
+        await until(lambda: ours.app[BACKEND].held == 30)
         for reader, _ in many:
             assert b"408" in await reader.readline()
-        await eventually(lambda: ours.app[BACKEND].held == 0)
+        await until(lambda: ours.app[BACKEND].held == 0)
 
 
 async def test_who_leaves_in_the_middle_is_no_bug(caplog: pytest.LogCaptureFixture) -> None:
@@ -113,10 +106,10 @@ async def test_who_leaves_in_the_middle_is_no_bug(caplog: pytest.LogCaptureFixtu
                 writer.write(
                     head(ours, "POST", EVENTS, "Content-Type: application/json", "Content-Length: 99") + b"\r\n[1"
                 )
-            await eventually(lambda: ours.app[BACKEND].held == 40)
+            await until(lambda: ours.app[BACKEND].held == 40)
             for _, writer in many:
                 writer.transport.abort()
-        await eventually(lambda: ours.app[BACKEND].held == 0 and len(asyncio.all_tasks()) <= tasks)
+        await until(lambda: ours.app[BACKEND].held == 0 and len(asyncio.all_tasks()) <= tasks)
     assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
@@ -131,7 +124,7 @@ async def test_thousands_of_idle_connections_disturb_nobody() -> None:
                 heard, seconds = await timed(ours.ask("GET", f"{SIDEDATA}?{QUERY}"))
                 assert heard.status == 200
                 assert seconds < 1 * TIME_FACTOR
-        await eventually(lambda: len(asyncio.all_tasks()) <= tasks + 3)
+        await until(lambda: len(asyncio.all_tasks()) <= tasks + 3)
 
 
 async def test_idle_connections_make_room_for_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +161,7 @@ async def test_bodies_beyond_the_limit_are_not_taken_in(
             assert heard.status == status
         assert ours.app[BACKEND].held == 0
     # The rest of such a body is read for two seconds, so that the client sees the refusal.
-    await eventually(lambda: not any("RequestHandler" in repr(task) for task in asyncio.all_tasks()))
+    await until(lambda: not any("RequestHandler" in repr(task) for task in asyncio.all_tasks()))
 
 
 async def test_uploads_together_stay_within_their_memory() -> None:
@@ -177,13 +170,13 @@ async def test_uploads_together_stay_within_their_memory() -> None:
         long = "Content-Length: 500000"
         for _, writer in many[:2]:
             writer.write(head(ours, "POST", EVENTS, "Content-Type: application/json", long) + b"\r\n" + b" " * 499_999)
-        await eventually(lambda: ours.app[BACKEND].held == 999_998)
+        await until(lambda: ours.app[BACKEND].held == 999_998)
         body = json.dumps([{**EVENT, "timestamp": "2026-11-23T22:00:00Z"}] * 500).encode()
         refused = await ours.ask("POST", EVENTS, data=body, headers=JSON)
         assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
         for _, writer in many[:2]:
             writer.transport.abort()
-        await eventually(lambda: ours.app[BACKEND].held == 0)
+        await until(lambda: ours.app[BACKEND].held == 0)
         assert (await ours.ask("POST", EVENTS, data=body, headers=JSON)).status == 202
 
 
@@ -200,7 +193,7 @@ async def test_overload_sheds() -> None:
         ours.reports.answer = waiting  # type: ignore[method-assign, assignment]
         await ours.ask("GET", WORKFLOWS)  # the token is known
         first = [asyncio.create_task(ours.ask("GET", f"{SIDEDATA}?{QUERY}")) for _ in range(20)]
-        await eventually(lambda: ours.app[BACKEND].waiting == 20)
+        await until(lambda: ours.app[BACKEND].waiting == 20)
         for _ in range(10):
             shed, seconds = await timed(ours.ask("GET", f"{SIDEDATA}?{QUERY}"))
             assert (shed.status, shed.headers["Retry-After"]) == (503, "1")
@@ -259,7 +252,7 @@ async def test_a_redis_that_freezes_or_dies_and_comes_back(
             await asyncio.sleep(0.02)
         assert {status for status, _ in await asyncio.gather(*map(ask, range(200)))} <= {200, 202, 404}
         assert app[BACKEND].waiting == app[BACKEND].held == 0
-        await eventually(lambda: len(asyncio.all_tasks()) <= tasks + 2)
+        await until(lambda: len(asyncio.all_tasks()) <= tasks + 2)
         # As many as there were questions at once and no more, though six hundred of them came to nothing.
         assert len(await client.client_list()) <= 202
     await client.aclose()

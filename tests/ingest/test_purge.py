@@ -21,6 +21,7 @@ from tests.support.events import (
     PAGES,
     POPUP,
     POPUP_2,
+    as_array,
     bought,
     event,
     interaction,
@@ -29,7 +30,7 @@ from tests.support.events import (
     triggered,
     view,
 )
-from tests.support.pipeline import Pipeline, as_array, pipeline
+from tests.support.pipeline import Pipeline, pipeline
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user
 

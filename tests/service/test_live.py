@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +16,7 @@ from store import tokens
 from store.errors import StoreUnavailableError
 from tests.support.constants import ORG
 from tests.support.service import EFFECTIVE, NOW, QUERY, SIDEDATA, World, canned, world
-from tests.support.waiting import TIME_FACTOR
+from tests.support.waiting import TIME_FACTOR, until
 
 LIVE = f"{SIDEDATA}/live"
 
@@ -53,16 +53,9 @@ async def listening(ours: World, query: str = QUERY, token: str = "") -> AsyncIt
         yield Stream(response)
 
 
-def visitors(count: int) -> tuple[str, object]:
+def sidedata(count: int) -> tuple[str, object]:
     """The event of a canned answer."""
     return "sidedata", {"unique_visitors_count": count}
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition, with a limit."""
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - what it waits for sends no signal
-            await asyncio.sleep(0.01)
 
 
 async def test_an_answer_at_once_and_then_each_change() -> None:
@@ -72,11 +65,11 @@ async def test_an_answer_at_once_and_then_each_change() -> None:
         assert stream.response.headers["Sidedata-Effective-Interval"] == EFFECTIVE
         assert await stream.block() == ["event: sidedata", f"id: {EFFECTIVE}", 'data: {"unique_visitors_count":1}']
         ours.reports.say = canned(2)
-        assert await stream.event() == visitors(2)
+        assert await stream.event() == sidedata(2)
         polls = len(ours.reports.asked)
         await until(lambda: len(ours.reports.asked) >= polls + 3)
         ours.reports.say = canned(3)
-        assert await stream.event() == visitors(3)
+        assert await stream.event() == sidedata(3)
 
 
 async def test_at_most_one_event_a_second_and_the_newest() -> None:
@@ -112,7 +105,7 @@ async def test_a_change_shows_within_the_limit_whenever_it_comes() -> None:
         await stream.event()
         ours.reports.say = canned(2)
         changed = loop.time()
-        assert await stream.event() == visitors(2)
+        assert await stream.event() == sidedata(2)
         assert loop.time() - changed < 1.3
 
 
@@ -124,11 +117,11 @@ async def test_a_hundred_listeners_cost_what_one_does() -> None:
         async with aiohttp.ClientSession(connector=connector, headers=headers) as http:
             streams = [Stream(await http.get(f"{ours.base}{LIVE}?{QUERY}")) for _ in range(100)]
             for stream in streams:
-                assert await stream.event() == visitors(1)
+                assert await stream.event() == sidedata(1)
             assert len(ours.reports.asked) < 12
             ours.reports.say = canned(2)
             for stream in streams:
-                assert await stream.event() == visitors(2)
+                assert await stream.event() == sidedata(2)
             assert len(ours.reports.asked) < 20
             for stream in streams:
                 stream.response.close()
@@ -164,7 +157,7 @@ async def test_a_stream_outlives_an_outage() -> None:
         assert refused.status == 503
         ours.reports.say = canned(2)
         assert await stream.block() == [": Redis is back"]
-        assert await stream.event() == visitors(2)
+        assert await stream.event() == sidedata(2)
 
 
 async def test_a_revoked_token_ends_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,4 +215,4 @@ async def test_a_bug_in_a_poll_ends_the_stream_and_no_other_request() -> None:
         assert (name, isinstance(data, dict) and data["status"]) == ("problem", 500)
         ours.reports.say = canned(2)
         async with listening(ours) as another:
-            assert await another.event() == visitors(2)
+            assert await another.event() == sidedata(2)

@@ -37,7 +37,7 @@ def _descriptors() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-async def visitors(response: aiohttp.ClientResponse) -> int:
+async def next_count(response: aiohttp.ClientResponse) -> int:
     """The number in the next answer of a stream."""
     async with asyncio.timeout(30):
         while not (line := (await response.content.readline()).decode()).startswith("data: "):
@@ -63,7 +63,7 @@ async def listening(pipe: Pipeline, count: int, query: str) -> AsyncIterator[lis
                 else:  # client and server share one busy loop: who waited too long comes again
                     assert stream.status == 503
                     stream.close()
-        await asyncio.gather(*map(visitors, streams))
+        await asyncio.gather(*map(next_count, streams))
         yield streams
         for stream in streams:
             stream.close()
@@ -93,7 +93,7 @@ async def cost(pipe: Pipeline, count: int, query: str) -> float:
         await eventually(often)
         done, after = await polls(pipe), await commands(pipe)
         await pipe.apply([view(await pipe.now(), f"{count}-{query}")])
-        assert len(set(await asyncio.gather(*map(visitors, streams)))) == 1, "all are told the same"
+        assert len(set(await asyncio.gather(*map(next_count, streams)))) == 1, "all are told the same"
     return (after - before) / (done - begun)
 
 
@@ -129,7 +129,7 @@ async def test_what_enters_the_stream_shows_in_time(redis_url: str) -> None:
                 for count in range(1, 5):
                     began = time.monotonic()
                     await pipe.push(view(await pipe.now(), f"v{count}"))
-                    assert await visitors(stream) == count
+                    assert await next_count(stream) == count
                     assert time.monotonic() - began < 1.5 * TIME_FACTOR
         finally:
             stop.set()

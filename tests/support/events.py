@@ -1,10 +1,10 @@
 """Events as producers write them, for tests: everything has a default, so that a test names only what it is about."""
 
 import json
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from tests.support.constants import ORG
-from tests.support.pipeline import rfc3339
 
 PAGES = "11111111-0000-4000-8000-00000000000a"
 POPUP = "22222222-0000-4000-8000-00000000000b"
@@ -74,3 +74,13 @@ def visits(at: datetime, visitors: int) -> list[bytes]:
         raws += [reached(at, visitor, GOAL_2, 'Signed up, "value": 7')] * (number % 3)
         raws += [bought(at, "999999999999.9999", visitor=visitor), bought(at, "0.1", "GBP", visitor=visitor)]
     return raws
+
+
+def as_array(raws: Sequence[bytes]) -> bytes:
+    """A JSON array of JSON texts, which are not looked at."""
+    return b"[" + b",".join(raws) + b"]"
+
+
+def rfc3339(moment: datetime) -> str:
+    """A timestamp as most producers write it."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from math import ceil
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ from store.records import set_organization, set_workflow
 from store.settings import Settings
 from store.tokens import create
 from tests.support.constants import ORG, SECRET
+from tests.support.events import PAGES, as_array
 from tests.support.redis.users import as_user
 from tests.support.waiting import TIME_FACTOR
 
@@ -55,16 +57,6 @@ class Letter:
     def reason(self) -> str:
         """Why the event could not be applied."""
         return self.fields["reason"].decode()
-
-
-def as_array(raws: Sequence[bytes]) -> bytes:
-    """A JSON array of JSON texts, which are not looked at."""
-    return b"[" + b",".join(raws) + b"]"
-
-
-def rfc3339(moment: datetime) -> str:
-    """A timestamp as most producers write it."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 class Pipeline:
@@ -125,13 +117,21 @@ class Pipeline:
     async def ask(self, workflow: str, start: str, end: str, organization: str = ORG) -> Reply:
         """Ask as a client would: some times more while it is told to, as on a machine that has other work."""
         path = f"/api/reporting/workflow/v1/orgs/{organization}/workflows/{workflow}/sidedata/"
-        for left in reversed(range(TIME_FACTOR)):
+        for left in reversed(range(ceil(TIME_FACTOR))):
             async with self.http.post(path, json={"interval": {"start": start, "end": end}}) as response:
                 if response.status == 503 and left:
                     continue
                 effective = response.headers.get("Sidedata-Effective-Interval", "")
                 return Reply(response.status, await response.text(), effective)
         raise AssertionError("the last answer is returned, whatever it is")
+
+    async def visitors(self, workflow: str = PAGES, organization: str = ORG) -> int:
+        """The unique visitors of a workflow from a day ago to a day ahead."""
+        now = await self.now()
+        start, end = now - timedelta(days=1), now + timedelta(days=1)
+        reply = await self.ask(workflow, start.isoformat(), end.isoformat(), organization)
+        assert reply.status == 200, reply.text
+        return int(reply.json["unique_visitors_count"])
 
     async def letters(self, organization: str = ORG) -> list[Letter]:
         """The dead letters of an organization's partition, oldest first."""

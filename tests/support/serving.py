@@ -6,7 +6,10 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import aiohttp
+
 from tests.support.redis.users import as_user
+from tests.support.service import WORKFLOWS
 
 # The command line's own group, so that errors leave as they do for users; nothing has to be installed for it.
 PROGRAM = "from store.cli.main import Commands; from service.commands import serve; Commands(commands=[serve])()"
@@ -42,3 +45,9 @@ async def address(process: asyncio.subprocess.Process) -> str:
         line = (await process.stdout.readline()).decode()
     assert "listening on http://127.0.0.1:" in line
     return line.split()[-1]
+
+
+async def status(http: aiohttp.ClientSession, base: str, token: str, path: str = WORKFLOWS) -> int:
+    """What a question comes to."""
+    async with http.get(base + path, headers={"Authorization": f"Token {token}"}) as answer:
+        return answer.status

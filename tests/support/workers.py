@@ -15,11 +15,7 @@ from tests.support.constants import SECRET
 from tests.support.events import started
 
 PARTITIONS = 16
-
-
 INSTALLATION = Installation(PARTITIONS)
-
-
 SETTINGS = Settings(secret=SECRET)
 
 

@@ -12,8 +12,7 @@ from store import keys
 from store.append import append
 from store.client import Client
 from store.errors import StoreUnavailableError
-from tests.support.events import PURCHASED, bought, event
-from tests.support.pipeline import as_array
+from tests.support.events import PURCHASED, as_array, bought, event
 from tests.torture.harness import PARTITIONS, Stage
 
 ORGANIZATIONS = {

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from store import keys
 from store.client import Client, connect
-from tests.support.events import interaction, reached, started, view
-from tests.support.pipeline import as_array, pipeline
+from tests.support.events import as_array, interaction, reached, started, view
+from tests.support.pipeline import pipeline
 from tests.torture.harness import Stage, WorkerProcess, stage
 
 _VISITORS = 2_000

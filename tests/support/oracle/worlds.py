@@ -42,8 +42,6 @@ BAD = [
 ]
 DAY = timedelta(days=1)
 OLDEST = timedelta(days=390)
-
-
 Question = tuple[str, str, str, str]  # organization, workflow, start, end
 
 

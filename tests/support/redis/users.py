@@ -6,11 +6,13 @@ whoever has a part in the installation goes through `as_user` and so has that us
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit, urlunsplit
 from weakref import WeakKeyDictionary
 
+import redis
 from redis.asyncio import ConnectionPool, Redis
 
 from store.line import Single
@@ -20,6 +22,7 @@ DEPLOYED = os.environ.get("SIDEDATA_TEST_DEPLOYED") == "1"
 USERS = ("service", "worker", "producer", "operator", "monitor", "replica", "admin")
 
 Whom = TypeVar("Whom")  # an address, or a client
+As = Callable[..., redis.Redis]  # a connection as a user, with a password if it is not the usual one
 
 
 def password(user: str) -> str:

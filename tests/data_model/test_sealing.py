@@ -25,7 +25,7 @@ async def pipe(redis_url: str) -> AsyncIterator[Pipeline]:
         yield opened
 
 
-async def visitors(pipe: Pipeline, at: datetime) -> list[int]:
+async def hourly_visitors(pipe: Pipeline, at: datetime) -> list[int]:
     """The hourly visitors of the day of an instant, those above zero."""
     day = at.date().isoformat()
     reply = await pipe.ask(PAGES, f"{day}T00:00:00Z", f"{day}T23:59:59Z")
@@ -37,13 +37,13 @@ async def test_an_hour_whose_sketch_has_gone_is_sealed(pipe: Pipeline) -> None:
     """Of two batches the first counts and its sketch goes at once; the second is too old, rather than a wrong count."""
     old = (await pipe.now() - timedelta(days=40)).replace(hour=12, minute=30)
     await pipe.apply(view(old, "v1"), view(old, "v2"))
-    assert await visitors(pipe, old) == [2]
+    assert await hourly_visitors(pipe, old) == [2]
     hour = f"{keys.bucket(0, ORG, PAGES, 'hour', int(old.timestamp()) // HOUR * HOUR)}visitors"
     assert not await pipe.client.exists(hour)
     late = view(old, "v3", id="late")
     await pipe.apply(late, view(old + timedelta(hours=1), "v3"))
     assert [(letter.reason, letter.fields["event"]) for letter in await pipe.letters()] == [("too_old", late)]
-    assert await visitors(pipe, old) == [2, 1], "another hour of the same day is open"
+    assert await hourly_visitors(pipe, old) == [2, 1], "another hour of the same day is open"
     await pipe.apply(late)
     assert await pipe.reasons() == ["too_old", "too_old"], "a dead-lettered event may be sent again with its id"
 
@@ -74,7 +74,7 @@ async def test_one_batch_is_no_latecomer_to_itself(pipe: Pipeline) -> None:
     """A thousand views of an old hour in one batch all count, in one entry or in many."""
     old = (await pipe.now() - timedelta(days=40)).replace(hour=12, minute=30)
     await pipe.apply(*[[view(old, f"v{n}-{m}") for m in range(10)] for n in range(4)])
-    assert await visitors(pipe, old) == [40]
+    assert await hourly_visitors(pipe, old) == [40]
     assert await pipe.letters() == []
 
 
