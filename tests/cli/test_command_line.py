@@ -19,6 +19,7 @@ from tests.support.command_line import Sidedata, one_line
 pytestmark = pytest.mark.usefixtures("no_settings")
 
 
+@pytest.mark.holds("8.9")
 def test_every_command_has_help(sidedata: Sidedata) -> None:
     """The group lists all with a sentence each; each, and each of theirs, answers to --help."""
     names = sorted(found.name for found in entry_points(group=GROUP))
@@ -42,6 +43,7 @@ def test_it_knows_its_version(sidedata: Sidedata) -> None:
     assert sidedata("--version").stdout.startswith("sidedata 0.")
 
 
+@pytest.mark.holds("8.9")
 @pytest.mark.parametrize("arguments", [["nothing"], ["token"], ["token", "create"], ["inspect", "--nothing"]])
 def test_misuse_is_2(sidedata: Sidedata, arguments: list[str]) -> None:
     """What can't be understood exits with 2 and says why on stderr."""
@@ -51,6 +53,7 @@ def test_misuse_is_2(sidedata: Sidedata, arguments: list[str]) -> None:
     assert result.stderr
 
 
+@pytest.mark.holds("8.10")
 def test_a_flag_comes_before_the_environment(sidedata: Sidedata, monkeypatch: pytest.MonkeyPatch) -> None:
     """And a bad value is misuse, by its variable's name, wherever it comes from."""
     monkeypatch.setenv("SIDEDATA_PARTITIONS", "many")
@@ -60,6 +63,7 @@ def test_a_flag_comes_before_the_environment(sidedata: Sidedata, monkeypatch: py
     assert json.loads(told.stdout)["partitions"] == 4
 
 
+@pytest.mark.holds("8.9")
 def test_a_redis_out_of_reach_is_one_line(sidedata: Sidedata) -> None:
     """Status 1, no stack trace."""
     result = sidedata("inspect", "--redis-url", "redis://127.0.0.1:1")

@@ -8,6 +8,7 @@ from tests.support.constants import ORG
 from tests.support.events import POPUP
 
 
+@pytest.mark.holds("8.9")
 @pytest.mark.parametrize(
     "line",
     [

@@ -55,6 +55,7 @@ def test_every_line_goes_to_its_partition_as_it_is(
     assert list(stored(redis_url)) == [(partition, line) for partition in wanted for line in wanted[partition]]
 
 
+@pytest.mark.holds("8.16")
 def test_lines_that_are_no_objects_are_counted_and_the_rest_is_sent(
     push: Callable[..., Result], redis_url: str
 ) -> None:

@@ -36,6 +36,7 @@ def times(url: str) -> Iterator[datetime]:
                 yield from (datetime.fromisoformat(event["timestamp"]) for event in json.loads(fields[b"events"]))
 
 
+@pytest.mark.holds("8.2")
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("source", ["-", "/dev/stdin", "file"])
 @pytest.mark.parametrize("age", [timedelta(days=-20), timedelta(days=1), timedelta(days=3_000, hours=5)])

@@ -12,6 +12,7 @@ from tests.support.constants import ORG
 from tests.support.events import POPUP
 
 
+@pytest.mark.holds("7.3", "8.14")
 def test_a_token_is_printed_alone(sidedata: Sidedata) -> None:
     """It is created, listed without its text, revoked by its id, and can't be revoked again."""
     created = sidedata("token", "create", "--org", ORG, "--scope", "reports", "--scope", "ingest")
@@ -29,6 +30,7 @@ def test_a_token_is_printed_alone(sidedata: Sidedata) -> None:
     assert listed["id"] in one_line(again)
 
 
+@pytest.mark.holds("8.14")
 def test_a_token_can_end_by_itself_and_be_for_all(sidedata: Sidedata) -> None:
     """`--org all` and `--expires-days`."""
     before = time.time()
@@ -66,6 +68,7 @@ def test_an_organization_is_set_and_shown(sidedata: Sidedata) -> None:
     assert sidedata("org", "set", "nobody", "--timezone", "UTC").exit_code == 2
 
 
+@pytest.mark.holds("8.15")
 def test_a_workflow_is_set_and_shown(sidedata: Sidedata) -> None:
     """Unknown: 1. Another kind: 1, in one line. No such kind: 2."""
     assert sidedata("workflow", "show", ORG, POPUP).exit_code == 1
@@ -86,6 +89,7 @@ def test_a_workflow_is_set_and_shown(sidedata: Sidedata) -> None:
     assert sidedata("workflow", "set", ORG, "nothing", "--kind", "interaction").exit_code == 2
 
 
+@pytest.mark.holds("8.19")
 def test_inspect_sums_up(sidedata: Sidedata, redis_url: str) -> None:
     """Entries, letters, partitions and live workers, as JSON and as a table with a line for each partition."""
     with redis.Redis.from_url(redis_url) as client:

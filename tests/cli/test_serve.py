@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 import aiohttp
+import pytest
 
 from store import tokens
 from store.client import connect
@@ -16,6 +17,7 @@ from tests.support.service import QUERY, SIDEDATA, WORKFLOWS
 from tests.support.serving import address, serving
 
 
+@pytest.mark.holds("9.3")
 async def test_it_serves_and_leaves_with_0(redis_url: str) -> None:
     """SIGTERM ends it at once, an open stream and a log in JSON notwithstanding."""
     client = connect(redis_url, timeout=5)
@@ -63,6 +65,7 @@ async def test_it_waits_for_redis(private_server: Callable[..., RedisServer]) ->
         assert process.returncode == 0
 
 
+@pytest.mark.holds("2.1.2", "8.13")
 async def test_it_stops_where_it_must_not_run(redis_url: str) -> None:
     """Another secret, no secret, a taken port: exit 1 with one line."""
     async with serving(redis_url) as process:

@@ -84,6 +84,7 @@ def children_of(process: subprocess.Popen[str]) -> dict[str, int]:
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
 
 
+@pytest.mark.holds("9.3")
 def test_up_answers_and_ends_in_order(tmp_path: Path, processes: list[subprocess.Popen[str]]) -> None:
     """Commands beside it see the same Redis; SIGTERM ends all of it with 0 within 10 seconds; data are kept."""
     process, address = start_up(tmp_path, processes)
@@ -142,6 +143,7 @@ def test_no_secret_stands_in_a_process_title(tmp_path: Path, processes: list[sub
         assert secret not in Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
+@pytest.mark.holds("9.6")
 def test_the_demo_shows_both_answers_and_ends(tmp_path: Path) -> None:
     """Address, token, a curl and a whole answer of each kind; then 0 by itself. The second time the token is the same."""
     tokens = []

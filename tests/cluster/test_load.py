@@ -3,23 +3,17 @@
 import asyncio
 import time
 
+import pytest
+
 from store import keys
 from tests.support.redis.cluster import Cluster, slot_of, until
-from tests.support.redis.cluster_life import (
-    ORGANIZATIONS,
-    ask,
-    behind,
-    happening,
-    life,
-    load,
-    recovered,
-    started,
-)
+from tests.support.redis.cluster_life import ORGANIZATIONS, ask, behind, happening, life, load, recovered, started
 from tests.support.waiting import TIME_FACTOR, eventually
 
 TAKEOVER_SECONDS = 30.0  # a limit for a machine that has much else to do
 
 
+@pytest.mark.holds("2.3.1")
 async def test_a_slot_moves_under_load(cluster: Cluster) -> None:
     """Producers, workers and the service go on; at the end each event has counted once."""
     slot = slot_of(keys.events(3))
@@ -70,6 +64,7 @@ async def test_what_was_not_replicated_is_gone_from_all_alike(cluster: Cluster, 
         await running.equals_the_oracle(lone, kept + lost)
 
 
+@pytest.mark.holds("2.3.1")
 async def test_a_master_dies_under_load(cluster: Cluster, lone: int) -> None:
     """Its replica takes over, and what it holds agrees; when all is sent again with its ids, each event has counted once."""
     other = next(p for p in ORGANIZATIONS if p != lone)

@@ -17,15 +17,11 @@ from store.read import Part, read
 from tests.support.events import POPUP
 from tests.support.pipeline import pipeline
 from tests.support.redis.cluster import Cluster, Node, slot_of
-from tests.support.redis.cluster_life import (
-    ORGANIZATIONS,
-    PARTITIONS,
-    ask,
-    happening,
-)
+from tests.support.redis.cluster_life import ORGANIZATIONS, PARTITIONS, ask, happening
 from tests.support.waiting import TIME_FACTOR, eventually
 
 
+@pytest.mark.holds("2.1.7")
 async def test_keys_of_a_partition_share_a_slot(cluster: Cluster) -> None:
     """Every key names its partition in braces, but for those of the installation; and each is where that says."""
     async with pipeline(cluster.url, partitions=PARTITIONS) as pipe:

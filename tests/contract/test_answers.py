@@ -3,6 +3,8 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from store import keys
 from tests.support.constants import ORG, OTHER_ORG
 from tests.support.events import (
@@ -22,6 +24,7 @@ from tests.support.figures import EVER, NOON, hours
 from tests.support.pipeline import Pipeline
 
 
+@pytest.mark.holds("1.0.1", "2.3.2")
 async def test_organizations_are_apart(pipe: Pipeline) -> None:
     """The same workflow and visitor in another organization are others; each has its own kind and zone."""
     await pipe.organization("Asia/Kolkata", OTHER_ORG)
@@ -33,6 +36,7 @@ async def test_organizations_are_apart(pipe: Pipeline) -> None:
     assert reply.effective == "2024-01-01T00:00:00+05:30/2024-12-31T00:00:00+05:30"
 
 
+@pytest.mark.holds("6.5", "3.0.7", "3.0.8")
 async def test_unknown_and_empty_workflows(pipe: Pipeline) -> None:
     """No such workflow, or another organization's, is a 404; a registered one without events answers zeros."""
     await pipe.workflow(PAGES, "page_navigation")
@@ -55,6 +59,7 @@ async def test_unknown_and_empty_workflows(pipe: Pipeline) -> None:
     }
 
 
+@pytest.mark.holds("3.1.5")
 async def test_what_changed_is_in_the_next_answer(pipe: Pipeline) -> None:
     """The same question after each batch has the new numbers, be the event new or late."""
     for n, at in enumerate([NOON, NOON - timedelta(days=90), NOON + timedelta(days=3), NOON], start=1):
@@ -86,6 +91,7 @@ async def test_a_log_of_changes_that_expired_loses_no_change(pipe: Pipeline) -> 
     assert (await hours(pipe)) == {12: 4}
 
 
+@pytest.mark.holds("2.3.3")
 async def test_answers_never_straddle_a_commit(pipe: Pipeline) -> None:
     """While a worker applies batches of a start, a goal and a purchase in many buckets, answers have equally many of each."""
     both = [

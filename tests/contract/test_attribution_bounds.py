@@ -50,6 +50,7 @@ class BruteForce:
         self.goals = [goal for goal in self.goals if goal.arrived_ms >= now_ms - FORGET_MS]
 
 
+@pytest.mark.holds("2.4.4")
 @pytest.mark.parametrize("seed", range(40))
 def test_a_full_memory_forgets_what_came_first(seed: int) -> None:
     """Whatever order times come in and however often the memory is stored, each pair counts once and the newest goals wait."""
@@ -81,6 +82,7 @@ async def pipe(redis_url: str) -> AsyncIterator[Pipeline]:
         yield opened
 
 
+@pytest.mark.holds("2.4.4")
 async def test_the_most_goals_of_one_visitor_stop_no_worker(pipe: Pipeline) -> None:
     """More goals than are remembered, at one instant, and then thousands of interactions: the newest 10,000 count, and it ends."""
     goals = [reached(NOON) for _ in range(12_000)]

@@ -43,6 +43,7 @@ def expected_of(name: str) -> list[dict[str, Any]]:
     return [case for case in cases if case["dataset"] == name]
 
 
+@pytest.mark.holds("4.1", "4.2", "4.11", "4.12")
 @pytest.mark.skipif(not DATASETS.is_dir(), reason="the recordings are not beside this repository")
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", ["shop", "news_clicks"])

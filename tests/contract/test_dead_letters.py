@@ -12,8 +12,6 @@ from tests.support.figures import EVER, NOON, starts
 from tests.support.pipeline import Pipeline
 
 GOOD = json.loads(started(NOON))
-
-
 BAD = [
     ("invalid_json", b"{"),
     ("invalid_json", b""),
@@ -54,6 +52,7 @@ BAD = [
 ]
 
 
+@pytest.mark.holds("2.0.1", "2.0.2", "2.0.3", "2.0.4", "2.0.5", "2.0.6", "2.0.8", "2.0.9", "2.3.5", "2.3.6", "2.3.7")
 @pytest.mark.parametrize(("reason", "raw"), BAD, ids=[f"{i}-{reason}" for i, (reason, _) in enumerate(BAD)])
 async def test_bad_events_go_to_the_dead_letters_as_they_came(pipe: Pipeline, reason: str, raw: bytes) -> None:
     """A bad event between two good ones: a letter with its bytes, entry, reason, detail and time; the others count."""
@@ -69,6 +68,7 @@ async def test_bad_events_go_to_the_dead_letters_as_they_came(pipe: Pipeline, re
     assert await starts(pipe) == 2
 
 
+@pytest.mark.holds("2.1.6", "2.3.7")
 async def test_bad_elements_leave_their_neighbours_alone(pipe: Pipeline) -> None:
     """Of an array with good and bad elements, the good count and each bad one has a letter of its own bytes."""
     bad = [raw for reason, raw in BAD if reason == "invalid_event"]
@@ -80,6 +80,7 @@ async def test_bad_elements_leave_their_neighbours_alone(pipe: Pipeline) -> None
     assert await starts(pipe) == len(bad)
 
 
+@pytest.mark.holds("2.0.13")
 async def test_unknown_fields_are_ignored(pipe: Pipeline) -> None:
     """Producers may be newer: fields that the contract doesn't name change nothing, whatever they hold."""
     odd = [
@@ -93,6 +94,7 @@ async def test_unknown_fields_are_ignored(pipe: Pipeline) -> None:
     assert await starts(pipe) == len(odd)
 
 
+@pytest.mark.holds("2.0.1")
 async def test_size_limit_is_16_kib(pipe: Pipeline) -> None:
     """16,384 bytes are taken, one more is `too_large`."""
     frame = len(started(NOON, newer=""))
@@ -101,6 +103,7 @@ async def test_size_limit_is_16_kib(pipe: Pipeline) -> None:
     assert await pipe.reasons() == ["too_large"]
 
 
+@pytest.mark.holds("1.0.3", "2.0.3", "2.0.6", "2.0.8")
 async def test_lengths_at_their_limits_are_taken(pipe: Pipeline) -> None:
     """256 characters of visitor and session, 128 of an id, 200 of a name, in characters and not in bytes."""
     await pipe.apply(
@@ -110,6 +113,7 @@ async def test_lengths_at_their_limits_are_taken(pipe: Pipeline) -> None:
     assert await starts(pipe) == 1
 
 
+@pytest.mark.holds("2.1.1", "2.3.6")
 async def test_wrong_partition(pipe: Pipeline) -> None:
     """An event in another partition's stream is a letter there, and has no effect."""
     right = pipe.partition(ORG)
@@ -123,6 +127,7 @@ async def test_wrong_partition(pipe: Pipeline) -> None:
     assert await starts(pipe) == 1
 
 
+@pytest.mark.holds("2.3.6", "5.6")
 async def test_too_old(plain: Pipeline) -> None:
     """What lies before the oldest local day kept is `too_old`; two days younger is welcome."""
     now = await plain.now()
@@ -134,6 +139,7 @@ async def test_too_old(plain: Pipeline) -> None:
     assert reply.json["unique_visitors_count"] == 1
 
 
+@pytest.mark.holds("2.3.6")
 async def test_in_future_is_measured_by_the_entry(pipe: Pipeline) -> None:
     """5 minutes ahead of the entry's own time are allowed, a microsecond more is not, whatever time it is now."""
     entry = NOON
@@ -145,6 +151,7 @@ async def test_in_future_is_measured_by_the_entry(pipe: Pipeline) -> None:
     assert await starts(pipe) == 2
 
 
+@pytest.mark.holds("1.0.2", "2.0.12")
 async def test_kind_is_fixed_by_the_first_event(pipe: Pipeline) -> None:
     """The first event makes a workflow of its kind; those of the other kind are `workflow_kind_mismatch`."""
     others = [view(NOON, workflow=POPUP), view(NOON, workflow=POPUP)]
@@ -155,6 +162,7 @@ async def test_kind_is_fixed_by_the_first_event(pipe: Pipeline) -> None:
     assert (await pipe.ask(POPUP, *EVER)).json["triggered_goals"][0]["metrics"]["events_count"] == 1
 
 
+@pytest.mark.holds("1.0.2", "2.0.12")
 async def test_kind_is_fixed_by_registration(pipe: Pipeline) -> None:
     """A registered workflow keeps its kind; an event of the other kind does not make it one, nor a workflow."""
     await pipe.workflow(PAGES, "page_navigation")
@@ -163,6 +171,7 @@ async def test_kind_is_fixed_by_registration(pipe: Pipeline) -> None:
     assert (await pipe.ask(PAGES, *EVER)).json["unique_visitors_count"] == 1
 
 
+@pytest.mark.holds("2.0.12")
 async def test_a_dead_letter_fixes_no_kind(pipe: Pipeline) -> None:
     """An event that was refused leaves no trace: the workflow's kind is still open."""
     await pipe.apply(view(datetime.now(UTC) + timedelta(hours=1), workflow=POPUP), started(NOON))

@@ -4,15 +4,12 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.support.events import (
-    PAGES,
-    rfc3339,
-    view,
-)
+from tests.support.events import PAGES, rfc3339, view
 from tests.support.figures import MICRO, nonzero, stat
 from tests.support.pipeline import Pipeline
 
 
+@pytest.mark.holds("1.0.7", "4.3")
 @pytest.mark.parametrize("start", ["2024-10-27", "2024-10-27T00:30", "2024-10-27T03:00"])
 async def test_an_hour_that_comes_twice_counts_twice(pipe: Pipeline, start: str) -> None:
     """Helsinki, 2024-10-27: 03:30 is 00:30Z and again 01:30Z. One visitor in both: 1 + 1 at 3, and once in the day.
@@ -28,6 +25,7 @@ async def test_an_hour_that_comes_twice_counts_twice(pipe: Pipeline, start: str)
     assert reply.effective.startswith(f"{datetime.fromisoformat(start).isoformat()}+03:00")
 
 
+@pytest.mark.holds("1.0.7", "4.3")
 async def test_a_doubled_hour_is_in_the_day_bucket(coarse: Pipeline) -> None:
     """The same where days alone are kept, after the hours are gone from the plan."""
     await coarse.organization("Europe/Helsinki")
@@ -36,6 +34,7 @@ async def test_a_doubled_hour_is_in_the_day_bucket(coarse: Pipeline) -> None:
     assert nonzero((await stat(coarse, "2024-10-27T05:00", "2024-10-27T06:00"))["hour_in_day"]) == {3: 3}
 
 
+@pytest.mark.holds("1.0.9", "4.3", "4.4")
 async def test_hours_and_weekdays_are_summed_by_index(pipe: Pipeline) -> None:
     """A visitor on Monday and Tuesday at 14 counts 2 at 14, 1 on either weekday; two Mondays add up."""
     days = ["2024-06-03", "2024-06-04", "2024-06-10"]  # Monday, Tuesday, Monday
@@ -49,6 +48,7 @@ async def test_hours_and_weekdays_are_summed_by_index(pipe: Pipeline) -> None:
     assert list(answer["timeframe_stat"]) == ["day_in_week", "hour_in_day"]
 
 
+@pytest.mark.holds("4.4")
 async def test_weekdays_are_there_from_two_local_days_on(pipe: Pipeline) -> None:
     """In New York 03:59Z and 04:00Z of June 5th are two days; the effective interval decides, not the one asked for."""
     await pipe.organization("America/New_York")
@@ -60,6 +60,7 @@ async def test_weekdays_are_there_from_two_local_days_on(pipe: Pipeline) -> None
     assert nonzero(two["hour_in_day"]) == {23: 1, 0: 1}
 
 
+@pytest.mark.holds("1.0.10")
 @pytest.mark.parametrize(
     ("zone", "begins", "offset"),
     [
@@ -80,6 +81,7 @@ async def test_zones_with_odd_offsets(pipe: Pipeline, zone: str, begins: str, of
     assert nonzero((await stat(pipe, "2024-06-05", "2024-06-06"))["hour_in_day"]) == {9: 1, 10: 2, 11: 1}
 
 
+@pytest.mark.holds("1.0.8")
 async def test_half_an_hour_at_a_clock_change(pipe: Pipeline) -> None:
     """Lord Howe, 2024-04-07: 01:30 to 02:00 comes twice (14:30Z at +11, 15:00Z at +10:30), two hours of index 1."""
     await pipe.organization("Australia/Lord_Howe")
@@ -90,6 +92,7 @@ async def test_half_an_hour_at_a_clock_change(pipe: Pipeline) -> None:
     assert nonzero((await stat(pipe, "2024-04-07", "2024-04-08"))["hour_in_day"]) == {1: 2, 2: 1}
 
 
+@pytest.mark.holds("5.3", "5.7")
 async def test_old_days_keep_their_hours(plain: Pipeline) -> None:
     """300 days ago, over several batches: `hour_in_day` of the day is exact, a visitor once in each hour."""
     day = (await plain.now() - timedelta(days=300)).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -4,15 +4,12 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.support.events import (
-    PAGES,
-    rfc3339,
-    view,
-)
+from tests.support.events import PAGES, rfc3339, view
 from tests.support.figures import MICRO, nonzero
 from tests.support.pipeline import Pipeline
 
 
+@pytest.mark.holds("1.0.6", "3.0.9", "4.1", "4.5")
 async def test_rims_count_only_what_lies_inside(pipe: Pipeline) -> None:
     """12:07:30 to 12:31:01 is widened to 12:05 to 12:35; of the hour and the day, only that counts."""
     minutes = ["04:59.999999", "05:00", "34:59.999999", "35:00"]
@@ -27,6 +24,7 @@ async def test_rims_count_only_what_lies_inside(pipe: Pipeline) -> None:
     assert reply.json["unique_visitors_count"] == 3
 
 
+@pytest.mark.holds("5.1", "5.2", "5.3", "5.4")
 async def test_rims_widen_with_their_age(plain: Pipeline) -> None:
     """Two events 10 minutes apart in one hour: told apart an hour ago, one hour 20 days ago, one day 100 days ago."""
     await plain.organization("Asia/Kolkata")
@@ -45,6 +43,7 @@ async def test_rims_widen_with_their_age(plain: Pipeline) -> None:
         assert reply.json["unique_visitors_count"] == visitors
 
 
+@pytest.mark.holds("3.0.5")
 async def test_the_start_is_never_before_the_oldest_day(plain: Pipeline) -> None:
     """Asked from 450 days ago on, the effective start is the local day of 400 days ago; wholly before it is a 400."""
     await plain.organization("Asia/Kolkata")
@@ -58,6 +57,7 @@ async def test_the_start_is_never_before_the_oldest_day(plain: Pipeline) -> None
     assert reply.status == 400
 
 
+@pytest.mark.holds("3.0.4")
 async def test_an_end_in_the_future_is_fine(plain: Pipeline) -> None:
     """An interval that reaches far ahead counts what there is, and says what it covers."""
     now = await plain.now()
@@ -69,6 +69,7 @@ async def test_an_end_in_the_future_is_fine(plain: Pipeline) -> None:
     assert (reply.status, reply.json["unique_visitors_count"]) == (200, 0)
 
 
+@pytest.mark.holds("3.0.4")
 @pytest.mark.parametrize(
     ("start", "end", "status"),
     [

@@ -141,6 +141,7 @@ async def both_ways(server: RedisServer, seed: int) -> None:
         assert await answers(fresh, now) == expected, "a service that knows nothing yet says the same"
 
 
+@pytest.mark.holds("2.3.4")
 def test_any_order_and_repetition_gives_the_same_bytes(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

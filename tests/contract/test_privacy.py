@@ -2,10 +2,13 @@
 
 from datetime import timedelta
 
+import pytest
+
 from tests.support.events import bought, interaction, started, triggered, view
 from tests.support.pipeline import Pipeline, pipeline
 
 
+@pytest.mark.holds("2.1.7", "2.1.8", "7.8")
 async def test_keys_name_nobody_and_expire(redis_url: str) -> None:
     """Visitor and session ids stand nowhere but in streams; nothing but what the contract lists lives without a TTL."""
     async with pipeline(redis_url, partitions=4) as pipe:

@@ -6,17 +6,12 @@ from decimal import Decimal
 
 import pytest
 
-from tests.support.events import (
-    POPUP,
-    PURCHASED,
-    bought,
-    interaction,
-    reached,
-)
+from tests.support.events import POPUP, PURCHASED, bought, interaction, reached
 from tests.support.figures import EVER, NOON
 from tests.support.pipeline import Pipeline
 
 
+@pytest.mark.holds("4.9")
 async def test_sums_are_decimal(pipe: Pipeline) -> None:
     """0.1 + 0.2 is 0.3 in the very text of the answer."""
     await pipe.apply([interaction(NOON), bought(NOON, "0.1"), bought(NOON, '"0.2"')])
@@ -24,6 +19,7 @@ async def test_sums_are_decimal(pipe: Pipeline) -> None:
     assert re.search(r'"value":\s*0\.30*[,}]', reply.text), reply.text
 
 
+@pytest.mark.holds("4.9", "4.11")
 async def test_sums_grow_past_63_bits(pipe: Pipeline) -> None:
     """1,500 times 10^12 and once 0.0001 are 1.5 * 10^19 + 1 units of 0.0001; 2^63 is 9.2 * 10^18."""
     many = [bought(NOON, "1000000000000")] * 500
@@ -34,6 +30,7 @@ async def test_sums_grow_past_63_bits(pipe: Pipeline) -> None:
     assert "1500000000000000.0001" in reply.text
 
 
+@pytest.mark.holds("4.9")
 async def test_sums_over_several_buckets(pipe: Pipeline) -> None:
     """Day, hours and 5 minutes each carry a part: 3 * 999999999999.9999 = 2999999999999.9997."""
     times = ["2024-06-05T12:00:00Z", "2024-06-06T01:00:00Z", "2024-06-06T02:04:00Z"]
@@ -46,6 +43,7 @@ async def test_sums_over_several_buckets(pipe: Pipeline) -> None:
     ]
 
 
+@pytest.mark.holds("4.9")
 async def test_only_purchases_that_name_their_goal_so(pipe: Pipeline) -> None:
     """The event itself must name its goal `System: Visitor purchased`; what the goal is called later doesn't matter."""
     value = {"value": "7", "currency": "EUR"}
@@ -65,6 +63,7 @@ async def test_only_purchases_that_name_their_goal_so(pipe: Pipeline) -> None:
     assert reply["affected_goals"][0]["metrics"]["events_count"] == 4
 
 
+@pytest.mark.holds("4.9")
 async def test_a_purchase_of_zero_has_a_sum(pipe: Pipeline) -> None:
     """A purchase of 0 is a purchase: its currency is there with 0."""
     await pipe.apply([interaction(NOON), bought(NOON, "0")])
@@ -121,6 +120,7 @@ def currency(index: int) -> str:
     return "A" + chr(65 + index // 26) + chr(65 + index % 26)
 
 
+@pytest.mark.holds("2.0.9", "2.0.10")
 async def test_purchase_values_are_read_from_their_text(pipe: Pipeline) -> None:
     """Plain digits with an optional fraction, 0 to 10^12, a multiple of 0.0001; each case has a currency of its own."""
     purchases = [bought(NOON, text, currency(index)) for index, (text, _) in enumerate(AMOUNTS)]
@@ -136,6 +136,7 @@ async def test_purchase_values_are_read_from_their_text(pipe: Pipeline) -> None:
     assert set(await pipe.reasons()) == {"invalid_event"}
 
 
+@pytest.mark.holds("2.0.10")
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "01", "1.", ".5", "+1", "0x1", "1_0"])
 async def test_purchase_values_that_are_no_json(pipe: Pipeline, text: str) -> None:
     """A value that JSON doesn't know spoils the whole text."""

@@ -10,6 +10,7 @@ from tests.support.figures import NOON, starts
 from tests.support.pipeline import Pipeline
 
 
+@pytest.mark.holds("2.1.3", "2.1.4")
 async def test_both_forms_count_the_same(pipe: Pipeline) -> None:
     """One object in `event`, or up to 1,000 in `events`."""
     await pipe.apply(started(NOON), [started(NOON)], [started(NOON)] * 1000)
@@ -29,6 +30,7 @@ WHOLE = [
 ]
 
 
+@pytest.mark.holds("2.1.5")
 @pytest.mark.parametrize(("reason", "fields"), WHOLE, ids=range(len(WHOLE)))
 async def test_bad_arrays_are_one_letter(pipe: Pipeline, reason: str, fields: dict[str, bytes]) -> None:
     """An array that is none, too long or no JSON is one letter holding the value as it came; nothing counts."""
@@ -38,6 +40,7 @@ async def test_bad_arrays_are_one_letter(pipe: Pipeline, reason: str, fields: di
     assert await starts(pipe) == 1
 
 
+@pytest.mark.holds("2.1.5")
 @pytest.mark.parametrize("fields", [{"other": b"1"}, {"event": started(NOON), "events": as_array([started(NOON)])}])
 async def test_neither_or_both_fields(pipe: Pipeline, fields: dict[str, bytes]) -> None:
     """An entry with neither field or both is one `invalid_event`, which loses nothing of what came."""
@@ -51,6 +54,7 @@ async def test_neither_or_both_fields(pipe: Pipeline, fields: dict[str, bytes]) 
     assert await starts(pipe) == 1
 
 
+@pytest.mark.holds("2.1.5")
 @pytest.mark.parametrize("field", ["event", "events"])
 async def test_one_field_twice(pipe: Pipeline, field: str) -> None:
     """Redis lets an entry hold a field twice; nobody can tell which was meant, so it is one letter that holds both values."""

@@ -39,6 +39,7 @@ def moment(instant_us: int) -> datetime:
     return EPOCH + timedelta(microseconds=instant_us)
 
 
+@pytest.mark.holds("5.4")
 @given(name=st.sampled_from(ZONES), now=NOW, first=AGES_US, second=AGES_US)
 def test_effective_interval_is_the_oracles(name: str, now: int, first: int, second: int) -> None:
     """Each rim is widened to the edge for its age, and never before the oldest day kept."""
@@ -104,6 +105,7 @@ def test_cover_tiles_the_effective_interval_with_buckets_kept(name: str, now: in
     assert tiles.several_days == (local_date(moment(effective.start * 1_000_000), name) != local_date(last, name))
 
 
+@pytest.mark.holds("5.5")
 @given(name=st.sampled_from(ZONES), now=NOW, age=st.integers(-300, 402 * 86400))
 def test_nothing_expires_while_it_may_be_asked_for(name: str, now: int, age: int) -> None:
     """What is promised at `now` has an expiry after now, with slack for a reader whose clock is behind."""
@@ -123,6 +125,7 @@ def at(text: str, name: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(name)).timestamp())
 
 
+@pytest.mark.holds("5.4")
 @pytest.mark.parametrize(
     ("name", "start", "end", "expected"),
     [
@@ -147,6 +150,7 @@ def test_rims_by_hand(name: str, start: str, end: str, expected: tuple[str, str]
     assert span == Span(at(expected[0], name), at(expected[1], name))
 
 
+@pytest.mark.holds("3.0.5")
 def test_wholly_before_the_oldest_day_is_refused() -> None:
     """An interval that ends where the oldest day begins is refused, and the text says which day that is."""
     now = at("2026-11-24T12:00", "UTC")

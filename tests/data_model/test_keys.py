@@ -68,12 +68,14 @@ def test_every_key_constant_is_in_the_table(name: str) -> None:
     assert getattr(keys, name) in {row.pattern for row in table()}
 
 
+@pytest.mark.holds("2.1.8")
 @pytest.mark.parametrize("row", table(), ids=lambda row: row.pattern)
 def test_only_what_the_contract_lists_lives_for_ever(row: Row) -> None:
     """The table promises a life span to all keys but the contract's."""
     assert (row.pattern in ENDLESS) == (row.lives in {"for ever", "until applied"} or row.pattern == "sd:{p}:dead")
 
 
+@pytest.mark.holds("2.1.7", "2.1.8")
 async def test_live_keys_are_those_of_the_table(redis_url: str) -> None:
     """After events of all types and ages, applied and refused, every key matches one row, has its type, and a TTL if it must."""
     async with pipeline(redis_url, partitions=4) as pipe:

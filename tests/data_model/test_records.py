@@ -28,6 +28,7 @@ async def changes(client: Client) -> int:
     return int(await client.hget(keys.cursor(PARTITION), "records") or 0)
 
 
+@pytest.mark.holds("1.0.1")
 async def test_an_organization_has_the_zone_that_was_set(client: Client) -> None:
     """It can be set again while there are no events; each time the workers are told."""
     assert await show_organization(client, INSTALLATION, ORG) is None
@@ -39,6 +40,7 @@ async def test_an_organization_has_the_zone_that_was_set(client: Client) -> None
         assert await changes(client) == number
 
 
+@pytest.mark.holds("8.15")
 async def test_the_zone_is_fixed_by_events(client: Client) -> None:
     """Another zone is refused with the remedy in the text and without any change; the same zone is fine."""
     await client.hset(keys.organization(PARTITION, ORG), mapping={"timezone": "Asia/Tokyo", "has_events": "1"})
@@ -51,6 +53,7 @@ async def test_the_zone_is_fixed_by_events(client: Client) -> None:
     )
 
 
+@pytest.mark.holds("1.0.1")
 async def test_events_without_a_record_fix_utc(client: Client) -> None:
     """Where no zone was ever set the events are in UTC."""
     await client.hset(keys.organization(PARTITION, ORG), "has_events", "1")
@@ -89,6 +92,7 @@ async def test_registering_keeps_the_time_of_the_newest_event(client: Client) ->
     )
 
 
+@pytest.mark.holds("2.0.12")
 async def test_a_kind_is_fixed(client: Client) -> None:
     """Another kind is refused, and nothing changes."""
     await set_workflow(client, INSTALLATION, ORG, POPUP, "interaction", "first")
@@ -110,6 +114,7 @@ async def test_of_two_kinds_at_once_one_wins(client: Client) -> None:
     assert await changes(client) == 20
 
 
+@pytest.mark.holds("1.0.11")
 @pytest.mark.parametrize("bad", ["", "x", ORG + "\n", ORG.replace("-", ""), "{" + ORG + "}"])
 async def test_what_is_no_uuid_is_misuse(client: Client, bad: str) -> None:
     """A UUID has 36 characters; nothing else is taken for one."""

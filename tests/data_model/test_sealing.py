@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
+import pytest
 import pytest_asyncio
 
 from ingest.lease import acquire
@@ -33,6 +34,7 @@ async def hourly_visitors(pipe: Pipeline, at: datetime) -> list[int]:
     return [value for value, _ in reply.json["timeframe_stat"]["hour_in_day"] if value]
 
 
+@pytest.mark.holds("5.8")
 async def test_an_hour_whose_sketch_has_gone_is_sealed(pipe: Pipeline) -> None:
     """Of two batches the first counts and its sketch goes at once; the second is too old, rather than a wrong count."""
     old = (await pipe.now() - timedelta(days=40)).replace(hour=12, minute=30)
@@ -48,6 +50,7 @@ async def test_an_hour_whose_sketch_has_gone_is_sealed(pipe: Pipeline) -> None:
     assert await pipe.reasons() == ["too_old", "too_old"], "a dead-lettered event may be sent again with its id"
 
 
+@pytest.mark.holds("5.8")
 async def test_an_owner_notices_that_an_hour_was_sealed(pipe: Pipeline) -> None:
     """The commit looks itself: what an owner remembers of an hour is no proof that its sketch is still there."""
     recent = await pipe.now() - timedelta(days=3)
@@ -78,6 +81,7 @@ async def test_one_batch_is_no_latecomer_to_itself(pipe: Pipeline) -> None:
     assert await pipe.letters() == []
 
 
+@pytest.mark.holds("5.8")
 async def test_events_of_interaction_workflows_are_never_sealed(pipe: Pipeline) -> None:
     """They go to the day, as often as they come."""
     old = (await pipe.now() - timedelta(days=40)).replace(hour=12, minute=30)
@@ -89,6 +93,7 @@ async def test_events_of_interaction_workflows_are_never_sealed(pipe: Pipeline) 
     assert await pipe.letters() == []
 
 
+@pytest.mark.holds("2.3.6")
 async def test_days_end_by_the_clock_of_redis(pipe: Pipeline) -> None:
     """The last local day kept takes events, the one before takes none."""
     oldest = (await pipe.now() - timedelta(days=400)).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -110,6 +115,7 @@ def ttls_of_buckets(key: str, now: int, late: int) -> tuple[float, float] | None
     return end - now - 5, end - now + 5
 
 
+@pytest.mark.holds("5.1", "5.2", "5.3", "5.5", "5.6")
 async def test_every_kind_of_key_lives_as_long_as_the_table_says(redis_url: str) -> None:
     """Buckets by their end and their last event, the rest by the time of the commit."""
     async with pipeline(redis_url, partitions=1) as pipe:

@@ -11,6 +11,7 @@ from tests.support.constants import ORG, OTHER_ORG
 from tests.support.redis.users import as_user
 
 
+@pytest.mark.holds("7.2")
 async def test_a_token_is_found_with_what_it_allows(client: Client) -> None:
     """Its record names organization, scopes and name; the UUID is stored in lower case."""
     token, record = await tokens.create(as_user("operator", client), ORG.upper(), ["ingest", "reports"], name="tills")
@@ -23,6 +24,7 @@ async def test_a_token_is_found_with_what_it_allows(client: Client) -> None:
     assert not record.allows("admin")
 
 
+@pytest.mark.holds("7.2")
 async def test_a_token_of_all_organizations_concerns_each(client: Client) -> None:
     """None stands for all."""
     _, record = await tokens.create(as_user("operator", client), None, ["admin"])
@@ -30,6 +32,7 @@ async def test_a_token_of_all_organizations_concerns_each(client: Client) -> Non
     assert record.concerns(ORG)
 
 
+@pytest.mark.holds("7.3")
 async def test_redis_never_sees_the_token(client: Client) -> None:
     """Neither the text nor anything that it could be made from is stored."""
     token, _ = await tokens.create(as_user("operator", client), ORG, ["reports"])

@@ -12,11 +12,7 @@ ALLOWED = {
     "ingest": {"ingest", "store"},
     "service": {"service", "store"},
 }
-
-
 OURS = {"store", "ingest", "service", "tests", "bench"}
-
-
 PURE = [
     "store/zones.py",
     "store/cover.py",
@@ -26,8 +22,6 @@ PURE = [
     "ingest/attribution.py",
     "service/assemble.py",
 ]
-
-
 WORLDLY = {"redis", "asyncio", "aiohttp", "socket", "time", "uvloop", "subprocess", "threading", "random", "secrets"}
 CLOCKS = {"now", "utcnow", "today", "time", "time_ns", "monotonic", "perf_counter"}
 

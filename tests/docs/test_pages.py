@@ -99,17 +99,41 @@ def test_every_command_is_in_the_table() -> None:
     assert sorted(named) == sorted(COMMANDS)
 
 
+# Promised by the contract and not built yet: the only command lines on its page that may not be understood.
+PROMISED = [
+    ["org", "list"],
+    ["workflow", "list", "ORG"],
+    ["dead", "drop"],
+    ["dead", "seen"],
+    ["push", "--check", "FILE"],
+]
+
+
+def understood(words: list[str]) -> bool:
+    """Whether there is such a command with such flags."""
+    path = next((path for path in COMMANDS if tuple(words[: len(path)]) == path), None)
+    if path is None:
+        return False
+    known = {flag for parameter in COMMANDS[path].params for flag in parameter.opts} | {"--help"}
+    return {word.partition("=")[0] for word in words if word.startswith("--")} <= known
+
+
+@pytest.mark.parametrize("words", PROMISED, ids=" ".join)
+def test_what_is_built_is_no_longer_listed_as_a_promise(words: list[str]) -> None:
+    """A command line leaves the list with its command."""
+    assert words in list(command_lines(ROOT / "docs/CONTRACT.md"))
+    assert not understood(words)
+
+
 @each_page
 def test_only_commands_that_exist_are_named(page: Path) -> None:
     """Command, subcommand and flags of every command line on every page; a group may stand for its commands."""
     groups = {path[:1] for path in COMMANDS if len(path) > 1}
+    promised = PROMISED if name_of(page) == "docs/CONTRACT.md" else []
     for words in command_lines(page):
-        if tuple(words) in groups or words[0].startswith("-") or words == ["COMMAND", "--help"]:
+        if tuple(words) in groups or words[0].startswith("-") or words == ["COMMAND", "--help"] or words in promised:
             continue
-        path = next((path for path in COMMANDS if tuple(words[: len(path)]) == path), None)
-        assert path is not None, f"sidedata {' '.join(words)}"
-        known = {flag for parameter in COMMANDS[path].params for flag in parameter.opts} | {"--help"}
-        assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known, words
+        assert understood(words), f"sidedata {' '.join(words)}"
 
 
 @each_page

@@ -70,6 +70,7 @@ async def worked_off(pipe: Pipeline) -> None:
         await running
 
 
+@pytest.mark.holds("2.2.5")
 async def test_a_full_redis_refuses_producers_and_operators_as_a_whole(any_server: RedisServer) -> None:
     """At `maxmemory` a batch, a replay and a registration are refused, and not a byte has changed."""
     async with pipeline(any_server.url, partitions=1) as pipe:
@@ -107,6 +108,7 @@ async def test_a_backlog_that_fills_redis_is_worked_off(any_server: RedisServer)
             assert room.status == 202
 
 
+@pytest.mark.holds("2.2.4")
 async def test_a_full_backlog_is_a_503_until_it_is_worked_off(redis_url: str) -> None:
     """No worker, a limit on what may wait: every event that was accepted counts, and none that was refused."""
     async with pipeline(redis_url, partitions=1, backlog_limit=20) as pipe:

@@ -75,6 +75,7 @@ async def work(pipe: Pipeline, chance: random.Random, sent: list[bytes]) -> None
         await pipe.drain()
 
 
+@pytest.mark.holds("2.3.3")
 async def test_a_replica_that_takes_over_is_of_one_instant(
     private_server: Callable[..., RedisServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:

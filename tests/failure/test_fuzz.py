@@ -56,6 +56,7 @@ def test_a_long_run_of_the_fuzzer(request: pytest.FixtureRequest) -> None:
     assert sum(count for count, _, _ in told.values()) >= 1_000_000, told
 
 
+@pytest.mark.holds("2.3.5")
 @given(st.binary(max_size=200) | JSON.map(text_of))
 def test_any_bytes_are_an_event_or_a_fault(raw: bytes) -> None:
     """Decoding never raises."""
@@ -74,6 +75,7 @@ def test_any_field_may_hold_anything(good: bytes, changes: dict[str, Any]) -> No
         assert read == decode_event(good)
 
 
+@pytest.mark.holds("2.1.6")
 @given(st.lists(JSON.map(text_of) | st.sampled_from(GOOD), max_size=8))
 def test_no_element_costs_its_neighbours(elements: list[bytes]) -> None:
     """In an array of any JSON values each is an event or a letter of its own, in its place."""
@@ -99,6 +101,7 @@ def test_any_interval_is_planned_or_refused(start: Any, span: Any, zone: str, ki
     plan_interval(zone, kind, asked.start, asked.end)
 
 
+@pytest.mark.holds("2.1.6")
 @pytest.mark.parametrize(
     "poison",
     [b"[" * 3000, b"[" * 3000 + b'"' + b"]" * 3000, b"[" * 3000 + b"]" * 3000 + b"] ["],

@@ -20,6 +20,7 @@ from tests.support.redis.users import as_user
 from tests.support.service import served
 
 
+@pytest.mark.holds("6.10")
 @pytest.mark.parametrize(
     ("inputs", "seconds"),
     [(2_500, 8.0), pytest.param(100_000, 300.0, marks=[pytest.mark.long, pytest.mark.timeout(400)])],

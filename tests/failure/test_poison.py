@@ -53,6 +53,7 @@ def sample(metrics: Metrics, name: str) -> float:
     return sum(one.value for metric in metrics.registry.collect() for one in metric.samples if one.name == name)
 
 
+@pytest.mark.holds("2.3.7")
 async def test_poison_in_the_middle_of_a_thousand(pipe: Pipeline) -> None:
     """999 neighbours are applied, the one is a letter with its bytes."""
     raws = [started(await pipe.now(), visitor=f"v{n}") for n in range(1_000)]
@@ -135,6 +136,7 @@ async def test_letters_stay_within_their_number(pipe: Pipeline, caplog: pytest.L
     assert len([record for record in caplog.records if "dropped" in record.message]) == 1
 
 
+@pytest.mark.holds("2.3.8")
 async def test_letters_stay_for_their_time(pipe: Pipeline) -> None:
     """The next batch, whatever it brings, takes those along that are over 30 days old."""
     metrics = Metrics()
@@ -149,6 +151,7 @@ async def test_letters_stay_for_their_time(pipe: Pipeline) -> None:
     assert sample(metrics, "sidedata_dead_letters_dropped_total") == 2
 
 
+@pytest.mark.holds("2.3.1", "2.3.8")
 async def test_a_replay_that_is_killed_and_repeated_counts_once(private_server: Callable[..., RedisServer]) -> None:
     """The real command is killed at random instants until it gets through: every letter's event counts once."""
     server = private_server()
@@ -175,6 +178,7 @@ async def test_a_replay_that_is_killed_and_repeated_counts_once(private_server: 
         assert await starts(pipe) == 3_000
 
 
+@pytest.mark.holds("2.3.8")
 async def test_a_letter_of_an_array_element_goes_back_alone(pipe: Pipeline) -> None:
     """Replaying the one bad element of an array brings none of its neighbours again."""
     good, bad = started(await pipe.now()), b"{}"

@@ -138,6 +138,7 @@ async def test_idle_connections_make_room_for_new_ones(monkeypatch: pytest.Monke
                 assert b"200" in await reader.readline()
 
 
+@pytest.mark.holds("6.6")
 @pytest.mark.parametrize(
     ("path", "headers", "size", "status"),
     [
@@ -204,6 +205,7 @@ async def test_overload_sheds() -> None:
         assert (await ours.ask("GET", f"{SIDEDATA}?{QUERY}")).status == 200
 
 
+@pytest.mark.holds("6.9")
 @pytest.mark.parametrize("how", ["frozen", "killed"])
 async def test_a_redis_that_freezes_or_dies_and_comes_back(
     private_server: Callable[..., RedisServer], how: str

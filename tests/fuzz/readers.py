@@ -7,15 +7,7 @@ from service.problems import ProblemError
 from service.query import Interval, from_body, from_query
 from store.events import decode_event
 from tests.fuzz.inputs import GOOD
-from tests.fuzz.targets import (
-    check_archive,
-    check_entry,
-    check_event,
-    check_gzip,
-    check_lines,
-    plan_interval,
-    refused,
-)
+from tests.fuzz.targets import check_archive, check_entry, check_event, check_gzip, check_lines, plan_interval, refused
 from tests.support.constants import ORG
 
 _ZONES = ("UTC", "Europe/Helsinki", "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Apia", "Etc/GMT+12")

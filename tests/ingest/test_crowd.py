@@ -68,6 +68,7 @@ class Crowd:
             await connection.disconnect(nowait=True)
 
 
+@pytest.mark.holds("2.3.1")
 async def test_a_hundred_joins_and_leaves_end_balanced(
     redis_url: str, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,16 +18,7 @@ from store.errors import LeaseLostError, StoreUnavailableError
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user
 from tests.support.waiting import TIME_FACTOR
-from tests.support.workers import (
-    INSTALLATION,
-    PARTITIONS,
-    SETTINGS,
-    all_applied,
-    applied,
-    balanced,
-    send,
-    until,
-)
+from tests.support.workers import INSTALLATION, PARTITIONS, SETTINGS, all_applied, applied, balanced, send, until
 from tests.torture.harness import Stage, stage
 
 
@@ -50,6 +41,7 @@ async def read(partition: Partition) -> Batch:
     return batch
 
 
+@pytest.mark.holds("2.3.1")
 async def test_of_two_owners_only_the_newer_commits(client: Client) -> None:
     """Both have read the same entry; the one whose fence has passed is told so and has changed nothing."""
     await send(client, 3)
@@ -69,6 +61,7 @@ async def test_of_two_owners_only_the_newer_commits(client: Client) -> None:
     }
 
 
+@pytest.mark.holds("2.3.1")
 async def test_two_owners_that_race_apply_every_event_once(client: Client) -> None:
     """Fifty times two owners commit at once, taking the partition from each other; each event counts once."""
     for _ in range(50):
@@ -111,6 +104,7 @@ async def test_a_fence_lost_in_a_crash_is_never_given_out_again(client: Client) 
     assert fences == sorted(fences)
 
 
+@pytest.mark.holds("2.3.1")
 @pytest.mark.parametrize("taken_first", [True, False])
 async def test_a_commit_that_waits_in_a_frozen_redis_counts_once(
     private_server: Callable[..., RedisServer], *, taken_first: bool
@@ -174,6 +168,7 @@ async def test_work_moves_within_5_seconds_of_a_death_and_1_second_of_a_leave() 
         assert await applied(client) == 2 * PARTITIONS
 
 
+@pytest.mark.holds("9.3")
 async def test_a_leave_ends_in_time_though_redis_is_frozen(
     private_server: Callable[..., RedisServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -138,6 +138,7 @@ async def state_of(pipe: Pipeline, organization: str, now: datetime) -> list[Any
     return [(await pipe.ask(workflow, start, end, organization)).text for workflow in (PAGES, POPUP)]
 
 
+@pytest.mark.holds("8.18")
 async def test_nothing_is_left(server: RedisServer) -> None:
     """No key, value, letter, waiting event or byte in a dump names the organization or its visitors; the others' all stay."""
     async with pipeline(server.url, partitions=4) as pipe:
@@ -162,6 +163,7 @@ async def test_nothing_is_left(server: RedisServer) -> None:
         ]
 
 
+@pytest.mark.holds("8.18")
 async def test_all_can_begin_anew(server: RedisServer) -> None:
     """After a purge the zone is free, the same ids count again, and a workflow may be of another kind."""
     async with pipeline(server.url, partitions=2) as pipe:
@@ -212,6 +214,7 @@ async def test_a_dry_run_says_what_would_go_and_changes_nothing(server: RedisSer
         assert await purge(pipe, workflow=workflow).run() == Purged()
 
 
+@pytest.mark.holds("8.18")
 async def test_only_the_workflow_goes(server: RedisServer) -> None:
     """Its figures, interactions and letters; another workflow of the same visitors keeps every number."""
     async with pipeline(server.url, partitions=4) as pipe:

@@ -15,13 +15,7 @@ from store import keys
 from tests.support.constants import ORG, OTHER_ORG, SECRET
 from tests.support.events import POPUP, view
 from tests.support.pipeline import Pipeline, pipeline
-from tests.support.rebuilds import (
-    answers,
-    assert_shadows_expire,
-    life,
-    read_anew,
-    spoil,
-)
+from tests.support.rebuilds import answers, assert_shadows_expire, life, read_anew, spoil
 from tests.support.redis.users import as_user
 
 

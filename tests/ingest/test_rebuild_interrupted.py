@@ -17,15 +17,7 @@ from store.errors import LeaseLostError, StopError
 from tests.support.constants import ORG, OTHER_ORG
 from tests.support.events import PAGES, POPUP, started
 from tests.support.pipeline import Pipeline, pipeline
-from tests.support.rebuilds import (
-    answers,
-    assert_no_shadow,
-    assert_shadows_expire,
-    life,
-    lines,
-    rebuild,
-    spoil,
-)
+from tests.support.rebuilds import answers, assert_no_shadow, assert_shadows_expire, life, lines, rebuild, spoil
 from tests.support.redis.users import as_user
 
 

@@ -18,9 +18,7 @@ from tests.support.oracle.oracle import Oracle
 from tests.support.oracle.replay import Replay
 from tests.support.oracle.worlds import WORKFLOWS, ZONES, World, worlds
 from tests.support.pipeline import Pipeline, pipeline
-from tests.support.rebuilds import (
-    spoil,
-)
+from tests.support.rebuilds import spoil
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user
 

@@ -15,6 +15,7 @@ async def no_checks() -> list[Check]:
     return []
 
 
+@pytest.mark.holds("6.6")
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])
 async def test_a_known_path_refuses_other_methods(path: str) -> None:
     """405 says which methods it takes, as on the service's port, and GET and HEAD are taken."""
@@ -29,6 +30,7 @@ async def test_a_known_path_refuses_other_methods(path: str) -> None:
                 assert response.status == 200
 
 
+@pytest.mark.holds("6.11")
 @pytest.mark.parametrize("path", ["/", "/livez/", "/nowhere", "/%00"])
 async def test_other_paths_are_a_404(path: str) -> None:
     """Whatever the method, the body is a problem in JSON."""

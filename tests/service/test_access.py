@@ -31,6 +31,7 @@ async def two_services(url: str, **variables: str) -> AsyncIterator[list[str]]:
         yield [await address(process) for process in processes]
 
 
+@pytest.mark.holds("7.3")
 async def test_a_revoked_token_stops_on_every_process(client: Client, redis_url: str) -> None:
     """Busy or idle, each process refuses it within 5 seconds of the revocation; so it does one that has expired."""
     operator = as_user("operator", client)
@@ -50,6 +51,7 @@ async def test_a_revoked_token_stops_on_every_process(client: Client, redis_url:
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.holds("6.8")
 async def test_a_rate_limit_holds_over_processes(client: Client, redis_url: str) -> None:
     """Two processes together let no more through than one would."""
     token, _ = await tokens.create(as_user("operator", client), ORG, ["reports"])
@@ -136,6 +138,7 @@ def test_the_command_line_lists_last_uses(redis_url: str, expiry: list[str]) -> 
     assert (record["expires_at"] is None) == (not expiry)
 
 
+@pytest.mark.holds("6.4", "6.5")
 async def test_a_token_learns_nothing_of_another_organization(redis_url: str) -> None:
     """What exists elsewhere and what exists nowhere are refused in the same words and headers, and by the same work."""
     nowhere = "ffffffff-ffff-4fff-8fff-ffffffffffff"

@@ -69,6 +69,7 @@ async def test_concurrent_requests_never_pass_the_limit_together(client: Client)
     assert await client.xlen(STREAM) == 5
 
 
+@pytest.mark.holds("2.2.5")
 async def test_a_full_redis_takes_nothing(client: Client, private_server: Callable[..., RedisServer]) -> None:
     """Out of memory means "again later", and no part of the batch is in the stream."""
     assert client
@@ -88,6 +89,7 @@ async def test_a_full_redis_takes_nothing(client: Client, private_server: Callab
         await full.aclose()
 
 
+@pytest.mark.holds("6.9")
 async def test_a_frozen_redis_is_answered_for_within_a_second(private_server: Callable[..., RedisServer]) -> None:
     """Connections stay open and nothing comes: every endpoint says 503 in time, and works again after."""
     server = private_server()
@@ -125,6 +127,7 @@ async def test_a_frozen_redis_is_answered_for_within_a_second(private_server: Ca
         await client.aclose()
 
 
+@pytest.mark.holds("6.9")
 async def test_a_redis_that_is_gone_is_answered_for_at_once(private_server: Callable[..., RedisServer]) -> None:
     """Nobody listens: 503, not a bug; /livez stays well."""
     server = private_server()
@@ -141,6 +144,7 @@ async def test_a_redis_that_is_gone_is_answered_for_at_once(private_server: Call
         await client.aclose()
 
 
+@pytest.mark.holds("5.9")
 async def test_readiness_says_when_redis_may_evict(private_server: Callable[..., RedisServer]) -> None:
     """A policy other than noeviction is named, and so is an append-only file that is off."""
     client = connect(private_server("--maxmemory-policy", "allkeys-lru", "--appendonly", "no").url, timeout=0.8)

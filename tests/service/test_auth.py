@@ -11,6 +11,7 @@ from tests.support.service import EVENTS, NOW, QUERY, SIDEDATA, WORKFLOWS, world
 PATH = f"{SIDEDATA}?{QUERY}"
 
 
+@pytest.mark.holds("7.1")
 @pytest.mark.parametrize("scheme", ["Token", "Bearer", "token", "BEARER"])
 async def test_both_schemes_in_any_case(scheme: str) -> None:
     """`Token` and `Bearer` mean the same."""
@@ -19,6 +20,7 @@ async def test_both_schemes_in_any_case(scheme: str) -> None:
     assert heard.status == 200
 
 
+@pytest.mark.holds("7.2", "6.4")
 @pytest.mark.parametrize(
     ("scopes", "reports", "ingest"),
     [(("reports",), 200, 403), (("ingest",), 403, 202), (("admin",), 403, 403), (("reports", "ingest"), 200, 202)],
@@ -32,6 +34,7 @@ async def test_a_token_does_what_its_scopes_say(scopes: tuple[str, ...], reports
     assert (read.status, written.status) == (reports, ingest)
 
 
+@pytest.mark.holds("7.2")
 async def test_a_token_for_all_organizations_passes_everywhere() -> None:
     """`all` needs no organization's name."""
     async with world() as ours:
@@ -40,6 +43,7 @@ async def test_a_token_for_all_organizations_passes_everywhere() -> None:
     assert heard.status == 200
 
 
+@pytest.mark.holds("7.3")
 async def test_a_revoked_token_stops_within_seconds() -> None:
     """It may be remembered for two seconds and no longer."""
     async with world() as ours:
@@ -80,6 +84,7 @@ async def test_concurrent_requests_share_a_look_up(monkeypatch: pytest.MonkeyPat
     assert looked == 1
 
 
+@pytest.mark.holds("6.8")
 async def test_a_rate_limit_holds_for_each_token_and_second() -> None:
     """What is over the limit gets a 429 and when to come again; the next second is free."""
     async with world(rate_limit=3) as ours:

@@ -102,6 +102,7 @@ async def test_other_paths_are_others(path: str) -> None:
         assert len(ours.reports.asked) == 1
 
 
+@pytest.mark.holds("1.0.11")
 async def test_ids_in_capitals_are_the_same() -> None:
     """UUIDs are read in any case, and asked for in lower case."""
     async with world() as ours:

@@ -12,6 +12,7 @@ from tests.support.http_ingest import JSON, NDJSON, STREAM, event, stored
 from tests.support.service import EVENTS, world
 
 
+@pytest.mark.holds("2.2.1", "2.2.3")
 async def test_an_array_goes_into_the_stream() -> None:
     """All events of a request are one entry while they fit in one."""
     sent = [event(visitor_id=f"v{number}") for number in range(3)]
@@ -21,6 +22,7 @@ async def test_an_array_goes_into_the_stream() -> None:
         assert await stored(ours) == [sent]
 
 
+@pytest.mark.holds("2.2.1", "2.2.3")
 async def test_lines_go_into_the_stream() -> None:
     """NDJSON may have blank lines, carriage returns and no end to its last line."""
     lines = b"\n  \n" + json.dumps(event(id="a")).encode() + b"\r\n\r\n\t" + json.dumps(event(id="b")).encode()
@@ -39,6 +41,7 @@ async def test_nothing_is_accepted_too(body: bytes, headers: dict[str, str]) -> 
         assert not await ours.client.exists(STREAM)
 
 
+@pytest.mark.holds("2.2.2")
 @pytest.mark.parametrize(
     "raw",
     [
@@ -61,6 +64,7 @@ def of_size(size: int, **fields: Any) -> bytes:  # noqa: ANN401 - whatever JSON 
     return json.dumps(event(organization_id=None, extra="x" * (size - bare), **fields)).encode()
 
 
+@pytest.mark.holds("2.0.1")
 @pytest.mark.parametrize("padding", ["field", "blanks", "twice"])
 @pytest.mark.parametrize("size", [16 * 1024 - 58, 16 * 1024 - 57, 16 * 1024])
 async def test_an_event_of_just_the_limit_is_taken(size: int, padding: str) -> None:
@@ -82,6 +86,7 @@ async def test_an_event_of_just_the_limit_is_taken(size: int, padding: str) -> N
     assert decode_event(bytes(taken)) == decode_event(json.dumps(said).encode())
 
 
+@pytest.mark.holds("2.0.1")
 @pytest.mark.parametrize(
     "raw",
     [
@@ -102,6 +107,7 @@ async def test_an_event_beyond_the_limit_is_named(raw: bytes) -> None:
         assert not await ours.client.exists(STREAM)
 
 
+@pytest.mark.holds("2.2.3")
 @pytest.mark.parametrize(
     ("raw", "pointer"),
     [
@@ -133,6 +139,7 @@ async def test_one_bad_event_keeps_all_out(raw: str, pointer: str) -> None:
         assert not await ours.client.exists(STREAM)
 
 
+@pytest.mark.holds("2.2.3")
 async def test_the_first_20_faults_are_named() -> None:
     """And how many there were."""
     async with world() as ours:
@@ -142,6 +149,7 @@ async def test_the_first_20_faults_are_named() -> None:
     assert "30 of 30" in problem["detail"]
 
 
+@pytest.mark.holds("2.0.13")
 async def test_half_a_character_in_an_unknown_field_costs_nothing() -> None:
     """Found by fuzzing: where text was cut in the middle of an emoji, the whole array was refused as no JSON."""
     sent = [
@@ -155,6 +163,7 @@ async def test_half_a_character_in_an_unknown_field_costs_nothing() -> None:
         assert await stored(ours) == [[sent[0], sent[1], {**sent[2], "organization_id": ORG}]]
 
 
+@pytest.mark.holds("6.10")
 @pytest.mark.parametrize(
     ("body", "headers"),
     [

@@ -14,6 +14,7 @@ from tests.support.http_ingest import JSON, NDJSON, STREAM, event, stored
 from tests.support.service import EVENTS, world
 
 
+@pytest.mark.holds("2.2.1")
 async def test_10000_events_are_taken_and_no_more() -> None:
     """They stand in entries of a thousand."""
     raw = json.dumps(event()).encode()
@@ -35,6 +36,7 @@ async def test_millions_of_elements_are_refused_before_they_are_read(element: by
     assert heard.status == 413
 
 
+@pytest.mark.holds("2.2.1")
 async def test_gzip_is_taken_in_several_members_too() -> None:
     """Files put one behind another are one body."""
     first, second = (json.dumps(event(id=name)).encode() + b"\n" for name in "ab")
@@ -45,6 +47,7 @@ async def test_gzip_is_taken_in_several_members_too() -> None:
         assert await stored(ours) == [[event(id="a"), event(id="b")]]
 
 
+@pytest.mark.holds("2.2.1", "6.6")
 @pytest.mark.parametrize(
     ("body", "status"),
     [
@@ -67,6 +70,7 @@ async def test_broken_gzip_and_bombs(body: bytes, status: int) -> None:
     assert heard.status == status
 
 
+@pytest.mark.holds("2.2.1", "6.6")
 async def test_ten_mib_are_taken_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """The limit is that of the decoded body, to the byte."""
     monkeypatch.setattr("service.listener.LINGERING_SECONDS", 0.1)  # the client leaves before its body is read
@@ -90,6 +94,7 @@ def test_gunzip_takes_any_cut() -> None:
         Gunzip(5).feed(sent)
 
 
+@pytest.mark.holds("2.2.4")
 async def test_a_full_backlog_is_a_503() -> None:
     """Above the limit nothing is taken until the worker has caught up."""
     async with world(backlog_limit=2) as ours:

@@ -58,6 +58,7 @@ def sidedata(count: int) -> tuple[str, object]:
     return "sidedata", {"unique_visitors_count": count}
 
 
+@pytest.mark.holds("3.1.2")
 async def test_an_answer_at_once_and_then_each_change() -> None:
     """The first event comes without a change, others only with one; the effective interval is the event's id."""
     async with world() as ours, listening(ours) as stream:
@@ -72,6 +73,7 @@ async def test_an_answer_at_once_and_then_each_change() -> None:
         assert await stream.event() == sidedata(3)
 
 
+@pytest.mark.holds("3.1.2")
 async def test_at_most_one_event_a_second_and_the_newest() -> None:
     """An answer that changes all the time is sent once a second, as it is then."""
     loop = asyncio.get_running_loop()
@@ -98,6 +100,7 @@ async def _count_up(ours: World) -> None:
         await asyncio.sleep(0.01)
 
 
+@pytest.mark.holds("3.1.5")
 async def test_a_change_shows_within_the_limit_whenever_it_comes() -> None:
     """A change just after an event waits for the pause, a later one for the next poll; both are sent in time."""
     loop = asyncio.get_running_loop()
@@ -109,6 +112,7 @@ async def test_a_change_shows_within_the_limit_whenever_it_comes() -> None:
         assert loop.time() - changed < 1.3
 
 
+@pytest.mark.holds("3.1.3")
 async def test_a_hundred_listeners_cost_what_one_does() -> None:
     """One task polls for all who watch the same."""
     async with world() as ours:
@@ -127,6 +131,7 @@ async def test_a_hundred_listeners_cost_what_one_does() -> None:
                 stream.response.close()
 
 
+@pytest.mark.holds("3.1.2")
 async def test_a_window_ends_now() -> None:
     """The interval moves with the clock."""
     async with world() as ours, listening(ours, "window=PT1H") as stream:
@@ -138,6 +143,7 @@ async def test_a_window_ends_now() -> None:
         assert ours.reports.asked[-1][2:] == (now - timedelta(minutes=59), now + timedelta(minutes=1))
 
 
+@pytest.mark.holds("3.1.2")
 async def test_a_comment_shows_that_the_stream_lives(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing to tell is told every 15 seconds, here every tenth of one."""
     monkeypatch.setattr(live_api, "COMMENT_SECONDS", 0.1)
@@ -160,6 +166,7 @@ async def test_a_stream_outlives_an_outage() -> None:
         assert await stream.event() == sidedata(2)
 
 
+@pytest.mark.holds("7.3")
 async def test_a_revoked_token_ends_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     """The stream says why and is over."""
     monkeypatch.setattr(live_api, "TOKEN_SECONDS", 0.05)

@@ -52,6 +52,7 @@ async def _post(pipe: Pipeline, raws: list[bytes]) -> int:
         return response.status
 
 
+@pytest.mark.holds("7.8")
 async def test_no_visitor_is_named_whatever_happens(redis_url: str, caplog: pytest.LogCaptureFixture) -> None:
     """Not at the most talkative level: by events that are applied, refused or dead-lettered, nor by questions."""
     caplog.set_level(logging.DEBUG)

@@ -18,6 +18,7 @@ from tests.support.service import EFFECTIVE, INTERVAL, QUERY, SIDEDATA, WORKFLOW
 JSON = {"Content-Type": "application/json"}
 
 
+@pytest.mark.holds("3.0.1", "3.0.9")
 @pytest.mark.parametrize("slash", ["", "/"])
 @pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8", "Application/JSON"])
 async def test_post_answers_the_report(slash: str, content_type: str) -> None:
@@ -29,6 +30,7 @@ async def test_post_answers_the_report(slash: str, content_type: str) -> None:
     assert heard.headers["Content-Type"] == "application/json"
 
 
+@pytest.mark.holds("1.0.11")
 async def test_ids_in_the_path_are_taken_in_any_case() -> None:
     """Upper case in, lower case on."""
     async with world() as ours:
@@ -39,6 +41,7 @@ async def test_ids_in_the_path_are_taken_in_any_case() -> None:
         assert ours.reports.asked == [(ORG, WORKFLOW, start, end)]
 
 
+@pytest.mark.holds("3.1.1")
 @pytest.mark.parametrize("condition", ['"tag1"', 'W/"tag1"', '"other", "tag1"', "*", 'W/"a",W/"tag1"'])
 async def test_get_answers_304_to_who_has_it(condition: str) -> None:
     """An entity tag that matches saves the body, whatever form the condition has."""

@@ -23,6 +23,7 @@ async def register(ours: World, workflow: str, newest_us: int, **record: str) ->
     await ours.client.hset(keys.workflow(PARTITION, ORG, workflow), mapping=record)
 
 
+@pytest.mark.holds("3.1.4")
 async def test_workflows_come_newest_first() -> None:
     """Ties and those without an event are ordered by id, a name may be missing, and a header names the zone."""
     ids = [f"{digit}b7c1f9a-2a55-4a3d-8c39-3d1f6f0e7a23" for digit in "abcde"]
@@ -59,6 +60,7 @@ async def test_many_workflows_come_in_one_list() -> None:
     assert listed == sorted(listed, reverse=True)
 
 
+@pytest.mark.holds("9.4")
 @pytest.mark.parametrize("path", ["/dashboard", "/dashboard/", "/docs", "/docs/docs.js", "/docs/docs.css"])
 async def test_pages_load_nothing_from_elsewhere(path: str) -> None:
     """Pages and their files carry the strict policy, an ETag, and no address of another host."""
@@ -105,6 +107,7 @@ def references(value: Any) -> list[str]:  # noqa: ANN401 - whatever JSON holds
     return [found for inner in value for found in references(inner)] if isinstance(value, list) else []
 
 
+@pytest.mark.holds("3.0.7", "3.0.8")
 def test_the_schemas_read_the_contracts_examples() -> None:
     """The answers that the contract shows fit what the description says."""
     pages = b'{"timeframe_stat": {"day_in_week": [[6074, 1], [1, 7]], "hour_in_day": [[5, 0], [6, 23]]},'

@@ -3,10 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.support.events import (
-    PAGES,
-    POPUP,
-)
+from tests.support.events import PAGES, POPUP
 from tests.support.pipeline import Pipeline
 
 NOON = datetime(2024, 6, 5, 12, tzinfo=UTC)

@@ -32,15 +32,11 @@ from tests.support.redis.cluster import Cluster, Node, slot_of
 from tests.support.waiting import TIME_FACTOR, eventually
 
 PARTITIONS = 8
-
-
 # One organization in each partition, by its number.
 ORGANIZATIONS = {
     keys.partition_of(organization, PARTITIONS): organization
     for organization in (f"dddddddd-0000-4000-8000-{number:012}" for number in range(100))
 }
-
-
 GOAL = {"uuid": "33333333-0000-4000-8000-00000000000d", "name": "Goal"}
 
 

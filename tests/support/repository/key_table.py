@@ -6,8 +6,6 @@ from typing import NamedTuple
 from store import keys
 
 UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-
-
 PLACEHOLDERS = {
     "{p}": r"\{\d+\}",
     "<org>": UUID,
@@ -25,8 +23,6 @@ PLACEHOLDERS = {
     "<run>": "[0-9a-f]{8}",
     "<key>": ".+",
 }
-
-
 # Without a TTL, by the contract: streams, cursors and fences, configuration, tokens, organization and workflow records.
 ENDLESS = {"sd:config", "sd:tokens", "sd:tokens:used", "sd:{p}:events", "sd:{p}:dead", "sd:{p}:cursor"}
 ENDLESS |= {"sd:{p}:organization:<org>", "sd:{p}:workflow:<org>:<workflow>", "sd:{p}:workflows:<org>"}
