@@ -1,4 +1,4 @@
-"""Slow, silent, many and greedy clients, and a Redis that freezes or dies: answers in time, recovery, nothing left over."""
+"""Slow, silent, many and greedy clients: they are answered or let go in time, and nothing is left over."""
 
 import asyncio
 import contextlib
@@ -6,30 +6,23 @@ import json
 import logging
 import resource
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import aiohttp
 import pytest
 
 from service import listener
-from service.app import create_app
-from service.sidedata import Reports
 from service.state import BACKEND
-from store.client import connect
-from store.clock import SystemClock
-from store.installation import open_installation
-from store.settings import Settings
-from store.tokens import create
-from tests.support.constants import ORG, SECRET
-from tests.support.redis.servers import RedisServer
-from tests.support.redis.users import as_user
-from tests.support.service import EVENTS, INTERVAL, QUERY, SIDEDATA, WORKFLOW, WORKFLOWS, World, served, world
+from tests.support.service import EVENTS, QUERY, SIDEDATA, WORKFLOW, WORKFLOWS, World, world
 from tests.support.waiting import TIME_FACTOR, until
 
 JSON = {"Content-Type": "application/json"}
+
+
 EVENT = {"type": "page_view", "workflow_id": WORKFLOW, "visitor_id": "v", "session_id": "s"}
+
+
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -203,58 +196,3 @@ async def test_overload_sheds() -> None:
         assert {heard.status for heard in await asyncio.gather(*first)} == {200}
         assert ours.app[BACKEND].waiting == 0
         assert (await ours.ask("GET", f"{SIDEDATA}?{QUERY}")).status == 200
-
-
-@pytest.mark.holds("6.9")
-@pytest.mark.parametrize("how", ["frozen", "killed"])
-async def test_a_redis_that_freezes_or_dies_and_comes_back(
-    private_server: Callable[..., RedisServer], how: str
-) -> None:
-    """Two hundred clients are told so within a second each, served again within five, and leave no task or connection."""
-    server = private_server("--appendonly", "yes")
-    client = connect(server.url, timeout=0.8)
-    settings = Settings(redis_url=server.url, secret=SECRET)
-    installation, clock = await open_installation(client, settings), SystemClock()
-    token, _ = await create(client, ORG, ["reports", "ingest"])
-    serving = as_user("service", client)
-    app = create_app(settings, serving, installation, clock, Reports(serving, installation, settings, clock))
-    day = time.strftime("%Y-%m-%d", time.gmtime())
-    paths = [f"{SIDEDATA}?start={day}&end={day}T23:59", WORKFLOWS]
-    events = [{**EVENT, "timestamp": f"{day}T00:00:00Z"}]
-    headers, links = {"Authorization": f"Token {token}"}, aiohttp.TCPConnector(limit=0)
-    async with served(app) as base, aiohttp.ClientSession(base, headers=headers, connector=links) as http:
-
-        async def ask(number: int) -> tuple[int, float]:
-            began = time.monotonic()
-            arguments: dict[str, Any] = {"json": events} if number % 3 == 2 else {}
-            method = "POST" if arguments else "GET"
-            path = EVENTS if number % 3 == 2 else paths[number % 3]
-            async with http.request(method, path, **arguments) as heard:
-                await heard.read()
-                return heard.status, time.monotonic() - began
-
-        async def post() -> int:
-            async with http.post(SIDEDATA, json=INTERVAL) as heard:
-                return heard.status
-
-        assert {status for status, _ in await asyncio.gather(*map(ask, range(200)))} <= {200, 202, 404}
-        tasks = len(asyncio.all_tasks())
-        server.freeze() if how == "frozen" else server.kill()
-        for _ in range(2):
-            for status, seconds in await asyncio.gather(*map(ask, range(200))):
-                assert status == 503
-                assert seconds < 1 * TIME_FACTOR
-        alone = await ask(0)
-        assert alone[0] == 503
-        assert alone[1] < 1 * TIME_FACTOR
-        server.thaw() if how == "frozen" else server.start()
-        began = time.monotonic()
-        while await post() != 404:
-            assert time.monotonic() - began < 5 * TIME_FACTOR
-            await asyncio.sleep(0.02)
-        assert {status for status, _ in await asyncio.gather(*map(ask, range(200)))} <= {200, 202, 404}
-        assert app[BACKEND].waiting == app[BACKEND].held == 0
-        await until(lambda: len(asyncio.all_tasks()) <= tasks + 2)
-        # As many as there were questions at once and no more, though six hundred of them came to nothing.
-        assert len(await client.client_list()) <= 202
-    await client.aclose()
