@@ -45,7 +45,7 @@ check: setup ## what must pass before a commit: format, lint, types, known weakn
 	$(BIN)/python -m pytest -m "not long"
 
 screenshots: setup ## the dashboard's states as pictures in docs/screenshots/; needs a chromium
-	$(BIN)/python -m tests.screenshots
+	$(BIN)/python -m tests.support.browser.screenshots
 
 format: setup ## put the code into shape
 	$(BIN)/ruff format .
@@ -55,12 +55,12 @@ torture: setup ## kill workers and Redis at 500 instants; SEED=n repeats a run, 
 	$(BIN)/python -m tests.torture
 
 soak: setup ## 10 million events, memory flat; EVENTS=n asks for another number
-	$(BIN)/python -m tests.soak
+	$(BIN)/python -m tests.torture.soak
 
 fuzz: .venv/.fuzz ## millions of broken inputs, a hundred thousand broken requests, and schemathesis; some fifteen minutes
 	$(BIN)/python -m tests.fuzz --inputs 1200000 --seconds 900
 	$(BIN)/python -m tests.fuzz.coverage --inputs 1200000 --seconds 300
-	$(BIN)/python -m pytest -m long tests/test_fuzz_http.py
+	$(BIN)/python -m pytest -m long tests/failure/test_fuzz_http.py
 	$(BIN)/python -m tests.fuzz.schema --examples 200
 
 .venv/.fuzz: tests/fuzz/requirements.lock .venv/.installed

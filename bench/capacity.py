@@ -1,6 +1,7 @@
 """How much a load takes, computed from the measured figures below: the first tables of docs/SCALING.md.
 
-After a new measurement change a figure here, and `python -m tests.tables` writes the tables anew; a test holds them to this.
+After a new measurement change a figure here, and `python -m tests.support.repository.tables` writes the tables again; a test holds
+them to this.
 """
 
 from math import ceil

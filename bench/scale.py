@@ -25,7 +25,7 @@ from sidedata.redis.client import connect
 from sidedata.schema import keys
 from sidedata.schema.installation import open_installation
 from sidedata.settings import Settings
-from tests.servers import RedisServer
+from tests.support.redis.servers import RedisServer
 
 ROUNDS = 20
 DAYS = 30

@@ -13,9 +13,9 @@ import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
 from sidedata.redis.client import Client, connect
-from tests.chromium import VARIABLE, Page, chromium_page, find_chromium
-from tests.guard import DEPLOYED, version
-from tests.servers import RedisServer, find_binary, talked, version_text
+from tests.support.browser.chromium import VARIABLE, Page, chromium_page, find_chromium
+from tests.support.redis.servers import RedisServer, find_binary, talked, version_text
+from tests.support.redis.users import DEPLOYED, version
 
 # Servers and loops make the first example slow and the others not, which Hypothesis would take for flakiness.
 settings.register_profile(
@@ -35,6 +35,22 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.hypothesis_seed = secrets.randbelow(2**32)
     if DEPLOYED and version(version_text(find_binary())) < (7, 0):
         raise pytest.UsageError("deploy/users.acl needs Redis 7.0 or Valkey: set SIDEDATA_TEST_REDIS_SERVER")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Offer a run of the tests that hold a part of the contract."""
+    parser.addoption("--holds", metavar="NUMBER", help="run the tests of a section or paragraph of docs/CONTRACT.md")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With --holds, leave out the tests that hold nothing of that section or paragraph."""
+    wanted: str | None = config.option.holds
+    if wanted is None:
+        return
+    held = [[str(number) for marker in item.iter_markers("holds") for number in marker.args] for item in items]
+    kept = [any(f"{number}.".startswith(f"{wanted}.") for number in numbers) for numbers in held]
+    config.hook.pytest_deselected(items=[item for item, keep in zip(items, kept, strict=True) if not keep])
+    items[:] = [item for item, keep in zip(items, kept, strict=True) if keep]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

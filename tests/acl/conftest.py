@@ -1,14 +1,12 @@
 """A guarded server for all tests here, and connections of its users."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 import redis
 
-from tests.guard import login, password, version
-from tests.servers import RedisServer, find_binary, version_text
-
-As = Callable[..., redis.Redis]
+from tests.support.redis.servers import RedisServer, find_binary, version_text
+from tests.support.redis.users import As, login, password, version
 
 
 @pytest.fixture(scope="session")

@@ -30,10 +30,11 @@ from sidedata.service.app import create_app
 from sidedata.service.report.reports import Reports
 from sidedata.settings import Settings
 from sidedata.writes.append import append
-from tests.events import PAGES, POPUP, interaction, reached, started, triggered, view
-from tests.guard import login, password
-from tests.servers import RedisServer
-from tests.support import ORG, SECRET, rfc3339, served
+from tests.support.constants import ORG, SECRET
+from tests.support.events import PAGES, POPUP, interaction, reached, rfc3339, started, triggered, view
+from tests.support.pipeline import served
+from tests.support.redis.servers import RedisServer
+from tests.support.redis.users import login, password
 
 BASE = f"/api/reporting/workflow/v1/orgs/{ORG}/workflows"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.acl.conftest import As
-from tests.guard import DEPLOY, USERS, login, password
-from tests.servers import RedisServer
+from tests.support.paths import DEPLOY
+from tests.support.redis.servers import RedisServer
+from tests.support.redis.users import USERS, As, login, password
 
 EVENTS = "sd:{3}:events"
 DEAD = "sd:{3}:dead"

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from tests.fuzz.inputs import GOOD, MOMENTS, NASTY, mutated
-from tests.support import ORG
+from tests.support.constants import ORG
 
 # Every answer is due within a second; the rest is for a machine that does other things too.
 _ANSWER_SECONDS = 5.0

@@ -4,8 +4,8 @@ import json
 import random
 import re
 
-from tests.events import GOAL, PAGES, POPUP
-from tests.support import ORG
+from tests.support.constants import ORG
+from tests.support.events import GOAL, PAGES, POPUP
 
 _COMMON = {
     "organization_id": ORG,

@@ -7,16 +7,8 @@ from sidedata.service.api.ingest import _checked, _lines
 from sidedata.service.api.query import Interval, from_body, from_query
 from sidedata.service.http.problems import ProblemError
 from tests.fuzz.inputs import GOOD
-from tests.fuzz.targets import (
-    check_archive,
-    check_entry,
-    check_event,
-    check_gzip,
-    check_lines,
-    plan_interval,
-    refused,
-)
-from tests.support import ORG
+from tests.fuzz.targets import check_archive, check_entry, check_event, check_gzip, check_lines, plan_interval, refused
+from tests.support.constants import ORG
 
 _ZONES = ("UTC", "Europe/Helsinki", "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Apia", "Etc/GMT+12")
 

@@ -18,10 +18,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from sidedata.schema.tokens import create
-from tests.events import GOAL, PAGES, bought, interaction, started, triggered, view
-from tests.servers import RedisServer
-from tests.support import ORG, SECRET, pipeline
-from tests.test_service_commands import address, serving
+from tests.support.constants import ORG, SECRET
+from tests.support.events import GOAL, PAGES, bought, interaction, started, triggered, view
+from tests.support.pipeline import pipeline
+from tests.support.redis.servers import RedisServer
+from tests.support.serving import address, serving
 
 _LEFT_OUT = "positive_data_acceptance"
 _ANSWER_SECONDS = "5"

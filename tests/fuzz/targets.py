@@ -26,7 +26,7 @@ from sidedata.service.report.reports import IntervalError, Reports
 from sidedata.service.report.workflow_cache import View
 from sidedata.settings import Settings
 from tests.fuzz.inputs import GOOD, MOMENTS, NASTY, mutated
-from tests.support import ORG
+from tests.support.constants import ORG
 
 NOW = 1_795_471_200.0  # 2026-11-23T22:00:00Z
 ENTRY = f"{int(NOW * 1000)}-0"

@@ -24,10 +24,11 @@ from typing import Any
 import aiohttp
 import click
 
-from tests.deployed import DEPLOY, documents
 from tests.image.build import Chroot, build, settings, stages, words
 from tests.image.container import NOTHING, Container, Image
-from tests.support import ORG
+from tests.support.constants import ORG
+from tests.support.paths import DEPLOY
+from tests.support.repository.deploy_files import documents
 
 WORKFLOW = "1b7c1f9a-2a55-4a3d-8c39-3d1f6f0e7a23"
 _HOSTS = "127.0.0.1 localhost redis\n"

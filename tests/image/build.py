@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from tests.deployed import ROOT
+from tests.support.paths import ROOT
 
 
 class Instruction(NamedTuple):

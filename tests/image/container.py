@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.deployed import DEPLOY
+from tests.support.paths import DEPLOY
 
 
 def substituted(value: str, variables: Mapping[str, str]) -> str:

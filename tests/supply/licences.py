@@ -4,7 +4,7 @@ import re
 from importlib import metadata
 from typing import Any
 
-from tests.pages import read
+from tests.support.repository.pages import read
 
 # Licences by which packages name theirs without an SPDX expression.
 _WORDS = {

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.pages import ROOT
+from tests.support.paths import ROOT
 
 # What `make setup` installs, and what single targets add to it.
 LOCKS: dict[str, Path] = {

@@ -12,9 +12,9 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
-from tests.pages import read
 from tests.supply import licences, locked
 from tests.supply.locked import Locked
+from tests.support.repository.pages import read
 
 
 def bill() -> dict[str, Any]:

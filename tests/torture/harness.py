@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from sidedata.failpoints import VARIABLE
-from tests.guard import as_user
-from tests.servers import RedisServer
-from tests.support import SECRET
+from tests.support.constants import SECRET
+from tests.support.redis.servers import RedisServer
+from tests.support.redis.users import as_user
 from tests.torture.proxy import Proxy, proxied
 
 LEASE_MS = 1_000

@@ -4,10 +4,10 @@ from collections import Counter
 from datetime import timedelta
 
 from sidedata.schema import keys
-from tests.compare import Tally, compare
-from tests.oracle import Oracle, UnknownWorkflowError
-from tests.support import Pipeline
-from tests.test_keys import ENDLESS, TYPES, table
+from tests.support.oracle.compare import Tally, compare
+from tests.support.oracle.oracle import Oracle, UnknownWorkflowError
+from tests.support.pipeline import Pipeline
+from tests.support.repository.key_table import ENDLESS, TYPES, table
 from tests.torture.harness import PARTITIONS, TortureError
 from tests.torture.producer import ORGANIZATIONS, PAGES, POPUPS, Producer
 

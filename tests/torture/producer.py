@@ -12,8 +12,7 @@ from sidedata.errors import StoreUnavailableError
 from sidedata.redis.client import Client
 from sidedata.schema import keys
 from sidedata.writes.append import append
-from tests.events import PURCHASED, bought, event
-from tests.support import as_array
+from tests.support.events import PURCHASED, as_array, bought, event
 from tests.torture.harness import PARTITIONS, Stage
 
 ORGANIZATIONS = {

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from sidedata.schema import keys
-from tests.support import Pipeline, pipeline
+from tests.support.pipeline import Pipeline, pipeline
 from tests.torture.harness import PARTITIONS, Stage, TortureError, stage
 from tests.torture.judge import judge
 from tests.torture.producer import ORGANIZATIONS, PAGES, POPUPS, Producer

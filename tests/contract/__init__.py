@@ -1,0 +1,1 @@
+"""The contract by hand and against the brute-force oracle."""

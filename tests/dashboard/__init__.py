@@ -1,0 +1,1 @@
+"""The dashboard's files and its behaviour in a browser."""

@@ -1,0 +1,94 @@
+"""The connection that carries many questions at a time: order, errors, and what becomes of it when Redis goes."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+import redis.exceptions as faults
+
+from sidedata.redis.client import Client, connect
+from sidedata.redis.multiplex import Line, Refused, Single
+from sidedata.redis.scripts import Script
+from tests.support.redis.servers import RedisServer
+
+
+def line_of(client: Client) -> Line:
+    """The client's line."""
+    assert isinstance(client, Single)
+    assert client.line is not None
+    return client.line
+
+
+async def test_replies_come_to_those_who_asked(client: Client) -> None:
+    """A thousand questions at once over one connection, each with its own answer; an error reply reaches its asker alone."""
+    before = (await client.info("clients"))["connected_clients"]
+    questions = [line_of(client).ask("ECHO", str(number)) for number in range(1_000)]
+    *replies, refused = await asyncio.gather(
+        *questions, line_of(client).ask("NO", "SUCH", "COMMAND"), return_exceptions=True
+    )
+    assert replies == [str(number).encode() for number in range(1_000)]
+    assert isinstance(refused, Refused)
+    assert (await client.info("clients"))["connected_clients"] == before + 1
+
+
+async def test_a_script_that_redis_does_not_know_is_sent(client: Client) -> None:
+    """A restarted server has forgotten all scripts; the ordinary way sends the text, and the next call finds it."""
+    echo = Script("return {KEYS[1], ARGV[1]}", asked_often=True)
+    await client.script_flush()
+    assert await echo(client, ["key"], ["1"]) == [b"key", b"1"]
+    assert await echo(client, ["key"], ["2"]) == [b"key", b"2"]
+
+
+async def test_an_error_of_a_script_is_the_clients_own(client: Client) -> None:
+    """Errors are told apart in the ordinary way, whichever way the script went first."""
+    wrong = Script("return redis.call('GET', KEYS[1], 'too many')", asked_often=True)
+    with pytest.raises(faults.ResponseError):
+        await wrong(client, ["key"])
+
+
+async def test_a_lost_connection_is_opened_anew(client: Client) -> None:
+    """Whoever waits when it breaks is told so; the next question finds another connection."""
+    line = line_of(client)
+    waiting = asyncio.create_task(line.ask("BLPOP", "nothing comes here", 0))
+    while (await client.info("clients"))["blocked_clients"] == 0:  # noqa: ASYNC110 - Redis tells nobody
+        await asyncio.sleep(0.001)
+    await client.client_kill_filter(_type="normal", skipme=True)
+    with pytest.raises(faults.ConnectionError):
+        await waiting
+    assert await line.ask("PING") == b"PONG"
+
+
+async def test_who_gives_up_leaves_no_reply_for_another(client: Client) -> None:
+    """A reply that nobody waits for any more is never taken for that of the next question."""
+    line = line_of(client)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await line.ask("BLPOP", "nothing comes here", 0)
+    assert await line.ask("ECHO", "mine") == b"mine"
+
+
+@pytest.mark.undeployed("it logs in as Redis's default user, which is off there")
+async def test_it_logs_in_and_chooses_its_database(private_server: Callable[..., RedisServer]) -> None:
+    """Password and database of the address hold for the line, too; without the password it is refused."""
+    server = private_server()
+    admin = connect(server.url, timeout=5)
+    await admin.config_set("requirepass", "a password")
+    await admin.aclose()
+    right = connect(f"{server.url}?db=3&password=a%20password", timeout=5)
+    wrong = connect(server.url, timeout=5)
+    try:
+        await right.set("key", "value")
+        assert await line_of(right).ask("GET", "key") == b"value"
+        with pytest.raises(Refused):
+            await line_of(wrong).ask("GET", "key")
+    finally:
+        await right.aclose()
+        await wrong.aclose()
+
+
+async def test_without_a_server_there_is_no_connection(tmp_path: object) -> None:
+    """An address that nobody listens at is a connection error, as in the ordinary way."""
+    absent = connect(f"unix://{tmp_path}/nobody", timeout=5)
+    with pytest.raises(faults.ConnectionError):
+        await line_of(absent).ask("PING")
+    await absent.aclose()

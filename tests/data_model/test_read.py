@@ -1,0 +1,87 @@
+"""What a reader that knows something already is sent."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from sidedata.hyperloglog import empty, estimates, merge, unpack
+from sidedata.reads import workflow_parts
+from sidedata.reads.workflow_parts import Goals, Part, read
+from tests.support.constants import ORG
+from tests.support.events import GOAL, PAGES, POPUP, triggered, view
+from tests.support.pipeline import pipeline
+
+
+async def test_of_what_may_have_changed_only_what_did_is_sent(redis_url: str) -> None:
+    """Two hours may have changed and one has: the other is not read again. If the log doesn't tell, both are."""
+    async with pipeline(redis_url, partitions=1) as pipe:
+        now = await pipe.now()
+        before = now - timedelta(hours=1)
+        await pipe.push(view(now, "ann"), view(before, "bob"))
+        await pipe.drain()
+        hours = [Part("hour", int(at.timestamp()) // 3600 * 3600, "visitors") for at in (before, now)]
+
+        async def reading(revision: int | None) -> tuple[int, list[Part]]:
+            found = await read(
+                *(pipe.client, pipe.installation, ORG, PAGES),
+                revision=revision,
+                names=0,
+                missing=[],
+                open_parts=hours,
+                goals=[],
+            )
+            assert all(found.data.values())
+            return found.revision, list(found.data)
+
+        known, sent = await reading(None)
+        assert sent == hours
+        assert await reading(known) == (known, [])
+        await pipe.push(view(now, "eve"))
+        await pipe.drain()
+        newer, sent = await reading(known)
+        assert newer > known
+        assert sent == hours[1:]
+        assert (await reading(1))[1] == hours
+
+
+@pytest.mark.parametrize("ordinary", [False, True], ids=["line", "ordinary client"])
+async def test_counts_and_sketches_are_of_one_revision(
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    ordinary: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """A commit between the two round trips of a reading makes it read again, as often as it happens."""
+    async with pipeline(redis_url, partitions=1) as pipe:
+        if ordinary:
+            monkeypatch.setattr(pipe.client, "line", None)
+        now = await pipe.now()
+        hour = Part("hour", int(now.timestamp()) // 3600 * 3600, "goals")
+        await pipe.apply(triggered(now, "v0"))
+        sketches, commits = workflow_parts._sketches, 0
+
+        async def overtaken(*arguments: Any) -> Any:  # noqa: ANN401 - those of `_sketches`
+            nonlocal commits
+            if commits < 3:
+                commits += 1
+                await pipe.apply(triggered(now, f"v{commits}"))
+            return await sketches(*arguments)
+
+        monkeypatch.setattr(workflow_parts, "_sketches", overtaken)
+        found = await read(
+            *(pipe.client, pipe.installation, ORG, POPUP),
+            revision=None,
+            names=None,
+            missing=[hour],
+            open_parts=[],
+            goals=[],
+        )
+        goals = found.data[hour]
+        assert isinstance(goals, Goals)
+        field = f"triggered:{GOAL}"
+        rows = empty(1)
+        merge(rows, unpack([[(0, goals.sketches[field][0] or b"")]]))
+        assert commits == 3
+        assert goals.counts[field] == 4
+        assert estimates(rows) == [4]
+        assert found.goals == {GOAL: "Goal"}

@@ -1,0 +1,1 @@
+"""The files of deploy/, the image, and the packages that are installed."""

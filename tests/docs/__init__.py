@@ -1,0 +1,1 @@
+"""Pages, examples and the rules of imports."""

@@ -1,0 +1,156 @@
+"""Who may import whom, read from the syntax trees: service -> sidedata <- ingest, and some modules do no I/O at all."""
+
+import ast
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+from tests.support.paths import ROOT
+from tests.support.repository.syntax import imported, modules, tops, tree
+
+PACKAGES = ("sidedata", "sidedata.ingest", "sidedata.service")
+FOREIGN = {
+    "sidedata": {"sidedata.ingest", "sidedata.service"},
+    "sidedata.ingest": {"sidedata.service"},
+    "sidedata.service": {"sidedata.ingest"},
+}
+PURE = [
+    "sidedata/calendar/zones.py",
+    "sidedata/calendar/tiling.py",
+    "sidedata/hyperloglog.py",
+    "sidedata/schema/key_names.py",
+    "ingest/apply/rollup.py",
+    "ingest/apply/attribution.py",
+    "service/report/assemble.py",
+]
+WORLDLY = {"redis", "asyncio", "aiohttp", "socket", "time", "uvloop", "subprocess", "threading", "random", "secrets"}
+CLOCKS = {"now", "utcnow", "today", "time", "time_ns", "monotonic", "perf_counter"}
+
+
+def name_of(path: Path) -> str:
+    """A file's dotted name; `service/` and `ingest/` are imported through the links in `sidedata/`."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(("sidedata", *parts) if parts[0] in {"service", "ingest"} else parts).removesuffix(".__init__")
+
+
+def crosses(name: str, packages: set[str]) -> bool:
+    """Tell if a module's name lies in one of the packages."""
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_packages_import_only_what_stands_below_them(package: str) -> None:
+    """`service` and `ingest` import `sidedata` and never each other; the shared package neither; none imports tests or bench."""
+    assert modules(package), "the package is empty"
+    crossings = {
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in modules(package)
+        for name in imported(path)
+        if crosses(name, FOREIGN[package] | {"tests", "bench"})
+    }
+    assert not crossings
+
+
+def test_no_module_has_two_names() -> None:
+    """`service` and `ingest` are imported as `sidedata.service` and `sidedata.ingest` everywhere, so each module is loaded once."""
+    aliases = {
+        f"{path.relative_to(ROOT)} imports {name}"
+        for folder in ("sidedata", "service", "ingest", "tests", "bench")
+        for path in (ROOT / folder).rglob("*.py")
+        for name in imported(path)
+        if crosses(name, {"service", "ingest", "store"})
+    }
+    assert not aliases
+
+
+def folder_imports() -> dict[str, set[str]]:
+    """The folders that the files of each folder import from; a file at the top of a package stands for itself."""
+    files = {name_of(path): path for package in PACKAGES for path in modules(package)}
+    folders = {
+        name: name if path.name == "__init__.py" or name.rpartition(".")[0] in PACKAGES else name.rpartition(".")[0]
+        for name, path in files.items()
+    }
+    graph: dict[str, set[str]] = {folder: set() for folder in folders.values()}
+    for name, path in files.items():
+        graph[folders[name]].update(folders[found] for found in imported(path) if found in files)
+        graph[folders[name]].discard(folders[name])
+    return graph
+
+
+def test_no_folders_import_each_other_in_a_circle() -> None:
+    """The folders have an order: none imports a folder that leads back to it."""
+    graph = folder_imports()
+    assert len(graph) > 15, "the folders were not found"
+    try:
+        tuple(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        raise AssertionError(" -> ".join(error.args[1])) from error
+
+
+def test_no_folder_holds_more_than_ten_files() -> None:
+    """A subject fits in ten files; the top of the shared package and the pages are excepted."""
+    crowded = {
+        str(folder.relative_to(ROOT)): len(files)
+        for package in PACKAGES
+        for folder in {path.parent for path in modules(package)} - {ROOT / "sidedata"}
+        if len(files := [path for path in folder.glob("*.py") if path.name != "__init__.py"]) > 10
+    }
+    assert not crowded
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_pure_modules_touch_no_world(module: str) -> None:
+    """What is called pure imports nothing that does I/O, waits or throws dice."""
+    assert not tops(imported(ROOT / module)) & WORLDLY
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_pure_modules_never_ask_for_the_time(module: str) -> None:
+    """What is called pure gets the time as an argument."""
+    asked = [
+        f"{module}:{node.lineno}"
+        for node in ast.walk(tree(ROOT / module))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CLOCKS
+    ]
+    assert not asked
+
+
+def is_test(module: str) -> bool:
+    """Whether a dotted name is that of a file of tests or fixtures, or of something in one."""
+    return any(part == "conftest" or part.startswith("test_") for part in module.split("."))
+
+
+def test_no_test_imports_a_test() -> None:
+    """What two files of tests need stands in tests/support/, or in the folder of the program that they test."""
+    crossings = {
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in modules("tests")
+        for name in imported(path)
+        if name.startswith("tests.") and is_test(name)
+    }
+    assert not crossings
+
+
+def test_the_folders_of_tests_import_nothing_from_one_another() -> None:
+    """A folder of tests imports itself, tests/support/ and the folders of programs."""
+    folders = {path.parent.relative_to(ROOT / "tests").parts[0] for path in (ROOT / "tests").rglob("test_*.py")}
+    crossings = {
+        f"{path.relative_to(ROOT)} imports {name}"
+        for folder in sorted(folders)
+        for path in modules(f"tests/{folder}")
+        for name in imported(path)
+        if name.startswith("tests.") and name.split(".")[1] in folders - {folder}
+    }
+    assert not crossings
+
+
+def test_support_imports_nothing_of_the_tests_but_itself() -> None:
+    """What tests share knows no test and no program among the tests."""
+    crossings = {
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in modules("tests/support")
+        for name in imported(path)
+        if name.startswith("tests.") and name != "tests.support" and not name.startswith("tests.support.")
+    }
+    assert not crossings

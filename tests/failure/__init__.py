@@ -1,0 +1,1 @@
+"""Full, frozen, killed and attacked: what is promised while things break."""

@@ -1,0 +1,1 @@
+"""From the stream to the counters: workers, leases, rebuilds, purges, producers."""

@@ -1,0 +1,1 @@
+"""A headless Chromium, the dashboard's states and their pictures."""

@@ -1,0 +1,1 @@
+"""The contract by brute force, random worlds, and comparing answers."""

@@ -1,0 +1,1 @@
+"""Redis servers and clusters of the tests, their users and certificates."""

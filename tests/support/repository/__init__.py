@@ -1,0 +1,1 @@
+"""The repository's own files as data: pages, tables, deploy/, syntax trees."""

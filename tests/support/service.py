@@ -1,0 +1,142 @@
+"""A real service on a free port, with what lies behind it replaced: canned reports, a Redis in memory, a clock to set."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+import aiohttp
+import fakeredis
+from aiohttp import web
+
+from sidedata.clock import ManualClock
+from sidedata.redis.client import Client
+from sidedata.schema import tokens
+from sidedata.schema.installation import Installation
+from sidedata.service.app import create_app
+from sidedata.service.report.reports import Answer, Reports
+from sidedata.service.server.listener import Listener
+from sidedata.settings import Settings
+from tests.support.constants import ORG, SECRET
+from tests.support.events import PAGES
+from tests.support.redis.users import as_user
+
+WORKFLOW = PAGES
+WORKFLOWS = f"/api/reporting/workflow/v1/orgs/{ORG}/workflows"
+SIDEDATA = f"{WORKFLOWS}/{WORKFLOW}/sidedata"
+EVENTS = f"/api/ingest/v1/orgs/{ORG}/events"
+EFFECTIVE = "2026-11-01T00:00:00+00:00/2026-12-01T00:00:00+00:00"
+INTERVAL = {"interval": {"start": "2026-11-01T00:00:00+02:00", "end": "2026-12-01T00:00:00+02:00"}}
+QUERY = "start=2026-11-01&end=2026-12-01"
+FOUR = Installation(4)
+NOW = 1_795_471_200.0  # 2026-11-23T22:00:00Z
+
+
+class CannedReports:
+    """Stands where the reports are: answers what it is told to, or raises it, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.say: Answer | Exception = canned(1)
+        self.asked: list[tuple[str, str, datetime, datetime]] = []
+
+    async def answer(self, organization_id: str, workflow_id: str, start: datetime, end: datetime) -> Answer:
+        """What it was told to say."""
+        self.asked.append((organization_id, workflow_id, start, end))
+        await asyncio.sleep(0)
+        if isinstance(self.say, Exception):
+            raise self.say
+        return self.say
+
+
+def canned(visitors: int) -> Answer:
+    """An answer that can be told from others."""
+    return Answer(b'{"unique_visitors_count":%d}' % visitors, f'"tag{visitors}"', EFFECTIVE)
+
+
+class World:
+    """The service and the strings that move it."""
+
+    def __init__(self, app: web.Application, client: Client, reports: CannedReports, clock: ManualClock) -> None:
+        self.app = app
+        self.client = client
+        self.reports = reports
+        self.clock = clock
+        self.token = ""
+        self.base = ""
+        self.http: aiohttp.ClientSession
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None = "",
+        headers: Mapping[str, str] | None = None,
+        **arguments: Any,  # noqa: ANN401 - aiohttp's own
+    ) -> "Heard":
+        """Send a request, with the world's token unless another or None is given, and hear all of the answer."""
+        sent = dict(headers or {})
+        if isinstance(arguments.get("data"), bytes):
+            arguments["data"] = io.BytesIO(arguments["data"])  # the client warns of large bodies otherwise
+            sent.setdefault("Content-Type", "application/octet-stream")
+        if token is not None:
+            sent.setdefault("Authorization", f"Token {token or self.token}")
+        async with self.http.request(method, self.base + path, headers=sent, **arguments) as response:
+            return Heard(response.status, response.headers.copy(), await response.read())
+
+    async def new_token(self, organization: str | None = ORG, scopes: tuple[str, ...] = ("reports", "ingest")) -> str:
+        """Another token."""
+        text, _ = await tokens.create(self.client, organization, scopes)
+        return text
+
+
+class Heard:
+    """An answer, read to its end."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
+@asynccontextmanager
+async def world(
+    client: Client | None = None,
+    installation: Installation | None = FOUR,
+    **settings: Any,  # noqa: ANN401 - as the settings have it
+) -> AsyncIterator[World]:
+    """A service that listens; with a Redis in memory unless a client is given."""
+    owned = client is None
+    client = fakeredis.FakeAsyncRedis() if client is None else client
+    reports, clock = CannedReports(), ManualClock(NOW)
+    app = create_app(
+        Settings(secret=SECRET, **settings), as_user("service", client), installation, clock, _as_reports(reports)
+    )
+    made = World(app, client, reports, clock)
+    async with served(app) as base:
+        made.base = base
+        made.token = await made.new_token()
+        async with aiohttp.ClientSession(auto_decompress=False) as http:
+            made.http = http
+            yield made
+    if owned:
+        await client.aclose()
+
+
+def _as_reports(reports: Any) -> Reports:  # noqa: ANN401 - it takes the place of the real ones
+    made: Reports = reports
+    return made
+
+
+@asynccontextmanager
+async def served(app: web.Application) -> AsyncIterator[str]:
+    """The application on a free port, its address without a final slash."""
+    listener = Listener(app)
+    await listener.setup()
+    try:
+        await web.TCPSite(listener, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{listener.addresses[0][1]}"
+    finally:
+        await listener.cleanup()

@@ -1,0 +1,66 @@
+"""Partitions, events and shares of workers, for tests of who owns what."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sidedata.redis.client import Client
+from sidedata.schema import keys
+from sidedata.schema.installation import Installation
+from sidedata.settings import Settings
+from tests.support.constants import SECRET
+from tests.support.events import started
+
+PARTITIONS = 16
+INSTALLATION = Installation(PARTITIONS)
+SETTINGS = Settings(secret=SECRET)
+
+
+def organizations(partitions: int) -> dict[int, str]:
+    """An organization for every partition."""
+    found: dict[int, str] = {}
+    number = 0
+    while len(found) < partitions:
+        organization = str(UUID(int=0xABCD << 96 | number))
+        found.setdefault(keys.partition_of(organization, partitions), organization)
+        number += 1
+    return found
+
+
+ORGANIZATIONS = organizations(PARTITIONS)
+
+
+async def until(true: Callable[[], Awaitable[bool]], seconds: float, what: str) -> float:
+    """Wait for a condition; how long it took."""
+    begin = time.monotonic()
+    while not await true():
+        assert time.monotonic() - begin < seconds, f"not within {seconds} s: {what}"
+        await asyncio.sleep(0.01)
+    return time.monotonic() - begin
+
+
+async def send(client: Client, partition: int) -> None:
+    """One event, without an id, so that being applied twice would count twice."""
+    raw = started(datetime.now(UTC), organization_id=ORGANIZATIONS[partition])
+    await client.xadd(keys.events(partition), {"event": raw})
+
+
+async def applied(client: Client) -> int:
+    """How many events the cursors count."""
+    counts = [await client.hget(keys.cursor(partition), "events") for partition in range(PARTITIONS)]
+    return sum(int(count or 0) for count in counts)
+
+
+async def all_applied(client: Client) -> bool:
+    """Whether every stream is empty."""
+    return not any([await client.xlen(keys.events(partition)) for partition in range(PARTITIONS)])
+
+
+async def balanced(client: Client, workers: int) -> bool:
+    """Whether all partitions are owned, and by so many workers in even shares."""
+    owners = Counter([await client.get(keys.lease(partition)) for partition in range(PARTITIONS)])
+    shares = owners.values()
+    return None not in owners and len(owners) == workers and max(shares) - min(shares) <= 1
