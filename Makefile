@@ -84,7 +84,7 @@ bench: .venv/.bench ## the figures of bench/README.md
 
 lock: ## newest versions that pyproject.toml allows, with hashes
 	python3 -m pip install --quiet uv
-	python3 -m uv pip compile --universal --python-version 3.11 --generate-hashes --group dev \
+	python3 -m uv pip compile --universal --python-version 3.11 --generate-hashes --all-extras --group dev \
 		--no-header --output-file requirements.lock pyproject.toml requirements-build.in
 	for group in bench:bench fuzz:tests/fuzz audit:tests/supply linters:tests/linters; do \
 		python3 -m uv pip compile --universal --python-version 3.11 --generate-hashes --group $${group%%:*} \
