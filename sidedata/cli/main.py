@@ -68,6 +68,8 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except SidedataError as error:
             raise (_Misuse if isinstance(error, UsageError) else _Failure)(error) from error
+        except ModuleNotFoundError as error:  # a command imports some packages when it needs them
+            raise click.ClickException(f"`sidedata {ctx.invoked_subcommand}` {missing_extra(error)}") from error
         except KeyboardInterrupt:
             raise click.exceptions.Exit(_INTERRUPTED) from None
         except BrokenPipeError:

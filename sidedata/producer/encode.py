@@ -37,8 +37,8 @@ def encode(event: Mapping[str, Any] | bytes) -> Encoded:
     Raises:
         InvalidEvent: a worker would refuse it.
     """
-    if isinstance(event, bytes | bytearray):
-        raw = _without_null_id(bytes(event).removeprefix(_BOM).strip(_BLANKS))
+    if isinstance(event, bytes):
+        raw = _without_null_id(event.removeprefix(_BOM).strip(_BLANKS))
     elif isinstance(event, Mapping):
         raw = _json(event)
     else:

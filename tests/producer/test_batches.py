@@ -3,8 +3,7 @@
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,37 +16,12 @@ from sidedata.redis.client import Client
 from sidedata.schema import keys
 from tests.support.constants import ORG
 from tests.support.events import PAGES, view
-from tests.support.pipeline import Pipeline, pipeline
+from tests.support.producers import OTHER_ORG, entries, installed, seen
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user, login
 from tests.support.waiting import eventually
 
-# Of another partition than the first.
-OTHER_ORG = next(
-    organization
-    for organization in (f"dddddddd-0000-4000-8000-{number:012}" for number in range(100))
-    if keys.partition_of(organization, 4) != keys.partition_of(ORG, 4)
-)
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-
-
-def seen(visitor: str, **fields: object) -> dict[str, Any]:
-    """A page view as a program has it."""
-    told = {"type": "page_view", "organization_id": ORG, "workflow_id": PAGES, "visitor_id": visitor}
-    return {**told, "session_id": f"s-{visitor}", "timestamp": datetime.now(UTC), **fields}
-
-
-@asynccontextmanager
-async def installed(url: str) -> AsyncIterator[Pipeline]:
-    """An installation of four partitions."""
-    async with pipeline(url, partitions=4) as pipe:
-        yield pipe
-
-
-async def entries(client: Client, organization: str = ORG) -> list[list[dict[str, Any]]]:
-    """The organization's waiting entries, decoded."""
-    found = await client.xrange(keys.events(keys.partition_of(organization, 4)))
-    return [json.loads(fields[b"events"]) for _, fields in found]
 
 
 async def test_events_go_in_batches_with_ids(redis_url: str) -> None:
