@@ -14,7 +14,7 @@ from typing import Any, Final, Self, TypeVar
 
 from sidedata.producer.errors import DeliveryFailed, ProducerError
 from sidedata.producer.limits import Limits
-from sidedata.producer.producer import Producer, check_address
+from sidedata.producer.producer import Producer
 
 Result = TypeVar("Result")
 
@@ -87,6 +87,8 @@ class SyncProducer:
     """
 
     def __init__(self, url: str, *, limits: Limits | None = None, partitions: int | None = None) -> None:
+        from sidedata.producer.connection import check_address  # noqa: PLC0415 - see there
+
         check_address(url)
         self._url = url
         self._limits = limits

@@ -79,4 +79,6 @@ def run(
 
 
 def _pip(*arguments: str) -> None:
-    run([sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments])
+    # Without PYTHONPATH: packages there would count as installed in any environment.
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    run([sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments], variables=variables)
