@@ -90,7 +90,7 @@ async def _push(source: IO[bytes], size: int | None, settings: Settings, sent: S
             source.seek(0)
         with reading(source, size) as moved:
             lines = read_lines(open_archive(source), installation.partitions, shift)
-            await send(client, installation, settings, lines, sent, lambda: moved(sent.events))
+            await send(client, settings, lines, sent, lambda: moved(sent.events))
 
 
 @click.group()

@@ -44,6 +44,30 @@ async def append(
         raise StoreUnavailableError(f"{replicated.copies} replicas have the events, {wait_replicas} are asked for")
 
 
+async def append_plainly(client: Client, partition: int, events: Iterable[bytes]) -> None:
+    """Put events in the partition's stream by XADD alone, for accounts with no other right; a long batch may go in part.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach or full.
+        StopError: Redis refused the command.
+    """
+    for entry in pack(events):
+        with translated():
+            await client.xadd(keys.events(partition), {"events": entry})
+
+
+async def read_partitions(client: Client) -> int | None:
+    """The number of partitions; None: there is no installation in this Redis yet.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+        StopError: Redis refused the command.
+    """
+    with translated():
+        stored = await client.hget(keys.CONFIG, "partitions")
+    return None if stored is None else int(stored)
+
+
 def pack(events: Iterable[bytes]) -> list[bytes]:
     """JSON arrays of at most `MAX_ENTRY_EVENTS` events and `MAX_ENTRY_BYTES` bytes each, in order."""
     entries: list[bytes] = []

@@ -3,63 +3,38 @@
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from sidedata.errors import StopError, StoreUnavailableError, UsageError
-from sidedata.producer import BufferFullError, Limits, Producer, new_id
+from sidedata import BufferFull, DeliveryFailed, InvalidEvent, Limits, Producer, ProducerError
+from sidedata.producer.encode import encode, new_id
+from sidedata.producer.sender import Sender
 from sidedata.redis.client import Client
 from sidedata.schema import keys
 from tests.support.constants import ORG
 from tests.support.events import PAGES, view
-from tests.support.pipeline import Pipeline, pipeline
+from tests.support.producers import OTHER_ORG, entries, installed, seen
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user, login
 from tests.support.waiting import eventually
 
-# Of another partition than the first.
-OTHER_ORG = next(
-    organization
-    for organization in (f"dddddddd-0000-4000-8000-{number:012}" for number in range(100))
-    if keys.partition_of(organization, 4) != keys.partition_of(ORG, 4)
-)
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-
-
-def seen(visitor: str, **fields: object) -> dict[str, Any]:
-    """A page view as a program has it."""
-    told = {"type": "page_view", "organization_id": ORG, "workflow_id": PAGES, "visitor_id": visitor}
-    return {**told, "session_id": f"s-{visitor}", "timestamp": datetime.now(UTC), **fields}
-
-
-@asynccontextmanager
-async def installed(url: str) -> AsyncIterator[Pipeline]:
-    """An installation of four partitions."""
-    async with pipeline(url, partitions=4) as pipe:
-        yield pipe
-
-
-async def entries(client: Client, organization: str = ORG) -> list[list[dict[str, Any]]]:
-    """The organization's waiting entries, decoded."""
-    found = await client.xrange(keys.events(keys.partition_of(organization, 4)))
-    return [json.loads(fields[b"events"]) for _, fields in found]
 
 
 async def test_events_go_in_batches_with_ids(redis_url: str) -> None:
     """A whole batch at once, the rest a moment later, in order; ids are added where there are none and kept where there are."""
     async with (
         installed(redis_url) as pipe,
-        Producer(as_user("operator", redis_url), Limits(batch_events=3, linger_seconds=0.05)) as producer,
+        Producer(as_user("operator", redis_url), limits=Limits(batch_events=3, linger_seconds=0.05)) as producer,
     ):
         for number in range(3):
-            producer.put(seen(f"v{number}"))
-        producer.put(json.dumps({**seen("v3", timestamp=NOW.isoformat()), "id": "mine"}).encode())
-        producer.put(json.dumps({**seen("v4", timestamp=NOW.isoformat()), "id": None}).encode())
-        producer.put(seen("w", organization_id=uuid.UUID(OTHER_ORG)))
+            producer.send_nowait(seen(f"v{number}"))
+        producer.send_nowait(json.dumps({**seen("v3", timestamp=NOW.isoformat()), "id": "mine"}).encode())
+        producer.send_nowait(json.dumps({**seen("v4", timestamp=NOW.isoformat()), "id": None}).encode())
+        producer.send_nowait(seen("w", organization_id=uuid.UUID(OTHER_ORG)))
         assert producer.waiting == 6
 
         async def sent() -> bool:
@@ -77,42 +52,47 @@ async def test_events_go_in_batches_with_ids(redis_url: str) -> None:
 async def test_what_waits_is_sent_when_it_closes(redis_url: str) -> None:
     """However long a batch would have waited for company."""
     async with installed(redis_url) as pipe:
-        async with Producer(as_user("operator", pipe.client), Limits(linger_seconds=3600)) as producer:
-            producer.put(seen("v"))
+        async with Producer(as_user("operator", redis_url), limits=Limits(linger_seconds=3600)) as producer:
+            producer.send_nowait(seen("v"))
         assert (producer.sent, producer.waiting) == (1, 0)
         assert len(await entries(pipe.client)) == 1
-        with pytest.raises(UsageError, match="closed"):
-            producer.put(seen("v"))
+        with pytest.raises(ProducerError, match="closed"):
+            producer.send_nowait(seen("v"))
 
 
 async def test_putting_never_waits_and_ends_at_a_full_buffer(private_server: Callable[..., RedisServer]) -> None:
     """With Redis standing still thousands are taken at once, and the first too many is refused in plain words."""
     server = private_server()
     async with installed(server.url) as pipe:
-        async with Producer(as_user("operator", server.url), Limits(buffer_events=5_000, linger_seconds=0)) as producer:
+        async with Producer(
+            as_user("operator", server.url), limits=Limits(buffer_events=5_000, linger_seconds=0)
+        ) as producer:
             server.freeze()
             began = asyncio.get_running_loop().time()
             for number in range(5_000):
-                producer.put(seen(f"v{number}"))
+                producer.send_nowait(seen(f"v{number}"))
             assert asyncio.get_running_loop().time() - began < 5
-            with pytest.raises(BufferFullError, match="5000 events wait to be sent"):
-                producer.put(seen("one too many"))
+            with pytest.raises(BufferFull, match="5000 events wait to be sent"):
+                producer.send_nowait(seen("one too many"))
             waiting = asyncio.create_task(producer.room())
             await asyncio.sleep(0)
             assert not waiting.done()
             server.thaw()
             await waiting
-            producer.put(seen("now there is room"))
+            producer.send_nowait(seen("now there is room"))
         assert producer.sent == 5_001
         assert sum(map(len, await entries(pipe.client))) == 5_001
 
 
 async def test_bytes_are_bounded_too(redis_url: str) -> None:
     """Large events fill the buffer sooner; one is taken always."""
-    async with installed(redis_url), Producer(as_user("operator", redis_url), Limits(buffer_bytes=1_000)) as producer:
-        producer.put(seen("v", note="x" * 2_000))
-        with pytest.raises(BufferFullError):
-            producer.put(seen("v"))
+    async with (
+        installed(redis_url),
+        Producer(as_user("operator", redis_url), limits=Limits(buffer_bytes=1_000)) as producer,
+    ):
+        producer.send_nowait(seen("v", note="x" * 2_000))
+        with pytest.raises(BufferFull):
+            producer.send_nowait(seen("v"))
 
 
 async def test_each_event_counts_once_though_redis_restarts(private_server: Callable[..., RedisServer]) -> None:
@@ -121,9 +101,11 @@ async def test_each_event_counts_once_though_redis_restarts(private_server: Call
     visitors = 600
     async with installed(server.url) as pipe:
         start = (await pipe.now()).replace(minute=0, second=0, microsecond=0)
-        async with Producer(as_user("operator", server.url), Limits(batch_events=7, linger_seconds=0.001)) as producer:
+        async with Producer(
+            as_user("operator", server.url), limits=Limits(batch_events=7, linger_seconds=0.001)
+        ) as producer:
             for number in range(visitors):
-                producer.put(seen(f"v{number}"))
+                producer.send_nowait(seen(f"v{number}"))
                 await asyncio.sleep(0)
                 if number % 150 == 100:
                     # Not its answer but its death comes next: what was written is there afterwards.
@@ -143,13 +125,13 @@ async def test_each_event_counts_once_though_redis_restarts(private_server: Call
 async def test_a_batch_that_is_sent_twice_counts_once(redis_url: str) -> None:
     """The reply was lost, the write was not: the same ids go again."""
     async with installed(redis_url) as pipe:
-        losing = Losing(pipe.client, 2)
-        async with Producer(losing, partitions=4) as producer:
-            for number in range(5):
-                producer.put(seen(f"v{number}"))
+        sender = Sender(Losing(pipe.client, 2), Limits())
+        for number in range(5):
+            sender.put_nowait(encode(seen(f"v{number}")).raw, pipe.partition(ORG))
+        await sender.close()
         first, second, third = await entries(pipe.client)
         assert first == second == third
-        assert producer.sent == 5
+        assert sender.sent == 5
         await pipe.drain()
         assert await pipe.client.hget(keys.cursor(pipe.partition(ORG)), "events") == b"5"
 
@@ -175,9 +157,11 @@ async def test_a_full_backlog_is_waited_for_and_holds_up_no_other(redis_url: str
     async with installed(redis_url) as pipe:
         for _ in range(3):
             await pipe.push(view(NOW))
-        async with Producer(as_user("operator", redis_url), Limits(backlog_limit=1, linger_seconds=0)) as producer:
-            producer.put(seen("waits"))
-            producer.put(seen("goes", organization_id=OTHER_ORG))
+        async with Producer(
+            as_user("operator", redis_url), limits=Limits(backlog_limit=1, linger_seconds=0)
+        ) as producer:
+            producer.send_nowait(seen("waits"))
+            producer.send_nowait(seen("goes", organization_id=OTHER_ORG))
 
             async def one() -> bool:
                 return producer.sent == 1
@@ -196,13 +180,13 @@ async def test_a_user_who_may_only_append_can_use_it(redis_url: str) -> None:
             "ACL", "SETUSER", "appender", "on", f">{secret}", "resetkeys", "~sd:{*}:events", "-@all", "+xadd"
         )
         url = login(redis_url, "appender", secret)
-        async with Producer(url, Limits(backlog_limit=None), partitions=4) as producer:
-            producer.put(seen("v"))
+        async with Producer(url, limits=Limits(backlog_limit=None), partitions=4) as producer:
+            producer.send_nowait(seen("v"))
         assert len(await entries(pipe.client)) == 1
-        with pytest.raises(StopError, match="1 events were not sent"):
+        with pytest.raises(DeliveryFailed, match="1 events were not sent: Redis refused"):
             async with Producer(url, partitions=4) as producer:
-                producer.put(seen("v"))
-        with pytest.raises(StopError, match="refused"):
+                producer.send_nowait(seen("v"))
+        with pytest.raises(ProducerError, match="refused"):
             async with Producer(url):
                 pass
         await pipe.client.execute_command("ACL", "DELUSER", "appender")
@@ -212,16 +196,16 @@ async def test_closing_in_vain_says_what_is_lost(private_server: Callable[..., R
     """After as many attempts as were asked for, or when the time is over."""
     server = private_server()
     async with installed(server.url):
-        producer = Producer(as_user("operator", server.url), Limits(attempts=2, linger_seconds=0))
+        producer = Producer(as_user("operator", server.url), limits=Limits(attempts=2, linger_seconds=0))
         await producer.start()
-        patient = Producer(as_user("operator", server.url), Limits(linger_seconds=0))
+        patient = Producer(as_user("operator", server.url), limits=Limits(linger_seconds=0))
         await patient.start()
         server.kill()
-        producer.put(seen("v"))
-        patient.put(seen("v"))
-        with pytest.raises(StoreUnavailableError, match="1 events were not sent: Redis is out of reach"):
+        producer.send_nowait(seen("v"))
+        patient.send_nowait(seen("v"))
+        with pytest.raises(DeliveryFailed, match="1 events were not sent: Redis is out of reach"):
             await producer.close()
-        with pytest.raises(StoreUnavailableError, match="1 events were not sent: Redis is out of reach"):
+        with pytest.raises(DeliveryFailed, match="1 events were not sent: Redis is out of reach"):
             await patient.close(timeout=0.2)
 
 
@@ -241,14 +225,14 @@ async def test_closing_in_vain_says_what_is_lost(private_server: Callable[..., R
 async def test_what_can_be_no_event_is_refused_at_once(redis_url: str, event: dict[str, Any] | bytes) -> None:
     """No JSON object, no organization, or too large."""
     async with installed(redis_url), Producer(as_user("operator", redis_url)) as producer:
-        with pytest.raises(UsageError):
-            producer.put(event)
+        with pytest.raises(InvalidEvent):
+            producer.send_nowait(event)
         assert producer.waiting == 0
 
 
 async def test_it_wants_an_installation(redis_url: str) -> None:
     """In an empty Redis nobody knows how many streams there are."""
-    with pytest.raises(StopError, match="no installation"):
+    with pytest.raises(ProducerError, match="no installation"):
         async with Producer(as_user("operator", redis_url)):
             pass
 
