@@ -20,7 +20,7 @@ from sidedata.errors import StopError, StoreUnavailableError
 from sidedata.ingest.archive.lines import Line
 from sidedata.ingest.rebuild.rebuild import Rebuild
 from sidedata.ingest.worker.worker import Worker
-from sidedata.reads.workflow_parts import Part, read
+from sidedata.reads.workflow_parts import BucketField, read
 from sidedata.redis.client import Client, connect, translated
 from sidedata.schema import keys
 from sidedata.schema.installation import Installation, open_installation
@@ -164,8 +164,8 @@ async def test_a_bucket_on_its_way_is_no_empty_bucket(cluster: Cluster) -> None:
                 *(pipe.client, pipe.installation, organization, POPUP),
                 revision=None,
                 names=None,
-                missing=[Part("day", day, "visitors")],
-                open_parts=[],
+                missing=[BucketField("day", day, "visitors")],
+                open_fields=[],
                 goals=[],
             )
         assert (await ask(pipe.http, 3)).status == 503
