@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from sidedata.service.http.log import JsonFormatter
+from sidedata.json_log import JsonFormatter
 from tests.events import GOAL, PAGES, POPUP, interaction, reached, triggered, view
 from tests.service_world import EVENTS, QUERY, SIDEDATA, world
 from tests.support import ORG, Pipeline, pipeline

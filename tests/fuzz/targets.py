@@ -16,7 +16,7 @@ from sidedata.events.money import MAX_PURCHASE, UNITS
 from sidedata.ingest.apply.entries import read_entry
 from sidedata.ingest.archive.lines import ArchiveError, open_archive, read_lines
 from sidedata.schema.keys import partition_of
-from sidedata.service.api.ingest import _checked, _elements, _elements_slowly, _lines
+from sidedata.service.api.ingest import _elements, _elements_slowly, _lines, validate_event
 from sidedata.service.api.query import Interval, Window, from_body, from_live_query, from_query
 from sidedata.service.http.bodies import Gunzip
 from sidedata.service.http.problems import ProblemError
@@ -48,7 +48,7 @@ def event(dice: random.Random) -> None:
     """An event is read or refused, with a reason, in words that can be stored."""
     raw = mutated(dice, dice.choice(GOOD))
     check_event(raw, decode_event(raw))
-    _checked(raw, ORG)
+    validate_event(raw, ORG)
 
 
 def check_event(raw: bytes, read: Event | Fault) -> None:
@@ -209,7 +209,7 @@ def body(dice: random.Random) -> None:
     array = b"[" + data.replace(b"\n", b",") + b"]"
     try:
         for raw in _lines(data) if dice.random() < 0.5 else _elements(array) or _elements_slowly(array):
-            _checked(raw, ORG)
+            validate_event(raw, ORG)
     except ProblemError as error:
         refused(error, 400, 413)
 
