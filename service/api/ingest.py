@@ -65,7 +65,7 @@ async def post_events(request: web.Request) -> web.Response:
         async with backend.validation_slots:
             raws = _elements(body) if media_type == JSON else _lines(body)
             if raws is None:
-                raws = await asyncio.to_thread(_elements_slowly, body)
+                raws = await asyncio.to_thread(_elements_leniently, body)
             events = await validate(raws, organization)
         async with redis_timeout(request):
             try:
@@ -174,7 +174,7 @@ def _elements(body: bytes) -> Iterator[bytes] | None:
     return (bytes(element) for element in elements)
 
 
-def _elements_slowly(body: bytes) -> Iterator[bytes]:
+def _elements_leniently(body: bytes) -> Iterator[bytes]:
     """The elements of an array with half a surrogate pair or deep nesting; takes up to two seconds, so run it in a thread."""
     split = split_slowly(body)
     if isinstance(split, Fault):

@@ -41,7 +41,7 @@ class Channel:
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()
         self._polled_at = float("-inf")
-        self._wanted = asyncio.Event()
+        self._demand = asyncio.Event()
         self._waiting = 0
         self._next_poll: asyncio.Future[None] = self._loop.create_future()
         self._next_news: asyncio.Future[None] = self._loop.create_future()
@@ -96,7 +96,7 @@ class Channel:
         if self.ended:
             return
         self._waiting += 1
-        self._wanted.set()
+        self._demand.set()
         try:
             # Shielded: all subscribers share the future, and each may stop waiting.
             await asyncio.shield(self._next_poll if poll else self._next_news)
@@ -114,8 +114,8 @@ class Channel:
             self._notify(news=before != (self.answer and self.answer.body, self.failure is None))
             await asyncio.sleep(max(0.0, began + POLL_SECONDS - self._loop.time()))
             while not self._waiting:
-                self._wanted.clear()
-                await self._wanted.wait()
+                self._demand.clear()
+                await self._demand.wait()
 
     async def _poll(self) -> None:
         self._metrics.live_polls.inc()

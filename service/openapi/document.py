@@ -24,7 +24,10 @@ _PARAMETERS = {
     "name": "the file's name",
     "start": "start of the interval, inclusive; ISO 8601, a blank before the offset counts as +",
     "end": "end of the interval, exclusive; ISO 8601, a blank before the offset counts as +",
-    "window": "instead of start and end: the length of an interval that ends now, as an ISO 8601 duration such as PT1H or P7D, at most 400 days",
+    "window": (
+        "instead of start and end: the length of an interval that ends now, an ISO 8601 duration such as PT1H or P7D, "
+        "at most 400 days"
+    ),
 }
 _HEADERS = {
     "Sidedata-Effective-Interval": "the interval that the numbers cover: start/end with the reporting zone's offsets",
@@ -60,7 +63,9 @@ _EXAMPLES: dict[int, tuple[str, list[dict[str, str]]]] = {
 def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     """Build the document."""
     documented = [endpoint for endpoint in endpoints if "{name}" not in endpoint.path]
-    types = {kind for endpoint in documented for media in (*endpoint.accepts, *endpoint.returns) for kind in media.types}
+    types = {
+        kind for endpoint in documented for media in (*endpoint.accepts, *endpoint.returns) for kind in media.types
+    }
     _, components = msgspec.json.schema_components(sorted({*types, Problem, NotReady}, key=_name), ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in documented:
@@ -144,7 +149,9 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
         }
     responses: dict[str, Any] = {str(endpoint.success): success}
     if "ETag" in endpoint.headers:
-        responses["304"] = {"description": "nothing has changed since the response with the entity tag in If-None-Match"}
+        responses["304"] = {
+            "description": "nothing has changed since the response with the entity tag in If-None-Match"
+        }
     if endpoint.path in _PROBE_FAILURES:
         responses["503"] = _refusal(503, *_PROBE_FAILURES[endpoint.path])
     for status in sorted(endpoint.refusals):

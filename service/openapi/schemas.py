@@ -13,7 +13,10 @@ AnyUuid = Annotated[
     str, Meta(pattern="^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", description="a UUID in any case")
 ]
 Moment = Annotated[
-    str, Meta(description="ISO 8601, in any form that Python reads; without an offset it is in the organization's reporting time zone")
+    str,
+    Meta(
+        description="ISO 8601, in any form that Python reads; without an offset it is in the organization's reporting time zone"
+    ),
 ]
 
 
@@ -34,11 +37,14 @@ class TimeframeStat(Struct):
     """Unique visitors by hour and by weekday."""
 
     hour_in_day: Annotated[
-        list[tuple[Count, Count]], Meta(description="24 pairs [visitors, hour]; the visitors of all days in that hour of day, summed")
+        list[tuple[Count, Count]],
+        Meta(description="24 pairs [visitors, hour]; the visitors of all days in that hour of day, summed"),
     ]
     day_in_week: Annotated[
         list[tuple[Count, Count]] | UnsetType,
-        Meta(description="7 pairs [visitors, weekday], 1 is Monday; present if the interval touches at least two local days"),
+        Meta(
+            description="7 pairs [visitors, weekday], 1 is Monday; present if the interval touches at least two local days"
+        ),
     ] = UNSET
 
 

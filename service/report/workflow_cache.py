@@ -126,7 +126,7 @@ class WorkflowCache:
             return
         recent = now - _OPEN_SECONDS
         open_fields = dict.fromkeys(field for requirements in batch for field in self._open(requirements, recent))
-        wanted = tuple(missing)[: self._most_fields]
+        fields = tuple(missing)[: self._most_fields]
         reading = await read(
             self._client,
             self._installation,
@@ -134,11 +134,11 @@ class WorkflowCache:
             self.workflow_id,
             revision=self.revision,
             names=self.names_revision,
-            missing=wanted,
+            missing=fields,
             open_fields=tuple(open_fields),
             goals=self.names,
         )
-        self._most_fields = _MOST_FIELDS if len(reading.data) >= len(wanted) else 2 * len(reading.data) + 1
+        self._most_fields = _MOST_FIELDS if len(reading.data) >= len(fields) else 2 * len(reading.data) + 1
         self._apply(reading)
 
     def _missing(self, requirements: Requirements) -> list[BucketField]:

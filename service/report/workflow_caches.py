@@ -34,16 +34,16 @@ class WorkflowCaches:
         self._caches.move_to_end(key)
         return cache
 
-    def trim(self, grown: WorkflowCache) -> int:
+    def trim(self, cache: WorkflowCache) -> int:
         """Evict the least recently used caches until the rest fits; a cache that is too large by itself is cleared.
 
         Returns the approximate number of bytes in use.
         """
-        self._measure(grown)
+        self._measure(cache)
         while self._bytes > self._most_bytes and self._caches:
-            key, cache = self._caches.popitem(last=False)
+            key, oldest = self._caches.popitem(last=False)
             self._bytes -= self._sizes.pop(key)
-            cache.clear()
+            oldest.clear()
         return self._bytes
 
     def _measure(self, cache: WorkflowCache) -> None:

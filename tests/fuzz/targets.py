@@ -16,7 +16,7 @@ from sidedata.events.money import MAX_PURCHASE, UNITS
 from sidedata.ingest.apply.entries import read_entry
 from sidedata.ingest.archive.lines import ArchiveError, open_archive, read_lines
 from sidedata.schema.keys import partition_of
-from sidedata.service.api.ingest import _elements, _elements_slowly, _lines, validate_event
+from sidedata.service.api.ingest import _elements, _elements_leniently, _lines, validate_event
 from sidedata.service.api.query import Interval, Window, from_body, from_live_query, from_query
 from sidedata.service.http.bodies import Gunzip
 from sidedata.service.http.problems import ProblemError
@@ -208,7 +208,7 @@ def body(dice: random.Random) -> None:
         return
     array = b"[" + data.replace(b"\n", b",") + b"]"
     try:
-        for raw in _lines(data) if dice.random() < 0.5 else _elements(array) or _elements_slowly(array):
+        for raw in _lines(data) if dice.random() < 0.5 else _elements(array) or _elements_leniently(array):
             validate_event(raw, ORG)
     except ProblemError as error:
         refused(error, 400, 413)
