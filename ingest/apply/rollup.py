@@ -122,7 +122,7 @@ def _levels(
         place = fine.place
         if not retention.keeps_day(place.day, now):
             continue  # a late interaction found a goal whose day has gone since
-        if retention.keeps_fine(place.hour, now):
+        if retention.keeps_five_minutes(place.hour, now):
             parts["5min", place.fine[0]] = (place, [added])
         if kind == "page_navigation" or retention.keeps_hour(place.day, now):
             parts.setdefault(("hour", place.hour.start), (place, []))[1].append(added)
@@ -152,7 +152,7 @@ def _bucket(
     if level == "5min":
         start = place.fine[0]
         prefix = keys.bucket(*names, "5min", start)
-        return _Bucket(level, start, prefix, retention.fine_expiry(place.hour), None, pages)
+        return _Bucket(level, start, prefix, retention.five_minutes_expiry(place.hour), None, pages)
     if level == "hour":
         start = place.hour.start
         prefix = keys.bucket(*names, "hour", start)

@@ -65,7 +65,7 @@ class Lives:
     def _of(self, level: str, place: Place) -> tuple[int, bool]:
         retention, now = self._retention, self._now
         if level == "5min":
-            return retention.fine_expiry(place.hour), retention.keeps_fine(place.hour, now)
+            return retention.five_minutes_expiry(place.hour), retention.keeps_five_minutes(place.hour, now)
         if level == "hour":
             return retention.hour_expiry(place.day, now), retention.keeps_hour(place.day, now)
         return retention.day_expiry(place.day, now), retention.keeps_day(place.day, now)

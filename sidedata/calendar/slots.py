@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from sidedata.calendar.zones import FINE_SECONDS, Day, Hour, Zone, five_minutes
+from sidedata.calendar.zones import FIVE_MINUTES_SECONDS, Day, Hour, Zone, five_minutes
 
 _REMEMBERED_PLACES = 20_000
 
@@ -24,7 +24,7 @@ class Places:
 
     def at(self, second: int) -> Place:
         """The place of an instant in whole seconds."""
-        slot = second // FINE_SECONDS
+        slot = second // FIVE_MINUTES_SECONDS
         place = self._known.get(slot)
         # Where offsets once had odd minutes, 5 minutes of local time straddle two slots: what doesn't fit is looked up.
         if place is None or not place.fine[0] <= second < place.fine[1]:

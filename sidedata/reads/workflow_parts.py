@@ -26,15 +26,15 @@ from sidedata.schema.installation import Installation
 
 _READ = script("read", reaches=True, asked_often=True)
 
-What = Literal["visitors", "sessions", "counts", "goals"]
+FieldName = Literal["visitors", "sessions", "counts", "goals"]
 
 
-class Part(NamedTuple):
+class BucketField(NamedTuple):
     """One thing stored of a bucket: a sketch, its counts, or (`goals`) its counts with the sketches of every goal in them."""
 
     level: Level
     start: int
-    what: What
+    name: FieldName
 
 
 class Goals(NamedTuple):
@@ -57,7 +57,7 @@ class Reading(Struct):
     changes_from: int  # the log of changes is complete from this revision on
     names: int  # revision of the organization's names of goals
     changed: set[tuple[Level, int]]  # buckets changed since the known revision: level and start
-    data: dict[Part, Data]
+    data: dict[BucketField, Data]
     goals: dict[str, str]  # names by goal
 
 
@@ -109,8 +109,8 @@ async def read(
     *,
     revision: int | None,
     names: int | None,
-    missing: Sequence[Part],
-    open_parts: Sequence[Part],
+    missing: Sequence[BucketField],
+    open_fields: Sequence[BucketField],
     goals: Iterable[str],
 ) -> Reading:
     """Read parts of a workflow's buckets, of many only the first.
@@ -118,7 +118,7 @@ async def read(
     Args:
         revision: what the reader knows already, with `names` likewise; None for nothing.
         missing: parts to read in any case.
-        open_parts: parts that the reader has, to be read again if their buckets may have changed since.
+        open_fields: parts that the reader has, to be read again if their buckets may have changed since.
         goals: goals whose names the reader knows, to be read again if any name has changed since.
 
     Raises:
@@ -127,7 +127,7 @@ async def read(
     partition = installation.partition_of(organization_id)
     buckets = {
         part: keys.bucket(partition, organization_id, workflow_id, part.level, part.start)
-        for part in (*missing, *open_parts)
+        for part in (*missing, *open_fields)
     }
     record = keys.workflow(partition, organization_id, workflow_id)
     records = (
@@ -140,18 +140,18 @@ async def read(
         "" if revision is None else revision,
         "" if names is None else names,
         keys.goal(partition, organization_id, ""),
-        *(len(missing), len(open_parts), len(goals)),
-        *(word for part in missing for word in (part.what, buckets[part])),
-        *(word for part in open_parts for word in (part.what, buckets[part], f"{part.level}:{part.start}")),
+        *(len(missing), len(open_fields), len(goals)),
+        *(word for part in missing for word in (part.name, buckets[part])),
+        *(word for part in open_fields for word in (part.name, buckets[part], f"{part.level}:{part.start}")),
         *goals,
     ]
     with translated():
         while True:
             reply = await _READ(client, records, arguments)
-            timezone, kind, newest, fence, since, named, changes, counts, names_of = reply
+            timezone, kind, newest, fence, since, names_revision, changes, counts, names_of = reply
             changed = {_changed(name.decode()) for name in changes}
-            told = changed and revision is not None and int(since) <= revision
-            may_differ = [part for part in open_parts if not told or (part.level, part.start) in changed]
+            precise = changed and revision is not None and int(since) <= revision
+            may_differ = [part for part in open_fields if not precise or (part.level, part.start) in changed]
             # Replies are fewer where nothing has changed (the open ones stay as they are) and where all were too many.
             found = [(part, _counts(flat or ())) for part, flat in zip((*missing, *may_differ), counts, strict=False)]
             wanted = [f"{buckets[part]}{name}" for part, of_part in found for name in _sketches_of(part, of_part)]
@@ -165,7 +165,7 @@ async def read(
         int(newest),
         int(fence),
         int(since),
-        int(named),
+        int(names_revision),
         changed,
         {part: _data(part, of_part, left) for part, of_part in found},
         {goal.decode(): _name(value) for goal, value in _pairs(names_of)},
@@ -206,15 +206,15 @@ def _goals(counts: Iterable[str]) -> Iterator[str]:
     return (field for field in counts if field.startswith(("triggered:", "affected:")))
 
 
-def _sketches_of(part: Part, counts: Iterable[str]) -> Iterable[str]:
+def _sketches_of(part: BucketField, counts: Iterable[str]) -> Iterable[str]:
     """The names of the part's sketches in its bucket."""
-    if part.what == "goals":
-        return [f"{field}:{who}" for field in _goals(counts) for who in ("visitors", "sessions")]
-    return () if part.what == "counts" else (part.what,)
+    if part.name == "goals":
+        return [f"{field}:{role}" for field in _goals(counts) for role in ("visitors", "sessions")]
+    return () if part.name == "counts" else (part.name,)
 
 
-def _data(part: Part, counts: dict[str, int], sketches: Iterator[bytes | None]) -> Data:
+def _data(part: BucketField, counts: dict[str, int], sketches: Iterator[bytes | None]) -> Data:
     """A part of its counts and the next of the sketches."""
-    if part.what == "goals":
+    if part.name == "goals":
         return Goals(counts, {field: (next(sketches), next(sketches)) for field in _goals(counts)})
-    return counts if part.what == "counts" else next(sketches)
+    return counts if part.name == "counts" else next(sketches)

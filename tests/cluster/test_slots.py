@@ -11,7 +11,7 @@ from sidedata import failpoints
 from sidedata.errors import StopError, StoreUnavailableError
 from sidedata.ingest.archive.lines import Line
 from sidedata.ingest.rebuild.rebuild import Rebuild
-from sidedata.reads.workflow_parts import Part, read
+from sidedata.reads.workflow_parts import BucketField, read
 from sidedata.redis.client import connect, translated
 from sidedata.schema import keys
 from sidedata.writes.append import append
@@ -80,8 +80,8 @@ async def test_a_bucket_on_its_way_is_no_empty_bucket(cluster: Cluster) -> None:
                 *(pipe.client, pipe.installation, organization, POPUP),
                 revision=None,
                 names=None,
-                missing=[Part("day", day, "visitors")],
-                open_parts=[],
+                missing=[BucketField("day", day, "visitors")],
+                open_fields=[],
                 goals=[],
             )
         assert (await ask(pipe.http, 3)).status == 503

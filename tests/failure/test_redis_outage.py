@@ -112,7 +112,7 @@ async def test_a_redis_that_freezes_or_dies_leaves_nothing_behind(
         assert alone[1] < 1 * TIME_FACTOR
         server.thaw() if how == "frozen" else server.start()
         await crowd.recovers(5 * TIME_FACTOR)
-        assert app[BACKEND].waiting == app[BACKEND].held == 0
+        assert app[BACKEND].admission.waiting == app[BACKEND].body_bytes == 0
         await until(lambda: len(asyncio.all_tasks()) <= tasks + 2)
         # As many as there were questions at once and no more, though six hundred of them came to nothing.
         assert len(await client.client_list()) <= 202

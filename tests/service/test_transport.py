@@ -151,8 +151,8 @@ async def test_the_log_names_who_asked_where_proxies_are_trusted(
     with caplog.at_level("INFO", logger="sidedata.request"):
         async with world(trusted_proxies=trusted) as ours:
             await ours.ask("GET", "/livez", headers={"X-Forwarded-For": forwarded[:8000]})
-    (facts,) = [vars(record)["facts"] for record in caplog.records if record.name == "sidedata.request"]
-    assert facts.get("client") == client
+    (fields,) = [vars(record)["fields"] for record in caplog.records if record.name == "sidedata.request"]
+    assert fields.get("client") == client
 
 
 async def test_proxies_that_are_no_networks_are_refused() -> None:

@@ -1,43 +1,43 @@
-// All that one open view takes from the service: the clock of its zone, the report, the report before it, the stream.
+// All data of one open report: the time in its zone, the report, the previous period's report, and the live stream.
 
-import { follow } from "./dashboard-live.js";
-import { asQuery, offsetMilliseconds, rangeBefore, rangeOf } from "./dashboard-ranges.js";
+import { follow } from "./live.js";
+import { asQuery, offsetMilliseconds, previousRange, rangeOf } from "./ranges.js";
 
 const REFRESH = 60_000;
 const HIDDEN = 30_000;
 
 /**
- * Open a view of `place` (`{workflow, range, start, end}`). Calls, until it is closed:
+ * Open a feed for `place` (`{workflow, range, start, end}`). Calls, until it is closed:
  *
- * `on.answer(answer)` with each report; `on.covers(covers, range, zone)` with what it covers; `on.before(answer, covers,
- * before, range)` with the report of the range before, `null`s where there is none; `on.state(name, {retryAt, problem})` and
- * `on.heard()` as the stream does; `on.problem(problem)` when the view can't be shown; it is over then.
+ * `on.answer(answer)` with each report; `on.covers(covers, range, zone)` with its effective interval; `on.before(answer, covers,
+ * before, range)` with the previous period's report, or `null`s if there is none; `on.state(name, {retryAt, problem})` and
+ * `on.received()` as the stream does; `on.problem(problem)` once if the report can't be shown.
  *
  * Returns `{close, retry}`.
  */
-export function openView(api, place, on) {
+export function openFeed(api, place, on) {
   const whole = new AbortController();
-  let zone = null; // its offset, and the wall clock there when it was last asked for
-  let range = null; // by that wall clock
-  let stream = null; // of the range shown: {stop, wake}
-  let shown = ""; // the query of the stream, so that the page notices midnight
-  let hiding = 0;
+  let zone = null; // its offset, and its wall clock at the last refresh
+  let range = null; // relative to that wall clock
+  let stream = null; // of the current range: {stop, wake}
+  let current = ""; // the query of the stream; it changes at midnight
+  let hideTimer = 0;
   let streaming = false;
   let busy = false;
-  let again = 0;
+  let retryTimer = 0;
   let failures = 0;
 
   const guarded = {
     answer: (answer, covers) => {
       if (covers) on.covers(covers, range, zone);
       on.answer(answer);
-      on.heard();
+      on.received();
     },
     state: (name, more) => {
       streaming = name === "live";
       on.state(name, more);
     },
-    heard: on.heard,
+    received: on.received,
     problem: fail,
   };
 
@@ -47,8 +47,8 @@ export function openView(api, place, on) {
     on.problem(problem);
   }
 
-  /** The wall clock of the zone as milliseconds, and its offset, both for now. */
-  async function askClock() {
+  /** The current wall clock of the zone in milliseconds, and its offset. */
+  async function readClock() {
     const now = api.now();
     const query = { start: new Date(now - 60_000).toISOString(), end: new Date(now).toISOString() };
     const { covers } = await api.report(place.workflow, query, whole.signal);
@@ -57,15 +57,15 @@ export function openView(api, place, on) {
   }
 
   async function refresh() {
-    zone = await askClock();
+    zone = await readClock();
     range = rangeOf(place, zone.now);
     const query = asQuery(range);
-    if (shown !== JSON.stringify(query)) {
-      shown = JSON.stringify(query);
+    if (current !== JSON.stringify(query)) {
+      current = JSON.stringify(query);
       stop();
     }
     const { answer, covers } = await api.report(place.workflow, query, whole.signal);
-    if (!streaming) guarded.answer(answer, covers); // else the stream's is newer
+    if (!streaming) guarded.answer(answer, covers); // else the stream's answer is newer
     else if (covers) on.covers(covers, range, zone);
     if (!document.hidden) listen(query);
     await compare();
@@ -85,42 +85,42 @@ export function openView(api, place, on) {
   }
 
   async function compare() {
-    const before = rangeBefore(range, zone.now);
+    const before = previousRange(range, zone.now);
     if (!before) return on.before(null, null, null, range);
     try {
       const { answer, covers } = await api.report(place.workflow, asQuery(before), whole.signal);
       return on.before(answer, covers, before, range);
     } catch (error) {
       if (whole.signal.aborted || error.status !== 400) throw error;
-      return on.before(null, null, before, range); // before the oldest day kept
+      return on.before(null, null, before, range); // it lies before the oldest day kept
     }
   }
 
-  /** Ask for everything again. Troubles that pass are told by the stream or, before there is one, here. */
+  /** Refresh everything. A temporary failure is reported by the stream or, if there is none yet, here. */
   async function attempt() {
     if (busy) return;
     busy = true;
-    clearTimeout(again);
+    clearTimeout(retryTimer);
     try {
       await refresh();
       failures = 0;
     } catch (problem) {
       if (whole.signal.aborted) return;
-      if (!problem.passing) return fail(problem);
+      if (!problem.temporary) return fail(problem);
       if (stream) return;
       const delay = Math.max(1000 * 2 ** Math.min(failures++, 5), (problem.retryAfter ?? 0) * 1000);
-      again = setTimeout(attempt, delay);
+      retryTimer = setTimeout(attempt, delay);
       on.state("lost", { retryAt: Date.now() + delay, problem });
     } finally {
       busy = false;
     }
   }
 
-  // Browsers allow six connections to a host, so a tab that nobody looks at gives its own back after a while.
+  // Browsers allow six connections to a host, so a hidden tab closes its stream after a while.
   function visibility() {
-    clearTimeout(hiding);
+    clearTimeout(hideTimer);
     if (document.hidden) {
-      hiding = setTimeout(() => {
+      hideTimer = setTimeout(() => {
         stop();
         on.state("paused", {});
       }, HIDDEN);
@@ -140,8 +140,8 @@ export function openView(api, place, on) {
     whole.abort();
     stop();
     clearInterval(timer);
-    clearTimeout(hiding);
-    clearTimeout(again);
+    clearTimeout(hideTimer);
+    clearTimeout(retryTimer);
     document.removeEventListener("visibilitychange", visibility);
     removeEventListener("online", retry);
   }

@@ -1,18 +1,18 @@
-// The list of workflows beside the report: links, so that they can be opened, shared and gone back from.
+// The list of workflows beside the report, as links that can be opened, shared and navigated back from.
 
-import { element, write } from "./dashboard-elements.js";
-import { hashOf } from "./dashboard-place.js";
-import { age } from "./dashboard-words.js";
+import { element, write } from "./elements.js";
+import { hashOf } from "./place.js";
+import { age } from "./format.js";
 
 const KINDS = { page_navigation: "Pages", interaction: "Interaction" };
 const REFRESH = 10_000;
-const MANY = 8; // workflows from which on a search field helps
+const MANY = 8; // from this number of workflows on there is a search field
 
 export class Workflows {
   #items = new Map(); // id -> {entry, link, name, kind, age}
   #stop = null;
 
-  /** `on.list(workflows)` after each listing, `on.problem(problem)` when there is none. */
+  /** Calls `on.list(workflows)` after each listing, and `on.problem(problem)` after a failure. */
   constructor(byId, on) {
     this.byId = byId;
     this.on = on;
@@ -22,18 +22,18 @@ export class Workflows {
     byId("side-list").addEventListener("click", () => this.#open(false));
   }
 
-  /** List the workflows of another organization (or with another token) from now on. */
+  /** Start to list the workflows of an organization, instead of an earlier one. */
   start(api) {
     this.stop();
     this.api = api;
     const whole = new AbortController();
-    const ask = () => this.#ask(whole.signal);
-    const timer = setInterval(() => document.hidden || ask(), REFRESH);
+    const load = () => this.#load(whole.signal);
+    const timer = setInterval(() => document.hidden || load(), REFRESH);
     this.#stop = () => {
       whole.abort();
       clearInterval(timer);
     };
-    return ask();
+    return load();
   }
 
   stop() {
@@ -43,12 +43,12 @@ export class Workflows {
     this.byId("side-list").replaceChildren();
   }
 
-  /** What is listed of a workflow, if it is. */
+  /** The entry of a workflow in the list, if it has one. */
   entry(id) {
     return this.#items.get(id)?.entry;
   }
 
-  /** Point the links at the range shown, and mark the workflow shown. */
+  /** Point the links at the current range, and mark the current workflow. */
   mark(place) {
     this.place = place;
     for (const [id, { link, entry }] of this.#items) {
@@ -60,7 +60,7 @@ export class Workflows {
     if (!this.#items.has(place.workflow)) write(this.byId("side-current"), place.workflow || "Choose");
   }
 
-  /** Ages as of now. */
+  /** Update the ages. */
   tick() {
     for (const { entry, ageNode } of this.#items.values()) write(ageNode, this.ageOf(entry));
   }
@@ -70,7 +70,7 @@ export class Workflows {
     return `${age(this.api.now() - Date.parse(entry.last_event_at))} ago`;
   }
 
-  async #ask(signal) {
+  async #load(signal) {
     let entries;
     try {
       entries = await this.api.workflows(signal);
@@ -85,10 +85,10 @@ export class Workflows {
 
   #show(entries) {
     const { byId } = this;
-    const known = this.#items;
-    this.#items = new Map(entries.map((entry) => [entry.id, known.get(entry.id) ?? item()]));
+    const old = this.#items;
+    this.#items = new Map(entries.map((entry) => [entry.id, old.get(entry.id) ?? item()]));
     for (const entry of entries) fill(this.#items.get(entry.id), entry);
-    // Moving a node takes the focus off it, so the order is only made anew when it has changed.
+    // A moved node loses the focus, so nodes are only moved if the order has changed.
     const nodes = [...this.#items.values()].map(({ node }) => node);
     const list = byId("side-list");
     if (nodes.length !== list.children.length || nodes.some((node, at) => node !== list.children[at])) {
@@ -106,16 +106,16 @@ export class Workflows {
   #filter() {
     const { byId } = this;
     const wanted = byId("side-filter").hidden ? "" : byId("side-find").value.trim().toLowerCase();
-    let found = 0;
+    let matches = 0;
     for (const { node, entry } of this.#items.values()) {
       node.hidden = !`${entry.name ?? ""} ${entry.id}`.toLowerCase().includes(wanted);
-      found += node.hidden ? 0 : 1;
+      matches += node.hidden ? 0 : 1;
     }
     const note = this.#items.size
-      ? "None matches."
-      : "None yet. A workflow appears here with its first event, or once it is registered.";
+      ? "No match."
+      : "No workflows yet. A workflow appears here with its first event, or once it is registered.";
     write(byId("side-note"), note);
-    byId("side-note").hidden = found > 0;
+    byId("side-note").hidden = matches > 0;
   }
 
   #open(open) {

@@ -1,4 +1,4 @@
-// Shows /openapi.json. Everything is put in as text, never as markup; what stands between backticks is code.
+// Shows /openapi.json. All texts are inserted as text, never as markup; text between backticks is code.
 
 const description = await fetch("/openapi.json").then((response) => response.json());
 
@@ -22,9 +22,9 @@ for (const [name, schema] of Object.entries(description.components.schemas)) {
   schemas.append(details);
 }
 
-// What the address names was not there yet when the browser looked for it.
-const named = document.getElementById(location.hash.slice(1));
-if (named) named.scrollIntoView();
+// The target of the URL's hash did not exist yet when the browser looked for it.
+const target = document.getElementById(location.hash.slice(1));
+if (target) target.scrollIntoView();
 
 function section(id, method, path, operation) {
   const part = make("section", { "aria-labelledby": id });
@@ -47,7 +47,7 @@ function section(id, method, path, operation) {
   for (const [type, media] of Object.entries(operation.requestBody?.content ?? {})) {
     part.append(make("h3", {}, "Body: ", make("code", {}, type)), ...body(media));
   }
-  part.append(make("h3", {}, "Answers"));
+  part.append(make("h3", {}, "Responses"));
   part.append(
     table(
       ["status", "when", "body"],
@@ -69,13 +69,13 @@ function body(media) {
   return shown;
 }
 
-/** What a body's examples look like; one that is no JSON stands as it is. */
+/** The examples of a body; one that is not JSON is shown unchanged. */
 function examples({ example, examples: named = {} }) {
   const all = example === undefined ? Object.values(named).map(({ value }) => value) : [example];
   return all.map((value) => make("pre", {}, typeof value === "string" ? value : compact(value)));
 }
 
-/** JSON with a line for each field, and pairs of numbers one behind the other. */
+/** JSON with a line for each field, but with pairs of numbers on one line. */
 function compact(value) {
   return JSON.stringify(value, null, 2)
     .replace(/\[\s+(\d+),\s+(\d+)\s+\]/g, "[$1, $2]")
@@ -84,7 +84,7 @@ function compact(value) {
     .replace(/(?<=\d\])\s+\]/g, "]");
 }
 
-/** Links to the schemas that a schema is made of. */
+/** Links to the schemas that a schema refers to. */
 function links(schema) {
   const parts = schema.items ? [schema.items] : (schema.anyOf ?? [schema]);
   return parts.flatMap((part) => {
@@ -94,19 +94,19 @@ function links(schema) {
   });
 }
 
-/** What an answer's headers say, each on a line. */
+/** The descriptions of a response's headers, each on a line. */
 function headers(named = {}) {
   return Object.entries(named).map(([name, { description }]) => {
     return make("span", { class: "header" }, make("code", {}, name), ": ", ...words(description));
   });
 }
 
-/** A text with `code` in it. */
+/** A text with code between backticks. */
 function words(text) {
   return text.split("`").map((part, index) => (index % 2 ? make("code", {}, part) : part));
 }
 
-/** A path that may go on in the next line behind each of its slashes. */
+/** A path that may wrap after each of its slashes. */
 function breakable(path) {
   return path.split(/(?<=\/)/).flatMap((part) => [part, make("wbr", {})]);
 }
@@ -116,14 +116,14 @@ function badge(method) {
 }
 
 function table(head, rows) {
-  const made = make(
+  const content = make(
     "table",
     {},
     make("thead", {}, make("tr", {}, ...head.map((text) => make("th", { scope: "col" }, text)))),
     make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((cell) => make("td", {}, cell))))),
   );
-  // On a phone it may be wider than the page, which then scrolls it alone; whoever has no pointer needs to get at it, too.
-  return make("div", { class: "wide", tabindex: "0", role: "group", "aria-label": head.join(", ") }, made);
+  // On a phone it may be wider than the page and scrolls by itself; the tab stop makes that possible with a keyboard.
+  return make("div", { class: "wide", tabindex: "0", role: "group", "aria-label": head.join(", ") }, content);
 }
 
 function make(name, attributes, ...children) {

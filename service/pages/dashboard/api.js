@@ -1,30 +1,30 @@
-// What the page asks of the service: one organization's reports, with a token that only ever travels in a header.
+// Client of the service's API for one organization. The token is only ever sent in a header.
 
 const ROOT = "/api/reporting/workflow/v1/orgs/";
-const PATIENCE = 15_000; // for the head of an answer; the service gives up on its store much sooner
-const UNREACHABLE = { title: "The service can’t be reached", detail: "It doesn’t answer, or the network is down." };
+const TIMEOUT = 15_000; // until the head of a response; the service itself gives up on Redis much sooner
+const UNREACHABLE = { title: "The service can’t be reached", detail: "It does not respond, or the network is down." };
 
-/** An answer that isn't the one wanted; `status` is 0 where there was no answer at all. */
+/** A failed request; `status` is 0 if there was no response. */
 export class Problem extends Error {
   constructor({ status = 0, title = "", detail = "", errors = [], retryAfter = 0 }) {
     super(detail || title);
     Object.assign(this, { status, title, detail, errors, retryAfter });
   }
 
-  /** Whether another token or organization is what is needed. */
-  get refused() {
+  /** True if another token or organization is needed. */
+  get unauthorized() {
     return this.status === 401 || this.status === 403;
   }
 
-  /** Whether the same request may well succeed a little later. */
-  get passing() {
+  /** True if the same request may succeed later. */
+  get temporary() {
     return this.status === 0 || this.status === 429 || this.status >= 500;
   }
 }
 
 /**
- * Read an answer, with sums of money as the very text that was sent: a double would round 12345678901234.5678.
- * In JSON `"value":` can only be a key (within a string its quotes are escaped), so the expression can't hit a name.
+ * Parse an answer, with sums of money as the text that was sent: a double would round 12345678901234.5678.
+ * In JSON `"value":` can only be a key (within a string its quotes are escaped), so the expression can't match in a name.
  */
 export function parseAnswer(text) {
   return JSON.parse(text.replace(/"value"\s*:\s*(-?\d[\d.eE+-]*)/g, '"value":"$1"'));
@@ -45,11 +45,11 @@ export class Api {
   constructor(token, org) {
     this.#token = token;
     this.org = org;
-    this.zone = ""; // the organization's reporting time zone by name, once the workflows were listed
-    this.ahead = 0; // milliseconds that the service's clock is ahead of ours
+    this.zone = ""; // name of the organization's reporting time zone, known once the workflows are listed
+    this.ahead = 0; // milliseconds by which the service's clock is ahead of this one
   }
 
-  /** Milliseconds since the epoch by the service's clock, as far as its answers have told. */
+  /** Milliseconds since the epoch by the service's clock, estimated from its responses. */
   now() {
     return Date.now() + this.ahead;
   }
@@ -67,7 +67,7 @@ export class Api {
     return { answer: parseAnswer(text), covers: parseInterval(headers.get("Sidedata-Effective-Interval")) };
   }
 
-  /** The open response of the live report of an interval. */
+  /** The open response of the live stream of an interval. */
   live(workflow, interval, signal) {
     return this.#open(`${workflow}/sidedata/live?${new URLSearchParams(interval)}`, signal, "text/event-stream");
   }
@@ -82,15 +82,15 @@ export class Api {
   }
 
   async #open(path, signal, accept) {
-    const patience = new AbortController();
-    const timer = setTimeout(() => patience.abort(), PATIENCE);
+    const timeout = new AbortController();
+    const timer = setTimeout(() => timeout.abort(), TIMEOUT);
     let response;
     try {
       response = await fetch(`${ROOT}${encodeURIComponent(this.org)}/workflows/${path}`, {
         headers: { Authorization: `Token ${this.#token}`, Accept: accept },
         credentials: "omit",
         redirect: "error",
-        signal: AbortSignal.any([signal, patience.signal]),
+        signal: AbortSignal.any([signal, timeout.signal]),
       });
     } catch (error) {
       throw signal.aborted ? error : new Problem(UNREACHABLE);
@@ -104,7 +104,7 @@ export class Api {
 
   #setClock(response) {
     const sent = Date.parse(response.headers.get("Date") ?? "");
-    // The header has whole seconds; half of one is the best guess, and small differences are left alone.
+    // The header has whole seconds, so half a second is added; small differences are ignored.
     const ahead = sent + 500 - Date.now();
     if (Math.abs(ahead - this.ahead) > 2000) this.ahead = ahead;
   }
@@ -112,7 +112,7 @@ export class Api {
 
 async function readProblem(response) {
   const retryAfter = Number(response.headers.get("Retry-After")) || 0;
-  const said = await response.json().catch(() => ({}));
-  const title = said.title || `The service answered ${response.status}`;
-  return new Problem({ ...said, title, status: response.status, retryAfter });
+  const problem = await response.json().catch(() => ({}));
+  const title = problem.title || `The service responded with status ${response.status}`;
+  return new Problem({ ...problem, title, status: response.status, retryAfter });
 }

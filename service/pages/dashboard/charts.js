@@ -1,18 +1,18 @@
-// Columns that can be read off: drawn as SVG at the size they have on screen, one tab stop a chart, arrows to walk along.
+// Column charts, drawn as SVG at their size on the screen; each is one tab stop, and the arrow keys move between its columns.
 
-import { write } from "./dashboard-elements.js";
-import { count, short } from "./dashboard-words.js";
+import { write } from "./elements.js";
+import { count, short } from "./format.js";
 
 const NAMESPACE = "http://www.w3.org/2000/svg";
 const HEIGHT = 240;
-const TOP = 34; // room for a tip above the highest column and its number
+const TOP = 34; // space for a tooltip above the highest column and its number
 const TIP = -6;
-const BOTTOM = 24; // and for the names below
+const BOTTOM = 24; // space for the ticks below
 const LEFT = 36;
-const SIZES = [12, 10]; // of the numbers above the columns: the small one where there is no room
-const LETTER = 0.65; // the width of a digit in them, for its size
+const SIZES = [12, 10]; // font sizes of the numbers above the columns; the smaller one if space is short
+const DIGIT = 0.65; // the width of a digit as a part of the font size
 
-/** A step of 1, 2 or 5 times a power of ten, so that about four lines reach the highest value. */
+/** The step between grid lines: 1, 2 or 5 times a power of ten, for about four lines up to the highest value. */
 export function gridStep(highest) {
   const rough = Math.max(1, highest / 4);
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -33,18 +33,18 @@ function place(node, attributes) {
   }
 }
 
-/** A chart of one column for each of `names`; `ticks` are what fits below them, `label` says what the whole is. */
+/** A chart with one column for each of `names`; `ticks` are short names below them, `label` describes the chart. */
 export class Columns {
   #values = [];
   #before = null;
-  #current = 0; // the column that the keyboard is on
-  #tipped = -1;
+  #current = 0; // the column with the tab stop
+  #hovered = -1; // the column with the tooltip
 
   constructor(host, { label, names, ticks }) {
     this.names = names;
     this.ticks = ticks;
     this.root = svg("svg", "columns", host, { role: "group", height: HEIGHT });
-    this.root.setAttribute("aria-label", `${label}. The arrow keys walk along the columns.`);
+    this.root.setAttribute("aria-label", `${label}. Use the arrow keys to move between columns.`);
     this.grid = svg("g", "grid", this.root, { "aria-hidden": "true" });
     this.bars = names.map((_, index) => this.#bar(index));
     this.tip = svg("g", "tip", this.root, { "aria-hidden": "true", visibility: "hidden" });
@@ -56,7 +56,7 @@ export class Columns {
     new ResizeObserver(() => this.#draw()).observe(host);
   }
 
-  /** Show these values; `before` (or null) are those of the period before, as a mark on each column. */
+  /** Show values; `before` (or null) are those of the previous period, shown as a mark on each column. */
   update(values, before) {
     this.#values = values;
     this.#before = before;
@@ -76,7 +76,7 @@ export class Columns {
     bar.tick.textContent = this.ticks[index];
     group.addEventListener("pointerenter", () => this.#showTip(index));
     group.addEventListener("focus", () => {
-      this.#walk(index);
+      this.#moveTabStop(index);
       this.#showTip(index);
     });
     return bar;
@@ -90,7 +90,7 @@ export class Columns {
     this.bars[Math.min(last, Math.max(0, to))].group.focus();
   }
 
-  #walk(index) {
+  #moveTabStop(index) {
     this.bars[this.#current].group.setAttribute("tabindex", -1);
     this.bars[index].group.setAttribute("tabindex", 0);
     this.#current = index;
@@ -105,11 +105,11 @@ export class Columns {
     const y = (value) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - value / top);
     const slot = (width - LEFT) / this.bars.length;
     const numbers = [count, short].flatMap((form) => SIZES.map((size) => ({ form, size })));
-    const words = numbers.find(({ form, size }) => this.#values.every((value) => form(value).length * LETTER * size < slot));
+    const fit = numbers.find(({ form, size }) => this.#values.every((value) => form(value).length * DIGIT * size < slot));
     place(this.root, { width, viewBox: `0 0 ${width} ${HEIGHT}` });
     this.#drawGrid(width, top, step, y);
-    this.bars.forEach((bar, index) => this.#drawBar(bar, index, { slot, y, words }));
-    this.#showTip(this.#tipped);
+    this.bars.forEach((bar, index) => this.#drawBar(bar, index, { slot, y, fit }));
+    this.#showTip(this.#hovered);
   }
 
   #drawGrid(width, top, step, y) {
@@ -121,7 +121,7 @@ export class Columns {
     }
   }
 
-  #drawBar(bar, index, { slot, y, words }) {
+  #drawBar(bar, index, { slot, y, fit }) {
     const value = this.#values[index];
     const before = this.#before?.[index];
     const x = LEFT + slot * index;
@@ -134,24 +134,24 @@ export class Columns {
     if (marked) place(bar.before, { y1: y(before), y2: y(before) });
     place(bar.tick, { x: middle, y: HEIGHT - 6, visibility: slot > 22 || index % 3 === 0 ? "inherit" : "hidden" });
     bar.top = Math.min(y(value), marked ? y(before) : HEIGHT);
-    // All columns carry their number, or none does.
-    place(bar.number, { x: middle, y: bar.top - 6, visibility: words && value ? "inherit" : "hidden" });
-    if (words) place(bar.number, { "font-size": words.size });
-    write(bar.number, words ? words.form(value) : "");
-    bar.group.setAttribute("aria-label", this.#says(index));
+    // Either all columns show their number, or none does.
+    place(bar.number, { x: middle, y: bar.top - 6, visibility: fit && value ? "inherit" : "hidden" });
+    if (fit) place(bar.number, { "font-size": fit.size });
+    write(bar.number, fit ? fit.form(value) : "");
+    bar.group.setAttribute("aria-label", this.#label(index));
   }
 
-  #says(index) {
-    const before = this.#before ? `, before: ${count(this.#before[index])}` : "";
+  #label(index) {
+    const before = this.#before ? `, previous period: ${count(this.#before[index])}` : "";
     return `${this.names[index]}: ${count(this.#values[index])}${before}`;
   }
 
   #showTip(index) {
-    this.#tipped = index;
+    this.#hovered = index;
     for (const [at, bar] of this.bars.entries()) bar.group.classList.toggle("on", at === index);
     place(this.tip, { visibility: index < 0 || !this.#values.length ? "hidden" : "visible" });
     if (index < 0 || !this.#values.length) return;
-    write(this.tipText, this.#says(index));
+    write(this.tipText, this.#label(index));
     const width = this.tipText.getComputedTextLength() + 20;
     const bar = this.bars[index];
     const middle = Number(bar.tick.getAttribute("x"));

@@ -1,59 +1,59 @@
-// The conductor: the hash says what to show, the session with which token; everything else follows from these two.
+// Entry point. The URL's hash determines what is shown, and the session holds the token; everything else follows from these two.
 
-import { Api } from "./dashboard-api.js";
-import { askCard } from "./dashboard-ask.js";
-import { Controls } from "./dashboard-controls.js";
-import { element, patch, write } from "./dashboard-elements.js";
-import { openView } from "./dashboard-feed.js";
-import { hashOf, readPlace, session, settle } from "./dashboard-place.js";
-import { NAMES, alike } from "./dashboard-ranges.js";
-import { Report } from "./dashboard-report.js";
-import { Status } from "./dashboard-status.js";
-import { Workflows } from "./dashboard-workflows.js";
+import { Api } from "./api.js";
+import { signInCard } from "./sign-in.js";
+import { Controls } from "./controls.js";
+import { element, patch, write } from "./elements.js";
+import { openFeed } from "./feed.js";
+import { hashOf, readPlace, replaceHash, session } from "./place.js";
+import { NAMES, comparable } from "./ranges.js";
+import { Report } from "./report.js";
+import { Status } from "./status.js";
+import { Workflows } from "./workflows.js";
 
 const byId = (id) => document.getElementById(id);
 const KINDS = { page_navigation: "Page navigation", interaction: "Interaction" };
 
 let api = null;
 let place = readPlace();
-let view = null;
+let feed = null;
 
 const report = new Report(byId);
-const status = new Status(byId, () => view?.retry());
+const status = new Status(byId, () => feed?.retry());
 const controls = new Controls(byId, (choice) => {
   location.hash = hashOf({ ...place, ...choice });
 });
 const workflows = new Workflows(byId, { list: listed, problem: listFailed });
-const card = askCard(byId, (org) => {
+const card = signInCard(byId, (org) => {
   location.hash = hashOf({ ...place, org, workflow: org === place.org ? place.workflow : "" });
   go();
   byId("report").focus({ preventScroll: true });
 });
 
-/** Show what the hash says. */
+/** Show the place in the hash. */
 function go() {
   const last = place;
   place = readPlace();
-  settle(place);
-  if (!session.token || !place.org) return ask("");
+  replaceHash(place);
+  if (!session.token || !place.org) return signIn("");
   card.hide();
   byId("desk").hidden = byId("leave").hidden = false;
   if (api?.org !== place.org) {
-    closeView();
+    closeFeed();
     api = new Api(session.token, place.org);
     workflows.start(api);
   }
   workflows.mark(place);
-  const fault = controls.mark(place);
-  if (view && hashOf(last) === hashOf(place)) return;
-  closeView();
+  const error = controls.mark(place);
+  if (feed && hashOf(last) === hashOf(place)) return;
+  closeFeed();
   if (last.workflow !== place.workflow || last.org !== place.org) {
     report.reset();
     byId("numbers").hidden = true;
     controls.clear();
   }
   title();
-  if (fault) return showOnly("");
+  if (error) return showOnly("");
   if (place.workflow) open();
   else showOnly("waiting");
 }
@@ -63,7 +63,7 @@ function open() {
   byId("report").setAttribute("aria-busy", "true");
   let first = true;
   status.set("connecting", {});
-  view = openView(api, place, {
+  feed = openFeed(api, place, {
     answer(answer) {
       if (first) {
         report.reset();
@@ -79,76 +79,76 @@ function open() {
     },
     covers: (covers, range, zone) => controls.covers(covers, range, zone, place.range),
     before(answer, covers, before, range) {
-      report.compare(controls.before(covers, before) ? answer : null, alike(range));
+      report.compare(controls.before(covers, before) ? answer : null, comparable(range));
     },
     state: (name, more) => status.set(name, more),
-    heard: () => status.heard(),
+    received: () => status.received(),
     problem: failed,
   });
 }
 
-function closeView() {
-  view?.close();
-  view = null;
+function closeFeed() {
+  feed?.close();
+  feed = null;
   status.reset();
 }
 
-/** Show one of: the numbers, their outline while they are on their way, a problem, a word that there are none. */
+/** Show one of: the numbers, their outline while they load, a problem, a note that there are no workflows. */
 function showOnly(id) {
   for (const other of ["numbers", "waiting", "problem", "none"]) byId(other).hidden = other !== id;
   if (id !== "numbers") byId("report").removeAttribute("aria-busy");
 }
 
-function ask(reason) {
-  closeView();
+function signIn(reason) {
+  closeFeed();
   workflows.stop();
   api = null;
   report.reset();
   byId("desk").hidden = byId("leave").hidden = true;
   document.title = "Sidedata";
-  card.ask(place.org, reason);
+  card.show(place.org, reason);
 }
 
 function failed(problem) {
-  closeView();
-  if (problem.refused) {
+  closeFeed();
+  if (problem.unauthorized) {
     session.close();
-    return ask(`${problem.status === 401 ? "Not a valid token" : "No permission"}: ${problem.message}`);
+    return signIn(`${problem.status === 401 ? "Not a valid token" : "No permission"}: ${problem.message}`);
   }
   report.reset();
   showOnly("problem");
   const gone = problem.status === 404;
-  write(byId("problem-title"), gone ? "There is no such workflow" : problem.title || "This page failed");
-  write(byId("problem-detail"), gone ? "This organization has none with that id. Choose another one." : (problem.detail ?? problem.message));
-  const faults = (problem.errors ?? []).map(({ pointer, detail }) => {
+  write(byId("problem-title"), gone ? "No such workflow" : problem.title || "This page has an error");
+  write(byId("problem-detail"), gone ? "This organization has no workflow with that id. Choose another one." : (problem.detail ?? problem.message));
+  const errors = (problem.errors ?? []).map(({ pointer, detail }) => {
     return element("li", "", element("code", "", pointer ?? ""), " ", detail ?? "");
   });
-  byId("problem-errors").replaceChildren(...faults);
+  byId("problem-errors").replaceChildren(...errors);
 }
 
 function listed(entries) {
-  controls.named(api.zone);
+  controls.setZone(api.zone);
   if (!place.workflow && entries.length) {
-    settle({ ...place, workflow: entries[0].id }); // the newest; no step in the history
+    replaceHash({ ...place, workflow: entries[0].id }); // the newest; no history entry
     go();
   } else if (!entries.length && !place.workflow) {
     const how = element("a", "", "How to send events");
     how.href = "/docs/#post_events";
-    patch(byId("none"), "This organization has no workflows yet. The first opens here by itself once its events arrive. ", how);
+    patch(byId("none"), "This organization has no workflows yet. The first one opens here once its events arrive. ", how);
     showOnly("none");
   }
   title();
 }
 
-/** The view tells of troubles that pass; here only what would leave the page without a word. */
+/** The feed reports temporary failures; only those that would leave the page blank are reported here. */
 function listFailed(problem) {
-  if (problem.refused || (!view && !problem.passing)) failed(problem);
-  else if (!view && !place.workflow) status.set("lost", { problem, retryAt: 0 });
+  if (problem.unauthorized || (!feed && !problem.temporary)) failed(problem);
+  else if (!feed && !place.workflow) status.set("lost", { problem, retryAt: 0 });
 }
 
 function lastEvent() {
   const entry = workflows.entry(place.workflow);
-  return entry?.last_event_at ? `The last event came ${workflows.ageOf(entry)}.` : "";
+  return entry?.last_event_at ? `The last event was ${workflows.ageOf(entry)}.` : "";
 }
 
 function title() {
@@ -164,7 +164,7 @@ function title() {
 byId("skip").addEventListener("click", () => byId("report").focus());
 byId("leave").addEventListener("click", () => {
   session.close();
-  ask("");
+  signIn("");
 });
 byId("problem-retry").addEventListener("click", () => {
   workflows.start(api);

@@ -1,4 +1,4 @@
-// Where the page is and who is looking: the view in the URL's hash, the token in this tab's session and nowhere else.
+// The place that the page shows, in the URL's hash; and the token, in this tab's session storage only.
 
 const TOKEN = "sidedata-token";
 const ORGANIZATION = "sidedata-organization";
@@ -10,7 +10,7 @@ export function uuid(text) {
   return UUID.test(lower) ? lower : "";
 }
 
-/** What the hash says, checked; the session's organization where it names none. */
+/** Read and check the hash; without an organization in it, the session's counts. */
 export function readPlace() {
   const hash = new URLSearchParams(location.hash.slice(1));
   const range = RANGES.includes(hash.get("range")) ? hash.get("range") : "today";
@@ -23,15 +23,15 @@ export function readPlace() {
   };
 }
 
-/** The hash of a place; colons stay readable. */
+/** The hash of a place, with readable colons. */
 export function hashOf(place) {
   const hash = new URLSearchParams();
   for (const key of ["org", "workflow", "range", "start", "end"]) if (place[key]) hash.set(key, place[key]);
   return `#${hash.toString().replaceAll("%3A", ":")}`;
 }
 
-/** Make the hash say where we are, without a step in the history; whatever else it held (a token, say) is dropped. */
-export function settle(place) {
+/** Replace the hash by that of a place, without a history entry; anything else in it (a token, say) is removed. */
+export function replaceHash(place) {
   if (location.hash !== hashOf(place)) history.replaceState(null, "", hashOf(place));
 }
 

@@ -1,21 +1,20 @@
-// The live report: server-sent events over fetch(), because EventSource can't send an Authorization header.
+// The live stream: server-sent events over fetch(), because EventSource can't send an Authorization header.
 //
-// A connection counts as lost when it ends, or when it was silent for longer than the service's comments (every 15
-// seconds) allow: a laptop that slept or a dead proxy leaves connections that never end.
+// A connection counts as lost when it ends, or when it is silent for much longer than the interval of the service's comments (15
+// seconds): after a sleep of the computer or a crash of a proxy, connections may never end.
 
-import { Problem, parseAnswer, parseInterval } from "./dashboard-api.js";
+import { Problem, parseAnswer, parseInterval } from "./api.js";
 
 const SILENCE = 40_000;
 const SHORTEST = 1_000;
 const LONGEST = 30_000;
 
 /**
- * Follow a stream until `signal` aborts, reconnecting with growing pauses.
+ * Follow a stream until `signal` aborts, reconnecting with exponential backoff.
  *
- * `open(signal)` gives the response. `on.answer(answer, covers)` (`covers` may be null), `on.state(name, {retryAt, problem})` with the names
- * "connecting", "live" and "lost", `on.heard()` with whatever comes, `on.problem(problem)` for an answer that trying
- * again won't change (the end then).
- * Returns a function that cuts a pause short.
+ * `open(signal)` returns the response. Calls `on.answer(answer, covers)` (`covers` may be null), `on.state(name, {retryAt, problem})` with
+ * the names "connecting", "live" and "lost", `on.received()` with any data, and `on.problem(problem)` once for a permanent error.
+ * Returns a function that ends the current pause.
  */
 export function follow(open, on, signal) {
   let wake = () => {};
@@ -33,12 +32,12 @@ export function follow(open, on, signal) {
         on.state("live", {});
       });
       if (signal.aborted) return;
-      if (!problem.passing) {
+      if (!problem.temporary) {
         on.problem(problem);
         return;
       }
       const pause = Math.min(LONGEST, SHORTEST * 2 ** failures++);
-      // A crowd of pages that lost one server must not come back at one instant.
+      // Jitter, so that many pages don't reconnect to a restarted server at one instant.
       const delay = Math.max(pause * (0.5 + Math.random() / 2), problem.retryAfter * 1000);
       on.state("lost", { retryAt: Date.now() + delay, problem });
       await new Promise((resolve) => {
@@ -52,8 +51,8 @@ export function follow(open, on, signal) {
     }
   }
 
-  /** One connection from its start to its end; what ended it. */
-  async function connect(alive) {
+  /** Run one connection to its end; returns the problem that ended it. */
+  async function connect(onFirstData) {
     const attempt = new AbortController();
     const stop = () => attempt.abort();
     const events = new EventReader((name, data, id) => {
@@ -66,19 +65,19 @@ export function follow(open, on, signal) {
       const response = await open(attempt.signal);
       const text = response.body.pipeThrough(new TextDecoderStream()).getReader();
       for (let first = true; ; first = false) {
-        // Only reading may fail here; a fault in what the page does with an answer is not a lost connection.
+        // Only a failed read counts as a lost connection, not a bug in the page's use of an answer.
         const { value, done, broken } = await text.read().catch(() => ({ broken: true }));
-        if (broken) return lost(attempt.signal.aborted ? "The service fell silent." : "The network broke off.");
-        if (done) return lost("The service ended it.");
+        if (broken) return lost(attempt.signal.aborted ? "The service sent nothing for too long." : "The network connection broke.");
+        if (done) return lost("The service closed the connection.");
         clearTimeout(timer);
         timer = setTimeout(stop, SILENCE);
-        if (first) alive();
-        on.heard();
+        if (first) onFirstData();
+        on.received();
         events.feed(value);
       }
     } catch (error) {
       if (error instanceof Problem) return error;
-      if (attempt.signal.aborted) return lost("The service fell silent.");
+      if (attempt.signal.aborted) return lost("The service sent nothing for too long.");
       throw error;
     } finally {
       clearTimeout(timer);
@@ -92,7 +91,7 @@ function lost(detail) {
   return new Problem({ title: "Connection lost", detail });
 }
 
-/** Cuts a text/event-stream into events; comments and unknown fields pass unseen. */
+/** Parses text/event-stream; ignores comments and unknown fields. */
 export class EventReader {
   #rest = "";
   #name = "";

@@ -1,7 +1,7 @@
-// Tables that are updated in place: goals with bars, purchases, and the charts' numbers.
+// Tables, updated in place: goals with bars, purchases, and the numbers of charts.
 
-import { element, patch } from "./dashboard-elements.js";
-import { changeNode, figure, share } from "./dashboard-words.js";
+import { element, patch } from "./elements.js";
+import { changeNode, figure, share } from "./format.js";
 
 const FIRST = 10; // rows shown before "Show all"
 
@@ -22,7 +22,7 @@ function rowHead(...content) {
   return cell;
 }
 
-/** A part of the page, rebuilt only when what it shows has changed. */
+/** A part of the page that is rebuilt only when its data has changed. */
 class Part {
   #key = "";
   #data = [];
@@ -37,17 +37,17 @@ class Part {
     if (key === this.#key) return;
     this.#key = key;
     this.#data = data;
-    this.again();
+    this.rebuild();
   }
 
-  again() {
+  rebuild() {
     patch(this.host, ...this.build(...this.#data));
   }
 }
 
 /**
- * Goals as rows, in the order in which they come (the most frequent first); `empty` says that there are none. An update takes goals, those
- * before (or null), and the number of visitors of whom a goal's are a part (or 0).
+ * A table of goals in the order of the answer (the most frequent first); `empty` is the text if there are none. An update takes the goals,
+ * those of the previous period (or null), and the number of visitors that a goal's share refers to (or 0 for no shares).
  */
 export function goalsPart(host, empty) {
   let all = false;
@@ -72,7 +72,7 @@ export function goalsPart(host, empty) {
     button.type = "button";
     button.addEventListener("click", () => {
       all = !all;
-      part.again();
+      part.rebuild();
     });
     return button;
   }
@@ -80,7 +80,7 @@ export function goalsPart(host, empty) {
   return part;
 }
 
-/** Say what is a table and what a row of it: on a phone the style sheet lays them out as something else. */
+/** Add the roles of a table: on a phone the style sheet changes its display type, and with it the implicit roles. */
 function withRoles(table) {
   const roles = { table: "table", thead: "rowgroup", tbody: "rowgroup", tr: "row", td: "cell" };
   for (const node of [table, ...table.querySelectorAll("thead, tbody, tr, td")]) node.setAttribute("role", roles[node.localName]);
@@ -112,14 +112,14 @@ function shareNode(metrics, visitors) {
   return node;
 }
 
-/** Sums of money, a currency each, with the digits that were sent. */
+/** Sums of money by currency, with the digits that were sent. */
 export function purchasesPart(host) {
   return new Part(host, (sums, before) => {
     if (!sums.length) return [element("p", "nothing", "No purchase in this range.")];
     const earlier = new Map((before ?? []).map(({ currency, value }) => [currency, value]));
     const rows = sums.map(({ value, currency }) => {
       const row = element("tr", "", rowHead(currency), element("td", "sum", figure(value)));
-      // A percentage may round; the sum itself never does.
+      // A percentage may be rounded, but the sum never is.
       const changed = before ? changeNode(Number(value), Number(earlier.get(currency) ?? 0), false) : "–";
       row.append(element("td", "", changed));
       row.dataset.currency = currency;
@@ -130,7 +130,7 @@ export function purchasesPart(host) {
   });
 }
 
-/** The numbers of a chart. */
+/** The numbers of a chart as a table. */
 export function columnsPart(host, title, names) {
   return new Part(host, (values, before) => {
     const rows = values.map((value, index) => {
@@ -138,7 +138,7 @@ export function columnsPart(host, title, names) {
       row.append(element("td", "", before ? figure(String(before[index])) : "–"));
       return row;
     });
-    const columns = [{ title }, { title: "Visitors", estimate: true }, { title: "Before" }];
+    const columns = [{ title }, { title: "Visitors", estimate: true }, { title: "Previous period" }];
     return [head(columns), element("tbody", "", ...rows)];
   });
 }

@@ -1,9 +1,9 @@
-// One report on the page: the totals, and below them the panels that its kind of workflow has.
+// One report on the page: totals, and below them the panels of its kind of workflow.
 
-import { Columns } from "./dashboard-charts.js";
-import { element, patch } from "./dashboard-elements.js";
-import { columnsPart, goalsPart, purchasesPart } from "./dashboard-tables.js";
-import { changeNode, count, figure } from "./dashboard-words.js";
+import { Columns } from "./charts.js";
+import { element, patch } from "./elements.js";
+import { columnsPart, goalsPart, purchasesPart } from "./tables.js";
+import { changeNode, count, figure } from "./format.js";
 
 const HOURS = Array.from({ length: 24 }, (_, hour) => `${String(hour).padStart(2, "0")}:00–${String(hour + 1).padStart(2, "0")}:00`);
 const HOUR_TICKS = Array.from({ length: 24 }, (_, hour) => String(hour));
@@ -14,7 +14,7 @@ const events = (goals) => goals.reduce((sum, goal) => sum + goal.metrics.events_
 const estimated = (field) => ({ of: (answer) => answer[field], estimate: true });
 const exact = (of) => ({ of, estimate: false });
 
-/** The big numbers, by what an answer holds. */
+/** The totals, by title; the fields of an answer tell the kind of workflow. */
 function totalsOf(answer) {
   if ("started_workflows_count" in answer) {
     return {
@@ -29,7 +29,7 @@ function totalsOf(answer) {
 
 export class Report {
   #before = null;
-  #alike = {};
+  #comparable = {};
   #tiles = new Map();
   #flash = false;
 
@@ -51,11 +51,11 @@ export class Report {
     this.purchases = purchasesPart(body("purchases"));
   }
 
-  /** Forget what was shown: the next answer is another report, and nothing in it has "changed". */
+  /** Clear the state: the next answer is another report, so none of its numbers has "changed". */
   reset() {
     this.answer = null;
     this.#before = null;
-    this.#alike = {};
+    this.#comparable = {};
     this.#flash = false;
   }
 
@@ -65,14 +65,14 @@ export class Report {
     this.#flash = true;
   }
 
-  /** Compare with the report of the range before, or with nothing (`null`); `alike` as `ranges.alike` has it. */
-  compare(before, alike) {
+  /** Compare with the previous period's report, or with none (`null`); `comparable` is that of `ranges.js`. */
+  compare(before, comparable) {
     this.#before = before;
-    this.#alike = alike;
+    this.#comparable = comparable;
     if (this.answer) this.#draw();
   }
 
-  /** The totals in a sentence, for those who listen. */
+  /** The totals as a sentence, for screen readers. */
   summary() {
     const totals = Object.entries(totalsOf(this.answer));
     return totals.map(([title, { of }]) => `${title}: ${count(of(this.answer))}`).join(", ");
@@ -91,12 +91,12 @@ export class Report {
     this.nodes.hours.hidden = !hours;
     this.nodes.weekdays.hidden = !weekdays;
     this.nodes.hours.classList.toggle("alone", !weekdays);
-    if (hours) this.hours(hours, this.#alike.hours && before?.timeframe_stat?.hour_in_day);
-    if (weekdays) this.weekdays(weekdays, this.#alike.weekdays && before?.timeframe_stat?.day_in_week);
+    if (hours) this.hours(hours, this.#comparable.hours && before?.timeframe_stat?.hour_in_day);
+    if (weekdays) this.weekdays(weekdays, this.#comparable.weekdays && before?.timeframe_stat?.day_in_week);
     for (const id of ["triggered", "affected", "purchases"]) this.nodes[id].hidden = !("triggered_goals" in answer);
     if (!("triggered_goals" in answer)) return;
     this.triggered.update(answer.triggered_goals, before?.triggered_goals ?? null, answer.unique_visitors_count);
-    // Who reached a goal elsewhere may have interacted the day before, outside of the range: no part of its visitors.
+    // A goal's visitors may have interacted before the range began, so they are not a part of its visitors.
     this.affected.update(answer.affected_goals, before?.affected_goals ?? null, 0);
     this.purchases.update(answer.visitor_purchase_sums, before?.visitor_purchase_sums ?? null);
   }
@@ -128,7 +128,7 @@ class Tile {
     this.#shown = key;
     if (flash && this.number.textContent !== String(value)) {
       this.root.classList.remove("changed");
-      void this.root.offsetWidth; // lets the animation begin anew
+      void this.root.offsetWidth; // restarts the animation
       this.root.classList.add("changed");
     }
     patch(this.number, figure(String(value)));
@@ -137,7 +137,7 @@ class Tile {
   }
 }
 
-/** A panel's chart, table and note; returns what updates them with pairs of value and index. */
+/** Create a panel's chart, table and note; returns a function that updates them with pairs of value and index. */
 function chart(section, { label, head, names, ticks }) {
   const part = (name) => section.querySelector(`[data-part=${name}]`);
   const columns = new Columns(part("plot"), { label, names, ticks });
@@ -149,6 +149,6 @@ function chart(section, { label, head, names, ticks }) {
     table.update(values, before);
     const highest = Math.max(...values);
     const most = highest ? `Busiest: ${names[values.indexOf(highest)]}, ${count(highest)}.` : "";
-    patch(part("note"), most, ...(before?.some(Boolean) ? [" ", element("span", "legend", "before")] : []));
+    patch(part("note"), most, ...(before?.some(Boolean) ? [" ", element("span", "legend", "previous period")] : []));
   };
 }

@@ -1,19 +1,19 @@
-// Numbers, times and ages as people read them. Pure but for building text nodes.
+// Formats numbers, times and ages. Pure, except that some functions create nodes.
 
 const COUNTS = new Intl.NumberFormat("en");
 const SHORT = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const DAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/** "31,402" for texts that nobody copies (axes, labels); elsewhere see `figure`. */
+/** "31,402" for labels, which are not copied; elsewhere see `figure`. */
 export const count = (value) => COUNTS.format(value);
 
 /** "31K", for axes. */
 export const short = (value) => SHORT.format(value);
 
 /**
- * A `<data>` whose text is exactly `text`, such as "1023456.5", with commas that only the style sheet adds:
- * what is copied or read by a program is what the service sent.
+ * A `<data>` whose text is exactly `text`, such as "1023456.5". Only the style sheet adds commas, so that a copied number is the one that
+ * the service sent.
  */
 export function figure(text) {
   const node = document.createElement("data");
@@ -31,7 +31,7 @@ export function figure(text) {
   return node;
 }
 
-/** "4 s", "3 min", "5 h", "12 days" of milliseconds. */
+/** Milliseconds as "4 s", "3 min", "5 h" or "12 days". */
 export function age(milliseconds) {
   const seconds = Math.max(0, Math.round(milliseconds / 1000));
   if (seconds < 60) return `${seconds} s`;
@@ -40,20 +40,20 @@ export function age(milliseconds) {
   return `${Math.floor(seconds / 86400)} days`;
 }
 
-/** "Mon 23 Nov 2026, 14:05" of a wall-clock time such as "2026-11-23T14:05". */
+/** A wall-clock time such as "2026-11-23T14:05" as "Mon 23 Nov 2026, 14:05". */
 export function moment(local) {
   const date = new Date(`${local}Z`);
   const day = `${DAYS[date.getUTCDay()]} ${date.getUTCDate()} ${MONTHS[date.getUTCMonth()]} ${date.getUTCFullYear()}`;
   return `${day}, ${local.slice(11, 16)}`;
 }
 
-/** "12 %", "0.4 %": a part of a whole; two estimates may make the part the greater one, which it isn't. */
+/** A part of a whole as "12 %" or "0.4 %"; at most 100 %, although of two estimates the part may be the greater. */
 export function share(part, whole) {
   const percent = Math.min(100, (100 * part) / whole);
   return `${percent.toFixed(percent < 9.95 ? 1 : 0)}\u00a0%`;
 }
 
-/** The change from `before` to `now`: a sign, words, and whether it is within what an estimate can't tell apart. */
+/** The change from `before` to `now`: direction and text; "unclear" within the error of estimates. */
 export function change(now, before, estimate) {
   if (now === before) return { direction: "same", text: "0\u00a0%" };
   if (before === 0) return { direction: "up", text: "from 0" };
@@ -65,7 +65,7 @@ export function change(now, before, estimate) {
   return { direction: unclear ? "unclear" : ratio > 0 ? "up" : "down", rising: ratio > 0, text: figures };
 }
 
-/** The same as a node: "▲ 12 %", said in words to those who listen. */
+/** The change as a node such as "▲ 12 %", with words for screen readers. */
 export function changeNode(now, before, estimate) {
   const node = document.createElement("span");
   const { direction, rising, text } = change(now, before, estimate);
@@ -82,6 +82,6 @@ export function changeNode(now, before, estimate) {
   word.className = "unseen";
   word.textContent = up ? "up " : "down ";
   node.append(sign, word, text);
-  if (direction === "unclear") node.append(", within the error");
+  if (direction === "unclear") node.append(", within the margin of error");
   return node;
 }

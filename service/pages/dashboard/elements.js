@@ -1,6 +1,6 @@
-// Elements: made, and changed in place.
+// DOM elements: created, and updated in place.
 
-/** An element with a class and content. */
+/** Create an element with a class and content. */
 export function element(name, className = "", ...content) {
   const node = document.createElement(name);
   if (className) node.className = className;
@@ -8,14 +8,14 @@ export function element(name, className = "", ...content) {
   return node;
 }
 
-/** Put text in a node unless it is there already, which would disturb a selection or a screen reader. */
+/** Set a node's text only if it differs: setting it again would disturb a selection or a screen reader. */
 export function write(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
 /**
- * Make the children of `host` equal to `content` (elements and texts), by changing what is there: the numbers change every second, and whoever
- * has focus in a table, or has selected something in it, keeps that.
+ * Make the children of `host` equal to `content` (elements and texts) with the fewest changes: numbers change every second, and focus and
+ * selection in a table must not be lost.
  */
 export function patch(host, ...content) {
   const nodes = content.map((part) => (typeof part === "string" ? document.createTextNode(part) : part));
@@ -25,7 +25,7 @@ export function patch(host, ...content) {
     else if (old[index].nodeName !== node.nodeName) old[index].replaceWith(node);
     else patchNode(old[index], node);
   });
-  for (const left of old.slice(nodes.length)) left.remove();
+  for (const surplus of old.slice(nodes.length)) surplus.remove();
 }
 
 function patchNode(old, node) {
@@ -37,7 +37,7 @@ function patchNode(old, node) {
   for (const { name, value } of node.attributes) {
     if (name !== "style" && old.getAttribute(name) !== value) old.setAttribute(name, value);
   }
-  // The content security policy lets scripts set styles, but not style attributes.
+  // The Content-Security-Policy allows scripts to set styles, but not style attributes.
   if (old.style.cssText !== node.style.cssText) old.style.cssText = node.style.cssText;
   patch(old, ...node.childNodes);
 }
