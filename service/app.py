@@ -1,4 +1,4 @@
-"""The application put together: what is behind the handlers, what every request passes through, the table of routes."""
+"""The application: state, middlewares and the table of routes, put together."""
 
 from collections.abc import AsyncIterator
 
@@ -7,58 +7,58 @@ from aiohttp import web
 from sidedata.clock import Clock
 from sidedata.metrics import new_registry
 from sidedata.probes import HealthHandlers
-from sidedata.redis.client import Client
+from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
 from sidedata.service.api.health import ServiceChecks
 from sidedata.service.api.live_hub import HUB, Hub
 from sidedata.service.api.pages import Pages
 from sidedata.service.api.report import post_sidedata
 from sidedata.service.api.routes import register, table
-from sidedata.service.http.access_log import finish, observe
-from sidedata.service.http.auth import GUARD, Guard, authorize
-from sidedata.service.http.cors import marks, origins, preflights
+from sidedata.service.http.access_log import access_log, set_common_headers
+from sidedata.service.http.auth import AUTHENTICATOR, Authenticator, authorization
+from sidedata.service.http.cors import answer_preflights, origins, set_cors_headers
 from sidedata.service.http.forwarded import PROXIES, Proxies
 from sidedata.service.http.problems import problems
 from sidedata.service.http.state import BACKEND, Backend
 from sidedata.service.metrics import METRICS, ServiceMetrics
 from sidedata.service.openapi.document import Description
 from sidedata.service.report.reports import Reports
-from sidedata.service.server.fast_path import EXPRESS
+from sidedata.service.server.fast_path import FAST_PATH
 from sidedata.settings import Settings
 
 
 def create_app(
-    settings: Settings, client: Client, installation: Installation | None, clock: Clock, reports: Reports | None
+    settings: Settings, gateway: Gateway, installation: Installation | None, clock: Clock, reports: Reports | None
 ) -> web.Application:
-    """The service. While installation and reports are None all answers are 503, until `app[BACKEND].open()`."""
+    """Create the service. With None for installation and reports all answers are 503 until `app[BACKEND].open()`."""
     allowed = origins(settings.cors_origins)
     app = web.Application(
-        # From the outside in. `observe` sees every request's final status; `problems` turns whatever is raised inside it
-        # into an answer, refusals of `authorize` too; `authorize` lets nobody through to a handler that it shouldn't.
-        middlewares=[observe, *([preflights(allowed)] if allowed else []), problems, authorize],
-        # Bodies are decompressed by ourselves, within limits.
+        # From the outside in: `access_log` sees the final status of each request, `problems` turns every exception of the inner
+        # ones into a response, and `authorization` guards the handlers.
+        middlewares=[access_log, *([answer_preflights(allowed)] if allowed else []), problems, authorization],
+        # `http.bodies` decompresses, within limits.
         handler_args={"auto_decompress": False},
     )
-    backend = app[BACKEND] = Backend(client, settings, clock)
+    backend = app[BACKEND] = Backend(gateway, settings, clock)
     if installation is not None and reports is not None:
         backend.open(installation, reports)
     metrics = app[METRICS] = ServiceMetrics(new_registry())
-    app[GUARD] = Guard(client, settings, clock)
-    app.on_response_prepare.append(finish)
+    app[AUTHENTICATOR] = Authenticator(gateway, settings, clock)
+    app.on_response_prepare.append(set_common_headers)
     if allowed:
-        app.on_response_prepare.append(marks(allowed))
+        app.on_response_prepare.append(set_cors_headers(allowed))
     if settings.trusted_proxies:
         app[PROXIES] = Proxies(settings.trusted_proxies)
     app.on_shutdown.append(_close_streams)
     app.cleanup_ctx.append(_hub)
-    app.cleanup_ctx.append(_guard)
+    app.cleanup_ctx.append(_authenticator)
 
     description = Description()
     endpoints = table(HealthHandlers(metrics.registry, ServiceChecks(backend)), Pages(), description.serve)
     description.fill(endpoints)
     register(app, endpoints)
-    if not allowed:  # what pages of other origins are told stands in headers that only the long way knows
-        app[EXPRESS] = next(endpoint for endpoint in endpoints if endpoint.handler is post_sidedata)
+    if not allowed:  # the fast path sets no CORS headers
+        app[FAST_PATH] = next(endpoint for endpoint in endpoints if endpoint.handler is post_sidedata)
     return app
 
 
@@ -68,11 +68,11 @@ async def _hub(app: web.Application) -> AsyncIterator[None]:
     await hub.close()
 
 
-async def _guard(app: web.Application) -> AsyncIterator[None]:
+async def _authenticator(app: web.Application) -> AsyncIterator[None]:
     yield
-    await app[GUARD].close()
+    await app[AUTHENTICATOR].tokens.close()
 
 
 async def _close_streams(app: web.Application) -> None:
-    # Before the server waits for handlers to end: streams would never end by themselves.
+    # Before the server waits for its handlers: those of streams would never end by themselves.
     await app[HUB].close()

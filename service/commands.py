@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import signal
-import sys
 
 import click
 from aiohttp import web
@@ -14,73 +13,71 @@ from sidedata.cli.options import settings_options
 from sidedata.clock import Clock, SystemClock
 from sidedata.embedded.server import redis_url
 from sidedata.errors import StopError, StoreUnavailableError
-from sidedata.redis.client import Client, connect
-from sidedata.schema.installation import open_installation
+from sidedata.json_log import log_to_stderr
+from sidedata.redis.client import connect
+from sidedata.redis.gateway import Gateway
+from sidedata.writes.installation import open_installation
 from sidedata.service.app import create_app
-from sidedata.service.http.log import log_to_stderr
 from sidedata.service.http.state import BACKEND
 from sidedata.service.metrics import METRICS
 from sidedata.service.report.reports import Reports
 from sidedata.service.server.listener import Listener
-from sidedata.service.server.memory import take_memory
+from sidedata.service.server.memory import prefault
 from sidedata.service.server.processes import serve_with_several
 from sidedata.settings import Settings
 
-# Answers are due within a second, refusals too.
+# Responses are due within a second, refusals too.
 REDIS_TIMEOUT_SECONDS = 0.7
-_AGAIN_SECONDS = 0.5
+_RETRY_SECONDS = 0.5
 
 _log = logging.getLogger("sidedata.service")
 
 
 @click.command()
-@click.option("--beside-others", is_flag=True, hidden=True, help="be one of the processes of --processes")
+@click.option(
+    "--beside-others", is_flag=True, hidden=True, help="share the port, as one of the processes of --processes"
+)
 @settings_options()
 def serve(settings: Settings, *, beside_others: bool) -> None:
-    """Answer queries over HTTP, take events in, show the dashboard.
+    """Answer queries over HTTP, accept events, and serve the dashboard.
 
-    Listens from the start; while Redis is out of reach all answers are 503 and /readyz says why.
+    Listens from the start; while Redis is out of reach all answers are 503, and /readyz gives the reason.
     """
     log_to_stderr(settings.log_level)
-    run(serve_with_several(settings) if settings.processes > 1 else _serve(settings, beside_others=beside_others))
+    run(serve_with_several(settings) if settings.processes > 1 else _serve(settings, reuse_port=beside_others))
 
 
-async def _serve(settings: Settings, *, beside_others: bool) -> None:
+async def _serve(settings: Settings, *, reuse_port: bool) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    if beside_others:
-        # Nothing ever comes by this pipe but its end, when who started us is gone.
-        loop.add_reader(sys.stdin.fileno(), stop.set)
     clock = SystemClock()
     async with redis_url(settings) as url:
-        client = connect(url, timeout=REDIS_TIMEOUT_SECONDS)
+        gateway = connect(url, timeout=REDIS_TIMEOUT_SECONDS)
         try:
-            app = create_app(settings, client, None, clock, None)
-            take_memory(settings.cache_mb << 20)
-            await _run(app, settings, client, clock, stop, reuse_port=beside_others)
+            app = create_app(settings, gateway, None, clock, None)
+            prefault(settings.cache_mb << 20)
+            await _run(app, settings, gateway, clock, stop, reuse_port=reuse_port)
         finally:
-            await client.aclose()
-            if beside_others:
-                loop.remove_reader(sys.stdin.fileno())
+            await gateway.aclose()
 
 
 async def _run(
-    app: web.Application, settings: Settings, client: Client, clock: Clock, stop: asyncio.Event, *, reuse_port: bool
+    app: web.Application, settings: Settings, gateway: Gateway, clock: Clock, stop: asyncio.Event, *, reuse_port: bool
 ) -> None:
-    """Listen until told to stop.
+    """Listen until `stop` is set.
 
     Raises:
-        StopError: the address is taken, or this process is configured otherwise than its installation.
+        StopError: the address is taken, or the configuration of this process does not fit the installation.
     """
     listener = Listener(app)
     await listener.setup()
-    opening = asyncio.create_task(_open(app, settings, client, clock))
+    opening = asyncio.create_task(_open(app, settings, gateway, clock))
     stopping = asyncio.create_task(stop.wait())
     try:
-        # A moment for the ordinary case, that Redis is there: then the first request is answered like any other, and
-        # a process that mustn't run says so before it listens.
+        # Usually Redis is reachable: after this moment the first request gets a normal answer, and a process that must not run
+        # raises its error before it listens.
         await asyncio.wait([opening, stopping], timeout=1, return_when=asyncio.FIRST_COMPLETED)
         if opening.done():
             opening.result()
@@ -103,14 +100,14 @@ async def _run(
         await listener.cleanup()
 
 
-async def _open(app: web.Application, settings: Settings, client: Client, clock: Clock) -> None:
-    """Open the installation as soon as Redis can be reached, and let the application answer."""
+async def _open(app: web.Application, settings: Settings, gateway: Gateway, clock: Clock) -> None:
+    """Open the installation as soon as Redis is reachable, and let the application answer."""
     while True:
         try:
-            installation = await open_installation(client, settings, secret_needed=True)
+            installation = await open_installation(gateway, settings, secret_needed=True)
         except StoreUnavailableError as error:
             _log.warning("%s", error)
-            await clock.sleep(_AGAIN_SECONDS)
+            await clock.sleep(_RETRY_SECONDS)
         else:
-            app[BACKEND].open(installation, Reports(client, installation, settings, clock, app[METRICS]))
+            app[BACKEND].open(installation, Reports(gateway, installation, settings, clock, app[METRICS]))
             return

@@ -1,4 +1,4 @@
-"""What the service counts of itself."""
+"""Metrics of the service."""
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -7,7 +7,7 @@ from sidedata.metrics import SECONDS_BUCKETS
 
 
 class ServiceMetrics:
-    """The service's own numbers in one registry; labels come from the table of routes, never from what a client sent."""
+    """The service's metrics in one registry; labels come from the table of routes, never from the client."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
@@ -19,7 +19,7 @@ class ServiceMetrics:
         )
         self.seconds = Histogram(
             "sidedata_http_request_seconds",
-            "Time until the answer was ready; streams are left out.",
+            "Time until the response was ready, without streams.",
             ["method", "route"],
             buckets=SECONDS_BUCKETS,
             registry=registry,
@@ -27,13 +27,13 @@ class ServiceMetrics:
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self.reports = Counter(
             "sidedata_reports",
-            "Reports by how they were come by: kept since another asked, or assembled anew.",
+            "Reports by source: kept in the cache, or assembled.",
             ["from"],
             registry=registry,
         )
         self.cache_bytes = Gauge(
             "sidedata_cache_bytes",
-            "Memory of kept sketches, counts and answers, about; see SIDEDATA_CACHE_MB.",
+            "Approximate memory of cached sketches, counts and answers; see SIDEDATA_CACHE_MB.",
             registry=registry,
             multiprocess_mode="livesum",
         )
@@ -45,24 +45,24 @@ class ServiceMetrics:
         )
         self.live_polls = Counter(
             "sidedata_live_polls",
-            "Answers computed for live streams; many listeners on one workflow share one.",
+            "Answers computed for live streams; all streams of one workflow and interval share them.",
             registry=registry,
         )
         self.ingested = Counter(
             "sidedata_ingest_events",
-            "Events put in the streams over HTTP.",
+            "Events added to the streams over HTTP.",
             registry=registry,
         )
         self.backlog_full = Counter(
             "sidedata_ingest_backlog_full",
-            "Ingest requests refused because the worker is behind; growing: add workers or find what holds them up.",
+            "Ingest requests refused because the worker lags; if it grows, add workers or find the cause of the lag.",
             registry=registry,
         )
 
-    def answered(self, method: str, route: str, status: int, seconds: float | None) -> None:
-        """Count an answer; `seconds` is None for a stream."""
+    def count_response(self, method: str, route: str, status: int, seconds: float | None) -> None:
+        """Count a response; `seconds` is None for a stream."""
         children = self._children.get((method, route, status))
-        if children is None:  # looking labels up costs more than counting
+        if children is None:  # looking labels up takes longer than counting
             counter, histogram = self.requests.labels(method, route, str(status)), self.seconds.labels(method, route)
             children = self._children[method, route, status] = (counter, histogram)
         children[0].inc()

@@ -1,1 +1,16 @@
-"""The Redis data model that the ingest worker writes and the service reads; see `sidedata.schema.keys` first."""
+"""Sidedata: side figures of workflow reports from Redis. The names in `__all__` are public, everything else is private."""
+
+from sidedata.producer.errors import BufferFull, DeliveryFailed, InvalidEvent, ProducerError
+from sidedata.producer.limits import Limits
+from sidedata.producer.producer import Producer
+from sidedata.producer.sync import SyncProducer
+
+__all__ = [
+    "BufferFull",
+    "DeliveryFailed",
+    "InvalidEvent",
+    "Limits",
+    "Producer",
+    "ProducerError",
+    "SyncProducer",
+]

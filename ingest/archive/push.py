@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterable
 
 from msgspec import Struct, field
 
+from sidedata.errors import StopError, StoreUnavailableError
 from sidedata.ingest.archive.lines import Line
-from sidedata.producer import Limits, Producer
-from sidedata.redis.client import Client
-from sidedata.schema.installation import Installation
+from sidedata.producer.errors import DeliveryFailed
+from sidedata.producer.limits import Limits
+from sidedata.producer.sender import Sender
+from sidedata.redis.gateway import Gateway
 from sidedata.settings import Settings
 
 _ATTEMPTS = 10
@@ -26,8 +28,7 @@ class Sent(Struct):
 
 
 async def push(
-    client: Client,
-    installation: Installation,
+    gateway: Gateway,
     settings: Settings,
     lines: Iterable[Line],
     sent: Sent,
@@ -40,11 +41,11 @@ async def push(
 
     Raises:
         StoreUnavailableError: Redis stayed out of reach.
+        StopError: Redis refused for good.
         ArchiveError: the file can't be read on; what came before has been sent.
     """
     limits = Limits(backlog_limit=settings.backlog_limit, wait_replicas=settings.wait_replicas, attempts=_ATTEMPTS)
-    producer = Producer(client, limits, partitions=installation.partitions)
-    await producer.start()
+    sender = Sender(gateway, limits)
     try:
         for place, line in enumerate(lines):
             if line.fault is not None:
@@ -52,15 +53,20 @@ async def push(
                 if len(sent.faults) < FAULTS_SHOWN:
                     sent.faults.append(line)
                 continue
-            await producer.room(len(line.raw))
-            producer.put_raw(line.raw, line.partition)
+            await sender.room(len(line.raw))
+            if sender.failure is not None:
+                break  # the rest of the file would fail like it
+            sender.put_nowait(line.raw, line.partition)
             if place % _BREATH_LINES == 0:
                 await asyncio.sleep(_BREATH_SECONDS)  # reading holds the loop up, and batches go in between
-                sent.events = producer.sent
+                sent.events = sender.sent
                 progress()
     finally:
         try:
-            await producer.close(timeout=None)
+            await sender.close(None if sender.failure is None else 0)
+        except DeliveryFailed as error:
+            failure = StopError if isinstance(sender.failure, StopError) else StoreUnavailableError
+            raise failure(str(error)) from error
         finally:
-            sent.events = producer.sent
+            sent.events = sender.sent
             progress()

@@ -2,10 +2,8 @@
 
 import asyncio
 import gc
-import json
 import logging
 import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -17,6 +15,7 @@ from sidedata.errors import StopError, StoreUnavailableError
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.worker.worker import Worker
 from sidedata.inspect.health import Check, redis_checks
+from sidedata.json_log import log_to_stderr
 from sidedata.metrics import new_registry
 from sidedata.probes import health_app
 from sidedata.redis.client import connect
@@ -36,26 +35,6 @@ _RETRY_SECONDS = 0.5
 _OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 
-class _JsonLines(logging.Formatter):
-    """Formats a log record as one JSON object a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line = {
-            "at": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
-            "level": record.levelname,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
-
-
-def _log_to_stderr(level: str) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonLines())
-    logging.basicConfig(level=level, handlers=[handler])
-
-
 def stop_on_signals() -> asyncio.Event:
     """Return an event that SIGTERM and Ctrl-C set."""
     stop = asyncio.Event()
@@ -71,7 +50,7 @@ async def run_worker(settings: Settings) -> None:
     Raises:
         StopError: the settings don't fit the installation, or Redis refuses for good.
     """
-    _log_to_stderr(settings.log_level)
+    log_to_stderr(settings.log_level)
     stop = stop_on_signals()
     async with redis_url(settings) as url:
         gateway = connect(url, timeout=_TIMEOUT_SECONDS)

@@ -1,1 +1,1 @@
-"""Routes, and a handler file for each resource."""
+"""The table of routes, and a file of handlers for each resource."""

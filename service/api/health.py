@@ -1,4 +1,4 @@
-"""Whether the service can answer: Redis's checks, and that the installation was opened."""
+"""Checks of a service process: those of Redis, and the installation."""
 
 from collections.abc import Sequence
 
@@ -13,8 +13,8 @@ class ServiceChecks:
         self._backend = backend
 
     async def __call__(self) -> Sequence[Check]:
-        """Look at everything anew."""
-        checks = await redis_checks(self._backend.client)
+        """Run all checks."""
+        checks = await redis_checks(self._backend.gateway)
         if self._backend.is_open:
             checks.append(Check("installation", "ok", "the configuration fits the installation"))
         else:

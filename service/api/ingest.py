@@ -1,7 +1,7 @@
-"""Events over HTTP: a JSON array or one object a line, all of them or none into the stream.
+"""Events over HTTP: a JSON array or one object per line; all of them enter the stream, or none.
 
-Every event is judged as the worker will judge it, so that a producer learns at once what would otherwise become a dead
-letter. What only the worker can know (kinds of workflows, what is too old) it decides later.
+Each event is validated as the worker will validate it, so that a producer learns at once which event would become a dead letter.
+Only the worker can check the kinds of workflows and the retention; it does so later.
 """
 
 import asyncio
@@ -13,31 +13,32 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Raw, UnsetType
 
-from sidedata.events.decode import KNOWN_FIELDS, MAX_EVENT_BYTES, Fault, decode_event
-from sidedata.events.json_array import split_slowly
+from sidedata.events.decode import MAX_EVENT_BYTES, Rejection, decode_event
+from sidedata.events.wire import KNOWN_FIELDS
+from sidedata.events.json_array import split_leniently
 from sidedata.service.http.auth import ORGANIZATION
 from sidedata.service.http.bodies import content_type, decoded_body
-from sidedata.service.http.problems import MOST_FAULTS, FieldFault, ProblemError, unavailable
-from sidedata.service.http.state import BACKEND, Holding, redis_time
+from sidedata.service.http.problems import MOST_FIELD_ERRORS, FieldError, ProblemError, unavailable
+from sidedata.service.http.state import BACKEND, BodyBudget, redis_timeout
 from sidedata.service.metrics import METRICS
 from sidedata.writes.append import BacklogFullError, append
 
-# The contract's limits. They bound what one request may hold in memory: some four times the bytes while it is decoded.
+# The contract's limits. They bound the memory of one request: some four times the bytes while it is decoded.
 MAX_BODY_BYTES = 10 * 1024 * 1024
 MAX_EVENTS = 10_000
 
-# Events judged before others get their turn: some two milliseconds.
+# Events to validate before other requests get their turn: some two milliseconds.
 _SLICE = 250
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 
-# An event has some ten commas. With many more in a body it is worth counting before an object is made of each element.
+# An event has some ten commas. A body with many more is worth counting before an object is made of each element.
 _SUSPICIOUS_COMMAS = 50 * MAX_EVENTS
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """How many events are in the stream."""
+    """The number of events that are now in the stream."""
 
     accepted: int
 
@@ -49,29 +50,29 @@ class _Owner(msgspec.Struct):
 _ARRAY = msgspec.json.Decoder(list[Raw])
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
 _OWNER = msgspec.json.Decoder(_Owner)
-# A line with something on it, from its first character on; blank lines are stepped over without making anything of them. Blank is
-# what JSON calls so: an event is taken as it came, or not at all.
+# A line with content, from its first character on; blank lines are skipped without making a string of them. Blanks are those of
+# JSON, so that an event with any other white space is refused and not altered.
 _LINE = re.compile(rb"[^ \t\r\n][^\n]*")
 
 
 async def post_events(request: web.Request) -> web.Response:
-    """Put the body's events in the stream."""
-    kind = content_type(request, (JSON, NDJSON))
+    """Append the events in the body to the stream."""
+    media_type = content_type(request, (JSON, NDJSON))
     backend = request.app[BACKEND]
     installation = backend.installation
     organization = request[ORGANIZATION]
-    with Holding(backend) as holding:
-        body = await decoded_body(request, MAX_BODY_BYTES, holding)
-        async with backend.judging:
-            raws = _elements(body) if kind == JSON else _lines(body)
+    with BodyBudget(backend) as budget:
+        body = await decoded_body(request, MAX_BODY_BYTES, budget)
+        async with backend.validation_slots:
+            raws = _elements(body) if media_type == JSON else _lines(body)
             if raws is None:
-                raws = await asyncio.to_thread(_elements_slowly, body)
-            events = await checked(raws, organization)
-        async with redis_time(request):
+                raws = await asyncio.to_thread(_elements_leniently, body)
+            events = await validate(raws, organization)
+        async with redis_timeout(request):
             try:
                 await append(
-                    backend.client,
-                    installation.partition_of(organization),
+                    backend.gateway,
+                    installation.keyspace_of(organization),
                     events,
                     backend.settings.backlog_limit,
                     backend.settings.wait_replicas,
@@ -88,14 +89,14 @@ async def post_events(request: web.Request) -> web.Response:
     )
 
 
-async def checked(raws: Iterator[bytes], organization: str) -> list[bytes]:
-    """The events as they go into the stream.
+async def validate(raws: Iterator[bytes], organization: str) -> list[bytes]:
+    """Validate events and return them in the form in which they enter the stream.
 
     Raises:
-        ProblemError: 400 with the first faults, or 413 for too many events.
+        ProblemError: 400 with the first errors, or 413 for too many events.
     """
     events: list[bytes] = []
-    faults: list[FieldFault] = []
+    errors: list[FieldError] = []
     count = 0
     for index, raw in enumerate(raws):
         count += 1
@@ -103,39 +104,39 @@ async def checked(raws: Iterator[bytes], organization: str) -> list[bytes]:
             raise ProblemError(413, f"more than {MAX_EVENTS} events")
         if count % _SLICE == 0:
             await asyncio.sleep(0)
-        event, fault = _checked(raw, organization)
-        if fault is None:
+        event, rejection = validate_event(raw, organization)
+        if rejection is None:
             events.append(event)
-        elif len(faults) < MOST_FAULTS:
-            detail = fault.detail.removeprefix(f"{fault.pointer}: ") if fault.pointer else fault.detail
-            faults.append(FieldFault(f"/{index}{fault.pointer}", f"{fault.reason}: {detail}"))
-    if faults:
-        refused = count - len(events)
-        raise ProblemError(400, f"{refused} of {count} events can't be applied; none was taken", faults)
+        elif len(errors) < MOST_FIELD_ERRORS:
+            prefix = f"{rejection.pointer}: " if rejection.pointer else ""
+            detail = f"{rejection.reason}: {rejection.detail.removeprefix(prefix)}"
+            errors.append(FieldError(f"/{index}{rejection.pointer}", detail))
+    if errors:
+        raise ProblemError(400, f"{count - len(events)} of {count} events are invalid; none was accepted", errors)
     return events
 
 
-def _checked(raw: bytes, organization: str) -> tuple[bytes, Fault | None]:
-    """The event with its organization in it, and what is wrong with it."""
+def validate_event(raw: bytes, organization: str) -> tuple[bytes, Rejection | None]:
+    """Validate one event; returns it with its organization added if it has none, and the reason if it is invalid."""
     decoded = decode_event(raw, organization)
-    if not isinstance(decoded, Fault):
+    if not isinstance(decoded, Rejection):
         return raw, None
-    if not _names_nobody(raw):
+    if not _lacks_organization(raw):
         return raw, decoded
     spliced = _splice(raw, organization)
     if len(spliced) > MAX_EVENT_BYTES >= len(raw) and decoded.reason != "invalid_json":
-        # It was within the limit as it came, and is to be in the stream too: what nobody reads goes.
-        spliced = _splice(_known_alone(raw), organization)
+        # The event itself is within the limit, so it must fit the stream too: unknown fields go.
+        spliced = _splice(_strip_unknown(raw), organization)
     decoded = decode_event(spliced, organization)
-    return spliced, decoded if isinstance(decoded, Fault) else None
+    return spliced, decoded if isinstance(decoded, Rejection) else None
 
 
-def _names_nobody(raw: bytes) -> bool:
-    """Whether it is a JSON object that leaves `organization_id` out, however an escape may spell it."""
+def _lacks_organization(raw: bytes) -> bool:
+    """Tell if it is a JSON object without `organization_id`, in whatever escapes that name may be spelled."""
     try:
         return _OWNER.decode(raw).organization_id is UNSET
     except ValueError:
-        pass  # perhaps for half a surrogate pair in a field that nobody reads
+        pass  # perhaps because of half a surrogate pair in an unknown field
     except RecursionError:
         return False
     try:
@@ -145,11 +146,11 @@ def _names_nobody(raw: bytes) -> bool:
     return isinstance(fields, dict) and "organization_id" not in fields
 
 
-def _known_alone(raw: bytes) -> bytes:
-    """The object without blanks around its fields and without fields that no event has."""
+def _strip_unknown(raw: bytes) -> bytes:
+    """The object without blanks between its fields and without unknown fields."""
     try:
         fields = _FIELDS.decode(raw)
-    except (ValueError, RecursionError):  # a name that is no text: such an event stays too large
+    except (ValueError, RecursionError):  # a name that is not valid text: such an event stays too large
         return raw
     return msgspec.json.encode({name: value for name, value in fields.items() if name in KNOWN_FIELDS})
 
@@ -162,9 +163,9 @@ def _splice(raw: bytes, organization: str) -> bytes:
 
 
 def _elements(body: bytes) -> Iterator[bytes] | None:
-    """The elements of a JSON array; None if the decoder can't step over one of them, or it is no JSON."""
+    """The elements of a JSON array; None if the decoder can't skip one of them, or the body is not JSON."""
     if body.count(b",") > _SUSPICIOUS_COMMAS:
-        _count_first(body)
+        _count_elements(body)
     try:
         elements = _ARRAY.decode(body)
     except msgspec.ValidationError as error:
@@ -174,23 +175,23 @@ def _elements(body: bytes) -> Iterator[bytes] | None:
     return (bytes(element) for element in elements)
 
 
-def _elements_slowly(body: bytes) -> Iterator[bytes]:
-    """The same where one may hold half a surrogate pair or be nested deeply; takes up to two seconds, so in a thread."""
-    split = split_slowly(body)
-    if isinstance(split, Fault):
-        raise ProblemError(400, f"the body is no JSON array of events: {split.detail}")
+def _elements_leniently(body: bytes) -> Iterator[bytes]:
+    """The elements of an array with half a surrogate pair or deep nesting; takes up to two seconds, so run it in a thread."""
+    split = split_leniently(body)
+    if isinstance(split, Rejection):
+        raise ProblemError(400, f"the body is not a JSON array of events: {split.detail}")
     return iter(split)
 
 
 class _Element:
-    """Stands for any element of an array while they are counted."""
+    """Takes the place of each element of an array while they are counted."""
 
 
 class _TooManyError(Exception):
     pass
 
 
-def _count_first(body: bytes) -> None:
+def _count_elements(body: bytes) -> None:
     """Refuse an array of too many elements before all of them are in memory at once."""
     count = 0
 
@@ -210,5 +211,5 @@ def _count_first(body: bytes) -> None:
 
 
 def _lines(body: bytes) -> Iterator[bytes]:
-    """The lines that hold something."""
+    """The lines with content."""
     return (match[0].rstrip(b" \t\r") for match in _LINE.finditer(body))

@@ -6,7 +6,7 @@ data: {"unique_visitors_count": …}                           the same JSON as 
 
 : alive                                                      every 15 seconds
 
-event: problem                                               the last one, where the stream can't go on
+event: problem                                               the last event, if the stream can't continue
 data: {"status": 401, …}
 """
 
@@ -19,35 +19,34 @@ from aiohttp import web
 from sidedata.errors import SidedataError
 from sidedata.service.api.live_hub import HUB, Channel
 from sidedata.service.api.query import Interval, Window, from_live_query
-from sidedata.service.api.report import EFFECTIVE, ask
-from sidedata.service.http.auth import GUARD, ORGANIZATION, TOKEN, WORKFLOW
+from sidedata.service.api.report import EFFECTIVE, fetch
+from sidedata.service.http.auth import AUTHENTICATOR, ORGANIZATION, TOKEN, WORKFLOW
 from sidedata.service.http.problems import ProblemError, problem_body
-from sidedata.service.http.state import BACKEND, Backend, redis_time
+from sidedata.service.http.state import BACKEND, Backend, redis_timeout
 from sidedata.service.metrics import METRICS
 from sidedata.service.report.reports import Answer
 
 SPACING_SECONDS = 1.0
 COMMENT_SECONDS = 15.0
-# With the two seconds that a token is remembered this stays under the five in which a revoked one must stop.
+# With the two seconds of the token cache this stays under the five in which a revoked token must stop.
 TOKEN_SECONDS = 2.0
-# Who takes in nothing for this long has gone without saying so.
+# A client that reads nothing for this long counts as gone.
 _WRITE_SECONDS = 30.0
 
 
 async def get_live(request: web.Request) -> web.StreamResponse:
     """The report now, and again whenever it changes."""
-    spec = from_live_query(request.rel_url.raw_query_string)
+    query = from_live_query(request.rel_url.raw_query_string)
     organization, workflow = request[ORGANIZATION], request[WORKFLOW]
-    question = (organization, workflow, spec)
-    asking = _asker(request.app[BACKEND], organization, workflow, spec)
-    async with request.app[HUB].watch(question, asking) as channel:
-        async with redis_time(request):
+    poll = _make_poll(request.app[BACKEND], organization, workflow, query)
+    async with request.app[HUB].subscribe((organization, workflow, query), poll) as channel:
+        async with redis_timeout(request):
             answer = await channel.first()
         response = web.StreamResponse(
             headers={
                 "Content-Type": "text/event-stream",
                 "Cache-Control": "no-store",
-                "X-Accel-Buffering": "no",  # a proxy that collects bytes would hold the events back
+                "X-Accel-Buffering": "no",  # a proxy with a buffer would delay the events
                 EFFECTIVE: answer.effective,
             }
         )
@@ -59,26 +58,26 @@ async def get_live(request: web.Request) -> web.StreamResponse:
         try:
             await _Stream(request, response, channel).run(answer)
         except (ConnectionResetError, TimeoutError):
-            response.force_close()  # the client has gone or takes in nothing
+            response.force_close()  # the client has left or does not read
         finally:
             gauge.dec()
         return response
 
 
-def _asker(
-    backend: Backend, organization: str, workflow: str, spec: Interval | Window
+def _make_poll(
+    backend: Backend, organization: str, workflow: str, query: Interval | Window
 ) -> Callable[[], Awaitable[Answer]]:
-    """How to ask for the report; a window ends at the moment of asking."""
+    """Make a function that fetches the report; a window ends at the time of the call."""
 
-    async def asking() -> Answer:
-        if isinstance(spec, Window):
+    async def poll() -> Answer:
+        if isinstance(query, Window):
             now = datetime.fromtimestamp(backend.clock.now(), UTC)
-            interval = Interval(now - spec.span, now)
+            interval = Interval(now - query.span, now)
         else:
-            interval = spec
-        return await ask(backend.reports, organization, workflow, interval, body=False)
+            interval = query
+        return await fetch(backend.reports, organization, workflow, interval, body=False)
 
-    return asking
+    return poll
 
 
 class _Stream:
@@ -90,74 +89,74 @@ class _Stream:
         self._channel = channel
         self._hub = request.app[HUB]
         self._loop = asyncio.get_running_loop()
-        self._seen = b""
-        self._troubled = False
-        self._due = 0.0
+        self._last_body = b""
+        self._failing = False  # as last written to the client
+        self._next_event_at = 0.0
         self._comment_at = self._loop.time() + COMMENT_SECONDS
         self._token_at = self._loop.time() + TOKEN_SECONDS
 
     async def run(self, answer: Answer) -> None:
-        """Send what there is to send until the client, the token or the service has gone."""
+        """Send events until the client leaves, the token becomes invalid or the service stops."""
         await self._send(answer)
-        while not self._gone():
+        while not self._is_closed():
             await self._wait()
             if self._hub.closing.is_set():
                 return
             now = self._loop.time()
             if now >= self._token_at:
-                if not await self._token_holds():
+                if not await self._token_is_valid():
                     await self._write(_event("problem", problem_body(401, "the token was revoked or has expired")))
                     return
                 self._token_at = self._loop.time() + TOKEN_SECONDS
             if now >= self._comment_at:
                 await self._write(b": alive\n\n")
                 self._comment_at = now + COMMENT_SECONDS
-            if self._channel.over:
-                await self._write(_event("problem", _farewell(self._channel.refusal)))
+            if self._channel.ended:
+                await self._write(_event("problem", _last_problem(self._channel.refusal)))
                 return
-            if (self._channel.trouble is not None) != self._troubled:
-                self._troubled = not self._troubled
-                await self._write(b": Redis is out of reach\n\n" if self._troubled else b": Redis is back\n\n")
+            if (self._channel.failure is not None) != self._failing:
+                self._failing = not self._failing
+                await self._write(b": Redis is out of reach\n\n" if self._failing else b": Redis is back\n\n")
             newest = self._channel.answer
-            if newest is not None and newest.body != self._seen and self._loop.time() >= self._due:
+            if newest is not None and newest.body != self._last_body and self._loop.time() >= self._next_event_at:
                 await self._send(newest)
 
     async def _wait(self) -> None:
-        """Wait for news, but not before the pause is over and not beyond the next duty."""
+        """Wait for news, but at least until the next event is allowed, and at most until the next comment or token check."""
         until = min(self._comment_at, self._token_at)
-        if self._due > self._loop.time():
-            await self._hub.pause(max(0.0, min(self._due, until) - self._loop.time()))
+        if self._next_event_at > self._loop.time():
+            await self._hub.pause(max(0.0, min(self._next_event_at, until) - self._loop.time()))
             return
         try:
             async with asyncio.timeout(max(0.0, until - self._loop.time())):
-                await self._channel.news(self._seen, troubled=self._troubled)
+                await self._channel.news(self._last_body, failing=self._failing)
         except TimeoutError:
             return
 
     async def _send(self, answer: Answer) -> None:
-        self._seen = answer.body
-        self._due = self._loop.time() + SPACING_SECONDS
+        self._last_body = answer.body
+        self._next_event_at = self._loop.time() + SPACING_SECONDS
         await self._write(_event("sidedata", answer.body, answer.effective))
 
     async def _write(self, data: bytes) -> None:
         async with asyncio.timeout(_WRITE_SECONDS):
             await self._response.write(data)
 
-    async def _token_holds(self) -> bool:
-        """Whether the token is still good; while nobody can tell, it is."""
+    async def _token_is_valid(self) -> bool:
+        """Tell if the token is still valid; while Redis is out of reach it counts as valid."""
         try:
             async with asyncio.timeout(1.0):
-                return await self._request.app[GUARD].find(self._request[TOKEN]) is not None
+                return await self._request.app[AUTHENTICATOR].tokens.get(self._request[TOKEN]) is not None
         except (SidedataError, TimeoutError):
             return True
 
-    def _gone(self) -> bool:
+    def _is_closed(self) -> bool:
         transport = self._request.transport
         return self._hub.closing.is_set() or transport is None or transport.is_closing()
 
 
 def _event(name: str, data: bytes, event_id: str = "") -> bytes:
-    """An event; JSON has no line breaks but between its tokens, and each line needs its own field."""
+    """An event; JSON has line breaks only between its tokens, and each line needs a field of its own."""
     lines = [b"event: " + name.encode()]
     if event_id:
         lines.append(b"id: " + event_id.encode())
@@ -165,7 +164,7 @@ def _event(name: str, data: bytes, event_id: str = "") -> bytes:
     return b"\n".join(lines) + b"\n\n"
 
 
-def _farewell(refusal: ProblemError | None) -> bytes:
+def _last_problem(refusal: ProblemError | None) -> bytes:
     if refusal is None:
-        return problem_body(500, "an error of ours; it was logged")
+        return problem_body(500, "internal error; it was logged")
     return problem_body(refusal.status, refusal.detail, refusal.errors)

@@ -1,11 +1,11 @@
-"""Live answers: one task for each workflow and interval that anybody watches, however many do.
+"""Live answers: one polling task for each workflow and interval, shared by all of its subscribers.
 
-    Hub ── one Channel for each (organization, workflow, interval) ── any number of watchers
+    Hub ── one Channel for each (organization, workflow, interval) ── any number of subscribers
 
-A channel asks for the report four times a second while somebody waits for news; where nothing has changed that is one
-small read. Each watcher takes a second's pause after what it was sent and then the newest: a slow one skips what it
-missed, and nobody's backlog grows. Asking more often than sending keeps the wait short for those who are due in between:
-an event shows at most a second and a quarter after it was applied.
+A channel polls the report four times a second while a subscriber waits for news; while nothing changes a poll is one small read.
+Each subscriber pauses for a second after an event and then takes the newest answer: a slow subscriber skips answers, and no
+backlog grows. Polling more often than sending keeps the wait short: an event shows at most a second and a quarter after it was
+applied.
 """
 
 import asyncio
@@ -21,84 +21,84 @@ from sidedata.service.metrics import ServiceMetrics
 from sidedata.service.report.reports import Answer
 
 POLL_SECONDS = 0.25
-# As for every answer: a poll that hangs must not keep the watchers from being told.
+# As for all answers: a poll that hangs must not keep subscribers from learning of the failure.
 _ANSWER_SECONDS = 0.8
 
-Ask = Callable[[], Awaitable[Answer]]
+Poll = Callable[[], Awaitable[Answer]]
 
 _log = logging.getLogger("sidedata.live")
 
 
 class Channel:
-    """The newest answer to one question, kept by one task for all who watch it."""
+    """The newest answer to one query, updated by one task for all subscribers."""
 
-    def __init__(self, ask: Ask, metrics: ServiceMetrics) -> None:
+    def __init__(self, poll: Poll, metrics: ServiceMetrics) -> None:
         self.answer: Answer | None = None
-        self.trouble: SidedataError | None = None  # the last poll failed; the next may not
-        self.refusal: ProblemError | None = None  # no poll will succeed any more
-        self.watchers = 0
-        self._ask = ask
+        self.failure: SidedataError | None = None  # of the last poll; the next may succeed
+        self.refusal: ProblemError | None = None  # permanent: the task has ended
+        self.subscribers = 0
+        self._poll_report = poll
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()
         self._polled_at = float("-inf")
-        self._wanted = asyncio.Event()
+        self._demand = asyncio.Event()
         self._waiting = 0
         self._next_poll: asyncio.Future[None] = self._loop.create_future()
         self._next_news: asyncio.Future[None] = self._loop.create_future()
         self._task = asyncio.create_task(self._run())
-        self._task.add_done_callback(self._done)
+        self._task.add_done_callback(self._end)
 
     @property
-    def over(self) -> bool:
-        """Whether it polls no more."""
+    def ended(self) -> bool:
+        """True once there are no more polls."""
         return self._task.done()
 
     async def first(self) -> Answer:
-        """An answer that is fresh, for a watcher that has just come.
+        """A fresh answer, for a new subscriber.
 
         Raises:
-            ProblemError: there is none and won't be.
+            ProblemError: there is none, and there won't be one.
             SidedataError: Redis is out of reach.
         """
-        if not self._fresh():
+        if not self._is_fresh():
             await self._wait(poll=True)
         if self.refusal is not None:
             raise self.refusal
-        if self.trouble is not None:
-            raise self.trouble
-        if self.answer is None or self.over:
+        if self.failure is not None:
+            raise self.failure
+        if self.answer is None or self.ended:
             raise unavailable("the service is about to stop")
         return self.answer
 
-    async def news(self, seen: bytes, *, troubled: bool) -> None:
-        """Return when there is another answer than `seen`, when trouble began or ended, or when all is over."""
-        while not self.over and (self.trouble is not None) == troubled:
-            differs = self.answer is not None and self.answer.body != seen
-            fresh = self._fresh()
+    async def news(self, last_body: bytes, *, failing: bool) -> None:
+        """Wait for an answer other than `last_body`, for the start or end of failures, or for the end of the channel."""
+        while not self.ended and (self.failure is not None) == failing:
+            differs = self.answer is not None and self.answer.body != last_body
+            fresh = self._is_fresh()
             if differs and fresh:
                 return
-            # What differs but is a while old is about to be replaced.
+            # An answer that differs but is not fresh is about to be replaced.
             await self._wait(poll=differs and not fresh)
 
     def stop(self) -> None:
-        """End the task; watchers are woken."""
+        """End the task; subscribers wake up."""
         self._task.cancel()
 
     async def stopped(self) -> None:
         """Wait for the end of the task."""
         await asyncio.wait([self._task])
 
-    def _fresh(self) -> bool:
-        return self.trouble is None and self._loop.time() - self._polled_at < POLL_SECONDS
+    def _is_fresh(self) -> bool:
+        return self.failure is None and self._loop.time() - self._polled_at < POLL_SECONDS
 
     async def _wait(self, *, poll: bool) -> None:
-        """Wait for the next poll, or for one that brings news."""
-        if self.over:
+        """Wait for the next poll, or for the next poll with news."""
+        if self.ended:
             return
         self._waiting += 1
-        self._wanted.set()
+        self._demand.set()
         try:
-            # Shielded: the future is everybody's, and a watcher may stop waiting.
+            # Shielded: all subscribers share the future, and each may stop waiting.
             await asyncio.shield(self._next_poll if poll else self._next_news)
         finally:
             self._waiting -= 1
@@ -106,42 +106,42 @@ class Channel:
     async def _run(self) -> None:
         while True:
             began = self._loop.time()
-            before = (self.answer and self.answer.body, self.trouble is None)
+            before = (self.answer and self.answer.body, self.failure is None)
             await self._poll()
             if self.refusal is not None:
                 return
             self._polled_at = self._loop.time()
-            self._tell(news=before != (self.answer and self.answer.body, self.trouble is None))
+            self._notify(news=before != (self.answer and self.answer.body, self.failure is None))
             await asyncio.sleep(max(0.0, began + POLL_SECONDS - self._loop.time()))
             while not self._waiting:
-                self._wanted.clear()
-                await self._wanted.wait()
+                self._demand.clear()
+                await self._demand.wait()
 
     async def _poll(self) -> None:
         self._metrics.live_polls.inc()
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                self.answer = await self._ask()
+                self.answer = await self._poll_report()
         except ProblemError as error:
             self.refusal = error
         except SidedataError as error:
-            self.trouble = error
+            self.failure = error
         except TimeoutError:
-            self.trouble = StoreUnavailableError("Redis did not answer in time")
+            self.failure = StoreUnavailableError("Redis did not answer in time")
         else:
-            self.trouble = None
+            self.failure = None
 
-    def _tell(self, *, news: bool) -> None:
+    def _notify(self, *, news: bool) -> None:
         self._next_poll.set_result(None)
         self._next_poll = self._loop.create_future()
         if news:
             self._next_news.set_result(None)
             self._next_news = self._loop.create_future()
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _end(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:
             _log.error("a bug while polling for live streams", exc_info=task.exception())
-        self._tell(news=True)
+        self._notify(news=True)
 
 
 class Hub:
@@ -153,29 +153,29 @@ class Hub:
         self.closing = asyncio.Event()
 
     @asynccontextmanager
-    async def watch(self, question: Hashable, ask: Ask) -> AsyncIterator[Channel]:
-        """The channel of a question; the first watcher brings the means to ask it, the last one ends it.
+    async def subscribe(self, query: Hashable, poll: Poll) -> AsyncIterator[Channel]:
+        """Subscribe to the channel of a query; the first subscriber's `poll` starts it, the last one's exit stops it.
 
         Raises:
             ProblemError: the service is about to stop.
         """
         if self.closing.is_set():
             raise unavailable("the service is about to stop")
-        channel = self._channels.get(question)
-        if channel is None or channel.over:
-            channel = self._channels[question] = Channel(ask, self._metrics)
-        channel.watchers += 1
+        channel = self._channels.get(query)
+        if channel is None or channel.ended:
+            channel = self._channels[query] = Channel(poll, self._metrics)
+        channel.subscribers += 1
         try:
             yield channel
         finally:
-            channel.watchers -= 1
-            if not channel.watchers:
+            channel.subscribers -= 1
+            if not channel.subscribers:
                 channel.stop()
-                if self._channels.get(question) is channel:
-                    del self._channels[question]
+                if self._channels.get(query) is channel:
+                    del self._channels[query]
 
     async def pause(self, seconds: float) -> None:
-        """Let some time go by, less if the service is about to stop."""
+        """Sleep, but not longer than until the service is about to stop."""
         try:
             async with asyncio.timeout(seconds):
                 await self.closing.wait()
@@ -183,7 +183,7 @@ class Hub:
             return
 
     async def close(self) -> None:
-        """End all channels and with them all streams."""
+        """End all channels, and with them all streams."""
         self.closing.set()
         channels = list(self._channels.values())
         for channel in channels:

@@ -1,7 +1,7 @@
-"""The dashboard and the API page: files of `service/pages`, read once, served under a strict Content-Security-Policy.
+"""Handlers of the dashboard and the API page: the files of `service/pages`, under a strict Content-Security-Policy.
 
-Scripts and styles come as files of our own, nothing is inline and nothing comes from another host, so the policy can
-forbid all else. Names are looked up in a dictionary of what was there at the start: a path can lead nowhere else.
+All scripts and styles are files of this host, and nothing is inline, so the policy can forbid everything else. Files are read once,
+into a dictionary by path: a request can't name any other file.
 """
 
 import hashlib
@@ -9,8 +9,11 @@ from importlib import resources
 from typing import NamedTuple
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from sidedata.service.http.conditional import matches
+
+FOLDERS = ("dashboard", "docs")
 
 _CONTENT_TYPES = {
     "html": "text/html; charset=utf-8",
@@ -30,46 +33,51 @@ HEADERS = {
     ),
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
-    # Checked each time and answered with 304: a new version shows at once.
+    # Revalidated each time, usually with a 304: a new version shows at once.
     "Cache-Control": "no-cache",
 }
 
 
-class _Page(NamedTuple):
+class _File(NamedTuple):
     body: bytes
     content_type: str
     etag: str
 
 
 class Pages:
-    """The files as they were when the process started."""
+    """The files of the pages, as they were when the process started."""
 
     def __init__(self) -> None:
-        self._files: dict[str, _Page] = {}
-        for entry in resources.files("sidedata.service.pages").iterdir():
-            content_type = _CONTENT_TYPES.get(entry.name.rpartition(".")[2])
-            if content_type is not None and entry.is_file():
-                body = entry.read_bytes()
-                etag = f'"{hashlib.sha256(body).hexdigest()[:24]}"'
-                self._files[entry.name] = _Page(body, content_type, etag)
+        self._files: dict[tuple[str, str], _File] = {}  # by folder and name
+        for folder in FOLDERS:
+            for entry in (resources.files("sidedata.service.pages") / folder).iterdir():
+                content_type = _CONTENT_TYPES.get(entry.name.rpartition(".")[2])
+                if content_type is not None and entry.is_file():
+                    body = entry.read_bytes()
+                    etag = f'"{hashlib.sha256(body).hexdigest()[:24]}"'
+                    self._files[folder, entry.name] = _File(body, content_type, etag)
 
     async def dashboard(self, request: web.Request) -> web.Response:
-        """The dashboard's page."""
-        return self._serve(request, "dashboard.html")
+        """The dashboard."""
+        return self._serve(request, "dashboard", "index.html")
 
     async def docs(self, request: web.Request) -> web.Response:
         """The page that shows /openapi.json."""
-        return self._serve(request, "docs.html")
+        return self._serve(request, "docs", "index.html")
 
-    async def file(self, request: web.Request) -> web.Response:
-        """A script, style or picture of the pages."""
-        return self._serve(request, request.match_info["name"])
+    def files(self, folder: str) -> Handler:
+        """Make a handler of the scripts, styles and pictures in a folder."""
 
-    def _serve(self, request: web.Request, name: str) -> web.Response:
-        page = self._files.get(name)
-        if page is None:
+        async def file(request: web.Request) -> web.Response:
+            return self._serve(request, folder, request.match_info["name"])
+
+        return file
+
+    def _serve(self, request: web.Request, folder: str, name: str) -> web.Response:
+        file = self._files.get((folder, name))
+        if file is None:
             raise web.HTTPNotFound
-        headers = {**HEADERS, "ETag": page.etag}
-        if matches(request, page.etag):
+        headers = {**HEADERS, "ETag": file.etag}
+        if matches(request, file.etag):
             return web.Response(status=304, headers=headers)
-        return web.Response(body=page.body, headers={**headers, "Content-Type": page.content_type})
+        return web.Response(body=file.body, headers={**headers, "Content-Type": file.content_type})

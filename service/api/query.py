@@ -1,7 +1,7 @@
-"""What a client asks for: the interval, from a JSON body or from a query string. Pure.
+"""The interval of a request, read from a JSON body or a query string. Pure.
 
-Only what can be judged without the organization's time zone is judged here; the rest (a span of naive times, what is
-kept) is the report's.
+Checks only what does not depend on the organization's time zone. The report checks the rest: the length between naive times, and
+the retention.
 """
 
 import re
@@ -13,12 +13,12 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from sidedata.service.http.problems import FieldFault, ProblemError
+from sidedata.service.http.problems import FieldError, ProblemError
 
 LONGEST = timedelta(hours=400 * 24)
 # An instant this near to the calendar's first or last day can't be moved to another zone or widened to its day.
-_RIM = timedelta(days=3)
-# No form that is documented has more than two parameters; a hundred thousand would only cost time.
+_CALENDAR_MARGIN = timedelta(days=3)
+# No documented form has more than two parameters; a hundred thousand would only take time.
 _MOST_PARAMETERS = 20
 
 _DECODER = msgspec.json.Decoder()
@@ -29,48 +29,49 @@ _DURATION = re.compile(
 
 
 class Interval(NamedTuple):
-    """Half-open; naive times are in the organization's reporting time zone."""
+    """A half-open interval; naive times are in the organization's reporting time zone."""
 
     start: datetime
     end: datetime
 
 
-class _Texts(msgspec.Struct, forbid_unknown_fields=True):
-    start: str
-    end: str
-
-
-class _Question(msgspec.Struct, forbid_unknown_fields=True):
-    interval: _Texts
-
-
 class Window(NamedTuple):
-    """An interval that ends now, whenever now is."""
+    """An interval of that length that ends at the current time, whenever it is evaluated."""
 
     span: timedelta
 
 
-_QUESTION_DECODER = msgspec.json.Decoder(_Question)
+class _IntervalText(msgspec.Struct, forbid_unknown_fields=True):
+    start: str
+    end: str
+
+
+class _Query(msgspec.Struct, forbid_unknown_fields=True):
+    interval: _IntervalText
+
+
+_QUERY_DECODER = msgspec.json.Decoder(_Query)
 
 
 def from_body(body: bytes) -> Interval:
     """Read `{"interval": {"start": …, "end": …}}`.
 
     Raises:
-        ProblemError: 400, naming everything that is wrong with it.
+        ProblemError: 400 with all errors of the body.
     """
-    # Nearly all questions are right: those are read in one go, the others once more to name all that is wrong.
+    # Nearly all bodies are valid: they are decoded in one step. An invalid one is decoded again, to find all of its errors.
     try:
-        asked = _QUESTION_DECODER.decode(body).interval
-        interval = Interval(datetime.fromisoformat(asked.start), datetime.fromisoformat(asked.end))
-        if _plainly_right(interval):
+        text = _QUERY_DECODER.decode(body).interval
+        interval = Interval(datetime.fromisoformat(text.start), datetime.fromisoformat(text.end))
+        if _is_valid(interval):
             return interval
     except (ValueError, OverflowError, RecursionError):
         pass
     return _read_body(body)
 
 
-def _plainly_right(interval: Interval) -> bool:
+def _is_valid(interval: Interval) -> bool:
+    """Tell if an interval is surely valid; False means that it needs the full check."""
     start, end = interval
     return (
         start.tzinfo is not None
@@ -88,129 +89,130 @@ def _read_body(body: bytes) -> Interval:
         raise ProblemError(400, "the body is nested too deeply") from error
     except (ValueError, OverflowError) as error:  # msgspec's errors and bad UTF-8 are ValueErrors
         raise ProblemError(400, f"the body is not valid JSON: {error}") from error
-    faults: list[FieldFault] = []
-    outer = _fields(query, "", ("interval",), faults)
-    inner = _fields(outer["interval"], "/interval", ("start", "end"), faults) if "interval" in outer else {}
-    return _interval(inner, "/interval", faults, "the interval is missing or wrong")
+    errors: list[FieldError] = []
+    outer = _fields(query, "", ("interval",), errors)
+    inner = _fields(outer["interval"], "/interval", ("start", "end"), errors) if "interval" in outer else {}
+    return _interval(inner, "/interval", errors, "the interval is missing or wrong")
 
 
-@lru_cache(maxsize=1024)  # dashboards repeat themselves; faults are raised anew each time
+@lru_cache(maxsize=1024)  # dashboards repeat their queries; errors are not cached
 def from_query(raw: str) -> Interval:
     """Read `start=…&end=…`.
 
     Raises:
-        ProblemError: 400, naming everything that is wrong with it.
+        ProblemError: 400 with all errors of the query string.
     """
-    faults: list[FieldFault] = []
-    given = _parameters(raw, ("start", "end"), faults)
-    faults += [FieldFault(f"/{name}", "missing") for name in ("start", "end") if name not in given]
-    return _interval(given, "", faults, "the query string is missing something or wrong")
+    errors: list[FieldError] = []
+    parameters = _parameters(raw, ("start", "end"), errors)
+    errors += [FieldError(f"/{name}", "missing") for name in ("start", "end") if name not in parameters]
+    return _interval(parameters, "", errors, "the query string is incomplete or wrong")
 
 
 def from_live_query(raw: str) -> Interval | Window:
     """Read `start=…&end=…` or `window=PT1H`.
 
     Raises:
-        ProblemError: 400, naming everything that is wrong with it.
+        ProblemError: 400 with all errors of the query string.
     """
-    faults: list[FieldFault] = []
-    given = _parameters(raw, ("start", "end", "window"), faults)
-    if "window" not in given:
-        faults += [FieldFault(f"/{name}", "missing") for name in ("start", "end") if name not in given]
-        return _interval(given, "", faults, "the query string is missing something or wrong")
-    faults += [FieldFault(f"/{name}", "not together with window") for name in ("start", "end") if name in given]
-    span = _duration(given["window"], faults)
-    if faults or span is None:
-        raise ProblemError(400, "the query string is wrong", faults)
+    errors: list[FieldError] = []
+    parameters = _parameters(raw, ("start", "end", "window"), errors)
+    if "window" not in parameters:
+        errors += [FieldError(f"/{name}", "missing") for name in ("start", "end") if name not in parameters]
+        return _interval(parameters, "", errors, "the query string is incomplete or wrong")
+    errors += [FieldError(f"/{name}", "not together with window") for name in ("start", "end") if name in parameters]
+    span = _duration(parameters["window"], errors)
+    if errors or span is None:
+        raise ProblemError(400, "the query string is wrong", errors)
     return Window(span)
 
 
-def _fields(value: Any, pointer: str, names: tuple[str, ...], faults: list[FieldFault]) -> dict[str, Any]:  # noqa: ANN401 - whatever JSON holds
-    """The fields of a JSON object that has exactly these."""
+def _fields(value: Any, pointer: str, names: tuple[str, ...], errors: list[FieldError]) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
+    """The fields of a JSON object that must have exactly these."""
     if not isinstance(value, dict):
-        faults.append(FieldFault(pointer, "must be an object"))
+        errors.append(FieldError(pointer, "must be an object"))
         return {}
     unknown = (name for name in value if name not in names)
-    faults += [FieldFault(f"{pointer}/{_escaped(name)}", "unknown field") for name in unknown]
-    faults += [FieldFault(f"{pointer}/{name}", "missing") for name in names if name not in value]
+    errors += [FieldError(f"{pointer}/{_escape(name)}", "unknown field") for name in unknown]
+    errors += [FieldError(f"{pointer}/{name}", "missing") for name in names if name not in value]
     return {name: value[name] for name in names if name in value}
 
 
-def _escaped(name: str) -> str:
-    """A name inside a pointer, where "~" and "/" mean something; one of any length is shown by its beginning."""
+def _escape(name: str) -> str:
+    """A name in a JSON pointer, with "~" and "/" escaped; only the first 100 characters of a longer one."""
     return name[:100].replace("~", "~0").replace("/", "~1")
 
 
-def _parameters(raw: str, names: tuple[str, ...], faults: list[FieldFault]) -> dict[str, str]:
+def _parameters(raw: str, names: tuple[str, ...], errors: list[FieldError]) -> dict[str, str]:
     """The query parameters, each at most once, none unknown."""
     try:
         pairs = parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS)
-    except ValueError as error:  # too many of them, or no UTF-8
+    except ValueError as error:  # too many of them, or invalid UTF-8
         raise ProblemError(400, "the query string can't be read") from error
-    given: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     for name, value in pairs:
-        pointer = f"/{_escaped(name)}"
+        pointer = f"/{_escape(name)}"
         if name not in names:
-            faults.append(FieldFault(pointer, "unknown query parameter"))
-        elif name in given:
-            faults.append(FieldFault(pointer, "given more than once"))
+            errors.append(FieldError(pointer, "unknown query parameter"))
+        elif name in parameters:
+            errors.append(FieldError(pointer, "present more than once"))
         else:
-            given[name] = value
-    return given
+            parameters[name] = value
+    return parameters
 
 
-def _interval(given: Mapping[str, Any], pointer: str, faults: list[FieldFault], detail: str) -> Interval:
-    """The interval, or a 400 for all faults found so far and here; only query strings have lost a plus."""
-    start = _instant(given["start"], f"{pointer}/start", faults, plus_lost=not pointer) if "start" in given else None
-    end = _instant(given["end"], f"{pointer}/end", faults, plus_lost=not pointer) if "end" in given else None
-    if start is not None and end is not None and not faults and start.tzinfo is not None and end.tzinfo is not None:
+def _interval(fields: Mapping[str, Any], pointer: str, errors: list[FieldError], detail: str) -> Interval:
+    """The interval, or a 400 with the errors so far and here. In a query string (no pointer) a plus may have become a blank."""
+    lenient = not pointer
+    start = _instant(fields["start"], f"{pointer}/start", errors, blank_is_plus=lenient) if "start" in fields else None
+    end = _instant(fields["end"], f"{pointer}/end", errors, blank_is_plus=lenient) if "end" in fields else None
+    if start is not None and end is not None and not errors and start.tzinfo is not None and end.tzinfo is not None:
         if end <= start:
-            faults.append(FieldFault(f"{pointer}/end", "must be after start"))
+            errors.append(FieldError(f"{pointer}/end", "must be after start"))
         elif end - start > LONGEST:
-            faults.append(FieldFault(f"{pointer}/end", "more than 400 days after start"))
-    if faults or start is None or end is None:
-        raise ProblemError(400, detail, faults)
+            errors.append(FieldError(f"{pointer}/end", "more than 400 days after start"))
+    if errors or start is None or end is None:
+        raise ProblemError(400, detail, errors)
     return Interval(start, end)
 
 
-def _instant(text: Any, pointer: str, faults: list[FieldFault], *, plus_lost: bool) -> datetime | None:  # noqa: ANN401 - whatever JSON holds
+def _instant(text: Any, pointer: str, errors: list[FieldError], *, blank_is_plus: bool) -> datetime | None:  # noqa: ANN401 - any JSON value
     """A date-time in any form that Python reads."""
     if not isinstance(text, str):
-        faults.append(FieldFault(pointer, "must be a string"))
+        errors.append(FieldError(pointer, "must be a string"))
         return None
-    instant = _read(text)
-    if instant is None and plus_lost:
-        # As it stands it is none; a blank may also divide date and time, so this comes second.
+    instant = _parse(text)
+    if instant is None and blank_is_plus:
+        # Tried second, because a blank may also separate date and time.
         before, blank, offset = text.rpartition(" ")
         if blank and _OFFSET.fullmatch(offset):
-            instant = _read(f"{before}+{offset}")
+            instant = _parse(f"{before}+{offset}")
     if instant is None:
-        faults.append(FieldFault(pointer, "not an ISO 8601 date or date-time"))
+        errors.append(FieldError(pointer, "not an ISO 8601 date or date-time"))
         return None
     try:
-        _ = instant - _RIM, instant + _RIM
+        _ = instant - _CALENDAR_MARGIN, instant + _CALENDAR_MARGIN
     except OverflowError:
-        faults.append(FieldFault(pointer, "too near to the end of the calendar"))
+        errors.append(FieldError(pointer, "too near to the end of the calendar"))
         return None
     return instant
 
 
-def _read(text: str) -> datetime | None:
+def _parse(text: str) -> datetime | None:
     try:
         return datetime.fromisoformat(text)
     except (ValueError, OverflowError):
         return None
 
 
-def _duration(text: str, faults: list[FieldFault]) -> timedelta | None:
+def _duration(text: str, errors: list[FieldError]) -> timedelta | None:
     """An ISO 8601 duration of weeks, days, hours, minutes and seconds; months and years have no fixed length."""
     match = _DURATION.fullmatch(text)
     if match is None:
-        faults.append(FieldFault("/window", "not an ISO 8601 duration such as PT1H or P7D"))
+        errors.append(FieldError("/window", "not an ISO 8601 duration such as PT1H or P7D"))
         return None
     weeks, days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
     span = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
     if not timedelta(0) < span <= LONGEST:
-        faults.append(FieldFault("/window", "must be longer than nothing and at most 400 days"))
+        errors.append(FieldError("/window", "must be positive and at most 400 days"))
         return None
     return span

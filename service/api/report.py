@@ -6,11 +6,11 @@ from sidedata.service.api.query import Interval, from_body, from_query
 from sidedata.service.http.auth import ORGANIZATION, WORKFLOW
 from sidedata.service.http.bodies import content_type, plain_body
 from sidedata.service.http.conditional import matches
-from sidedata.service.http.problems import FieldFault, ProblemError
+from sidedata.service.http.problems import FieldError, ProblemError
 from sidedata.service.http.state import BACKEND
 from sidedata.service.report.reports import Answer, IntervalError, NoSuchWorkflowError, Reports
 
-# An interval takes a hundred bytes; this leaves room for any number of blanks and none for a burden.
+# An interval takes a hundred bytes; this leaves ample room for white space.
 MAX_QUERY_BYTES = 64 * 1024
 EFFECTIVE = "Sidedata-Effective-Interval"
 FRESH_SECONDS = 1
@@ -28,7 +28,7 @@ async def post_sidedata(request: web.Request) -> web.Response:
 
 
 async def get_sidedata(request: web.Request) -> web.Response:
-    """The same over the interval in the query string; 304 when the client has it already."""
+    """The report over the interval in the query string; 304 if the client has the same answer already."""
     answer = await _answer(request, from_query(request.rel_url.raw_query_string))
     headers = {
         EFFECTIVE: answer.effective,
@@ -43,18 +43,15 @@ async def get_sidedata(request: web.Request) -> web.Response:
 
 
 async def _answer(request: web.Request, interval: Interval) -> Answer:
-    # Reports bound the time of their waits themselves, all askers of a workflow together; how many wait is bounded here.
+    # Reports limit their waits themselves, for all requests on a workflow together; the number of waiting requests is limited here.
     backend = request.app[BACKEND]
     reports = backend.reports
-    backend.begin_waiting()
-    try:
-        return await ask(reports, request[ORGANIZATION], request[WORKFLOW], interval, body=request.method == "POST")
-    finally:
-        backend.waiting -= 1
+    with backend.admission:
+        return await fetch(reports, request[ORGANIZATION], request[WORKFLOW], interval, body=request.method == "POST")
 
 
-async def ask(reports: Reports, organization: str, workflow: str, interval: Interval, *, body: bool) -> Answer:
-    """Ask for a report; `body` says whether the interval stood in one, for the pointers.
+async def fetch(reports: Reports, organization: str, workflow: str, interval: Interval, *, body: bool) -> Answer:
+    """Fetch a report and turn its errors into problems; `body` tells if the interval was in one, for the pointers.
 
     Raises:
         ProblemError: 404 or 400.
@@ -66,4 +63,4 @@ async def ask(reports: Reports, organization: str, workflow: str, interval: Inte
         raise ProblemError(404, "no such workflow in this organization") from error
     except IntervalError as error:
         pointer = error.pointer if body else error.pointer.removeprefix("/interval")
-        raise ProblemError(400, str(error), [FieldFault(pointer, str(error))]) from error
+        raise ProblemError(400, str(error), [FieldError(pointer, str(error))]) from error

@@ -1,4 +1,4 @@
-"""The whole HTTP surface in one table. What is served and what /openapi.json says of it both come from here."""
+"""The table of all routes. The router and /openapi.json both derive from it."""
 
 import re
 
@@ -19,13 +19,13 @@ _ORGANIZATION = "/api/reporting/workflow/v1/orgs/{organization_id}/workflows/"
 _SIDEDATA = f"{_ORGANIZATION}{{workflow_id}}/sidedata/"
 _EVENTS = "/api/ingest/v1/orgs/{organization_id}/events"
 
-_REFUSED = (401, 403, 429, 503)
+_COMMON_REFUSALS = (401, 403, 429, 503)
 
 _REPORT = Media(JSON, (PageNavigationReport, InteractionReport), examples=examples.REPORTS)
 
 
 def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpoint, ...]:
-    """Every endpoint; those that answer from files or from the process itself bring their handlers."""
+    """All endpoints. The handlers of health, pages and the description have state, so they are arguments."""
     return (
         Endpoint(
             "POST",
@@ -36,18 +36,18 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
             accepts=(Media(JSON, (QueryBody,), example=examples.QUERY),),
             returns=(_REPORT,),
             headers=(EFFECTIVE,),
-            refusals=(400, 404, 408, 413, 415, *_REFUSED),
+            refusals=(400, 404, 408, 413, 415, *_COMMON_REFUSALS),
         ),
         Endpoint(
             "GET",
             _SIDEDATA,
             get_sidedata,
-            "The same, for clients that keep answers",
+            "The same, for clients with a cache",
             scope="reports",
             query=("start", "end"),
             returns=(_REPORT,),
             headers=(EFFECTIVE, "ETag", "Cache-Control"),
-            refusals=(400, 404, *_REFUSED),
+            refusals=(400, 404, *_COMMON_REFUSALS),
         ),
         Endpoint(
             "GET",
@@ -58,7 +58,7 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
             query=("start?", "end?", "window?"),
             returns=(Media("text/event-stream", example=examples.LIVE),),
             headers=(EFFECTIVE,),
-            refusals=(400, 404, *_REFUSED),
+            refusals=(400, 404, *_COMMON_REFUSALS),
         ),
         Endpoint(
             "GET",
@@ -68,13 +68,13 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
             scope="reports",
             returns=(Media(JSON, (WorkflowItem,), many=True, example=examples.WORKFLOWS),),
             headers=(TIME_ZONE,),
-            refusals=(400, *_REFUSED),
+            refusals=(400, *_COMMON_REFUSALS),
         ),
         Endpoint(
             "POST",
             _EVENTS,
             post_events,
-            "Put events in the stream, all or none; the body may be gzip, with 10 MiB decoded and 10,000 events at most",
+            "Append events to the stream, all or none; the body may be gzip, with at most 10 MiB decoded and 10,000 events",
             scope="ingest",
             accepts=(
                 Media(JSON, (EventBody,), many=True, example=examples.EVENTS),
@@ -82,20 +82,20 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
             ),
             returns=(Media(JSON, (Accepted,), example=examples.ACCEPTED),),
             success=202,
-            refusals=(400, 408, 413, 415, *_REFUSED),
+            refusals=(400, 408, 413, 415, *_COMMON_REFUSALS),
         ),
         Endpoint(
             "GET",
             "/livez",
             health.livez,
-            "Whether the process gets on",
+            "Liveness: 200 while the process makes progress",
             returns=(Media(JSON, (Liveness,), example=examples.ALIVE),),
         ),
         Endpoint(
             "GET",
             "/readyz",
             health.readyz,
-            "Whether it can do its work, check by check; a 503 says the same",
+            "Readiness, check by check; a 503 has the same fields",
             returns=(Media(JSON, (Readiness,), example=examples.READY),),
         ),
         Endpoint(
@@ -108,23 +108,27 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
         Endpoint("GET", "/openapi.json", openapi, "This description", returns=(Media(JSON),)),
         Endpoint("GET", "/docs/", pages.docs, "This description as a page", returns=(Media("text/html"),)),
         Endpoint("GET", "/dashboard/", pages.dashboard, "The dashboard", returns=(Media("text/html"),)),
-        Endpoint("GET", "/docs/{name}", pages.file, "A file of the page", returns=(Media("text/javascript"),)),
+        Endpoint("GET", "/docs/{name}", pages.files("docs"), "A file of the page", returns=(Media("text/javascript"),)),
         Endpoint(
-            "GET", "/dashboard/{name}", pages.file, "A file of the dashboard", returns=(Media("text/javascript"),)
+            "GET",
+            "/dashboard/{name}",
+            pages.files("dashboard"),
+            "A file of the dashboard",
+            returns=(Media("text/javascript"),),
         ),
     )
 
 
 def register(app: web.Application, endpoints: tuple[Endpoint, ...]) -> None:
-    """Put the table into the router; GET answers HEAD too, and a final slash may be left out.
+    """Add the table to the router; GET answers HEAD too, and a final slash is optional.
 
-    A path with such a slash is one resource, so that the router tries one pattern for it and not four. Whatever stands in the place
-    of an id gets there: left alone, the router takes braces for no part of a path, and `{uuid}` would be a 404 and not a bad UUID.
+    A path with an optional slash is one resource, so that the router tries one pattern for it and not four. The pattern of an id
+    matches every segment: the router's default excludes braces, so that `{uuid}` would be a 404 and not a bad UUID.
     """
-    known: dict[web.AbstractRoute, Endpoint] = {}
+    routes: dict[web.AbstractRoute, Endpoint] = {}
     for endpoint in endpoints:
         path = endpoint.path[:-1] + "{slash:/?}" if endpoint.path.endswith("/") else endpoint.path
         path = re.sub(r"{(\w+_id)}", r"{\1:[^/]+}", path)
         for method in ("GET", "HEAD") if endpoint.method == "GET" else (endpoint.method,):
-            known[app.router.add_route(method, path, endpoint.handler)] = endpoint
-    app[ENDPOINTS] = known
+            routes[app.router.add_route(method, path, endpoint.handler)] = endpoint
+    app[ENDPOINTS] = routes

@@ -1,1 +1,1 @@
-"""What every handler shares: authentication, bodies, problems, logs."""
+"""HTTP in general: authentication, bodies, problems, logs, and the state that handlers share."""

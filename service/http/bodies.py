@@ -1,7 +1,6 @@
-"""Reading bodies: their content type, their size before and after decompression, and nothing taken on trust.
+"""Request bodies: content type, and size before and after decompression.
 
-The server leaves decompression to us (`auto_decompress` is off), because its own would spend memory before any limit of
-ours applies.
+Decompression happens here and not in aiohttp (`auto_decompress` is off), which would use memory before any limit applies.
 """
 
 import asyncio
@@ -11,30 +10,30 @@ from collections.abc import Callable
 from aiohttp import web
 
 from sidedata.service.http.problems import ProblemError
-from sidedata.service.http.state import Holding
+from sidedata.service.http.state import BodyBudget
 
-# A client that takes longer than this to send what fits in the limits holds a connection and nothing else.
+# Even at the limit a body arrives faster than this; a slower client only occupies a connection.
 BODY_SECONDS = 60
-# gzip may grow what can't be compressed, by far less than this.
+# gzip may enlarge incompressible data, but by far less than this.
 _GZIP_OVERHEAD = 64 * 1024
-# A member has 20 bytes at least; a body of empty members would be all work and no data.
+# A member has at least 20 bytes; a body of empty members would cost time and hold no data.
 _MOST_MEMBERS = 10_000
 
 
 def content_type(request: web.Request, allowed: tuple[str, ...]) -> str:
-    """The body's media type, parameters aside.
+    """The body's media type, without parameters.
 
     Raises:
-        ProblemError: 415, it is none of those allowed.
+        ProblemError: 415, the media type is not allowed.
     """
-    given = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if given not in allowed:
+    media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if media_type not in allowed:
         raise ProblemError(415, f"the body must be {' or '.join(allowed)}")
-    return given
+    return media_type
 
 
 async def plain_body(request: web.Request, limit: int) -> bytes:
-    """The body as it came, of at most `limit` bytes.
+    """Read an uncompressed body of at most `limit` bytes.
 
     Raises:
         ProblemError: 408, 413, or 415 for a compressed one.
@@ -46,8 +45,8 @@ async def plain_body(request: web.Request, limit: int) -> bytes:
     return bytes(body)
 
 
-async def decoded_body(request: web.Request, limit: int, holding: Holding) -> bytes:
-    """The body, decompressed if it is gzip, of at most `limit` bytes then; `holding` is told how much of it is in memory.
+async def decoded_body(request: web.Request, limit: int, budget: BodyBudget) -> bytes:
+    """Read a body of at most `limit` bytes, counted after decompression if it is gzip; `budget` accounts for its memory.
 
     Raises:
         ProblemError: 400 for broken gzip, 408, 413, 415 for another encoding, or 503 for too many bodies at once.
@@ -56,11 +55,11 @@ async def decoded_body(request: web.Request, limit: int, holding: Holding) -> by
     if coding == "identity":
         body = bytearray()
 
-        def take(data: bytes) -> None:
-            holding.grow(len(data))
+        def append(data: bytes) -> None:
+            budget.reserve(len(data))
             body.extend(data)
 
-        await _read(request, limit, limit, take)
+        await _read(request, limit, limit, append)
         return bytes(body)
     if coding not in ("gzip", "x-gzip"):
         raise ProblemError(415, "Content-Encoding must be gzip or none")
@@ -69,20 +68,20 @@ async def decoded_body(request: web.Request, limit: int, holding: Holding) -> by
     def unpack(data: bytes) -> None:
         before = gunzip.size
         gunzip.feed(data)
-        holding.grow(gunzip.size - before)
+        budget.reserve(gunzip.size - before)
 
     await _read(request, limit + _GZIP_OVERHEAD, limit, unpack)
     return gunzip.finish()
 
 
 def encoding(request: web.Request) -> str:
-    """How the body is encoded."""
+    """The body's content encoding in lower case; `identity` if it has none."""
     return ",".join(request.headers.getall("Content-Encoding", ())).strip().lower() or "identity"
 
 
-async def _read(request: web.Request, limit: int, told: int, sink: Callable[[bytes], None]) -> None:
-    """Hand the body's bytes to `sink` as they come in; `told` is the limit that an error names."""
-    too_large = ProblemError(413, f"the body is larger than {told} bytes")
+async def _read(request: web.Request, limit: int, named_limit: int, sink: Callable[[bytes], None]) -> None:
+    """Pass the body's bytes to `sink` as they arrive; `named_limit` is the limit that an error names."""
+    too_large = ProblemError(413, f"the body is larger than {named_limit} bytes")
     if (request.content_length or 0) > limit:
         raise too_large
     size = 0
@@ -98,24 +97,24 @@ async def _read(request: web.Request, limit: int, told: int, sink: Callable[[byt
 
 
 class Gunzip:
-    """Decompresses gzip, several members in a row too, and never holds more than `limit` bytes and a chunk."""
+    """Decompresses gzip of one or more members, with at most `limit` bytes and a chunk in memory."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._out = bytearray()
+        self._output = bytearray()
         self._members = 0
         self._member: zlib._Decompress | None = None
 
     @property
     def size(self) -> int:
-        """How many bytes there are."""
-        return len(self._out)
+        """The number of bytes decompressed so far."""
+        return len(self._output)
 
     def feed(self, data: bytes) -> None:
-        """Decompress what came in.
+        """Decompress the next data.
 
         Raises:
-            ProblemError: 400 for what is no gzip, 413 beyond the limit.
+            ProblemError: 400 for invalid gzip, 413 beyond the limit.
         """
         while data:
             if self._member is None:
@@ -123,10 +122,10 @@ class Gunzip:
                 if self._member is None:
                     return
             try:
-                self._out += self._member.decompress(data, self._limit + 1 - len(self._out))
+                self._output += self._member.decompress(data, self._limit + 1 - len(self._output))
             except zlib.error as error:
                 raise ProblemError(400, "the body is not valid gzip") from error
-            if len(self._out) > self._limit:
+            if len(self._output) > self._limit:
                 raise ProblemError(413, f"the body is larger than {self._limit} bytes once decompressed")
             if self._member.eof:
                 data, self._member = self._member.unused_data, None
@@ -134,7 +133,7 @@ class Gunzip:
                 data = self._member.unconsumed_tail
 
     def _next_member(self, data: bytes) -> bytes:
-        """Begin a member; zeros behind one are padding."""
+        """Begin a member; zeros after a member are padding."""
         if self._members:
             data = data.lstrip(b"\0")
         if data:
@@ -145,11 +144,11 @@ class Gunzip:
         return data
 
     def finish(self) -> bytes:
-        """All of it.
+        """Return all decompressed bytes.
 
         Raises:
             ProblemError: 400, the end is missing.
         """
         if self._member is not None or not self._members:
             raise ProblemError(400, "the gzip body is cut short")
-        return bytes(self._out)
+        return bytes(self._output)

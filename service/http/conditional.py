@@ -4,6 +4,6 @@ from aiohttp import web
 
 
 def matches(request: web.Request, etag: str) -> bool:
-    """Tell if If-None-Match names the entity tag; the comparison is weak, as the RFC has it for this header."""
+    """Tell if If-None-Match names the entity tag; the comparison is weak, as the RFC requires for this header."""
     tags = ",".join(request.headers.getall("If-None-Match", ()))
     return any(tag.strip().removeprefix("W/") in ("*", etag) for tag in tags.split(","))

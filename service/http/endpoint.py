@@ -1,4 +1,4 @@
-"""One row of the table of routes: what is served, to whom, and what OpenAPI says about it."""
+"""One row of the table of routes: handler, scope, and documentation for OpenAPI."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from sidedata.schema.tokens import Scope
 
 
 class Media(NamedTuple):
-    """A body: its content type and the types that its schema is made of, one of them each time; none for plain text."""
+    """A body: its content type, and the types of which it has one; none for plain text."""
 
     content_type: str
     types: tuple[type, ...] = ()
@@ -20,7 +20,7 @@ class Media(NamedTuple):
 
 
 class Endpoint(NamedTuple):
-    """Method and path, who answers, which scope it takes (None: anybody), and its documentation.
+    """Method and path, the handler, the required scope (None: no token), and the documentation.
 
     A path that ends in a slash is served without it too.
     """

@@ -1,9 +1,9 @@
-"""Every answer that is not a success, as `application/problem+json` (RFC 9457), made in this one place.
+"""All responses that are not a success, as `application/problem+json` (RFC 9457).
 
-ProblemError            what our own code raises: a status, a sentence, perhaps the faults of single fields
-web.HTTPException       what aiohttp raises: no such path, method not allowed, …
-StoreUnavailableError   Redis is out of reach or full: 503, ask again
-anything else           a bug: 500 without a word about its inside, and the whole story in the log
+ProblemError            raised by handlers: a status, a sentence, and perhaps the errors of single fields
+web.HTTPException       raised by aiohttp: no such path, method not allowed, …
+StoreUnavailableError   Redis is out of reach or full: 503, try again
+anything else           a bug: 500 without any detail in the response, and the traceback in the log
 """
 
 import asyncio
@@ -19,10 +19,10 @@ from aiohttp.typedefs import Handler
 from sidedata.errors import SidedataError, StoreUnavailableError
 
 CONTENT_TYPE = "application/problem+json"
-# After a second Redis has restarted, a lease was handed over, or a backlog has shrunk by some ten thousand events.
+# After a second Redis has restarted, a lease has moved, or a backlog has shrunk by some ten thousand events.
 RETRY_SECONDS = 1
-# Enough to see what is wrong; a body of garbage has as many faults as it has bytes.
-MOST_FAULTS = 20
+# Enough to see what is wrong; a body of garbage has as many errors as bytes.
+MOST_FIELD_ERRORS = 20
 
 _log = logging.getLogger("sidedata.service")
 
@@ -34,28 +34,28 @@ _DETAILS = {
 }
 
 
-class FieldFault(msgspec.Struct, frozen=True):
-    """What is wrong with one field; `pointer` is a JSON pointer into the body, or a slash and the query parameter."""
+class FieldError(msgspec.Struct, frozen=True):
+    """The error of one field; `pointer` is a JSON pointer into the body, or a slash and the query parameter."""
 
     pointer: str
     detail: str
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The body of every answer that is not a success."""
+    """The body of each response that is not a success."""
 
     type: str
     title: str
     status: int
     detail: str
-    errors: list[FieldFault] = msgspec.field(default_factory=list)
+    errors: list[FieldError] = msgspec.field(default_factory=list)
 
 
 class ProblemError(SidedataError):
-    """A request that can't be granted, and the answer to it."""
+    """The refusal of a request, with its response."""
 
     def __init__(
-        self, status: int, detail: str, errors: Sequence[FieldFault] = (), headers: Mapping[str, str] | None = None
+        self, status: int, detail: str, errors: Sequence[FieldError] = (), headers: Mapping[str, str] | None = None
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -64,21 +64,21 @@ class ProblemError(SidedataError):
         self.headers = headers
 
     def response(self) -> web.Response:
-        """The answer."""
+        """The response to send."""
         return problem_response(self.status, self.detail, self.errors, self.headers)
 
 
-def problem_body(status: int, detail: str, errors: Sequence[FieldFault] = ()) -> bytes:
-    """A problem as JSON; `about:blank` says that the status tells its kind."""
+def problem_body(status: int, detail: str, errors: Sequence[FieldError] = ()) -> bytes:
+    """A problem as JSON; the type `about:blank` means that the status alone tells the kind of problem."""
     return msgspec.json.encode(
-        Problem("about:blank", HTTPStatus(status).phrase, status, detail, list(errors[:MOST_FAULTS]))
+        Problem("about:blank", HTTPStatus(status).phrase, status, detail, list(errors[:MOST_FIELD_ERRORS]))
     )
 
 
 def problem_response(
-    status: int, detail: str, errors: Sequence[FieldFault] = (), headers: Mapping[str, str] | None = None
+    status: int, detail: str, errors: Sequence[FieldError] = (), headers: Mapping[str, str] | None = None
 ) -> web.Response:
-    """A problem as an answer; what failed once may succeed the next time, so nobody may keep it."""
+    """A problem as a response; it must not be cached, because the same request may succeed the next time."""
     return web.Response(
         body=problem_body(status, detail, errors),
         status=status,
@@ -88,65 +88,63 @@ def problem_response(
 
 
 def unavailable(detail: str) -> ProblemError:
-    """503: the same request may succeed in a moment."""
+    """A 503: the same request may succeed in a moment."""
     return ProblemError(503, detail, headers={"Retry-After": str(RETRY_SECONDS)})
 
 
-def from_http_exception(error: web.HTTPException) -> web.Response:
-    """What aiohttp raised, in our words, with the header that belongs to it."""
+def _from_http_exception(error: web.HTTPException) -> web.Response:
+    """An exception of aiohttp as a problem, with the header that belongs to its status."""
     headers = {name: error.headers[name] for name in ("Allow", "Location", "Retry-After") if name in error.headers}
-    return problem_response(error.status, words_for(error), headers=headers)
+    return problem_response(error.status, detail_of(error), headers=headers)
 
 
-def words_for(error: web.HTTPException) -> str:
-    """A sentence for what aiohttp raised."""
+def detail_of(error: web.HTTPException) -> str:
+    """A sentence for an exception of aiohttp."""
     return _DETAILS.get(error.status, error.reason)
 
 
 @web.middleware
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn whatever was raised further in into an answer."""
+    """Turn every exception of the inner handlers into a response."""
     try:
         return await handler(request)
     except (asyncio.CancelledError, ConnectionResetError):
-        raise  # the client has gone, or we are going: nobody is left to be told
-    except Exception as error:  # noqa: BLE001 - the outermost place: a bug must not become a stack trace on the wire
-        return answer_to(error)
+        raise  # the client has left, or this process is stopping: there is nothing to send
+    except Exception as error:  # noqa: BLE001 - the outermost place: a bug must not send a traceback
+        return response_to(error)
 
 
-# With Redis out of reach every request fails alike; a line each would say no more, and fill the disk.
-_said: dict[str, float] = {}
-_SAID_SECONDS = 1.0
+# While Redis is out of reach, all requests fail alike; a line for each would add nothing and fill the disk.
+_warned_at: dict[str, float] = {}  # by text, monotonic seconds
+_WARNING_SECONDS = 1.0
 
 
 def _warn(text: str) -> None:
     now = time.monotonic()
-    if now - _said.get(text, float("-inf")) >= _SAID_SECONDS:
-        if len(_said) > 100:
-            _said.clear()
-        _said[text] = now
+    if now - _warned_at.get(text, float("-inf")) >= _WARNING_SECONDS:
+        if len(_warned_at) > 100:
+            _warned_at.clear()
+        _warned_at[text] = now
         _log.warning("%s", text)
 
 
-def answer_to(error: Exception) -> web.Response:
-    """What a client is told of it."""
+def response_to(error: Exception) -> web.Response:
+    """The response to an exception."""
     match error:
         case ProblemError():
             return error.response()
         case web.HTTPException():
-            return from_http_exception(error)
+            return _from_http_exception(error)
         case StoreUnavailableError():
             _warn(str(error))
-            return unavailable("Redis is out of reach or can't take writes now; ask again").response()
+            return unavailable("Redis is out of reach or can't take writes now; try again").response()
         case web.RequestPayloadError() | http_exceptions.HttpProcessingError():
-            # The body's framing broke off (bad chunks, a connection cut short): not a body of any kind.
+            # The body's framing is broken (bad chunks, a connection cut short), so it has no content to judge.
             return problem_response(400, "the body could not be read to its end")
         case SidedataError():
-            # Redis refused for good (a right is missing, a key of another kind): the operator's to mend.
+            # Redis refuses permanently (a missing right, a key of another type); only the operator can correct that.
             _log.error("the store refused", exc_info=error)
-            return unavailable(
-                "the service is not set up for this; its operator finds the reason in the log"
-            ).response()
+            return unavailable("the service is misconfigured; its operator finds the reason in the log").response()
         case _:
             _log.error("a bug while answering", exc_info=error)
-            return problem_response(500, "an error of ours; it was logged")
+            return problem_response(500, "internal error; it was logged")

@@ -1,4 +1,4 @@
-"""What stands behind the handlers, and the time that one request may wait for it."""
+"""The state that handlers share, and the limits of a request's time and memory."""
 
 import asyncio
 from types import TracebackType
@@ -8,53 +8,64 @@ from aiohttp import web
 
 from sidedata.clock import Clock
 from sidedata.errors import StoreUnavailableError
-from sidedata.redis.client import Client
+from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
 from sidedata.service.http.problems import unavailable
 from sidedata.service.report.reports import Reports
 from sidedata.settings import Settings
 
-# Every answer is due within a second; the rest of it is for reading the request and writing the answer.
+# Each answer is due within a second; the rest of it is for reading the request and writing the response.
 REDIS_SECONDS = 0.8
 
 
-class Backend:
-    """What stands behind the handlers. It opens when Redis was reached for the first time; until then all is 503."""
+class Admission:
+    """Admits requests to Redis, up to a limit at once; a context manager, shared by all requests."""
 
-    def __init__(self, client: Client, settings: Settings, clock: Clock) -> None:
-        self.client = client
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.waiting = 0  # requests that wait for Redis at this moment
+
+    def __enter__(self) -> None:
+        """Admit a request.
+
+        Raises:
+            ProblemError: 503, too many requests wait already: one more would not be answered in time.
+        """
+        if self.waiting >= self._limit:
+            raise unavailable("too many concurrent requests; try again")
+        self.waiting += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.waiting -= 1
+
+
+class Backend:
+    """The state behind all handlers. It opens once Redis has been reached; before that each answer is a 503."""
+
+    def __init__(self, gateway: Gateway, settings: Settings, clock: Clock) -> None:
+        self.gateway = gateway
         self.settings = settings
         self.clock = clock
-        self.waiting = 0  # requests that wait for Redis at this moment
-        self.held = 0  # bytes of bodies that are being taken in
-        # Judging events is all processor and no waiting: more at once would be no faster, only keep others waiting.
-        self.judging = asyncio.Semaphore(2)
+        self.admission = Admission(settings.requests_limit)
+        self.body_bytes = 0  # of all request bodies in memory
+        # Validation is all processor time: more at once would be no faster and would delay other requests.
+        self.validation_slots = asyncio.Semaphore(2)
         self._installation: Installation | None = None
         self._reports: Reports | None = None
 
-    def begin_waiting(self) -> None:
-        """Count a request that begins to wait for Redis; whoever calls this counts it back.
-
-        Raises:
-            ProblemError: 503, too many wait already: who would not be answered in time is told so at once.
-        """
-        if self.waiting >= self.settings.requests_limit:
-            raise unavailable("too many requests at once; ask again")
-        self.waiting += 1
-
     def open(self, installation: Installation, reports: Reports) -> None:
-        """Begin to answer."""
+        """Start to answer."""
         self._installation = installation
         self._reports = reports
 
     @property
     def is_open(self) -> bool:
-        """Whether Redis was reached since the start."""
+        """True once Redis has been reached."""
         return self._installation is not None
 
     @property
     def installation(self) -> Installation:
-        """The installation's facts."""
+        """The installation's fixed parameters."""
         if self._installation is None:
             raise StoreUnavailableError("Redis was not reached since the start")
         return self._installation
@@ -70,64 +81,64 @@ class Backend:
 BACKEND = web.AppKey("BACKEND", Backend)
 
 
-class Holding:
-    """What one request's body takes of the memory for all bodies; leaving it gives that back."""
+class BodyBudget:
+    """The memory of one request's body, within the limit for all bodies; leaving the context releases it."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._most = backend.settings.bodies_mb << 20
+        self._limit = backend.settings.bodies_mb << 20
         self._bytes = 0
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._backend.held -= self._bytes
+        self._backend.body_bytes -= self._bytes
 
-    def grow(self, size: int) -> None:
-        """Take so many bytes more.
+    def reserve(self, size: int) -> None:
+        """Reserve more bytes.
 
         Raises:
-            ProblemError: 503, bodies hold too much together.
+            ProblemError: 503, all bodies together would exceed the limit.
         """
-        if self._backend.held + size > self._most:
+        if self._backend.body_bytes + size > self._limit:
             raise unavailable("too many uploads at once; send this again in a moment")
-        self._backend.held += size
+        self._backend.body_bytes += size
         self._bytes += size
 
 
 _SPENT = web.RequestKey("_SPENT", float)
 
 
-class redis_time:  # noqa: N801 - used like a function, as `asyncio.timeout` is
-    """Let what is inside wait for Redis, all such waits of one request together no longer than `REDIS_SECONDS`.
+class redis_timeout:  # noqa: N801 - used like a function, as `asyncio.timeout` is
+    """Limits the time that one request waits for Redis, over all of its uses, to `REDIS_SECONDS`.
 
-    Reading a body is the client's time and stays outside. Leaving it raises `StoreUnavailableError` if the time is up; entering
-    it a 503 if too many wait already.
-    (A class, because every request comes by here: `asynccontextmanager` would cost three times as much.)
+    Reading a body takes the client's time and stays outside. Entering raises a 503 if too many requests wait already; leaving
+    raises `StoreUnavailableError` if the time is up.
+    (A class, because every request uses it: `asynccontextmanager` would cost three times as much.)
     """
 
-    __slots__ = ("_backend", "_began", "_limit", "_loop", "_request", "_spent")
+    __slots__ = ("_admission", "_began", "_loop", "_request", "_spent", "_timeout")
 
     def __init__(self, request: web.Request) -> None:
         self._request = request
 
     async def __aenter__(self) -> None:
-        self._backend = backend = self._request.app[BACKEND]
-        backend.begin_waiting()
+        self._admission = self._request.app[BACKEND].admission
+        self._admission.__enter__()
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._spent: float = self._request.get(_SPENT, 0.0)
-        self._limit = asyncio.timeout_at(self._began + max(0.0, REDIS_SECONDS - self._spent))
-        await self._limit.__aenter__()
+        self._timeout = asyncio.timeout_at(self._began + max(0.0, REDIS_SECONDS - self._spent))
+        await self._timeout.__aenter__()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._backend.waiting -= 1
+        self._admission.__exit__()
         self._request[_SPENT] = self._spent + self._loop.time() - self._began
         try:
-            await self._limit.__aexit__(kind, error, trace)
+            await self._timeout.__aexit__(kind, error, trace)
         except TimeoutError as late:
             raise StoreUnavailableError("Redis did not answer in time") from late
         if isinstance(error, TimeoutError):

@@ -1,1 +1,1 @@
-"""The OpenAPI document and its schemas."""
+"""/openapi.json: the document, its schemas and its examples."""

@@ -1,4 +1,4 @@
-"""/openapi.json: OpenAPI 3.1, made from the table of routes and the schemas of the bodies."""
+"""/openapi.json: OpenAPI 3.1, derived from the table of routes and the schemas of the bodies."""
 
 import hashlib
 import re
@@ -22,31 +22,34 @@ _PARAMETERS = {
     "organization_id": "the organization, a UUID in any case",
     "workflow_id": "the workflow, a UUID in any case",
     "name": "the file's name",
-    "start": "start of the interval, inside; ISO 8601, a blank before the offset reads as +",
-    "end": "end of the interval, outside; ISO 8601, a blank before the offset reads as +",
-    "window": "instead of start and end: the time up to now, an ISO 8601 duration such as PT1H or P7D, at most 400 days",
+    "start": "start of the interval, inclusive; ISO 8601, a blank before the offset counts as +",
+    "end": "end of the interval, exclusive; ISO 8601, a blank before the offset counts as +",
+    "window": (
+        "instead of start and end: the length of an interval that ends now, an ISO 8601 duration such as PT1H or P7D, "
+        "at most 400 days"
+    ),
 }
 _HEADERS = {
-    "Sidedata-Effective-Interval": "what the numbers cover: start/end with the reporting zone's offsets",
-    "Sidedata-Time-Zone": "the organization's reporting time zone, by its IANA name",
-    "ETag": "strong; send it as If-None-Match and get 304 while nothing has changed",
+    "Sidedata-Effective-Interval": "the interval that the numbers cover: start/end with the reporting zone's offsets",
+    "Sidedata-Time-Zone": "the IANA name of the organization's reporting time zone",
+    "ETag": "strong; send it as If-None-Match to get 304 while nothing has changed",
     "Cache-Control": "private, max-age=1",
 }
 _REFUSALS = {
-    400: "bad JSON, bad UUID in the path, missing or bad field, bad interval",
-    401: "no token or an unknown one",
+    400: "invalid JSON, invalid UUID in the path, missing or invalid field, invalid interval",
+    401: "no token, or an unknown token",
     403: "a token without the scope, or of another organization",
     404: "no such workflow in this organization, or no such path",
-    405: "this path does not take that method; `Allow` names those that it takes",
-    408: "the body took too long to come",
+    405: "this path does not take that method; `Allow` lists its methods",
+    408: "the body took too long to arrive",
     413: "the body is too large",
-    415: "the body is of another type or encoding",
+    415: "the body has an unsupported type or encoding",
     429: "over the token's rate limit",
     503: "Redis is out of reach, or too many events wait to be applied",
 }
-# A probe that fails says so itself, and /readyz which check it was.
-_UNFIT: dict[str, tuple[str, type]] = {
-    "/livez": ("the process no longer gets on", Problem),
+# The probes describe their own failures.
+_PROBE_FAILURES: dict[str, tuple[str, type]] = {
+    "/livez": ("the process makes no progress", Problem),
     "/readyz": ("Redis did not answer in time", NotReady),
 }
 _EXAMPLES: dict[int, tuple[str, list[dict[str, str]]]] = {
@@ -58,12 +61,14 @@ _EXAMPLES: dict[int, tuple[str, list[dict[str, str]]]] = {
 
 
 def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
-    """The whole document."""
-    listed = [endpoint for endpoint in endpoints if "{name}" not in endpoint.path]
-    types = {kind for endpoint in listed for media in (*endpoint.accepts, *endpoint.returns) for kind in media.types}
+    """Build the document."""
+    documented = [endpoint for endpoint in endpoints if "{name}" not in endpoint.path]
+    types = {
+        kind for endpoint in documented for media in (*endpoint.accepts, *endpoint.returns) for kind in media.types
+    }
     _, components = msgspec.json.schema_components(sorted({*types, Problem, NotReady}, key=_name), ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
-    for endpoint in listed:
+    for endpoint in documented:
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
     return {
         "openapi": "3.1.0",
@@ -71,24 +76,23 @@ def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
             "title": "sidedata",
             "version": _version(),
             "description": (
-                "Unique visitors, hours, weekdays, goals and purchases of workflows, over any interval. Version 1 of "
-                "what clients see may gain fields and never loses or renames one. A final slash may be left out. Every "
-                "path answers HEAD where it answers GET, and 405 to other methods; a path that isn't there is a 404. "
-                "Whatever isn't a success is `application/problem+json`."
+                "Unique visitors, hours, weekdays, goals and purchases of workflows, over any interval. Version 1 may "
+                "gain fields, but never loses or renames one. A final slash is optional. Each path with GET also has "
+                "HEAD; other methods get 405, and unknown paths 404. All errors are `application/problem+json`."
             ),
         },
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": {
             "schemas": components,
-            # What the operations' own answers leave out: these come where there is no operation.
+            # Responses outside of all operations.
             "responses": {"NoSuchPath": _refusal(404), "OtherMethod": _refusal(405)},
             "securitySchemes": {
                 "token": {
                     "type": "apiKey",
                     "in": "header",
                     "name": "Authorization",
-                    "description": "`Token <key>`; a token belongs to one organization or to all, and has scopes",
+                    "description": "`Token <key>`; a token has scopes, and belongs to one organization or to all",
                 },
                 "bearer": {"type": "http", "scheme": "bearer", "description": "the same token as `Bearer <key>`"},
             },
@@ -103,7 +107,7 @@ def _name(kind: type) -> str:
 def _version() -> str:
     try:
         return version("sidedata")
-    except PackageNotFoundError:  # run from the source tree without being installed
+    except PackageNotFoundError:  # run from the source tree without an installation
         return "0"
 
 
@@ -118,7 +122,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         operation["requestBody"] = {"required": True, "content": _content(endpoint.accepts)}
     if endpoint.scope:
         operation["security"] = [{scheme: [endpoint.scope]} for scheme in ("token", "bearer")]
-        operation["description"] = f"Takes a token with the scope `{endpoint.scope}`."
+        operation["description"] = f"Requires a token with the scope `{endpoint.scope}`."
     return operation
 
 
@@ -145,9 +149,11 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
         }
     responses: dict[str, Any] = {str(endpoint.success): success}
     if "ETag" in endpoint.headers:
-        responses["304"] = {"description": "nothing has changed since the answer named by If-None-Match"}
-    if endpoint.path in _UNFIT:
-        responses["503"] = _refusal(503, *_UNFIT[endpoint.path])
+        responses["304"] = {
+            "description": "nothing has changed since the response with the entity tag in If-None-Match"
+        }
+    if endpoint.path in _PROBE_FAILURES:
+        responses["503"] = _refusal(503, *_PROBE_FAILURES[endpoint.path])
     for status in sorted(endpoint.refusals):
         responses[str(status)] = _refusal(status)
     return responses
@@ -190,29 +196,29 @@ def _content(medias: Iterable[Media]) -> dict[str, Any]:
         schema: dict[str, Any] = refs[0] if len(refs) == 1 else {"anyOf": refs}
         if not refs:
             schema = {"type": "object"} if media.content_type == "application/json" else {"type": "string"}
-        described: dict[str, Any] = {"schema": {"type": "array", "items": schema} if media.many else schema}
+        media_type: dict[str, Any] = {"schema": {"type": "array", "items": schema} if media.many else schema}
         if media.example is not None:
-            described["example"] = media.example
+            media_type["example"] = media.example
         if media.examples is not None:
-            described["examples"] = {name: {"value": value} for name, value in media.examples.items()}
-        content[media.content_type] = described
+            media_type["examples"] = {name: {"value": value} for name, value in media.examples.items()}
+        content[media.content_type] = media_type
     return content
 
 
 class Description:
-    """The document as a handler; it is made once, when the table is complete."""
+    """The handler of the document, which is built once, when the table is complete."""
 
     def __init__(self) -> None:
         self._body = b"{}"
         self._etag = '""'
 
     def fill(self, endpoints: Iterable[Endpoint]) -> None:
-        """Make the document."""
+        """Build the document from the table."""
         self._body = msgspec.json.encode(describe(endpoints))
         self._etag = f'"{hashlib.sha256(self._body).hexdigest()[:24]}"'
 
     async def serve(self, request: web.Request) -> web.Response:
-        """The document."""
+        """The document, with an ETag."""
         headers = {"ETag": self._etag, "Cache-Control": "no-cache"}
         if matches(request, self._etag):
             return web.Response(status=304, headers=headers)

@@ -1,4 +1,4 @@
-"""One example of every body, for /openapi.json and the page that shows it. A test holds each against its schema."""
+"""An example of each body, for /openapi.json. A test validates each against its schema."""
 
 from typing import Any
 

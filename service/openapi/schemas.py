@@ -1,6 +1,6 @@
-"""The bodies as OpenAPI shows them: fields, limits and meanings.
+"""Schemas of the bodies for OpenAPI: fields, limits and meanings.
 
-What is sent and read is defined elsewhere; a test holds real answers against these.
+The service does not use them to read or write bodies; a test validates real responses against them.
 """
 
 from typing import Annotated, Literal
@@ -13,19 +13,22 @@ AnyUuid = Annotated[
     str, Meta(pattern="^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", description="a UUID in any case")
 ]
 Moment = Annotated[
-    str, Meta(description="ISO 8601 as Python reads it; without an offset: in the organization's reporting time zone")
+    str,
+    Meta(
+        description="ISO 8601, in any form that Python reads; without an offset it is in the organization's reporting time zone"
+    ),
 ]
 
 
 class IntervalBody(Struct, forbid_unknown_fields=True):
-    """Half-open: `start <= t < end`, at most 400 days of 24 hours."""
+    """A half-open interval: `start <= t < end`, at most 400 days of 24 hours."""
 
     start: Moment
     end: Moment
 
 
 class QueryBody(Struct, forbid_unknown_fields=True):
-    """What is asked for."""
+    """A query."""
 
     interval: IntervalBody
 
@@ -34,11 +37,14 @@ class TimeframeStat(Struct):
     """Unique visitors by hour and by weekday."""
 
     hour_in_day: Annotated[
-        list[tuple[Count, Count]], Meta(description="24 pairs [visitors, hour], summed over the hours of that index")
+        list[tuple[Count, Count]],
+        Meta(description="24 pairs [visitors, hour]; the visitors of all days in that hour of day, summed"),
     ]
     day_in_week: Annotated[
         list[tuple[Count, Count]] | UnsetType,
-        Meta(description="7 pairs [visitors, weekday], 1 is Monday; there when two local days are touched"),
+        Meta(
+            description="7 pairs [visitors, weekday], 1 is Monday; present if the interval touches at least two local days"
+        ),
     ] = UNSET
 
 
@@ -53,7 +59,7 @@ class PageNavigationReport(Struct):
 class PurchaseSum(Struct):
     """An exact decimal sum."""
 
-    value: Annotated[float, Meta(description="a JSON number with no binary rounding")]
+    value: Annotated[float, Meta(description="a JSON number without binary rounding")]
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")]
 
 
@@ -84,22 +90,22 @@ class InteractionReport(Struct):
 
 
 EventId = Annotated[
-    str, Meta(min_length=1, max_length=128, description="sent again with a retry, so that the event counts once")
+    str, Meta(min_length=1, max_length=128, description="the same in each retry, so that the event counts once")
 ]
 
 
 class EventGoal(Struct):
-    """On `goal_triggered` and `goal_reached`."""
+    """The goal of `goal_triggered` and `goal_reached`."""
 
     uuid: AnyUuid
     name: Annotated[str, Meta(min_length=1, max_length=200)]
 
 
 class EventPurchase(Struct):
-    """On `goal_reached`, optional."""
+    """The purchase of `goal_reached`, optional."""
 
     value: Annotated[
-        str | float, Meta(description="plain digits with an optional fraction, 0 to 10^12, a multiple of 0.0001")
+        str | float, Meta(description="digits with an optional fraction, 0 to 10^12, a multiple of 0.0001")
     ]
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")]
 
@@ -116,7 +122,7 @@ class EventBody(Struct):
         str, Meta(description="RFC 3339 with an offset or Z", extra_json_schema={"format": "date-time"})
     ]
     id: EventId | UnsetType = UNSET
-    organization_id: Annotated[AnyUuid | UnsetType, Meta(description="the path's, if given")] = UNSET
-    workflow_id: Annotated[AnyUuid | UnsetType, Meta(description="on all types but goal_reached")] = UNSET
+    organization_id: Annotated[AnyUuid | UnsetType, Meta(description="optional; must be the one in the path")] = UNSET
+    workflow_id: Annotated[AnyUuid | UnsetType, Meta(description="required by all types except goal_reached")] = UNSET
     goal: EventGoal | UnsetType = UNSET
     purchase: EventPurchase | UnsetType = UNSET

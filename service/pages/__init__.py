@@ -1,1 +1,1 @@
-"""The files of the dashboard and of the API page, served as they are."""
+"""The files of the dashboard and of the API page, served without any processing."""

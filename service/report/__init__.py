@@ -1,1 +1,1 @@
-"""Reports: plan, cache, merge, assemble."""
+"""Reports: plan, cache, merge, assemble and encode, behind the one class `Reports`."""

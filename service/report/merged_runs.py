@@ -1,19 +1,18 @@
-"""Buckets of a workflow merged: what the reports over many buckets are made of.
+"""Merged buckets of a workflow, from which reports over many buckets are assembled.
 
-A report merges hundreds of sketches, and the next one nearly the same. So runs of neighbouring hours and days stay merged until one
-of their buckets changes, long runs of days in groups, so that two runs share most of the work:
+A report merges hundreds of sketches, and the next report nearly the same. So runs of adjacent hours and days stay merged until one
+of their buckets changes. Long runs of days are merged in groups, so that two runs share most of the work:
 
       a report      ::|  h h h  |     days      |   h h   |::
-      kept                 ✓      [8][8][8] ✓        ✓
+      cached               ✓      [8][8][8] ✓        ✓
 
-Every sketch has a row of its own: one call of numpy merges a bucket's, however many goals it has.
+Each sketch has a row of its own: one call of numpy merges all rows of a bucket, however many goals it has.
 """
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from itertools import groupby
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from msgspec import Struct
@@ -21,47 +20,30 @@ from msgspec import Struct
 from sidedata.calendar.levels import Level
 from sidedata.calendar.tiling import Run
 from sidedata.hyperloglog import Registers, Stack, empty, merge
-from sidedata.reads.workflow_parts import Part, What
+from sidedata.reads.workflow_parts import BucketField, FieldName
 
-# Rows that are merged at once, some 1 MB; a workflow with more goals is merged in several turns, and none of it is kept.
+# The rows of a page-navigation workflow. An interaction workflow has the same row of visitors, and its sessions are those of goals,
+# with rows in the order in which goals are first seen.
+VISITORS, SESSIONS = 0, 1
+# Rows that are merged at once, some 1 MB. A workflow with more goals is merged in several batches, and none of them is cached.
 MOST_ROWS = 64
-# Runs of 5 minutes are kept where they take no more than this: there are many, and the newest change all the time.
+# Runs of 5 minutes are cached only up to this number of rows: there are many such runs, and the newest change all the time.
 _FEW_ROWS = 2
 _GROUP_DAYS = 8
 _GROUP_SECONDS = _GROUP_DAYS * 86_400
 
-
-_SKETCHES: Final[tuple[What, ...]] = ("visitors", "sessions")
-_WITH_GOALS: Final[tuple[What, ...]] = ("visitors", "goals")
-# Which parts buckets have, by the workflow's kind and the bucket's level.
-WHATS: Final[Mapping[str, Mapping[Level, tuple[What, ...]]]] = {
-    "page_navigation": {"5min": _SKETCHES, "hour": _SKETCHES, "day": (*_SKETCHES, "counts")},
-    "interaction": dict.fromkeys(("5min", "hour", "day"), _WITH_GOALS),
-}
+_FieldNames = Mapping[Level, tuple[FieldName, ...]]
 
 
-class Needs(NamedTuple):
-    """What an answer needs: runs of buckets with all of their parts, and parts alone."""
-
-    runs: tuple[Run, ...] = ()
-    alone: tuple[Part, ...] = ()
-
-
-@lru_cache(maxsize=4096)
-def parts_of(run: Run, kind: str) -> tuple[Part, ...]:
-    """The parts of a run's buckets."""
-    return tuple(Part(run.level, start, what) for start in run.starts for what in WHATS[kind][run.level])
-
-
-class Merged(NamedTuple):
-    """What buckets hold together: registers by row, and sums of their counts."""
+class MergedRun(NamedTuple):
+    """Merged buckets: registers by row, and sums of counts."""
 
     rows: Registers
     sums: dict[str, int]
 
 
-class Piece(Struct):
-    """A part as it is kept: counts as they are stored, what is summed up of them, and sketches."""
+class CachedField(Struct):
+    """A bucket's field in the cache: its stored counts, the sums made of them, and its sketches."""
 
     counts: Mapping[str, int]
     sums: Mapping[str, int]
@@ -69,86 +51,86 @@ class Piece(Struct):
 
     @property
     def size(self) -> int:
-        """Bytes of memory, about."""
+        """Approximate bytes of memory."""
         return 300 + 100 * (len(self.counts) + len(self.sums)) + (self.stack.size if self.stack is not None else 0)
 
 
-class Unions:
-    """The merged runs of one workflow, over the parts that are kept of it."""
+class MergedRuns:
+    """The merged runs of one workflow, within a bound of memory, over the cached fields of its buckets."""
 
-    def __init__(self, parts: Mapping[Part, Piece], most_bytes: int) -> None:
-        self._parts = parts
+    def __init__(self, fields: Mapping[BucketField, CachedField], most_bytes: int) -> None:
+        self._fields = fields
         self._most_bytes = most_bytes
-        self._kept: OrderedDict[tuple[Level, int, int], Merged] = OrderedDict()
-        self.size = 0
+        self._runs: OrderedDict[tuple[Level, int, int], MergedRun] = OrderedDict()  # least recently used first
+        self.size = 0  # bytes
 
     def clear(self) -> None:
-        """Keep nothing."""
-        self._kept.clear()
+        """Drop all merged runs."""
+        self._runs.clear()
         self.size = 0
 
     def has(self, run: Run) -> bool:
-        """Whether it is merged already; then all of its parts are here."""
-        return (run.level, run.starts[0], run.starts[-1]) in self._kept
+        """Tell if a run is cached in merged form; then all fields of its buckets are cached too."""
+        return (run.level, run.starts[0], run.starts[-1]) in self._runs
 
-    def forget(self, changed: Iterable[tuple[Level, int]]) -> None:
-        """Keep no run that one of these buckets is in."""
-        if not self._kept:
+    def invalidate(self, buckets: Iterable[tuple[Level, int]]) -> None:
+        """Drop each run that contains one of the buckets, which are given by level and start."""
+        if not self._runs:
             return
-        buckets = set(changed)
-        for key in list(self._kept):
+        changed = set(buckets)
+        for key in list(self._runs):
             level, first, last = key
-            if any(level == changed_level and first <= start <= last for changed_level, start in buckets):
-                self.size -= self._kept.pop(key).rows.nbytes
+            if any(level == changed_level and first <= start <= last for changed_level, start in changed):
+                self.size -= self._runs.pop(key).rows.nbytes
 
-    def merged(self, runs: Sequence[Run], whats: Mapping[Level, tuple[What, ...]], rows: range) -> Merged:
-        """Runs merged, into those rows; `whats` says which parts buckets of a level have."""
+    def merge(self, runs: Sequence[Run], names: _FieldNames, rows: range) -> MergedRun:
+        """Merge those rows of all runs; `names` lists the fields of a bucket by level."""
         whole = rows.start == 0 and len(rows) <= MOST_ROWS
-        total = Merged(empty(len(rows)), {})
+        total = MergedRun(empty(len(rows)), {})
         for run in runs:
             if not whole or (run.level == "5min" and len(rows) > _FEW_ROWS):
-                self._fold(total, run, whats, rows)
+                self._fold(total, run, names, rows)
             else:
-                _add(total, self._run(run, whats, rows))
+                _add(total, self._run(run, names, rows))
         return total
 
-    def _run(self, run: Run, whats: Mapping[Level, tuple[What, ...]], rows: range) -> Merged:
+    def _run(self, run: Run, names: _FieldNames, rows: range) -> MergedRun:
         key = (run.level, run.starts[0], run.starts[-1])
-        kept = self._kept.get(key)
-        if kept is not None:
-            self._kept.move_to_end(key)
-            return kept
-        made = Merged(empty(len(rows)), {})
+        cached = self._runs.get(key)
+        if cached is not None:
+            self._runs.move_to_end(key)
+            return cached
+        merged = MergedRun(empty(len(rows)), {})
         if run.level == "day" and len(run.starts) > 2 * _GROUP_DAYS:
             groups = [tuple(group) for _, group in groupby(run.starts, lambda start: start // _GROUP_SECONDS)]
             for group in groups[1:-1]:
-                _add(made, self._run(Run("day", group), whats, rows))
-            self._fold(made, Run("day", groups[0] + groups[-1]), whats, rows)
+                _add(merged, self._run(Run("day", group), names, rows))
+            self._fold(merged, Run("day", groups[0] + groups[-1]), names, rows)
         else:
-            self._fold(made, run, whats, rows)
-        self._kept[key] = made
-        self.size += made.rows.nbytes
+            self._fold(merged, run, names, rows)
+        self._runs[key] = merged
+        self.size += merged.rows.nbytes
         while self.size > self._most_bytes:
-            _, oldest = self._kept.popitem(last=False)
+            _, oldest = self._runs.popitem(last=False)
             self.size -= oldest.rows.nbytes
-        return made
+        return merged
 
-    def _fold(self, into: Merged, run: Run, whats: Mapping[Level, tuple[What, ...]], rows: range) -> None:
-        """Merge the run's buckets."""
+    def _fold(self, into: MergedRun, run: Run, names: _FieldNames, rows: range) -> None:
+        """Merge the run's buckets into `into`."""
         sums = into.sums
         stacks = []
         for start in run.starts:
-            for what in whats[run.level]:
-                piece = self._parts[Part(run.level, start, what)]
-                if piece.stack is not None:
-                    stacks.append(piece.stack)
-                for name, value in piece.sums.items():
-                    sums[name] = sums.get(name, 0) + value
+            for name in names[run.level]:
+                field = self._fields[BucketField(run.level, start, name)]
+                if field.stack is not None:
+                    stacks.append(field.stack)
+                for key, value in field.sums.items():
+                    sums[key] = sums.get(key, 0) + value
         merge(into.rows, stacks, rows.start)
 
 
-def _add(into: Merged, more: Merged) -> None:
-    # Goals that came since have rows that older unions lack.
+def _add(into: MergedRun, more: MergedRun) -> None:
+    # A goal that was first seen later has rows that older merged runs lack.
     rows = into.rows[: len(more.rows)]
     np.maximum(rows, more.rows, out=rows)
     sums = into.sums

@@ -1,8 +1,8 @@
-"""The short way of reports: what dashboards ask again and again, answered without router, middlewares and header maps.
+"""The fast path of reports: the requests that dashboards repeat, answered without router, middlewares and header maps.
 
-A request takes it only if it is as plain as requests can be (below) and its token was found a moment ago. It then gets what it
-would have got on the long way, byte for byte, and is counted and logged alike; so whatever the long way does for a plain
-request is done here, too. Everything else, and every plain request for which there is any doubt, goes the long way.
+A request takes it only if it is plain (see `_is_plain`) and its token is cached. It then gets the response of the ordinary path,
+byte for byte, and the same metrics and log line. So a change of the ordinary path that concerns plain requests has to be made here
+too. All other requests, and all doubtful ones, take the ordinary path.
 """
 
 import asyncio
@@ -16,70 +16,72 @@ from aiohttp.typedefs import Handler
 
 from sidedata.events.decode import canonical_uuid
 from sidedata.service.api.query import from_body
-from sidedata.service.api.report import EFFECTIVE, MAX_QUERY_BYTES, ask
-from sidedata.service.http.access_log import CLIENT_GONE, REQUEST_ID, finish, note, request_id_of
-from sidedata.service.http.auth import GUARD, bearer
+from sidedata.service.api.report import EFFECTIVE, MAX_QUERY_BYTES, fetch
+from sidedata.service.http.access_log import (
+    CLIENT_CLOSED_REQUEST,
+    REQUEST_ID,
+    record,
+    request_id_of,
+    set_common_headers,
+)
+from sidedata.service.http.auth import AUTHENTICATOR, bearer
 from sidedata.service.http.endpoint import Endpoint
-from sidedata.service.http.problems import answer_to
+from sidedata.service.http.problems import response_to
 from sidedata.service.http.state import BACKEND
 from sidedata.service.report.reports import Answer
 
-EXPRESS = web.AppKey("EXPRESS", Endpoint)
+FAST_PATH = web.AppKey("FAST_PATH", Endpoint)
 
 
-def express(app: web.Application, otherwise: Handler) -> Handler:
-    """The application's handler with the short way in front of it, where the application has one."""
-    endpoint = app.get(EXPRESS)
-    return otherwise if endpoint is None else _Express(app, endpoint, otherwise)
+def with_fast_path(app: web.Application, ordinary: Handler) -> Handler:
+    """The application's ordinary handler, with the fast path in front of it if the application has one."""
+    endpoint = app.get(FAST_PATH)
+    return ordinary if endpoint is None else FastPath(app, endpoint, ordinary)
 
 
-class _Express:
-    """A handler in front of the application's own."""
+class FastPath:
+    """A handler in front of the application's ordinary one."""
 
-    def __init__(self, app: web.Application, endpoint: Endpoint, otherwise: Handler) -> None:
+    def __init__(self, app: web.Application, endpoint: Endpoint, ordinary: Handler) -> None:
         self._app = app
         self._backend = app[BACKEND]
-        self._guard = app[GUARD]
+        self._authenticator = app[AUTHENTICATOR]
         self._route = endpoint.path
-        self._otherwise = otherwise
+        self._ordinary = ordinary
         before, between, after = endpoint.path.replace("{workflow_id}", "{organization_id}").split("{organization_id}")
         self._before, self._between, self._after = before, between, after.rstrip("/")
         self._ids = lru_cache(maxsize=4096)(self._read_path)
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
-        """Answer it one way or the other."""
+        """Answer a request, on the fast path or the ordinary one."""
         ids = self._ids(request.raw_path) if request.method == "POST" else None
-        if ids is None or not self._is_plain(request) or not self._may_pass(request, ids[0]):
-            return await self._otherwise(request)
+        if ids is None or not self._is_plain(request) or not self._is_authorized(request, ids[0]):
+            return await self._ordinary(request)
         began = time.perf_counter()
         request_id = request[REQUEST_ID] = request_id_of(request)
-        status = CLIENT_GONE
+        status = CLIENT_CLOSED_REQUEST
         response: web.StreamResponse
         try:
-            answer = await self._ask(request, ids)
-            response = _Ready(answer, request_id)
+            answer = await self._answer(request, ids)
+            response = RawResponse(answer, request_id)
             status = 200
         except (asyncio.CancelledError, ConnectionResetError):
             raise
-        except Exception as error:  # noqa: BLE001 - as in `problems`, whose words these are
-            response = answer_to(error)
+        except Exception as error:  # noqa: BLE001 - as in `problems`
+            response = response_to(error)
             status = response.status
-            await finish(request, response)
+            await set_common_headers(request, response)
         finally:
-            note(self._app, request, "POST", self._route, status, time.perf_counter() - began)
+            record(self._app, request, "POST", self._route, status, time.perf_counter() - began)
         return response
 
-    async def _ask(self, request: web.Request, ids: tuple[str, str]) -> Answer:
+    async def _answer(self, request: web.Request, ids: tuple[str, str]) -> Answer:
         interval = from_body(request.content.read_nowait())
-        backend = self._backend
-        backend.begin_waiting()
-        try:
-            return await ask(backend.reports, *ids, interval, body=True)
-        finally:
-            backend.waiting -= 1
+        with self._backend.admission:
+            return await fetch(self._backend.reports, *ids, interval, body=True)
 
     def _read_path(self, path: str) -> tuple[str, str] | None:
-        """Organization and workflow, if it is the path of a report."""
+        """Organization and workflow in the path of a report; None for every other path."""
         if not path.startswith(self._before):
             return None
         organization, between, rest = path.removeprefix(self._before).partition(self._between)
@@ -87,11 +89,11 @@ class _Express:
         if not between or not after or end not in ("", "/"):
             return None
         ids = canonical_uuid(organization), canonical_uuid(workflow)
-        return ids if ids[0] is not None and ids[1] is not None else None  # type: ignore[return-value] # both are looked at
+        return ids if ids[0] is not None and ids[1] is not None else None  # type: ignore[return-value] # neither is None
 
     @staticmethod
     def _is_plain(request: web.Request) -> bool:
-        """Whether it is HTTP/1.1 on a connection that stays, and all of its short JSON body is here."""
+        """Tell if it is HTTP/1.1 on a persistent connection with a short JSON body that has arrived completely."""
         headers = request.headers
         return (
             headers.get("Content-Type") == "application/json"
@@ -103,13 +105,13 @@ class _Express:
             and "Expect" not in headers
         )
 
-    def _may_pass(self, request: web.Request, organization: str) -> bool:
+    def _is_authorized(self, request: web.Request, organization: str) -> bool:
         token = bearer(request)
-        return token is not None and self._guard.admits_at_once(token, organization, "reports")
+        return token is not None and self._authenticator.authorize_cached(token, organization, "reports")
 
 
-class _Ready(web.StreamResponse):
-    """An answer that is written in one piece, its head made from text."""
+class RawResponse(web.StreamResponse):
+    """A response that is written in one piece, with its head formatted as text."""
 
     def __init__(self, answer: Answer, request_id: str) -> None:
         super().__init__()
@@ -122,13 +124,13 @@ class _Ready(web.StreamResponse):
         self._content = answer.body
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter:
-        """Nothing is to be prepared but where to write."""
+        """Store the writer; there is nothing else to prepare."""
         self._keep_alive = True
         self._writer = request.writer
         return self._writer
 
     async def write_eof(self, data: bytes = b"") -> None:  # noqa: ARG002 - aiohttp's signature
-        """Write all of it."""
+        """Write head and body."""
         await self._writer.write_eof(self._head.encode("ascii") + self._content)
 
 

@@ -1,6 +1,6 @@
-"""The server's side of a connection: limits of the HTTP parser, and JSON for requests that it can't read.
+"""The server's side of a connection: limits of the HTTP parser, and JSON responses to requests that it can't read.
 
-aiohttp answers those (a line too long, a header that is none) before any application, with plain text or HTML.
+aiohttp answers such requests (a line that is too long, an invalid header) before any application, with plain text or HTML.
 """
 
 import asyncio
@@ -10,20 +10,21 @@ import resource
 from aiohttp import web
 
 from sidedata.service.http.problems import CONTENT_TYPE, problem_body
-from sidedata.service.server.fast_path import express
+from sidedata.service.server.fast_path import with_fast_path
 
 # A path, its query and two ids take 300 bytes; headers of proxies and browsers some thousands.
 MAX_LINE_BYTES = 16 * 1024
-# Work in hand takes a second, an upload perhaps more. aiohttp waits this long twice, and after ten we must be gone.
+# Running requests take a second, an upload perhaps more. aiohttp waits this long twice, and the process must end within ten
+# seconds.
 SHUTDOWN_SECONDS = 3.0
-# How long the rest of a refused body is read, so that a client that still sends it sees the refusal and no reset.
+# The time for which the rest of a refused body is read, so that a client that still sends it gets the refusal and not a reset.
 LINGERING_SECONDS = 2.0
-# A connection that waits for a request, or for the rest of its headers, is closed after this; longer than the minute for which
-# proxies keep theirs.
+# A connection that waits for a request, or for the rest of its headers, is closed after this time. It is longer than the minute
+# for which proxies keep idle connections.
 IDLE_SECONDS = 75.0
-# Descriptors kept back for Redis, files and what else a process opens.
-_KEPT_BACK = 256
-_SAID_EVERY_SECONDS = 60.0
+# Descriptors reserved for Redis, files and everything else that a process opens.
+_RESERVED_DESCRIPTORS = 256
+_WARNING_SECONDS = 60.0
 
 _log = logging.getLogger("sidedata.service")
 
@@ -32,14 +33,14 @@ class _Connection(web.RequestHandler):
     __slots__ = ()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Come in; if all places are taken, whoever has waited longest without asking anything has to leave."""
+        """Open; if all connections are in use, the oldest idle one is closed."""
         super().connection_made(transport)
-        assert isinstance(self._manager, _Server)  # noqa: S101 - it made us
+        assert isinstance(self._manager, _Server)  # noqa: S101 - only `_Server` makes connections
         self._manager.make_room(self)
 
     @property
     def idle(self) -> bool:
-        """Whether it waits for a request, or for the rest of one's headers."""
+        """True while it waits for a request, or for the rest of its headers."""
         return self._waiter is not None and not self._waiter.done() and not self._force_close
 
     def handle_error(
@@ -47,18 +48,18 @@ class _Connection(web.RequestHandler):
         request: web.BaseRequest,
         status: int = 500,
         exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002 - aiohttp's signature; the parser's words may quote the request
+        message: str | None = None,  # noqa: ARG002 - aiohttp's signature; the parser's message may quote the request
     ) -> web.StreamResponse:
-        """A problem; the connection ends, since nobody knows where the next request would begin."""
+        """A problem; the connection is closed, because the start of the next request is unknown."""
         if isinstance(exc, ConnectionError):
-            raise exc  # the client left in the middle of its body: no bug of ours, and nobody to answer
+            raise exc  # the client left within its body: not a bug, and there is nothing to send
         if status >= 500:
             _log.error("a bug while answering", exc_info=exc)
         else:
-            _log.info("a request that is no HTTP: %s", type(exc).__name__)
+            _log.info("a request that is not valid HTTP: %s", type(exc).__name__)
         if request.writer is not None and request.writer.output_size > 0:
-            raise ConnectionError("an answer is on its way already, another would be read as part of it")
-        detail = "the request can't be read as HTTP" if status < 500 else "an error of ours; it was logged"
+            raise ConnectionError("a response has begun already, a second one would be read as part of it")
+        detail = "the request can't be read as HTTP" if status < 500 else "internal error; it was logged"
         response = web.Response(
             body=problem_body(status, detail),
             status=status,
@@ -70,18 +71,19 @@ class _Connection(web.RequestHandler):
 
 
 class _Server(web.Server):
-    most = 1 << 30
-    _said = float("-inf")
+    max_connections = 1 << 30
+    _warned_at = float("-inf")
 
     def make_room(self, newest: _Connection) -> None:
-        """Keep the number of connections within what the process may open."""
-        if len(self._connections) <= self.most:
+        """Keep the number of connections within the process's limit of descriptors."""
+        if len(self._connections) <= self.max_connections:
             return
         now = self._loop.time()
-        if now - self._said > _SAID_EVERY_SECONDS:
-            self._said = now
-            _log.warning("all %d connections are taken; idle ones are closed for new ones", self.most)
-        idle = (known for known in self._connections if isinstance(known, _Connection) and known.idle)
+        if now - self._warned_at > _WARNING_SECONDS:
+            self._warned_at = now
+            _log.warning("all %d connections are taken; idle ones are closed for new ones", self.max_connections)
+        # In order of arrival, so the first idle connection is the oldest.
+        idle = (other for other in self._connections if isinstance(other, _Connection) and other.idle)
         next(idle, newest).force_close()
 
     def __call__(self) -> web.RequestHandler:
@@ -89,7 +91,7 @@ class _Server(web.Server):
 
 
 class Listener(web.AppRunner):
-    """Runs the application; no access log of aiohttp's, whose lines would show query strings."""
+    """Runs the application, without aiohttp's access log, whose lines would show query strings."""
 
     def __init__(self, app: web.Application) -> None:
         super().__init__(
@@ -105,12 +107,12 @@ class Listener(web.AppRunner):
         )
 
     async def _make_server(self) -> web.Server:
-        made = await super()._make_server()
-        # The same server with connections of ours; aiohttp has no parameter for their class.
-        options = made._kwargs  # noqa: SLF001 - the only place that has them all
-        handler = express(self.app, made.request_handler)
-        server = _Server(handler, request_factory=made.request_factory, **options)  # type: ignore[arg-type] # it makes them
+        ordinary = await super()._make_server()
+        # The same server with another class of connections, for which aiohttp has no parameter.
+        options = ordinary._kwargs  # noqa: SLF001 - the only place that has all of them
+        handler = with_fast_path(self.app, ordinary.request_handler)
+        server = _Server(handler, request_factory=ordinary.request_factory, **options)  # type: ignore[arg-type] # aiohttp's own
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         if descriptors != resource.RLIM_INFINITY:
-            server.most = max(descriptors // 2, descriptors - _KEPT_BACK)
+            server.max_connections = max(descriptors // 2, descriptors - _RESERVED_DESCRIPTORS)
         return server

@@ -1,4 +1,4 @@
-"""The three sizes of buckets and how long each is kept. Pure."""
+"""The three sizes of buckets and the retention of each. Pure."""
 
 from typing import Literal, NamedTuple
 
@@ -7,21 +7,21 @@ from sidedata.settings import Settings
 
 Level = Literal["5min", "hour", "day"]
 
-# Physically keys live an hour longer than promised, so that a reader whose clock is behind Redis's never misses one.
+# Keys expire an hour later than promised, so that a reader with a clock behind that of Redis never misses a promised bucket.
 SLACK_SECONDS = 3600
 
 
 class Retention(NamedTuple):
-    """How long buckets of each level are kept, in seconds."""
+    """The time for which buckets of each level are kept, and the grace period of late events (`late`), in seconds."""
 
-    fine: int
+    five_minutes: int
     hour: int
     day: int
     late: int
 
     @classmethod
     def of(cls, settings: Settings) -> "Retention":
-        """The retention that the settings ask for."""
+        """Read the retention from the settings."""
         return cls(
             settings.keep_fine_hours * HOUR_SECONDS,
             settings.keep_hour_days * DAY_SECONDS,
@@ -29,26 +29,26 @@ class Retention(NamedTuple):
             settings.keep_late_hours * HOUR_SECONDS,
         )
 
-    def keeps_fine(self, hour: Hour, now: int) -> bool:
-        """Whether 5 minutes of this hour are kept."""
-        return hour.end + self.fine > now
+    def keeps_five_minutes(self, hour: Hour, now: int) -> bool:
+        """Tell if the 5-minute buckets of an hour are kept at `now`."""
+        return hour.end + self.five_minutes > now
 
     def keeps_hour(self, day: Day, now: int) -> bool:
-        """Whether hours of this day are kept."""
+        """Tell if the hour buckets of a day are kept at `now`."""
         return day.end + self.hour > now
 
     def keeps_day(self, day: Day, now: int) -> bool:
-        """Whether this day is kept."""
+        """Tell if the bucket of a day is kept at `now`."""
         return day.end + self.day > now
 
-    def fine_expiry(self, hour: Hour) -> int:
-        """When buckets of 5 minutes of this hour may go."""
-        return hour.end + self.fine + SLACK_SECONDS
+    def five_minutes_expiry(self, hour: Hour) -> int:
+        """The expiry of the 5-minute buckets of an hour, in seconds since the epoch."""
+        return hour.end + self.five_minutes + SLACK_SECONDS
 
     def hour_expiry(self, day: Day, now: int) -> int:
-        """When hour buckets of this day, touched now, may go."""
+        """The expiry of an hour bucket of a day, written at `now`, in seconds since the epoch."""
         return max(day.end + self.hour + SLACK_SECONDS, now + self.late)
 
     def day_expiry(self, day: Day, now: int) -> int:
-        """When the bucket of this day, touched now, may go."""
+        """The expiry of the bucket of a day, written at `now`, in seconds since the epoch."""
         return max(day.end + self.day + SLACK_SECONDS, now + self.late)

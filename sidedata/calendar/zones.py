@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from sidedata.errors import UsageError
 
-FINE_SECONDS = 300
+FIVE_MINUTES_SECONDS = 300
 HOUR_SECONDS = 3600
 DAY_SECONDS = 86400
 
@@ -145,8 +145,8 @@ class Zone:
 
 def five_minutes(instant: int, hour: Hour) -> tuple[int, int]:
     """The 5 minutes of an instant within its local hour."""
-    start = instant - (instant - hour.start) % FINE_SECONDS
-    return start, min(start + FINE_SECONDS, hour.end)
+    start = instant - (instant - hour.start) % FIVE_MINUTES_SECONDS
+    return start, min(start + FIVE_MINUTES_SECONDS, hour.end)
 
 
 @lru_cache(maxsize=1)

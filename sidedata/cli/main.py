@@ -13,6 +13,7 @@ from typing import Any, Final
 import click
 
 from sidedata.cli.command_line import CommandLine
+from sidedata.cli.extras import missing_extra
 from sidedata.cli.parent import end_with_parent
 from sidedata.errors import SidedataError, StoreUnavailableError, UsageError
 
@@ -54,7 +55,10 @@ class Commands(click.Group):
         entry = self._entry_points.get(cmd_name)
         if entry is None:
             return super().get_command(ctx, cmd_name)
-        command = entry.load()
+        try:
+            command = entry.load()
+        except ModuleNotFoundError as error:
+            raise click.ClickException(f"`sidedata {cmd_name}` {missing_extra(error)}") from error
         assert isinstance(command, click.Command)  # noqa: S101 - a mistake in pyproject.toml
         return command
 
@@ -64,6 +68,8 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except SidedataError as error:
             raise (_Misuse if isinstance(error, UsageError) else _Failure)(error) from error
+        except ModuleNotFoundError as error:  # a command imports some packages when it needs them
+            raise click.ClickException(f"`sidedata {ctx.invoked_subcommand}` {missing_extra(error)}") from error
         except KeyboardInterrupt:
             raise click.exceptions.Exit(_INTERRUPTED) from None
         except BrokenPipeError:

@@ -4,7 +4,7 @@ from typing import cast
 
 from sidedata.events.decode import Kind
 from sidedata.redis.gateway import Gateway
-from sidedata.redis.replies import array, mapping, optional_string, optional_strings, optional_text
+from sidedata.redis.replies import array, integer, mapping, optional_string, optional_strings, optional_text
 from sidedata.schema.installation import Configuration
 from sidedata.schema.keys import CONFIG, Keyspace
 from sidedata.schema.records import DEFAULT_ZONE, OrganizationRecord, WorkflowRecord
@@ -65,3 +65,14 @@ async def read_workflow(
         name=name or "",
         last_event_us=int(newest_us) if newest_us else None,
     )
+
+
+async def read_partitions(gateway: Gateway) -> int | None:
+    """Read the number of partitions, with the one command that a producer's account may send; None: no installation yet.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+        StopError: Redis refused the command.
+    """
+    stored = await gateway.command("HGET", CONFIG, "partitions")
+    return None if stored is None else integer(stored)

@@ -31,9 +31,9 @@ from sidedata.redis.replies import (
 from sidedata.redis.scripts import script
 from sidedata.schema import counts
 from sidedata.schema.installation import Installation
+from sidedata.schema.records import DEFAULT_ZONE
 
 _READ = script("read", undeclared_keys=True, read_only=True)
-_UTC = "UTC"  # the zone of an organization without a record
 
 _Item = TypeVar("_Item")
 FieldName = Literal["visitors", "sessions", "counts", "goals"]
@@ -97,7 +97,7 @@ async def newest(gateway: Gateway, installation: Installation, organization_id: 
     kind, revision = array(of_workflow)
     timezone, names_revision = array(of_organization)
     return Newest(
-        optional_text(timezone) or _UTC, _kind(kind), integer_or_zero(revision), integer_or_zero(names_revision)
+        optional_text(timezone) or DEFAULT_ZONE, _kind(kind), integer_or_zero(revision), integer_or_zero(names_revision)
     )
 
 
@@ -160,7 +160,7 @@ async def read(
         break
     remaining = iter(sketches)
     return Reading(
-        optional_text(timezone) or _UTC,
+        optional_text(timezone) or DEFAULT_ZONE,
         _kind(kind),
         integer(newest_revision),
         integer(fence),

@@ -51,11 +51,12 @@ async def append(
         raise StoreUnavailableError(f"{copies} replicas have the events, {wait_replicas} are required")
 
 
-async def append_unchecked(gateway: Gateway, keyspace: Keyspace, events: Iterable[bytes]) -> None:
-    """Append events with XADD alone, for users of Redis without the right to run scripts; no limit is checked.
+async def append_plainly(gateway: Gateway, keyspace: Keyspace, events: Iterable[bytes]) -> None:
+    """Append events with XADD alone, for accounts without another right; no limit is checked, and a long batch may go in part.
 
     Raises:
         StoreUnavailableError: Redis is out of reach or full; entries before the break are in.
+        StopError: Redis refused the command.
     """
     for entry in pack(events):
         await gateway.command("XADD", keyspace.events, "*", "events", entry)

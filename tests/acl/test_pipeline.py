@@ -21,6 +21,7 @@ from sidedata.ingest.rebuild.rebuild import Rebuild
 from sidedata.ingest.worker.worker import Worker
 from sidedata.inspect.overview import read_overview
 from sidedata.metrics import new_registry
+from tests.support.redis.client import Client, connect
 from sidedata.schema import keys
 from sidedata.schema.installation import Installation, open_installation
 from sidedata.schema.records import set_organization, set_workflow
@@ -32,7 +33,6 @@ from sidedata.writes.append import append
 from tests.support.constants import ORG, SECRET
 from tests.support.events import PAGES, POPUP, interaction, reached, rfc3339, started, triggered, view
 from tests.support.pipeline import served
-from tests.support.redis.client import Client, connect
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import login, password
 

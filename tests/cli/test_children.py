@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sidedata.cli.processes.address import base_url, free_ports
-from sidedata.cli.processes.children import Children, environment
+from sidedata.cli.processes.supervisor import Supervisor, environment
 from sidedata.cli.stopping import until_stopped
 from sidedata.errors import StopError
 from sidedata.settings import Settings, read_settings, variable
@@ -77,7 +77,7 @@ async def test_an_error_of_the_work_is_raised() -> None:
 
 async def test_a_child_that_ends_is_told_with_its_last_words(tmp_path: Path, redis_url: str) -> None:
     """Command, status and the last line of its log are in the error; the child had the settings."""
-    async with Children(Settings(redis_url=redis_url, data_dir=str(tmp_path)), tmp_path) as children:
-        await children.start("org", "show", ORG)
+    async with Supervisor(Settings(redis_url=redis_url, data_dir=str(tmp_path)), logs=tmp_path) as supervisor:
+        await supervisor.start("org", "show", ORG)
         with pytest.raises(StopError, match=rf"`sidedata org` ended by itself with status 1: .*{ORG}"):
-            await children.watch()
+            await supervisor.watch()

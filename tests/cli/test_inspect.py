@@ -20,13 +20,13 @@ from sidedata.inspect.explain import Explanation, explain
 from sidedata.inspect.overview import Overview, PartitionState
 from sidedata.inspect.samples import pages, read_memory
 from sidedata.inspect.values import VALUES
+from tests.support.redis.client import connect
 from sidedata.schema import keys
 from sidedata.schema.key_names import KINDS, parse
 from tests.support.command_line import Sidedata
 from tests.support.constants import ORG
 from tests.support.events import GOAL_2, PAGES, POPUP, bought, interaction, reached, started, triggered, view
 from tests.support.pipeline import Pipeline, pipeline
-from tests.support.redis.client import connect
 from tests.support.redis.cluster import Cluster
 from tests.support.redis.users import as_user
 

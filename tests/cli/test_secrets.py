@@ -10,10 +10,10 @@ import aiohttp
 import pytest
 
 from sidedata.cli.command_line import without
+from tests.support.redis.client import connect
 from sidedata.schema import keys, tokens
 from sidedata.settings import Settings
 from tests.support.constants import ORG
-from tests.support.redis.client import connect
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user
 from tests.support.service import QUERY, SIDEDATA, WORKFLOWS

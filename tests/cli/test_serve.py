@@ -9,9 +9,9 @@ from collections.abc import Callable
 import aiohttp
 import pytest
 
+from tests.support.redis.client import connect
 from sidedata.schema import tokens
 from tests.support.constants import ORG
-from tests.support.redis.client import connect
 from tests.support.redis.servers import RedisServer
 from tests.support.service import QUERY, SIDEDATA, WORKFLOWS
 from tests.support.serving import address, serving

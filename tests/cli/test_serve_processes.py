@@ -12,12 +12,12 @@ import aiohttp
 import pytest
 
 from sidedata.ingest.worker.worker import drain
+from tests.support.redis.client import connect
 from sidedata.schema import tokens
 from sidedata.schema.installation import open_installation
 from sidedata.settings import Settings
 from tests.support.constants import ORG
 from tests.support.events import PAGES, view
-from tests.support.redis.client import connect
 from tests.support.redis.users import as_user
 from tests.support.serving import address, serving
 from tests.support.waiting import eventually

@@ -11,13 +11,13 @@ from sidedata import failpoints
 from sidedata.errors import StopError, StoreUnavailableError
 from sidedata.ingest.archive.lines import Line
 from sidedata.ingest.rebuild.rebuild import Rebuild
-from sidedata.reads.workflow_parts import Part, read
+from sidedata.reads.workflow_parts import BucketField, read
+from tests.support.redis.client import connect
 from sidedata.redis.redis_errors import translated
 from sidedata.schema import keys
 from sidedata.writes.append import append
 from tests.support.events import POPUP
 from tests.support.pipeline import pipeline
-from tests.support.redis.client import connect
 from tests.support.redis.cluster import Cluster, Node, slot_of
 from tests.support.redis.cluster_life import ORGANIZATIONS, PARTITIONS, ask, happening
 from tests.support.waiting import TIME_FACTOR, eventually
@@ -81,8 +81,8 @@ async def test_a_bucket_on_its_way_is_no_empty_bucket(cluster: Cluster) -> None:
                 *(pipe.client, pipe.installation, organization, POPUP),
                 revision=None,
                 names=None,
-                missing=[Part("day", day, "visitors")],
-                open_parts=[],
+                missing=[BucketField("day", day, "visitors")],
+                open_fields=[],
                 goals=[],
             )
         assert (await ask(pipe.http, 3)).status == 503

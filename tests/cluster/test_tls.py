@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import pytest
 
 from sidedata.errors import StoreUnavailableError, UsageError
+from tests.support.redis.client import connect
 from sidedata.redis.redis_errors import translated
 from sidedata.schema import keys
 from sidedata.writes.append import append
 from tests.support.oracle.replay import run
 from tests.support.redis.certificates import Certificates
-from tests.support.redis.client import connect
 from tests.support.redis.cluster import Cluster, slot_of
 from tests.support.waiting import TIME_FACTOR, eventually
 

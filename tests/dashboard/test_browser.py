@@ -125,7 +125,7 @@ async def test_a_custom_range_is_read_in_the_zone(page: Page, pipe: Pipeline) ->
     await enter(page, pipe, workflow=PAGES, range="custom", start=f"{now:%Y-%m-%d}T00:02", end=f"{now:%Y-%m-%d}T23:58")
     seen = await shown(page)
     assert seen["covers"] == [f"{now:%Y-%m-%d}T00:00:00+05:45", f"{now + timedelta(days=1):%Y-%m-%d}T00:00:00+05:45"]
-    assert "Wider than asked for" in await page.evaluate("document.querySelector('#covers').textContent")
+    assert "Wider than requested" in await page.evaluate("document.querySelector('#covers').textContent")
 
 
 async def test_new_events_appear_without_a_reload(page: Page, pipe: Pipeline) -> None:

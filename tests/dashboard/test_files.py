@@ -8,8 +8,7 @@ import pytest
 
 FILES = {
     entry.name: entry.read_text(encoding="utf-8")
-    for entry in resources.files("sidedata.service.pages").iterdir()
-    if entry.name.startswith("dashboard")
+    for entry in (resources.files("sidedata.service.pages") / "dashboard").iterdir()
 }
 SCRIPTS = sorted(name for name in FILES if name.endswith(".js"))
 
@@ -55,10 +54,10 @@ def test_nothing_comes_from_another_host(name: str) -> None:
 
 def test_the_page_holds_no_script_and_no_style() -> None:
     """Both come as files of our own, all of which exist."""
-    markup = Markup(FILES["dashboard.html"])
+    markup = Markup(FILES["index.html"])
     assert markup.inline == []
     ours = [reference for reference in markup.references if not reference.startswith("data:")]
-    assert {"/dashboard/dashboard.js", "/dashboard/dashboard.css"} <= set(ours)
+    assert {"/dashboard/main.js", "/dashboard/frame.css"} <= set(ours)
     assert {reference.removeprefix("/dashboard/") for reference in ours} <= set(FILES)
 
 

@@ -1,4 +1,4 @@
-"""The effective interval against the oracle, and what must hold of any cover: it tiles that with buckets kept."""
+"""The effective interval against the oracle, and what must hold of any tiling: it covers that with buckets kept."""
 
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sidedata.calendar.levels import SLACK_SECONDS, Retention
-from sidedata.calendar.tiling import Cover, Span, cover, effective_interval
+from sidedata.calendar.tiling import Span, Tiling, effective_interval, tile
 from sidedata.calendar.zones import Zone, five_minutes, zone
 from sidedata.errors import UsageError
 from sidedata.settings import Settings
@@ -43,7 +43,7 @@ def moment(instant_us: int) -> datetime:
 @pytest.mark.holds("5.4")
 @given(name=st.sampled_from(ZONES), now=NOW, first=AGES_US, second=AGES_US)
 def test_effective_interval_is_the_oracles(name: str, now: int, first: int, second: int) -> None:
-    """Each rim is widened to the edge for its age, and never before the oldest day kept."""
+    """Each edge is widened as its age demands, and never before the oldest day kept."""
     start, end = sorted((now * 1_000_000 - first, now * 1_000_000 - second))
     assume(0 < end - start <= 400 * 86400 * 1_000_000)
     oracle = Oracle(zones={"org": name})
@@ -57,16 +57,16 @@ def test_effective_interval_is_the_oracles(name: str, now: int, first: int, seco
     assert (moment(effective.start * 1_000_000), moment(effective.end * 1_000_000)) == expected
 
 
-def leaves(tiles: Cover, local: Zone) -> list[tuple[str, int, int]]:
-    """The buckets of a cover, in order: level, start, end; hours of the rims are the same as their runs."""
+def leaves(tiles: Tiling, local: Zone) -> list[tuple[str, int, int]]:
+    """The buckets of a tiling, in order: level, start, end; hours of the edges are the same as their runs."""
     pieces: list[tuple[str, int]] = []
-    for rim in tiles.rims:
-        for piece in rim.hours:
-            assert piece.whole != bool(piece.fines)
-            pieces += [("hour", piece.hour.start)] if piece.whole else [("5min", start) for start in piece.fines]
-    assert pieces == [(run.level, start) for rim in tiles.rims for run in rim.runs for start in run.starts]
+    for edge in tiles.edges:
+        for piece in edge.hours:
+            assert piece.whole != bool(piece.five_minutes)
+            pieces += [("hour", piece.hour.start)] if piece.whole else [("5min", start) for start in piece.five_minutes]
+    assert pieces == [(run.level, start) for edge in tiles.edges for run in edge.runs for start in run.starts]
     whole = [run for run in tiles.runs if run.level == "day"]
-    assert [run for run in tiles.runs if run.level != "day"] == [run for rim in tiles.rims for run in rim.runs]
+    assert [run for run in tiles.runs if run.level != "day"] == [run for edge in tiles.edges for run in edge.runs]
     assert len(whole) <= 1
     found: list[tuple[str, int, int]] = []
     for run in tiles.runs:
@@ -78,7 +78,7 @@ def leaves(tiles: Cover, local: Zone) -> list[tuple[str, int, int]]:
 
 
 @given(name=st.sampled_from(ZONES), now=NOW, first=AGES_US, second=AGES_US)
-def test_cover_tiles_the_effective_interval_with_buckets_kept(name: str, now: int, first: int, second: int) -> None:
+def test_a_tiling_covers_the_effective_interval_with_buckets_kept(name: str, now: int, first: int, second: int) -> None:
     """No gap, no overlap, nothing outside, and every bucket is still promised to be there."""
     start, end = sorted((now * 1_000_000 - first, now * 1_000_000 - second))
     assume(0 < end - start <= 400 * 86400 * 1_000_000)
@@ -87,7 +87,7 @@ def test_cover_tiles_the_effective_interval_with_buckets_kept(name: str, now: in
         effective = effective_interval(start, end, local, now, KEPT)
     except UsageError:
         return
-    tiles = cover(effective, local, now)
+    tiles = tile(effective, local, now)
     assert tiles.effective == effective
     at = effective.start
     for level, begin, finish in leaves(tiles, local):
@@ -97,7 +97,7 @@ def test_cover_tiles_the_effective_interval_with_buckets_kept(name: str, now: in
         promised = {
             "day": KEPT.keeps_day(day, now),
             "hour": KEPT.keeps_hour(day, now),
-            "5min": KEPT.keeps_fine(hour, now),
+            "5min": KEPT.keeps_five_minutes(hour, now),
         }
         assert promised[level], f"{level} bucket of {moment(begin * 1_000_000)} is gone at {now}"
     # Nothing can have happened far ahead of now, so there the tiles may end early.
@@ -111,8 +111,8 @@ def test_cover_tiles_the_effective_interval_with_buckets_kept(name: str, now: in
 def test_nothing_expires_while_it_may_be_asked_for(name: str, now: int, age: int) -> None:
     """What is promised at `now` has an expiry after now, with slack for a reader whose clock is behind."""
     day, hour = zone(name).day(now - age), zone(name).hour(now - age)
-    if KEPT.keeps_fine(hour, now):
-        assert KEPT.fine_expiry(hour) >= now + SLACK_SECONDS
+    if KEPT.keeps_five_minutes(hour, now):
+        assert KEPT.five_minutes_expiry(hour) >= now + SLACK_SECONDS
     if KEPT.keeps_hour(day, now):
         assert KEPT.hour_expiry(day, now) >= now + SLACK_SECONDS
     if KEPT.keeps_day(day, now):
@@ -144,7 +144,7 @@ def at(text: str, name: str) -> int:
         ("UTC", "2025-10-19T10:00", "2025-10-25T10:00", ("2025-10-20T00:00", "2025-10-26T00:00")),
     ],
 )
-def test_rims_by_hand(name: str, start: str, end: str, expected: tuple[str, str]) -> None:
+def test_edges_by_hand(name: str, start: str, end: str, expected: tuple[str, str]) -> None:
     """5 minutes within 48 hours, the local hour within 35 days, then the local day, not before the oldest."""
     now = at("2026-11-24T12:00", name)
     span = effective_interval(at(start, name) * 1_000_000, at(end, name) * 1_000_000, zone(name), now, KEPT)

@@ -7,7 +7,7 @@ import pytest
 
 from sidedata.hyperloglog import empty, estimates, merge, unpack
 from sidedata.reads import workflow_parts
-from sidedata.reads.workflow_parts import Goals, Part, read
+from sidedata.reads.workflow_parts import BucketField, Goals, read
 from tests.support.constants import ORG
 from tests.support.events import GOAL, PAGES, POPUP, triggered, view
 from tests.support.pipeline import pipeline
@@ -20,15 +20,15 @@ async def test_of_what_may_have_changed_only_what_did_is_sent(redis_url: str) ->
         before = now - timedelta(hours=1)
         await pipe.push(view(now, "ann"), view(before, "bob"))
         await pipe.drain()
-        hours = [Part("hour", int(at.timestamp()) // 3600 * 3600, "visitors") for at in (before, now)]
+        hours = [BucketField("hour", int(at.timestamp()) // 3600 * 3600, "visitors") for at in (before, now)]
 
-        async def reading(revision: int | None) -> tuple[int, list[Part]]:
+        async def reading(revision: int | None) -> tuple[int, list[BucketField]]:
             found = await read(
                 *(pipe.client, pipe.installation, ORG, PAGES),
                 revision=revision,
                 names=0,
                 missing=[],
-                open_parts=hours,
+                open_fields=hours,
                 goals=[],
             )
             assert all(found.data.values())
@@ -56,7 +56,7 @@ async def test_counts_and_sketches_are_of_one_revision(
         if ordinary:
             monkeypatch.setattr(pipe.client, "line", None)
         now = await pipe.now()
-        hour = Part("hour", int(now.timestamp()) // 3600 * 3600, "goals")
+        hour = BucketField("hour", int(now.timestamp()) // 3600 * 3600, "goals")
         await pipe.apply(triggered(now, "v0"))
         sketches, commits = workflow_parts._sketches, 0
 
@@ -73,7 +73,7 @@ async def test_counts_and_sketches_are_of_one_revision(
             revision=None,
             names=None,
             missing=[hour],
-            open_parts=[],
+            open_fields=[],
             goals=[],
         )
         goals = found.data[hour]

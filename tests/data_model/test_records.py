@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from sidedata.errors import StopError, UsageError
+from tests.support.redis.client import Client
 from sidedata.schema import keys
 from sidedata.schema.installation import Installation
 from sidedata.schema.records import (
@@ -17,7 +18,6 @@ from sidedata.schema.records import (
 )
 from tests.support.constants import ORG
 from tests.support.events import POPUP
-from tests.support.redis.client import Client
 
 INSTALLATION = Installation(16)
 PARTITION = INSTALLATION.partition_of(ORG)

@@ -5,9 +5,9 @@ import time
 import pytest
 
 from sidedata.errors import StopError, UsageError
+from tests.support.redis.client import Client
 from sidedata.schema import keys, tokens
 from tests.support.constants import ORG, OTHER_ORG
-from tests.support.redis.client import Client
 from tests.support.redis.users import as_user
 
 

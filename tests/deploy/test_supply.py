@@ -5,11 +5,10 @@ import re
 import tomllib
 
 import pytest
-from packaging.requirements import Requirement
 
 from tests.supply import licences, locked
 from tests.supply.audit import judge
-from tests.supply.sbom import bill
+from tests.supply.sbom import bill, runtime_requirements
 from tests.support.repository.pages import read
 
 _NAMES = {package.name for lock in locked.LOCKS for package in locked.read(lock)}
@@ -65,7 +64,7 @@ def test_the_bill_of_materials_names_everything() -> None:
         (archives,) = component["externalReferences"]
         assert [one["content"] for one in archives["hashes"]] == list(package.hashes)
     runs = {component["name"] for component in components.values() if component["scope"] == "required"}
-    direct = {Requirement(line).name for line in tomllib.loads(read("pyproject.toml"))["project"]["dependencies"]}
+    direct = runtime_requirements(tomllib.loads(read("pyproject.toml"))["project"])
     assert direct < runs
     assert not runs & {"pytest", "mypy", "ruff", "hypothesis", "fakeredis"}
     root = document["metadata"]["component"]["bom-ref"]

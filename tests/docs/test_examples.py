@@ -18,11 +18,11 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.support.redis.client import connect
 from sidedata.schema import keys
 from sidedata.schema.tokens import create
 from sidedata.settings import PREFIX
 from tests.support.paths import ROOT
-from tests.support.redis.client import connect
 from tests.support.repository.examples import ORGANIZATIONS, PROGRAMS
 from tests.support.repository.pages import Block, blocks
 

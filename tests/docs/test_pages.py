@@ -25,6 +25,7 @@ from sidedata.probes import HealthHandlers
 from sidedata.service.api.pages import Pages
 from sidedata.service.api.routes import table
 from sidedata.settings import PREFIX, Settings, variable
+from tests.supply.sbom import runtime_requirements
 from tests.support import waiting
 from tests.support.browser import chromium
 from tests.support.paths import ROOT
@@ -223,10 +224,10 @@ def closure(names: list[str]) -> set[str]:
 
 def test_every_package_that_runs_has_its_licence_listed() -> None:
     """Those of pyproject.toml in the first table, what they bring along in the second."""
-    declared = tomllib.loads(read("pyproject.toml"))["project"]["dependencies"]
+    declared = runtime_requirements(tomllib.loads(read("pyproject.toml"))["project"])
     direct, _, indirect = read("docs/LICENCES.md").partition("They bring along")
     listed = [re.findall(r"^\| ([a-z][a-z-]*) \|", part, re.MULTILINE) for part in (direct, indirect)]
-    assert [name for name in listed[0] if name != "package"] == sorted(Requirement(name).name for name in declared)
+    assert [name for name in listed[0] if name != "package"] == sorted(declared)
     assert closure(list(declared)) <= {*listed[0], *listed[1]}
 
 

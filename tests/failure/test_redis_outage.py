@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from sidedata.clock import SystemClock
+from tests.support.redis.client import connect
 from sidedata.schema.installation import open_installation
 from sidedata.schema.tokens import create
 from sidedata.service.app import create_app
@@ -16,7 +17,6 @@ from sidedata.service.http.state import BACKEND
 from sidedata.service.report.reports import Reports
 from sidedata.settings import Settings
 from tests.support.constants import ORG, SECRET
-from tests.support.redis.client import connect
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user
 from tests.support.service import EVENTS, INTERVAL, SIDEDATA, WORKFLOW, WORKFLOWS, served
@@ -112,7 +112,7 @@ async def test_a_redis_that_freezes_or_dies_leaves_nothing_behind(
         assert alone[1] < 1 * TIME_FACTOR
         server.thaw() if how == "frozen" else server.start()
         await crowd.recovers(5 * TIME_FACTOR)
-        assert app[BACKEND].waiting == app[BACKEND].held == 0
+        assert app[BACKEND].admission.waiting == app[BACKEND].body_bytes == 0
         await until(lambda: len(asyncio.all_tasks()) <= tasks + 2)
         # As many as there were questions at once and no more, though six hundred of them came to nothing.
         assert len(await client.client_list()) <= 202

@@ -3,7 +3,7 @@
 import gzip as packed
 
 from sidedata.events.decode import decode_event
-from sidedata.service.api.ingest import _checked, _lines
+from sidedata.service.api.ingest import _lines, validate_event
 from sidedata.service.api.query import Interval, from_body, from_query
 from sidedata.service.http.problems import ProblemError
 from tests.fuzz.inputs import GOOD
@@ -20,7 +20,7 @@ def _zone(data: bytes) -> str:
 def event(data: bytes) -> None:
     """One event, from the stream and over HTTP."""
     check_event(data, decode_event(data))
-    _checked(data, ORG)
+    validate_event(data, ORG)
 
 
 def entry(data: bytes) -> None:
@@ -53,7 +53,7 @@ def lines(data: bytes) -> None:
     """NDJSON with the bytes as a line between two good ones, in a file; and as a body."""
     check_lines(data.replace(b"\n", b"").replace(b"\r", b""), GOOD[len(data) % len(GOOD)], 7 * (len(data) % 3 - 1))
     for raw in _lines(data):
-        _checked(raw, ORG)
+        validate_event(raw, ORG)
 
 
 def archive(data: bytes) -> None:

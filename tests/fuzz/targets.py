@@ -7,23 +7,21 @@ import random
 import zlib
 from collections.abc import Callable
 from datetime import datetime
-from functools import lru_cache
-from typing import Any, get_args
+from typing import get_args
 
-from sidedata.clock import ManualClock
+from sidedata.calendar.levels import Retention
+from sidedata.calendar.zones import zone as find_zone
 from sidedata.events.decode import Event, Fault, Reason, decode_event
 from sidedata.events.money import MAX_PURCHASE, UNITS
 from sidedata.ingest.apply.entries import read_entry
 from sidedata.ingest.archive.lines import ArchiveError, open_archive, read_lines
-from sidedata.schema.installation import Installation
 from sidedata.schema.keys import partition_of
-from sidedata.service.api.ingest import _checked, _elements, _elements_slowly, _lines
+from sidedata.service.api.ingest import _elements, _elements_leniently, _lines, validate_event
 from sidedata.service.api.query import Interval, Window, from_body, from_live_query, from_query
 from sidedata.service.http.bodies import Gunzip
 from sidedata.service.http.problems import ProblemError
-from sidedata.service.report.merged_runs import parts_of
-from sidedata.service.report.reports import IntervalError, Reports
-from sidedata.service.report.workflow_cache import View
+from sidedata.service.report.plan import IntervalError, make_plan
+from sidedata.service.report.requirements import fields_of
 from sidedata.settings import Settings
 from tests.fuzz.inputs import GOOD, MOMENTS, NASTY, mutated
 from tests.support.constants import ORG
@@ -31,6 +29,7 @@ from tests.support.constants import ORG
 NOW = 1_795_471_200.0  # 2026-11-23T22:00:00Z
 ENTRY = f"{int(NOW * 1000)}-0"
 _PARTITION = partition_of(ORG, 16)
+_RETENTION = Retention.of(Settings())
 _REASONS = frozenset(get_args(Reason))
 _ZONES = (
     "UTC",
@@ -49,7 +48,7 @@ def event(dice: random.Random) -> None:
     """An event is read or refused, with a reason, in words that can be stored."""
     raw = mutated(dice, dice.choice(GOOD))
     check_event(raw, decode_event(raw))
-    _checked(raw, ORG)
+    validate_event(raw, ORG)
 
 
 def check_event(raw: bytes, read: Event | Fault) -> None:
@@ -119,18 +118,6 @@ def check_entry(poison: bytes, good: bytes) -> None:
         assert kept >= len(value) - blanks - len(arrivals) - len(letters) - 1, value
 
 
-@lru_cache(maxsize=1)
-def _reports() -> Reports:
-    return Reports(None, Installation(16), Settings(), ManualClock(NOW))
-
-
-@lru_cache(maxsize=32)
-def _view(zone: str, kind: Any) -> View:  # noqa: ANN401 - one of two
-    view = View(ORG, ORG)
-    view.timezone, view.kind = zone, kind
-    return view
-
-
 def interval(dice: random.Random) -> None:
     """A question is planned or refused, in any zone, with a bounded amount of work."""
     start, end = (_moment(dice) for _ in range(2))
@@ -157,11 +144,11 @@ def interval(dice: random.Random) -> None:
 def plan_interval(zone: str, kind: str, start: datetime, end: datetime) -> None:
     """What an interval comes to in a zone."""
     try:
-        plan = _reports()._plan(_view(zone, kind), start, end)
+        plan = make_plan(find_zone(zone), kind, start, end, NOW, _RETENTION)
     except IntervalError:
         return
     plan.effective.encode()
-    assert sum(len(parts_of(run, kind)) for run in plan.needs.runs) < 6000, (zone, start, end)
+    assert sum(len(fields_of(run, kind)) for run in plan.requirements.runs) < 6000, (zone, start, end)
 
 
 def refused(error: ProblemError, *statuses: int) -> None:
@@ -221,8 +208,8 @@ def body(dice: random.Random) -> None:
         return
     array = b"[" + data.replace(b"\n", b",") + b"]"
     try:
-        for raw in _lines(data) if dice.random() < 0.5 else _elements(array) or _elements_slowly(array):
-            _checked(raw, ORG)
+        for raw in _lines(data) if dice.random() < 0.5 else _elements(array) or _elements_leniently(array):
+            validate_event(raw, ORG)
     except ProblemError as error:
         refused(error, 400, 413)
 

@@ -8,10 +8,10 @@ from redis.asyncio.connection import AbstractConnection
 
 from sidedata.ingest.worker import worker
 from sidedata.ingest.worker.worker import Worker, drain
+from tests.support.redis.client import Client, connect
 from sidedata.schema import keys
 from sidedata.settings import Settings
 from tests.support.constants import SECRET
-from tests.support.redis.client import Client, connect
 from tests.support.redis.users import as_user
 from tests.support.workers import INSTALLATION, PARTITIONS, SETTINGS, all_applied, applied, balanced, send, until
 

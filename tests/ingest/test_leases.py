@@ -14,8 +14,8 @@ from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.ownership import lease
 from sidedata.ingest.worker import process, worker
 from sidedata.ingest.worker.worker import Worker
-from sidedata.schema import keys
 from tests.support.redis.client import Client, connect
+from sidedata.schema import keys
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user
 from tests.support.waiting import TIME_FACTOR

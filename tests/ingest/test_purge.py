@@ -12,6 +12,7 @@ import pytest
 from sidedata.ingest.ownership import lease
 from sidedata.ingest.purge.purge import Purge, Purged
 from sidedata.ingest.worker.worker import Worker
+from tests.support.redis.client import Client
 from sidedata.schema import keys, tokens
 from sidedata.settings import Settings
 from tests.support.constants import ORG, OTHER_ORG, SECRET
@@ -30,7 +31,6 @@ from tests.support.events import (
     view,
 )
 from tests.support.pipeline import Pipeline, pipeline
-from tests.support.redis.client import Client
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user
 

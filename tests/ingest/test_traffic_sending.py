@@ -12,11 +12,11 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from sidedata.clock import ManualClock
 from sidedata.errors import StopError, UsageError
 from sidedata.ingest.demo.traffic import ENTRY_EVENTS, HISTORY_EVENTS, send_traffic
+from tests.support.redis.client import Client
 from sidedata.schema import keys
 from sidedata.schema.installation import Installation
 from tests.support.constants import ORG
 from tests.support.events import PAGES, POPUP
-from tests.support.redis.client import Client
 
 ZONE = "Europe/Helsinki"
 NOW = datetime(2026, 11, 2, tzinfo=ZoneInfo(ZONE)).timestamp()

@@ -11,11 +11,11 @@ import pytest
 from click.testing import CliRunner
 
 from sidedata.cli.commands.tokens import token as token_command
+from tests.support.redis.client import Client, connect
 from sidedata.schema import keys, tokens
 from tests.support.constants import ORG, OTHER_ORG
 from tests.support.events import PAGES, view
 from tests.support.pipeline import pipeline
-from tests.support.redis.client import Client, connect
 from tests.support.redis.users import as_user, login
 from tests.support.service import QUERY, SIDEDATA, World, world
 from tests.support.serving import address, serving, status

@@ -12,6 +12,7 @@ import redis.exceptions
 from sidedata.clock import SystemClock
 from sidedata.errors import StoreUnavailableError
 from sidedata.events.decode import MAX_ENTRY_EVENTS
+from tests.support.redis.client import Client, connect
 from sidedata.schema import keys, tokens
 from sidedata.schema.installation import Installation
 from sidedata.service.app import create_app
@@ -19,7 +20,6 @@ from sidedata.service.report.reports import Reports
 from sidedata.settings import Settings
 from sidedata.writes.append import MAX_ENTRY_BYTES, BacklogFullError, append, pack
 from tests.support.constants import ORG, SECRET
-from tests.support.redis.client import Client, connect
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user, login
 from tests.support.service import EVENTS, INTERVAL, QUERY, SIDEDATA, WORKFLOW, WORKFLOWS, served, world

@@ -207,8 +207,8 @@ async def test_the_log_names_neither_token_nor_query(caplog: pytest.LogCaptureFi
         async with world() as ours:
             await ours.ask("GET", f"{SIDEDATA}?{QUERY}")
             token = ours.token
-    facts = [vars(record)["facts"] for record in caplog.records if record.name == "sidedata.request"]
-    assert [(fact["method"], fact["status"]) for fact in facts] == [("GET", 200)]
-    assert facts[0]["path"].endswith("/workflows/{workflow_id}/sidedata/")
+    lines = [vars(record)["fields"] for record in caplog.records if record.name == "sidedata.request"]
+    assert [(line["method"], line["status"]) for line in lines] == [("GET", 200)]
+    assert lines[0]["path"].endswith("/workflows/{workflow_id}/sidedata/")
     assert token not in caplog.text
-    assert WORKFLOW not in str(facts)
+    assert WORKFLOW not in str(lines)

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from sidedata.service.http.log import JsonFormatter
+from sidedata.json_log import JsonFormatter
 from tests.support.constants import ORG
 from tests.support.events import GOAL, PAGES, POPUP, interaction, reached, triggered, view
 from tests.support.pipeline import Pipeline, pipeline

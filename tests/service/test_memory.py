@@ -9,9 +9,9 @@ from tests.support.paths import ROOT
 # 1,000 blocks as large as dense sketches: 2,930 pages of 4 KiB.
 _CODE = """
 import resource
-from sidedata.service.server.memory import take_memory
+from sidedata.service.server.memory import prefault
 
-take_memory({})
+prefault({})
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 blocks = [b"2" * 12_000 for _ in range(1_000)]
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)

@@ -61,7 +61,7 @@ async def test_many_workflows_come_in_one_list() -> None:
 
 
 @pytest.mark.holds("9.4")
-@pytest.mark.parametrize("path", ["/dashboard", "/dashboard/", "/docs", "/docs/docs.js", "/docs/docs.css"])
+@pytest.mark.parametrize("path", ["/dashboard", "/dashboard/", "/docs", "/docs/main.js", "/docs/style.css"])
 async def test_pages_load_nothing_from_elsewhere(path: str) -> None:
     """Pages and their files carry the strict policy, an ETag, and no address of another host."""
     async with world() as ours:

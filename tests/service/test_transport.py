@@ -13,11 +13,11 @@ import redis
 
 from sidedata.embedded.server import redis_url as address_of
 from sidedata.errors import StopError, StoreUnavailableError, UsageError
+from tests.support.redis.client import connect
 from sidedata.redis.redis_errors import translated
 from sidedata.schema.installation import open_installation
 from sidedata.settings import Settings, read_settings
 from tests.support.redis.certificates import Certificates
-from tests.support.redis.client import connect
 from tests.support.redis.servers import find_binary
 from tests.support.service import QUERY, SIDEDATA, world
 
@@ -152,8 +152,8 @@ async def test_the_log_names_who_asked_where_proxies_are_trusted(
     with caplog.at_level("INFO", logger="sidedata.request"):
         async with world(trusted_proxies=trusted) as ours:
             await ours.ask("GET", "/livez", headers={"X-Forwarded-For": forwarded[:8000]})
-    (facts,) = [vars(record)["facts"] for record in caplog.records if record.name == "sidedata.request"]
-    assert facts.get("client") == client
+    (fields,) = [vars(record)["fields"] for record in caplog.records if record.name == "sidedata.request"]
+    assert fields.get("client") == client
 
 
 async def test_proxies_that_are_no_networks_are_refused() -> None:

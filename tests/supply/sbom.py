@@ -20,7 +20,7 @@ from tests.support.repository.pages import read
 def bill() -> dict[str, Any]:
     """The whole document."""
     project = tomllib.loads(read("pyproject.toml"))["project"]
-    direct = {Requirement(line).name for line in project["dependencies"]}
+    direct = runtime_requirements(project)
     packages = locked.read("setup")
     runs = _closure(direct, packages)
     known = licences.listed()
@@ -49,6 +49,12 @@ def bill() -> dict[str, Any]:
             ),
         ],
     }
+
+
+def runtime_requirements(project: dict[str, Any]) -> set[str]:
+    """Names of the packages that the project itself asks for, those of its extras included."""
+    lines = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
+    return {Requirement(line).name for line in lines} - {project["name"]}
 
 
 def _closure(direct: set[str], packages: list[Locked]) -> set[str]:

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from sidedata.clock import Clock, SystemClock
 from sidedata.ingest.worker.worker import drain
+from tests.support.redis.client import Client, connect
 from sidedata.schema import keys
 from sidedata.schema.installation import Installation, open_installation
 from sidedata.schema.records import set_organization, set_workflow
@@ -25,7 +26,6 @@ from sidedata.service.report.reports import Reports
 from sidedata.settings import Settings
 from tests.support.constants import ORG, SECRET
 from tests.support.events import PAGES, as_array
-from tests.support.redis.client import Client, connect
 from tests.support.redis.users import as_user
 from tests.support.waiting import TIME_FACTOR
 
@@ -106,9 +106,7 @@ class Pipeline:
         values = {name: getattr(self.settings, name) for name in self.settings.__struct_fields__}
         await drain(as_user("worker", self.client), self.installation, Settings(**{**values, **settings}))
         for partition in range(self.installation.partitions):
-            assert await self.client.xlen(keys.keyspace(partition).events) == 0, (
-                "an entry leaves the stream when it is applied"
-            )
+            assert await self.client.xlen(keys.keyspace(partition).events) == 0, "an entry leaves the stream when it is applied"
 
     async def apply(self, *entries: Entry, organization: str = ORG) -> list[str]:
         """Push and drain."""

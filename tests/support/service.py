@@ -11,6 +11,7 @@ import aiohttp
 from aiohttp import web
 
 from sidedata.clock import ManualClock
+from tests.support.redis.client import Client, fake
 from sidedata.schema import tokens
 from sidedata.schema.installation import Installation
 from sidedata.service.app import create_app
@@ -19,7 +20,6 @@ from sidedata.service.server.listener import Listener
 from sidedata.settings import Settings
 from tests.support.constants import ORG, SECRET
 from tests.support.events import PAGES
-from tests.support.redis.client import Client, fake
 from tests.support.redis.users import as_user
 
 WORKFLOW = PAGES

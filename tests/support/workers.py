@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
+from tests.support.redis.client import Client
 from sidedata.schema import keys
 from sidedata.schema.installation import Installation
 from sidedata.settings import Settings
 from tests.support.constants import SECRET
 from tests.support.events import started
-from tests.support.redis.client import Client
 
 PARTITIONS = 16
 INSTALLATION = Installation(PARTITIONS)

@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sidedata.errors import StoreUnavailableError
+from tests.support.redis.client import Client
 from sidedata.schema import keys
 from sidedata.writes.append import append
 from tests.support.events import PURCHASED, as_array, bought, event
-from tests.support.redis.client import Client
 from tests.torture.harness import PARTITIONS, Stage
 
 ORGANIZATIONS = {

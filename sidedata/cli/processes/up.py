@@ -10,8 +10,8 @@ import msgspec
 from sidedata.cli.event_loop import run
 from sidedata.cli.options import settings_options
 from sidedata.cli.processes.address import base_url, free_ports, service_answers
-from sidedata.cli.processes.children import Children
 from sidedata.cli.processes.demo import Demo, prepare
+from sidedata.cli.processes.supervisor import Supervisor
 from sidedata.cli.progress import waiting
 from sidedata.cli.stopping import until_first_ends, until_stopped
 from sidedata.embedded.data_directory import data_directory, embedded_secret
@@ -58,10 +58,10 @@ def demo(settings: Settings, seconds: float | None) -> None:
 
 
 async def _up(settings: Settings) -> None:
-    async with redis_url(settings) as url, Children(settings) as children:
-        await children.start("serve")
-        await children.start("worker")
-        await until_first_ends(_announce(settings, url), children.watch(), _redis_ended(settings))
+    async with redis_url(settings) as url, Supervisor(settings) as supervisor:
+        await supervisor.start("serve")
+        await supervisor.start("worker")
+        await until_first_ends(_announce(settings, url), supervisor.watch(), _redis_ended(settings))
 
 
 async def _announce(settings: Settings, url: str) -> None:
@@ -84,21 +84,21 @@ async def _worker_ready(settings: Settings, url: str) -> None:
 
 async def _demo(settings: Settings, seconds: float | None) -> None:
     logs = data_directory(Path(settings.data_dir))
-    async with redis_url(settings) as url, Children(settings, logs) as children:
+    async with redis_url(settings) as url, Supervisor(settings, logs=logs) as supervisor:
         token = await prepare(msgspec.structs.replace(settings, redis_url=url))
-        await children.start("serve")
-        await children.start("worker")
+        await supervisor.start("serve")
+        await supervisor.start("worker")
         await until_first_ends(
-            _show(Demo(settings, url, token), children, seconds), children.watch(), _redis_ended(settings)
+            _show(Demo(settings, url, token), supervisor, seconds), supervisor.watch(), _redis_ended(settings)
         )
 
 
-async def _show(demonstration: Demo, children: Children, seconds: float | None) -> None:
+async def _show(demonstration: Demo, supervisor: Supervisor, seconds: float | None) -> None:
     loop = asyncio.get_running_loop()
     async with aiohttp.ClientSession(timeout=_REQUEST_TIMEOUT) as session:
         with waiting("Waiting for the service"):
             await service_answers(session, demonstration.settings)
-        await children.start("traffic", *demonstration.traffic)
+        await supervisor.start("traffic", *demonstration.traffic)
         began = loop.time()
         demonstration.print_addresses()
         with waiting("Waiting for the first visitors"):

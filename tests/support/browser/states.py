@@ -123,7 +123,7 @@ async def _details(page: Page, at: Installation) -> AsyncIterator[str]:
     yield "custom-range"
     backwards = {"range": "custom", "start": "2026-02-01T00:00", "end": "2026-01-01T00:00"}
     await enter(page, at.base, at.token, org=at.organization, workflow=at.pages, **backwards)
-    await page.until("document.querySelector('#custom-fault').textContent")
+    await page.until("document.querySelector('#custom-error').textContent")
     await page.until("document.querySelectorAll('.side-list a').length")
     yield "bad-range"
     await enter(page, at.base, at.token, org=at.organization, workflow=at.empty, range="7d")

@@ -15,6 +15,7 @@ import aiohttp
 from sidedata.clock import SystemClock
 from sidedata.errors import StoreUnavailableError
 from sidedata.ingest.worker.worker import Worker
+from tests.support.redis.client import Client, connect
 from sidedata.redis.redis_errors import translated
 from sidedata.schema import keys
 from sidedata.schema.installation import Installation, open_installation
@@ -28,7 +29,6 @@ from tests.support.oracle.compare import Tally, compare
 from tests.support.oracle.instant import held
 from tests.support.oracle.oracle import Oracle
 from tests.support.pipeline import served
-from tests.support.redis.client import Client, connect
 from tests.support.redis.cluster import Cluster, Node, slot_of
 from tests.support.waiting import TIME_FACTOR, eventually
 

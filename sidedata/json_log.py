@@ -1,0 +1,93 @@
+"""The log on stderr: a JSON object per line, the same for service and worker.
+
+Each line has `at` (UTC, to the millisecond), `level`, `logger` and `message`, the fields of `extra={"fields": {…}}`, and
+`exception` with a traceback if there is one.
+"""
+
+import asyncio
+import atexit
+import logging
+import sys
+import time
+from functools import lru_cache
+from typing import BinaryIO
+
+import orjson
+
+
+@lru_cache(maxsize=2)
+def _second(since_epoch: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(since_epoch))
+
+
+def head(ms: int, level: str, logger: str, message: str) -> dict[str, object]:
+    """The fields that begin every line; `ms` is the time since the epoch."""
+    at = f"{_second(ms // 1000)}.{ms % 1000:03d}Z"
+    return {"at": at, "level": level, "logger": logger, "message": message}
+
+
+class JsonFormatter(logging.Formatter):
+    """Formats a record as a JSON object on one line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its line break."""
+        line = head(int(record.created * 1000), record.levelname, record.name, record.getMessage())
+        line.update(getattr(record, "fields", {}))
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return orjson.dumps(line, default=str).decode()
+
+
+class JsonHandler(logging.Handler):
+    """Writes records to a binary file, each at once; lines of `write_later` are written together, in order with records."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__()
+        self.setFormatter(JsonFormatter())
+        self._file = file
+        self._buffer: list[bytes] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, and all lines that are still buffered before it."""
+        try:
+            self._buffer.append(self.format(record).encode() + b"\n")
+            self.flush()
+        except Exception:  # noqa: BLE001 - the rule of `logging`: an error in the log must not stop the program
+            self.handleError(record)
+
+    def write_later(self, line: bytes) -> None:
+        """Buffer a line until the end of the current turn of the event loop; to be called from the loop's thread."""
+        self.acquire()
+        if not self._buffer:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._buffer.append(line)
+        self.release()
+
+    def flush(self) -> None:
+        """Write all buffered lines."""
+        self.acquire()
+        try:
+            lines, self._buffer = self._buffer, []
+            if lines:
+                self._file.write(b"".join(lines))
+                self._file.flush()
+        finally:
+            self.release()
+
+
+_handler: JsonHandler | None = None
+
+
+def stderr_handler() -> JsonHandler | None:
+    """The handler of `log_to_stderr`; None in a process that has not called it."""
+    return _handler
+
+
+def log_to_stderr(level: str) -> None:
+    """Send all log records of the process to stderr."""
+    global _handler  # noqa: PLW0603 - a process has one stderr, as it has one root logger
+    _handler = JsonHandler(sys.stderr.buffer)
+    atexit.register(_handler.flush)
+    logging.basicConfig(level=level, handlers=[_handler], force=True)
+    # Below WARNING asyncio logs only which selector it uses.
+    logging.getLogger(asyncio.__name__).setLevel(logging.WARNING)

@@ -1,0 +1,1 @@
+"""The producer that other programs import: `from sidedata import Producer`."""

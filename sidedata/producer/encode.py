@@ -1,0 +1,106 @@
+"""Events as programs hold them, turned into the JSON that a worker accepts, each with an id. Pure but for new ids."""
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final, NamedTuple, NoReturn
+
+import msgspec
+from msgspec import Raw
+
+from sidedata.events.decode import MAX_EVENT_BYTES, Rejection, decode_event
+from sidedata.producer.errors import InvalidEvent
+
+_BOM: Final = b"\xef\xbb\xbf"
+_BLANKS: Final = b" \t\r\n"
+_OBJECT: Final = msgspec.json.Decoder(dict[str, Raw])
+
+
+class Encoded(NamedTuple):
+    """An event ready for the stream: its organization in lower case, its JSON with an id."""
+
+    organization_id: str
+    raw: bytes
+
+
+def encode(event: Mapping[str, Any] | bytes) -> Encoded:
+    """Check an event as a worker would, and give it an id if it has none.
+
+    Args:
+        event: a mapping, whose values may be datetime, UUID and Decimal; None means absent. Or the bytes of a JSON object,
+            which stay as they are but for the id; a byte order mark at their start is skipped.
+
+    Raises:
+        InvalidEvent: a worker would refuse it.
+    """
+    if isinstance(event, bytes):
+        raw = _without_null_id(event.removeprefix(_BOM).strip(_BLANKS))
+    elif isinstance(event, Mapping):
+        raw = _json(event)
+    else:
+        raise InvalidEvent(f"an event is a mapping or the bytes of a JSON object, not {type(event).__name__}")
+    found = decode_event(raw)
+    if isinstance(found, Rejection):
+        _refuse(found.detail, found.pointer)
+    if found.id is None:
+        raw = b'{"id":"%s",%s' % (new_id().encode(), raw[1:])  # a valid event has other fields behind it
+        if len(raw) > MAX_EVENT_BYTES:
+            _refuse(f"the event has {len(raw)} bytes with its id, {MAX_EVENT_BYTES} are allowed")
+    return Encoded(found.organization_id, raw)
+
+
+def new_id() -> str:
+    """A UUID of version 7, which sorts by time to the millisecond."""
+    drawn = int.from_bytes(os.urandom(10))
+    high = (time.time_ns() // 1_000_000) << 16 | 0x7000 | drawn >> 68
+    return str(uuid.UUID(int=high << 64 | 0b10 << 62 | drawn & (1 << 62) - 1))
+
+
+def _json(event: Mapping[str, Any]) -> bytes:
+    fields = {name: value for name, value in event.items() if value is not None}
+    timestamp, purchase = fields.get("timestamp"), fields.get("purchase")
+    if isinstance(timestamp, datetime) and timestamp.utcoffset() is None:
+        _refuse("/timestamp: a datetime without a time zone", "/timestamp")
+    if isinstance(purchase, Mapping) and isinstance(value := purchase.get("value"), Decimal):
+        fields["purchase"] = {**purchase, "value": f"{value:f}"}  # plain digits: str() may write an exponent
+    try:
+        try:
+            return msgspec.json.encode(fields, enc_hook=_builtin)
+        except UnicodeEncodeError:
+            # Half of a surrogate pair has no UTF-8. In an unknown field it is harmless, so it stays, as an escape.
+            return json.dumps(msgspec.to_builtins(fields, enc_hook=_builtin)).encode()
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise InvalidEvent(f"the event has no form in JSON: {error}") from error
+
+
+def _builtin(value: object) -> object:
+    """A value that msgspec knows, for one whose class it does not know."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, str):  # a subclass, such as a template engine's
+        return str.__str__(value)
+    raise TypeError(f"a {type(value).__name__}")
+
+
+def _without_null_id(raw: bytes) -> bytes:
+    """The same object without `"id": null`; anything else comes back unchanged."""
+    if b"null" not in raw:
+        return raw
+    try:
+        fields = _OBJECT.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return raw  # left to the check that says why
+    if "id" not in fields or bytes(fields["id"]).strip() != b"null":
+        return raw
+    del fields["id"]
+    return msgspec.json.encode(fields)
+
+
+def _refuse(detail: str, pointer: str = "") -> NoReturn:
+    error = InvalidEvent(detail)
+    error.pointer = pointer
+    raise error
