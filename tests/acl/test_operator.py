@@ -5,8 +5,8 @@ import re
 import pytest
 import redis
 
-from tests.acl.conftest import As
-from tests.deployed import RUNBOOK
+from tests.support.redis.users import As
+from tests.support.repository.deploy_files import RUNBOOK
 
 LOOKS = [
     ("INFO",),

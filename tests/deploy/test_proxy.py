@@ -19,10 +19,10 @@ from urllib.parse import urlencode
 import pytest
 
 from sidedata.settings import PREFIX
-from tests.support.redis.certificates import Certificates
+from tests.support.events import PAGES, as_array, rfc3339, view
 from tests.support.paths import DEPLOY
+from tests.support.redis.certificates import Certificates
 from tests.support.repository.deploy_files import tool
-from tests.support.events import PAGES, view
 from tests.support.waiting import TIME_FACTOR, eventually
 
 pytestmark = pytest.mark.undeployed("`sidedata up` brings a Redis of its own")
