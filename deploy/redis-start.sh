@@ -5,7 +5,7 @@
 #   redis-start.sh render          only write the list; `redis-cli --user admin ACL LOAD` then makes it count
 #
 # A user's passwords are the lines of the file $ACL_PASSWORDS<user>, or else the variable REDIS_PASSWORD_<USER>. Two lines
-# are two passwords that both count, which is how they are changed while everybody stays connected. Only hashes are written.
+# are two passwords that both count, so a password changes while all connections stay open. Only hashes are written.
 set -eu
 umask 077
 : "${ACL_TEMPLATE:=/etc/sidedata/users.acl}"
@@ -52,7 +52,7 @@ case ${1:-} in
     run)
         shift
         render
-        # The list is in its file; nobody who looks at the server's environment should find more than that.
+        # The list is in its file; the server's environment must not show passwords.
         for name in $(env | sed -n 's/^\(REDIS_PASSWORD_[A-Z]*\)=.*/\1/p'); do unset "$name"; done
         exec redis-server "$@" --aclfile "$ACL_FILE"
         ;;
