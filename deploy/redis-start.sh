@@ -29,7 +29,14 @@ access() {
     if [ -n "$hashes" ]; then printf 'on%s' "$hashes"; else printf off; fi
 }
 
+# Without a list Redis would let the default user in with all rights; with a list of users who are all off nothing works.
+fail() {
+    echo "redis-start.sh: $1" >&2
+    exit 1
+}
+
 render() {
+    [ -s "$ACL_TEMPLATE" ] || fail "there is no list of users in $ACL_TEMPLATE"
     awk '
         /^[ \t]*(#|$)/ { next }
         /^user /       { if (line) print line; line = $0; next }
@@ -44,6 +51,7 @@ render() {
             *) printf '%s\n' "$line" ;;
         esac
     done > "$ACL_FILE.new"
+    grep -q '^user [a-z]* on ' "$ACL_FILE.new" || fail "no user has a password: neither $ACL_PASSWORDS<user> nor REDIS_PASSWORD_<USER>"
     mv "$ACL_FILE.new" "$ACL_FILE"
 }
 
