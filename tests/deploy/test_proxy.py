@@ -129,7 +129,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     directory = tmp_path_factory.mktemp("service")
     log = directory / "log"
     port = free_port()
-    sidedata = [sys.executable, "-m", "sidedata.cli.main"]
+    sidedata = [sys.executable, "-m", "sidedata"]
     with ExitStack() as stack:
         start(
             stack,
