@@ -59,3 +59,53 @@ verdict() {
     exit 1
   fi
 }
+
+# Three primaries on loopback ports from $1 on, of the program $2, slots in thirds; needs redis-py in "$folder/venv".
+cluster() {
+  local first=$1 binary=$2 port
+  for port in "$first" $((first + 1)) $((first + 2)); do
+    mkdir -p "$folder/$port"
+    "$binary" --port "$port" --bind 127.0.0.1 --cluster-enabled yes --save '' --dir "$folder/$port" >"$folder/$port.log" 2>&1 &
+    pids+=($!)
+  done
+  "$folder/venv/bin/python" - "$first" <<'PYTHON'
+import sys
+import time
+import redis
+
+ports = range(int(sys.argv[1]), int(sys.argv[1]) + 3)
+nodes = [redis.Redis(port=port, decode_responses=True) for port in ports]
+for number, node in enumerate(nodes):
+    for _ in range(100):
+        try:
+            node.ping()
+            break
+        except redis.ConnectionError:
+            time.sleep(0.1)
+    node.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
+    node.execute_command("CLUSTER ADDSLOTS", *range(number * 5461, 16384 if number == 2 else number * 5461 + 5461))
+    node.execute_command("CLUSTER MEET", "127.0.0.1", ports[0])
+for _ in range(200):
+    if all(node.execute_command("CLUSTER INFO")["cluster_state"] == "ok"
+           and len(node.execute_command("CLUSTER NODES")) == 3 for node in nodes):
+        break
+    time.sleep(0.1)
+else:
+    sys.exit("no cluster")
+PYTHON
+}
+
+# The first of three free loopback ports whose cluster bus ports (10,000 more) are free too.
+ports() {
+  "${PYTHON:-python3}" - <<'PYTHON'
+import random
+import socket
+
+def free(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+print(next(p for p in iter(lambda: random.randrange(15000, 22000), None)
+           if all(free(p + i + bus) for i in range(3) for bus in (0, 10000))))
+PYTHON
+}
