@@ -61,7 +61,7 @@ class Ingest:
             self._rounds.add("packed", self._drain(world, len(lines), workers=1, partitions=1))
 
     def _empty(self, world: World, entries: int) -> float:
-        return float(world.output(world.python("bench.empty", world.url, keys.events(0), entries)))
+        return float(world.output(world.python("bench.empty", world.url, keys.keyspace(0).events, entries)))
 
     def _drain(self, world: World, events: int, *, workers: int, partitions: int) -> float:
         """Events a second from the first commit seen to the last."""

@@ -43,7 +43,7 @@ class Memory:
 
     def ids(self, partition: int, events: int) -> None:
         """Remembered ids, when a partition has so many."""
-        total = sum(self._sizes(keys.ids(partition, 0, 0).replace(":0:0:", ":*").replace("{", r"\{")).values())
+        total = sum(self._sizes(keys.keyspace(partition).ids(0, 0).replace(":0:0:", ":*").replace("{", r"\{")).values())
         each = total / events
         self.table.add(
             f"remembered ids, {events:,} in a partition", "12 bytes", f"{each:.1f} bytes", each <= 12, "MEMORY USAGE"

@@ -21,10 +21,10 @@ import redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
 from sidedata.ingest.worker.worker import drain
-from sidedata.redis.client import connect
 from sidedata.schema import keys
-from sidedata.schema.installation import open_installation
 from sidedata.settings import Settings
+from sidedata.writes.installation import open_installation
+from tests.support.redis.client import connect
 from tests.support.redis.servers import RedisServer
 
 ROUNDS = 20
@@ -152,7 +152,7 @@ async def memory() -> None:
                 seconds = 0.0
                 for number in range(workflows):
                     organization = f"aaaaaaaa-0000-4000-8000-{number:012}"
-                    stream = keys.events(installation.partition_of(organization))
+                    stream = keys.keyspace(installation.partition_of(organization)).events
                     raws = list(happenings(kind, f"bbbbbbbb-0000-4000-8000-{number:012}", organization, a_day, dice))
                     for first in range(0, len(raws), 1000):
                         await client.xadd(stream, {"events": f"[{','.join(raws[first : first + 1000])}]"})

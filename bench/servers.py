@@ -16,7 +16,7 @@ import redis
 
 from bench.load import Done, Load
 from bench.wire import Names
-from sidedata.embedded.server import find_server
+from sidedata.embedded.server_binary import find_server
 from sidedata.schema import keys
 
 SECRET: Final = "the secret of a benchmark"  # noqa: S105 - it guards nothing
@@ -165,7 +165,7 @@ class World:
 
     def applied(self, partitions: int = 1) -> int:
         """Events applied in the first partitions."""
-        return sum(int(self.redis.hget(keys.cursor(p), "events") or 0) for p in range(partitions))
+        return sum(int(self.redis.hget(keys.keyspace(p).cursor, "events") or 0) for p in range(partitions))
 
     def wait_applied(self, events: int, partitions: int = 1, seconds: float = 1800) -> None:
         """Wait until so many events are applied.
@@ -181,7 +181,7 @@ class World:
 
     def drained(self, partitions: int = 1) -> None:
         """Wait until no entry is left."""
-        while any(self.redis.xlen(keys.events(p)) for p in range(partitions)):
+        while any(self.redis.xlen(keys.keyspace(p).events) for p in range(partitions)):
             time.sleep(0.05)
 
 

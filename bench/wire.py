@@ -83,7 +83,7 @@ class Stream:
 
     def add(self, partition: int, field: str, values: Sequence[bytes]) -> None:
         """Append an entry each and wait until all are in."""
-        key = keys.events(partition).encode()
+        key = keys.keyspace(partition).events.encode()
         head = b"*5\r\n$4\r\nXADD\r\n$%d\r\n%s\r\n$1\r\n*\r\n$%d\r\n%s\r\n" % (
             len(key),
             key,

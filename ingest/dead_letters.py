@@ -1,58 +1,61 @@
-"""Dead letters: listed, shown, and sent again."""
+"""The dead letters of an installation: all of them, one by its id, and their replay."""
 
 from collections.abc import AsyncIterator
-from typing import Any
-
-from msgspec import Struct
+from typing import Final
 
 from sidedata.errors import UsageError
-from sidedata.redis.client import Client, translated
-from sidedata.redis.scripts import script
-from sidedata.schema import keys
+from sidedata.events.dead_letter import DeadLetter
+from sidedata.reads.streams import dead_letters_before, find_dead_letter
+from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
+from sidedata.schema.keys import Keyspace, keyspace
+from sidedata.writes import dead_letters
 
-_REPLAY = script("replay")
-_PAGE = 500
-
-
-class DeadLetter(Struct):
-    """An event that could not be applied; `id` is `<partition>/<id in its stream of dead letters>`."""
-
-    id: str
-    at: str
-    reason: str
-    detail: str
-    entry: str
-    event: bytes
+_PAGE: Final = 500
 
 
-def _letter(partition: int, entry: bytes, fields: dict[bytes, bytes]) -> DeadLetter:
-    def text(name: bytes) -> str:
-        return fields.get(name, b"").decode(errors="replace")
+async def read_all(
+    gateway: Gateway, installation: Installation, reason: str | None = None
+) -> AsyncIterator[DeadLetter]:
+    """Read all dead letters, or those of one reason; those of a partition newest first.
 
-    letter_id = f"{partition}/{entry.decode()}"
-    return DeadLetter(
-        letter_id, text(b"at"), text(b"reason"), text(b"detail"), text(b"entry"), fields.get(b"event", b"")
-    )
-
-
-async def letters(client: Client, installation: Installation, reason: str | None = None) -> AsyncIterator[DeadLetter]:
-    """All dead letters, those of a partition newest first."""
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
     for partition in range(installation.partitions):
         last = "+"
         while True:
-            with translated():
-                page: list[Any] = await client.xrevrange(keys.dead(partition), last, "-", count=_PAGE)
-            for entry, fields in page:
-                letter = _letter(partition, entry, fields)
+            page = await dead_letters_before(gateway, keyspace(partition), last, _PAGE)
+            for letter in page:
                 if reason is None or letter.reason == reason:
                     yield letter
             if len(page) < _PAGE:
                 break
-            last = "(" + page[-1][0].decode()
+            last = "(" + page[-1].id.partition("/")[2]
 
 
-def _place(installation: Installation, letter_id: str) -> tuple[int, str]:
+async def find(gateway: Gateway, installation: Installation, letter_id: str) -> DeadLetter | None:
+    """Read a dead letter; None if there is none with that id.
+
+    Raises:
+        UsageError: the text is no id of a dead letter.
+        StoreUnavailableError: Redis is out of reach.
+    """
+    return await find_dead_letter(gateway, *_location(installation, letter_id))
+
+
+async def replay(gateway: Gateway, installation: Installation, letter_id: str) -> bool:
+    """Send a dead letter's event again and remove the dead letter, atomically; False if there is none with that id.
+
+    Raises:
+        UsageError: the text is no id of a dead letter.
+        StoreUnavailableError: Redis is out of reach.
+    """
+    return await dead_letters.replay(gateway, *_location(installation, letter_id))
+
+
+def _location(installation: Installation, letter_id: str) -> tuple[Keyspace, str]:
+    """Split a dead letter's id into its partition's keyspace and its id in the stream there."""
     partition, slash, entry = letter_id.partition("/")
     ms, dash, sequence = entry.partition("-")
     numbers = (partition, ms, sequence)
@@ -60,27 +63,4 @@ def _place(installation: Installation, letter_id: str) -> tuple[int, str]:
         raise UsageError(f"not the id of a dead letter: {letter_id!r}; `sidedata dead list` shows them")
     if int(partition) >= installation.partitions:
         raise UsageError(f"there is no partition {partition}")
-    return int(partition), entry
-
-
-async def find(client: Client, installation: Installation, letter_id: str) -> DeadLetter | None:
-    """One dead letter.
-
-    Raises:
-        UsageError: the id is none.
-    """
-    partition, entry = _place(installation, letter_id)
-    with translated():
-        found = await client.xrange(keys.dead(partition), entry, entry)
-    return _letter(partition, *found[0]) if found else None
-
-
-async def replay(client: Client, installation: Installation, letter_id: str) -> bool:
-    """Send a dead letter's event again and take the letter away, at once; False if there is no such letter.
-
-    Raises:
-        UsageError: the id is none.
-    """
-    partition, entry = _place(installation, letter_id)
-    with translated():
-        return bool(await _REPLAY(client, [keys.dead(partition), keys.events(partition)], [entry]))
+    return keyspace(int(partition)), entry

@@ -1,25 +1,25 @@
-"""What the worker counts, by name."""
+"""The worker's Prometheus metrics."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 
 class Metrics:
-    """The worker's Prometheus metrics; never a visitor, an organization or a workflow in a label."""
+    """The worker's metrics by name; never a visitor, an organization or a workflow in a label."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
         self.events = Counter(
             "sidedata_events", "Events by type and outcome", ["type", "outcome"], registry=self.registry
         )
-        self.letters = Counter(
+        self.dead_letters = Counter(
             "sidedata_dead_letters", "Events that became dead letters", ["reason"], registry=self.registry
         )
-        self.letters_dropped = Counter(
+        self.dead_letters_dropped = Counter(
             "sidedata_dead_letters_dropped",
-            "Dead letters given up by age or number; see SIDEDATA_DEAD_LIMIT",
+            "Dead letters dropped by age or number; see SIDEDATA_DEAD_LIMIT",
             registry=self.registry,
         )
-        self.poisoned = Gauge(
+        self.throttled = Gauge(
             "sidedata_poisoned",
             "1 while a partition brings nothing but events that can't be applied and is read with pauses",
             ["partition"],

@@ -7,7 +7,7 @@ from aiohttp import web
 from sidedata.clock import Clock
 from sidedata.metrics import new_registry
 from sidedata.probes import HealthHandlers
-from sidedata.redis.client import Client
+from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
 from sidedata.service.api.health import ServiceChecks
 from sidedata.service.api.live_hub import HUB, Hub
@@ -28,7 +28,7 @@ from sidedata.settings import Settings
 
 
 def create_app(
-    settings: Settings, client: Client, installation: Installation | None, clock: Clock, reports: Reports | None
+    settings: Settings, gateway: Gateway, installation: Installation | None, clock: Clock, reports: Reports | None
 ) -> web.Application:
     """Create the service. With None for installation and reports all answers are 503 until `app[BACKEND].open()`."""
     allowed = origins(settings.cors_origins)
@@ -39,11 +39,11 @@ def create_app(
         # `http.bodies` decompresses, within limits.
         handler_args={"auto_decompress": False},
     )
-    backend = app[BACKEND] = Backend(client, settings, clock)
+    backend = app[BACKEND] = Backend(gateway, settings, clock)
     if installation is not None and reports is not None:
         backend.open(installation, reports)
     metrics = app[METRICS] = ServiceMetrics(new_registry())
-    app[AUTHENTICATOR] = Authenticator(client, settings, clock)
+    app[AUTHENTICATOR] = Authenticator(gateway, settings, clock)
     app.on_response_prepare.append(set_common_headers)
     if allowed:
         app.on_response_prepare.append(set_cors_headers(allowed))

@@ -14,8 +14,8 @@ from sidedata.clock import Clock, SystemClock
 from sidedata.embedded.server import redis_url
 from sidedata.errors import StopError, StoreUnavailableError
 from sidedata.json_log import log_to_stderr
-from sidedata.redis.client import Client, connect
-from sidedata.schema.installation import open_installation
+from sidedata.redis.client import connect
+from sidedata.redis.gateway import Gateway
 from sidedata.service.app import create_app
 from sidedata.service.http.state import BACKEND
 from sidedata.service.metrics import METRICS
@@ -24,6 +24,7 @@ from sidedata.service.server.listener import Listener
 from sidedata.service.server.memory import prefault
 from sidedata.service.server.processes import serve_with_several
 from sidedata.settings import Settings
+from sidedata.writes.installation import open_installation
 
 # Responses are due within a second, refusals too.
 REDIS_TIMEOUT_SECONDS = 0.7
@@ -53,17 +54,17 @@ async def _serve(settings: Settings, *, reuse_port: bool) -> None:
         loop.add_signal_handler(number, stop.set)
     clock = SystemClock()
     async with redis_url(settings) as url:
-        client = connect(url, timeout=REDIS_TIMEOUT_SECONDS)
+        gateway = connect(url, timeout=REDIS_TIMEOUT_SECONDS)
         try:
-            app = create_app(settings, client, None, clock, None)
+            app = create_app(settings, gateway, None, clock, None)
             prefault(settings.cache_mb << 20)
-            await _run(app, settings, client, clock, stop, reuse_port=reuse_port)
+            await _run(app, settings, gateway, clock, stop, reuse_port=reuse_port)
         finally:
-            await client.aclose()
+            await gateway.aclose()
 
 
 async def _run(
-    app: web.Application, settings: Settings, client: Client, clock: Clock, stop: asyncio.Event, *, reuse_port: bool
+    app: web.Application, settings: Settings, gateway: Gateway, clock: Clock, stop: asyncio.Event, *, reuse_port: bool
 ) -> None:
     """Listen until `stop` is set.
 
@@ -72,7 +73,7 @@ async def _run(
     """
     listener = Listener(app)
     await listener.setup()
-    opening = asyncio.create_task(_open(app, settings, client, clock))
+    opening = asyncio.create_task(_open(app, settings, gateway, clock))
     stopping = asyncio.create_task(stop.wait())
     try:
         # Usually Redis is reachable: after this moment the first request gets a normal answer, and a process that must not run
@@ -99,14 +100,14 @@ async def _run(
         await listener.cleanup()
 
 
-async def _open(app: web.Application, settings: Settings, client: Client, clock: Clock) -> None:
+async def _open(app: web.Application, settings: Settings, gateway: Gateway, clock: Clock) -> None:
     """Open the installation as soon as Redis is reachable, and let the application answer."""
     while True:
         try:
-            installation = await open_installation(client, settings, secret_needed=True)
+            installation = await open_installation(gateway, settings, secret_needed=True)
         except StoreUnavailableError as error:
             _log.warning("%s", error)
             await clock.sleep(_RETRY_SECONDS)
         else:
-            app[BACKEND].open(installation, Reports(client, installation, settings, clock, app[METRICS]))
+            app[BACKEND].open(installation, Reports(gateway, installation, settings, clock, app[METRICS]))
             return

@@ -1,7 +1,7 @@
 """Errors by what the caller does next: retry, dead-letter, or stop.
 
-Errors of the Redis client are translated into these at one boundary (`sidedata.redis.client.translated`), cause attached.
-What an event does wrong is no exception but a `sidedata.events.decode.Fault`, because it is data: it becomes a dead letter.
+Errors of the Redis client are translated into these at one boundary (`sidedata/redis/redis_errors.py`), cause attached.
+What an event does wrong is no exception but a `sidedata.events.decode.Rejection`, because it is data: it becomes a dead letter.
 """
 
 
@@ -15,6 +15,10 @@ class StoreUnavailableError(SidedataError):
 
 class StopError(SidedataError):
     """Stop: going on would be wrong, whoever started us has to change something first."""
+
+
+class CommandRefusedError(StopError):
+    """Stop, or do without: Redis refused a command, for want of a right or because of a key of another type."""
 
 
 class LeaseLostError(SidedataError):

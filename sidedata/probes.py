@@ -1,6 +1,6 @@
-"""The three endpoints that orchestrators and Prometheus ask: /livez, /readyz, /metrics.
+"""The endpoints for orchestrators and Prometheus: /livez, /readyz, /metrics.
 
-The worker serves them alone (`health_app`), the service has the same handlers among its own.
+The worker serves nothing else (`health_app`); the service has the same handlers among its own.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,19 +16,19 @@ from sidedata.metrics import exposition
 Checks = Callable[[], Awaitable[Sequence[Check]]]
 Alive = Callable[[], bool]
 
-# Seconds: checks cost Redis little, and a probe that comes again so soon sees a restart's end at once.
+# Seconds. Checks cost Redis little, and a probe that soon repeats sees the end of a restart at once.
 RETRY_AFTER = "1"
 HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
 class Liveness(msgspec.Struct, frozen=True):
-    """What /livez answers."""
+    """The answer of /livez."""
 
     status: Literal["alive", "stuck"]
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """What /readyz answers: whether the process can do its work, each check, and what is worth a look."""
+    """The answer of /readyz: the verdict, each check, and the details of checks that warn."""
 
     status: Literal["ready", "not ready"]
     checks: list[Check]
@@ -36,7 +36,7 @@ class Readiness(msgspec.Struct, frozen=True):
 
 
 class NotReady(msgspec.Struct, frozen=True):
-    """What /readyz answers when it can't: a problem (RFC 9457) with the same beside it."""
+    """The answer of /readyz of a process that is not ready: a problem (RFC 9457) with checks and warnings."""
 
     detail: str
     checks: list[Check]
@@ -47,7 +47,12 @@ class NotReady(msgspec.Struct, frozen=True):
 
 
 class HealthHandlers:
-    """Handlers of one process; `checks` is asked anew each time, `alive` says whether the process still gets on."""
+    """Handlers of one process.
+
+    Args:
+        checks: run at each request of /readyz.
+        alive: tells if the process still makes progress; None for a process that answers at all.
+    """
 
     def __init__(self, registry: CollectorRegistry, checks: Checks, alive: Alive | None = None) -> None:
         self._registry = registry
@@ -55,12 +60,12 @@ class HealthHandlers:
         self._alive = alive
 
     async def livez(self, _request: web.Request) -> web.Response:
-        """200 while the process gets on, whatever its surroundings do; 503 asks for a restart."""
+        """Answer 200 while the process makes progress, in whatever state Redis is; 503 requests a restart."""
         alive = self._alive is None or self._alive()
         return _json(Liveness("alive")) if alive else _problem(503, "Service Unavailable", "the process is stuck")
 
     async def readyz(self, _request: web.Request) -> web.Response:
-        """200 when work can be done, else 503; every check by name either way."""
+        """Answer 200 if the process can work, else 503; with every check by name in both cases."""
         checks = list(await self._checks())
         warnings = [check.detail for check in checks if check.status in ("warning", "failed")]
         if ready(checks):
@@ -69,13 +74,13 @@ class HealthHandlers:
         return _refusal(503, NotReady(detail, checks, warnings))
 
     async def metrics(self, request: web.Request) -> web.Response:
-        """All metrics in Prometheus's text format."""
+        """Answer all metrics in Prometheus's text format."""
         body, content_type = exposition(self._registry, request.headers.get("Accept", ""))
         return web.Response(body=body, headers={**HEADERS, "Content-Type": content_type})
 
 
 def health_app(registry: CollectorRegistry, checks: Checks, alive: Alive | None = None) -> web.Application:
-    """An application that serves health and metrics and nothing else."""
+    """Make an application that serves health and metrics and nothing else."""
     handlers = HealthHandlers(registry, checks, alive)
     app = web.Application()
     for path, handler in (("/livez", handlers.livez), ("/readyz", handlers.readyz), ("/metrics", handlers.metrics)):
@@ -104,7 +109,7 @@ def _problem(status: int, title: str, detail: str) -> web.Response:
 
 
 def _refusal(status: int, value: object) -> web.Response:
-    """An answer that is no success; a 503 says when to come again."""
+    """Make the answer of a failure; a 503 says when to repeat the request."""
     headers = {**HEADERS, "Retry-After": RETRY_AFTER} if status == 503 else HEADERS
     body = msgspec.json.encode(value)
     return web.Response(body=body, status=status, content_type="application/problem+json", headers=headers)

@@ -1,1 +1,1 @@
-"""From stream entries to one atomic commit."""
+"""The way from stream entries to one atomic commit."""

@@ -1,20 +1,20 @@
-"""Affected goals: which workflows an outer goal is credited to, whatever order things arrive in. Pure.
+"""Affected goals: the workflows that an outer goal is credited to, whatever the order of arrival. Pure.
 
 A goal that a visitor reaches at time g affects workflow w when the visitor interacted with w at some t with g - 24 h <= t <= g,
-that is, when g lies in [t, t + 24 h]. So an interaction is kept as that *span*, and overlapping spans of one workflow are merged,
-which loses nothing:
+that is, when g lies in [t, t + 24 h]. So an interaction is stored as that *span*, and overlapping spans of one workflow are
+merged, which loses nothing:
 
     interactions     t1      t2               t3
     spans            |-------|===|------|     |----------|      [t1, t2 + 24 h], [t3, t3 + 24 h]
 
-* A goal arrives: it affects each workflow with a span that holds it.
-* An interaction arrives: it affects, for its workflow, the remembered goals in that part of its span that was not there before.
+* A goal arrives: it affects each workflow with a span that contains it.
+* An interaction arrives: it affects, for its workflow, the stored goals in that part of its span that is new.
 
-Hence for every remembered goal and workflow: the pair is counted if and only if a span of the workflow holds the goal; that is
-why each pair counts once, with no list of pairs kept. To keep it true, a span that a goal was counted by is remembered as long
-as that goal is. Both are forgotten 48 hours after their arrival (the stream entry's time, so a replay decides the same).
+Hence for every stored goal and workflow: the pair is counted if and only if a span of the workflow contains the goal. That is why
+each pair counts once, without a list of pairs. To keep it true, a span that a goal was counted by is stored as long as that goal.
+Both are dropped 48 hours after their arrival (the stream entry's time, so that a replay decides the same).
 
-Anyone may send a visitor's limit of goals, and a batch of them in one go; so no event costs a walk through all that is remembered.
+Any producer may send a visitor's limit of goals, and a batch of them at once; hence no event costs a walk through the whole state.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -28,7 +28,7 @@ FORGET_MS = 48 * 3600 * 1000
 
 
 class Span(Struct):
-    """Times, in microseconds and both ends included, at which a goal affects a workflow; `arrived_ms` is the latest arrival."""
+    """A closed interval, in microseconds, in which a goal affects a workflow; `arrived_ms` is the latest arrival."""
 
     start_us: int
     end_us: int
@@ -36,7 +36,7 @@ class Span(Struct):
 
 
 class Goal(Struct, frozen=True):
-    """A goal reached outside of workflows: when, which, in which session (a hash), and what was paid, in 1/10,000."""
+    """A goal reached outside of workflows: its time, its id, its session (a hash), and the sum of a purchase, in 1/10,000."""
 
     at_us: int
     goal_id: str
@@ -44,31 +44,36 @@ class Goal(Struct, frozen=True):
     units: int | None
     currency: str | None
     arrived_ms: int
-    key: str  # its place in the stream: unique, and in order of arrival
+    key: str  # `<entry>.<position>` in the stream: unique, and in order of arrival
 
 
 _time = attrgetter("at_us")
 
 
 class Visitor:
-    """What is remembered of one visitor, and what of it has changed.
+    """The state of one visitor, and its changes.
 
-    Stored as a hash: `interaction:<workflow>` holds spans as `start end arrived` joined by commas, `goal:<entry>.<place>` holds
+    Stored as a hash: `interaction:<workflow>` holds spans as `start end arrived` joined by commas, `goal:<entry>.<position>` holds
     `at goal session arrived [units currency]`.
+
+    Args:
+        stored: that hash.
+        window_us: length of an interaction's span.
+        max_goals: the number of goals that are stored; the oldest are dropped first.
     """
 
-    def __init__(self, stored: Mapping[bytes, bytes], window_us: int, most_goals: int) -> None:
+    def __init__(self, stored: Mapping[bytes, bytes], window_us: int, max_goals: int) -> None:
         self._window_us = window_us
-        self._most_goals = most_goals
+        self._max_goals = max_goals
         self.spans: dict[str, list[Span]] = {}
         self.goals: list[Goal] = []  # by time, at equal times by arrival
         self._changed_spans: set[str] = set()
         self._new_goals: dict[str, Goal] = {}
-        self._gone: set[str] = set()
+        self._deleted: set[str] = set()
         self.goals_dropped = 0
         for field, value in stored.items():
-            what, _, name = field.decode().partition(":")
-            if what == "interaction":
+            kind, _, name = field.decode().partition(":")
+            if kind == "interaction":
                 self.spans[name] = [Span(*map(int, span.split())) for span in value.decode().split(",")]
             else:
                 self.goals.append(_goal(name, value.decode()))
@@ -78,29 +83,29 @@ class Visitor:
         self._oldest_ms = self._oldest()
 
     def interact(self, workflow_id: str, at_us: int, arrived_ms: int) -> list[Goal]:
-        """Remember an interaction; the goals that it affects its workflow by, each for the first time."""
-        self._forget(arrived_ms)
+        """Add an interaction; returns the goals that affect its workflow by it, each for the first time."""
+        self._expire(arrived_ms)
         spans = self.spans.get(workflow_id, [])
         new = Span(at_us, at_us + self._window_us, arrived_ms)
         affected = [goal for start_us, end_us in _gaps(new, spans) for goal in self._goals_within(start_us, end_us)]
-        # The window decides what a span meets, before it grows.
+        # The interaction's own window decides which spans it overlaps, before it grows.
         first_us, last_us = new.start_us, new.end_us
-        apart: list[Span] = []
+        others: list[Span] = []
         for span in spans:
             if span.end_us < first_us or span.start_us > last_us:
-                apart.append(span)
+                others.append(span)
             else:
                 new.start_us = min(new.start_us, span.start_us)
                 new.end_us = max(new.end_us, span.end_us)
                 new.arrived_ms = max(new.arrived_ms, span.arrived_ms)
-        self.spans[workflow_id] = sorted([*apart, new], key=attrgetter("start_us"))
+        self.spans[workflow_id] = sorted([*others, new], key=attrgetter("start_us"))
         self._changed_spans.add(workflow_id)
         self._oldest_ms = min(self._oldest_ms, arrived_ms)
         return affected
 
     def reach(self, goal: Goal) -> list[str]:
-        """Remember a goal; the workflows that it affects."""
-        self._forget(goal.arrived_ms)
+        """Add a goal; returns the workflows that it affects."""
+        self._expire(goal.arrived_ms)
         affected: list[str] = []
         for workflow_id, spans in self.spans.items():
             for span in spans:
@@ -113,7 +118,7 @@ class Visitor:
         self._arrivals.append(goal)
         self._new_goals[goal.key] = goal
         self._oldest_ms = min(self._oldest_ms, goal.arrived_ms)
-        if len(self.goals) > self._most_goals:
+        if len(self.goals) > self._max_goals:
             self._remove_oldest_goal()
             self.goals_dropped += 1
         return affected
@@ -122,23 +127,23 @@ class Visitor:
         first = bisect_left(self.goals, start_us, key=_time)
         return self.goals[first : bisect_right(self.goals, end_us, key=_time)]
 
-    def _forget(self, now_ms: int) -> None:
+    def _expire(self, now_ms: int) -> None:
         oldest_ms = now_ms - FORGET_MS
         if self._oldest_ms >= oldest_ms:
             return
         while self._arrivals and self._arrivals[0].arrived_ms < oldest_ms:
             self._remove_oldest_goal()
         for workflow_id, spans in list(self.spans.items()):
-            kept = [span for span in spans if span.arrived_ms >= oldest_ms]
-            if len(kept) < len(spans):
+            recent = [span for span in spans if span.arrived_ms >= oldest_ms]
+            if len(recent) < len(spans):
                 self._changed_spans.add(workflow_id)
-                self.spans[workflow_id] = kept
-                if not kept:
+                self.spans[workflow_id] = recent
+                if not recent:
                     del self.spans[workflow_id]
         self._oldest_ms = self._oldest()
 
     def _oldest(self) -> int:
-        """The earliest arrival of all that is remembered; 2^63 when that is nothing."""
+        """The earliest arrival in the state; 2^63 in an empty one."""
         arrivals = [span.arrived_ms for spans in self.spans.values() for span in spans]
         if self._arrivals:
             arrivals.append(self._arrivals[0].arrived_ms)
@@ -148,28 +153,28 @@ class Visitor:
         goal = self._arrivals.popleft()
         del self.goals[bisect_left(self.goals, goal.at_us, key=_time)]  # the first to arrive is the first of its time
         if self._new_goals.pop(goal.key, None) is None:
-            self._gone.add(f"goal:{goal.key}")
+            self._deleted.add(f"goal:{goal.key}")
 
-    def changed_fields(self) -> dict[str, str]:
-        """The fields to set."""
+    def updates(self) -> dict[str, str]:
+        """The fields to set, with their values."""
         fields = {
             f"interaction:{workflow_id}": ",".join(f"{span.start_us} {span.end_us} {span.arrived_ms}" for span in spans)
             for workflow_id in self._changed_spans
             if (spans := self.spans.get(workflow_id))
         }
         for goal in self._new_goals.values():
-            paid = f" {goal.units} {goal.currency}" if goal.units is not None else ""
-            fields[f"goal:{goal.key}"] = f"{goal.at_us} {goal.goal_id} {goal.session} {goal.arrived_ms}{paid}"
+            purchase = f" {goal.units} {goal.currency}" if goal.units is not None else ""
+            fields[f"goal:{goal.key}"] = f"{goal.at_us} {goal.goal_id} {goal.session} {goal.arrived_ms}{purchase}"
         return fields
 
-    def gone_fields(self) -> list[str]:
+    def deletions(self) -> list[str]:
         """The fields to delete."""
         empty = {f"interaction:{workflow_id}" for workflow_id in self._changed_spans if not self.spans.get(workflow_id)}
-        return sorted(self._gone | empty)
+        return sorted(self._deleted | empty)
 
 
 def _gaps(span: Span, others: list[Span]) -> Iterator[tuple[int, int]]:
-    """The parts of a span that no other covers, as first and last microsecond; the others are apart and in order."""
+    """The parts of a span that no other covers, as first and last microsecond; the others are disjoint and in order."""
     start_us = span.start_us
     for other in others:
         if start_us < other.start_us and start_us <= span.end_us:
@@ -180,12 +185,12 @@ def _gaps(span: Span, others: list[Span]) -> Iterator[tuple[int, int]]:
 
 
 def _arrival(goal: Goal) -> tuple[int, int, int]:
-    entry, _, place = goal.key.partition(".")
+    entry, _, position = goal.key.partition(".")
     ms, _, sequence = entry.partition("-")
-    return int(ms), int(sequence), int(place)
+    return int(ms), int(sequence), int(position)
 
 
 def _goal(key: str, text: str) -> Goal:
-    at_us, goal_id, session, arrived_ms, *paid = text.split()
-    units, currency = (int(paid[0]), paid[1]) if paid else (None, None)
+    at_us, goal_id, session, arrived_ms, *purchase = text.split()
+    units, currency = (int(purchase[0]), purchase[1]) if purchase else (None, None)
     return Goal(int(at_us), goal_id, session, units, currency, int(arrived_ms), key)

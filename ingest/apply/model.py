@@ -1,131 +1,151 @@
-"""What a batch is planned from and what planning it comes to. Pure.
+"""The domain model of a batch: the input of planning and its result. Pure.
 
-What the owner of a partition knows hangs together like this; it may forget any of it, and then asks Redis again:
+The knowledge of a partition's owner is a tree; the owner may drop any of it, and then reads it from Redis again:
 
-    Organization ─▶ Workflow ─▶ Fine      a bucket of 5 minutes: which visitors and sessions it was given already
-                        └─────▶ OpenHour  whether page views may still be added to an hour
+    Organization ─▶ Workflow ─▶ FiveMinuteBucket   the visitors and sessions that were added to it already
+                        └─────▶ OpenHour           the permission to add page views to an hour
+
+The data's way: StreamEvent ─▶ Batch of ResolvedEvents + BatchLookups ─▶ Plan ─▶ Outcome
 """
 
 from collections.abc import Mapping
 
 from msgspec import Struct, field
 
-from sidedata.calendar.slots import Place, Places
+from sidedata.calendar.slots import Slot, Slots
 from sidedata.calendar.zones import Zone
-from sidedata.events.decode import Kind, Reason
+from sidedata.events.dead_letter import DeadLetter
+from sidedata.events.decode import Kind
 from sidedata.events.hashing import Hasher
-from sidedata.ingest.apply.entries import Arrival
+from sidedata.ingest.apply.entries import StreamEvent
 from sidedata.operations import CHANGES_KEPT, Operations
 
 NEVER_MS = 1 << 52
 
 
 class OpenHour(Struct, frozen=True):
-    """Whether page views may still be added to an hour of a workflow, and until when that is known to hold."""
+    """The state of an hour of a workflow: no page views may be added to a sealed one. It holds until `until_ms`."""
 
     sealed: bool
     until_ms: int
 
 
-class Fine:
-    """A bucket of 5 minutes, and the ids that this owner has added to it: adding them again changes nothing.
+class FiveMinuteBucket:
+    """A bucket of 5 minutes, and the ids that this owner has added to it: adding them again is a no-op.
 
-    Nor does it to the hour and the day around it, which were given the same ids in the same commit.
+    So it is in the hour and the day around it, which got the same ids in the same commit.
     """
 
-    __slots__ = ("place", "sessions", "visitors", "workflow")
+    __slots__ = ("sessions", "slot", "visitors", "workflow")
 
-    def __init__(self, workflow: "Workflow", place: Place) -> None:
+    def __init__(self, workflow: "Workflow", slot: Slot) -> None:
         self.workflow = workflow
-        self.place = place
+        self.slot = slot
         self.visitors: set[str] = set()
         self.sessions: set[str] = set()
 
 
 class Workflow:
-    """A workflow as its partition's owner knows it."""
+    """A workflow in the cache of its partition's owner."""
 
-    __slots__ = ("fines", "hours", "id", "kind", "logged", "organization", "read")
+    __slots__ = ("five_minutes", "hours", "id", "is_loaded", "kind", "log_size", "organization")
 
     def __init__(self, organization: "Organization", workflow_id: str) -> None:
         self.id = workflow_id
         self.organization = organization
-        self.kind: Kind | None = None  # None: not fixed yet, or not read
-        self.read = False
-        self.logged = 2 * CHANGES_KEPT  # its log of changes names no more buckets; how many is not asked
+        self.kind: Kind | None = None  # None: not fixed yet, or not loaded
+        self.is_loaded = False
+        self.log_size = 2 * CHANGES_KEPT  # an upper bound of its log of changes, whose real size is not read
         self.hours: dict[int, OpenHour] = {}  # by start
-        self.fines: dict[int, Fine] = {}  # by start
+        self.five_minutes: dict[int, FiveMinuteBucket] = {}  # by start
 
-    def fine(self, place: Place) -> Fine:
-        """The 5 minutes of a place."""
-        fine = self.fines.get(place.fine[0])
-        if fine is None:
-            fine = self.fines[place.fine[0]] = Fine(self, place)
-        return fine
+    def bucket(self, slot: Slot) -> FiveMinuteBucket:
+        """The bucket of a slot's 5 minutes."""
+        start = slot.five_minutes[0]
+        bucket = self.five_minutes.get(start)
+        if bucket is None:
+            bucket = self.five_minutes[start] = FiveMinuteBucket(self, slot)
+        return bucket
 
 
 class Organization:
-    """An organization as its partition's owner knows it: its zone, the hashes of its ids, its workflows."""
+    """An organization in the cache of its partition's owner: its zone, the hashes of its ids, its workflows."""
 
-    def __init__(self, organization_id: str, zone: Zone, since_ms: int, hasher: Hasher, *, has_events: bool) -> None:
+    def __init__(self, organization_id: str, zone: Zone, id_epoch_ms: int, hasher: Hasher, *, has_events: bool) -> None:
         self.id = organization_id
         self.zone = zone
-        self.places = Places(zone)
-        self.since_ms = since_ms  # salts event ids: after a purge the same ids may come again
+        self.slots = Slots(zone)
+        self.id_epoch_ms = id_epoch_ms  # salts event ids: after a purge the same ids may come again
         self.has_events = has_events
         self.visitors = hasher.of("visitor", organization_id)
         self.sessions = hasher.of("session", organization_id)
-        self.event_ids = hasher.of(f"event {since_ms}", organization_id)
+        self.event_ids = hasher.of(f"event {id_epoch_ms}", organization_id)
         self.workflows: dict[str, Workflow] = {}
 
     def workflow(self, workflow_id: str) -> Workflow:
-        """The workflow of that id; one that is new to us is not read yet."""
+        """The workflow of that id; a new one is not loaded yet."""
         workflow = self.workflows.get(workflow_id)
         if workflow is None:
             workflow = self.workflows[workflow_id] = Workflow(self, workflow_id)
         return workflow
 
 
-class Identified(Struct, gc=False):
-    """An event, whom it is of (hashed), and where it belongs; None for no workflow, no id of its own, far too long ago."""
+class ResolvedEvent(Struct, gc=False):
+    """An event with its hashed ids and bucket slot.
 
-    arrival: Arrival
+    `workflow` is None for goal_reached, `id_hash` without an id, `slot` when older than any bucket.
+    """
+
+    source: StreamEvent
     organization: Organization
     workflow: Workflow | None
     visitor: str
     session: str
     id_hash: int | None
-    place: Place | None
+    slot: Slot | None
 
 
-class Known(Struct):
-    """What was read for a batch."""
+class Batch(Struct):
+    """Whole entries up to `entry`, the last of them: their events, and dead letters for the others."""
+
+    entry: str
+    entries: int
+    stream_events: list[StreamEvent]
+    dead_letters: list[DeadLetter]
+    events: list[ResolvedEvent]  # the stream events, resolved by the owner cache
+    epoch: int  # of the owner cache then
+
+
+class BatchLookups(Struct):
+    """The state of Redis that a batch is planned on, and Redis's time."""
 
     now_ms: int
-    seen: set[int] = field(default_factory=set)
-    visitors: dict[str, Mapping[bytes, bytes]] = field(default_factory=dict)  # by key
+    applied_ids: set[int] = field(default_factory=set)
+    visitors: dict[str, Mapping[bytes, bytes]] = field(default_factory=dict)  # fields of their state, by key
     goals: dict[str, tuple[int, str]] = field(default_factory=dict)  # by key: newest event, name
 
 
 class Outcome(Struct):
-    """What became of the events of a batch, for the metrics."""
+    """The outcome of a batch."""
 
-    applied: dict[str, int] = field(default_factory=dict)  # by event type
+    entries: int = 0
+    events: dict[str, int] = field(default_factory=dict)  # applied ones by type
     duplicates: int = 0
-    letters: dict[Reason, int] = field(default_factory=dict)
+    dead_letters: dict[str, int] = field(default_factory=dict)  # by reason
+    dead_letters_dropped: int = 0  # old ones, by age or number
     goals_dropped: int = 0
 
 
 class Plan(Struct):
-    """A batch ready to be committed, and what its owner will know then."""
+    """A batch ready to be committed, and the knowledge of its owner after that."""
 
     operations: Operations
     outcome: Outcome
     valid_until_ms: int
     new_ids: list[int]
     kinds: dict[Workflow, Kind]  # workflows whose kind this batch fixes
-    organizations: list[Organization]  # those that had no events before
-    opened: list[tuple[Workflow, int, OpenHour]]  # hours that this batch writes, by start
-    added: list[tuple[Fine, set[str], set[str]]]  # visitors and sessions that are new to a bucket
-    names: dict[str, tuple[int, str]]  # goals that this batch names, by key
-    logged: dict[Workflow, int]  # how many buckets logs of changes may name
+    organizations: list[Organization]  # new ones, which had no events before
+    open_hours: list[tuple[Workflow, int, OpenHour]]  # hours that this batch writes, by start
+    new_members: list[tuple[FiveMinuteBucket, set[str], set[str]]]  # visitors and sessions that are new to a bucket
+    goals: dict[str, tuple[int, str]]  # goals that this batch names, by key: newest event, name
+    log_sizes: dict[Workflow, int]  # upper bounds of logs of changes

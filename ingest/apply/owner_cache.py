@@ -1,237 +1,228 @@
-"""What the owner of a partition knows of its store, and how it comes to know more.
+"""The cache of a partition's owner: organizations, workflows, goals, and the expiries that Redis has.
 
-All of it is written by the owner alone, except the records of organizations and workflows: whoever changes one of those counts
-the cursor's `records` up, and a commit that was planned on older ones is refused. So copies are kept from batch to batch and
-only what is new to the owner is read.
+Only the owner writes all of it, except the records of organizations and workflows: each change of such a record increments the
+cursor's `records`, and a commit that was planned on older ones is refused. So copies are cached from batch to batch, and only
+records that are new to the owner are read.
+
+    StreamEvents ─▶ resolve ─▶ ResolvedEvents ─▶ look_up ─▶ BatchLookups ─▶ (planned and committed) ─▶ apply
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-import msgspec
-
-from sidedata.calendar.slots import Place
+from sidedata.calendar.slots import Slot
 from sidedata.calendar.zones import DAY_SECONDS, zone
 from sidedata.errors import StopError, UsageError
 from sidedata.events.hashing import Hasher
-from sidedata.ingest.apply.dedup import Remembered
-from sidedata.ingest.apply.entries import Arrival
-from sidedata.ingest.apply.model import NEVER_MS, Identified, Known, OpenHour, Organization, Plan, Workflow
-from sidedata.redis.client import Client, translated
-from sidedata.redis.scripts import script
-from sidedata.schema import keys
+from sidedata.ingest.apply.entries import StreamEvent
+from sidedata.ingest.apply.model import NEVER_MS, BatchLookups, OpenHour, Organization, Plan, ResolvedEvent, Workflow
+from sidedata.reads.owner import Lookups, OrganizationState, look_up, read_records
+from sidedata.redis.gateway import Gateway
+from sidedata.schema.counts import hour_field
+from sidedata.schema.keys import Keyspace
 from sidedata.settings import Settings
 
-_RECALL = script("recall", reaches=True)
-# What an owner remembers of one partition, some 100 bytes each: hashes of ids, and ids in buckets of 5 minutes ...
+# Bounds of one partition's cache, at some 100 bytes each: hashes of ids, and ids in buckets of 5 minutes ...
 _MOST_IDS = 200_000
 _MOST_RECORDS = 50_000  # ... organizations, workflows and hours, names of goals, expiries
-_EARLIEST_SECOND = -62_135_000_000  # early in year 1; zones know nothing before it
-
-_PACKER = msgspec.msgpack.Encoder()
+_EARLIEST_SECOND = -62_135_000_000  # early in year 1; zones have no earlier offsets
 
 
-class Recall:
-    """The owner's knowledge of one partition."""
+class OwnerCache:
+    """The cache of one partition's owner."""
 
-    def __init__(self, client: Client, settings: Settings, partition: int, id_counts: dict[int, int]) -> None:
-        self._client = client
-        self._partition = partition
+    def __init__(self, gateway: Gateway, settings: Settings, keyspace: Keyspace) -> None:
+        self._gateway = gateway
+        self._keyspace = keyspace
         self._oldest_seconds = (settings.keep_day_days + 2) * DAY_SECONDS
         self._hasher = Hasher(settings.secret)
-        self.remembered = Remembered(partition, settings.keep_ids_hours, id_counts)
-        self.told: dict[str, int] = {}  # expiries that Redis was told, by key
+        self.known_expiries: dict[str, int] = {}  # by key, the expiries that this owner's commits have set
         self._organizations: dict[str, Organization] = {}
         self._goals: dict[str, tuple[int, str]] = {}
-        self.epoch = 0  # counts how often records were forgotten: what was identified before is to be identified anew
+        self.epoch = 0  # grows when the records are dropped; events that were resolved before must be resolved again
         self._now_ms = 0
-        self._records = 0  # organizations, workflows and hours
-        self._added = 0  # ids in buckets of 5 minutes
+        self._records = 0  # number of organizations, workflows and hours
+        self._members = 0  # number of ids in buckets of 5 minutes
 
-    async def identify(self, arrivals: Sequence[Arrival]) -> list[Identified]:
-        """Whom these events are of, and where they belong."""
-        concerned = {(arrival.event.organization_id, arrival.event.workflow_id) for arrival in arrivals}
-        # This may run ahead of a commit, which makes us forget records if it finds others: then what was learnt is half gone.
+    async def resolve(self, events: Sequence[StreamEvent]) -> list[ResolvedEvent]:
+        """Resolve events: hash their ids, and find their organization, their workflow and their slot.
+
+        Raises:
+            StopError: an organization's record names an unknown time zone.
+            StoreUnavailableError: Redis is out of reach.
+        """
+        pairs = {(source.event.organization_id, source.event.workflow_id) for source in events}
+        # This may run ahead of a commit, which drops the records if it finds that they changed: then half of them are missing.
         while True:
             epoch = self.epoch
-            await self._learn(concerned)
+            await self._load(pairs)
             if epoch == self.epoch:
                 break
         oldest = max(self._now_ms // 1000 - self._oldest_seconds, _EARLIEST_SECOND)
         organizations = self._organizations
-        identified = []
-        for arrival in arrivals:
-            event = arrival.event
+        resolved = []
+        for source in events:
+            event = source.event
             organization = organizations[event.organization_id]
             second = event.at_us // 1_000_000
-            identified.append(
-                Identified(
-                    arrival,
+            resolved.append(
+                ResolvedEvent(
+                    source,
                     organization,
                     None if event.workflow_id is None else organization.workflows[event.workflow_id],
                     organization.visitors[event.visitor_id],
                     organization.sessions[event.session_id],
-                    # One without an id is told apart by its entry, which is applied once anyway. A bit less than the hash
-                    # has, because Redis's integers have a sign.
+                    # An event without an id is identified by its entry, which is applied once anyway. The hash loses a bit,
+                    # because Redis's integers have a sign.
                     None if event.id is None else organization.event_ids.number(event.id) >> 1,
-                    organization.places.at(second) if second >= oldest else None,
+                    organization.slots.at(second) if second >= oldest else None,
                 )
             )
-        return identified
+        return resolved
 
-    async def _learn(self, concerned: Iterable[tuple[str, str | None]]) -> None:
-        """Get to know these organizations and workflows."""
+    async def _load(self, pairs: Iterable[tuple[str, str | None]]) -> None:
+        """Load the organizations and workflows that are not cached."""
         epoch = self.epoch
-        organizations, workflows = self._unknown(concerned)
+        organizations, workflows = self._missing(pairs)
         if not organizations and not workflows:
             return
-        pipeline = self._client.pipeline(transaction=False)
-        for organization_id in organizations:
-            pipeline.hgetall(keys.organization(self._partition, organization_id))
-        for names in workflows:
-            pipeline.hget(keys.workflow(self._partition, *names), "kind")
-        with translated():
-            replies = iter(await pipeline.execute())
-        now_ms = (await self._ask([], [], [], []))[0]
+        records, kinds = await read_records(self._gateway, self._keyspace, organizations, workflows)
+        now_ms = (await self._query()).now_ms
         if epoch != self.epoch:
             return  # the caller sees it too
-        for organization_id in organizations:
-            self._organizations[organization_id] = self._organization(organization_id, next(replies), now_ms)
-        for organization_id, workflow_id in workflows:
+        for organization_id, record in zip(organizations, records, strict=True):
+            self._organizations[organization_id] = self._organization(organization_id, record, now_ms)
+        for (organization_id, workflow_id), kind in zip(workflows, kinds, strict=True):
             workflow = self._organizations[organization_id].workflow(workflow_id)
-            kind = next(replies)
-            workflow.kind, workflow.read = kind.decode() if kind else None, True
+            workflow.kind, workflow.is_loaded = kind, True
         self._records += len(organizations) + len(workflows)
 
-    def _unknown(self, concerned: Iterable[tuple[str, str | None]]) -> tuple[dict[str, None], list[tuple[str, str]]]:
-        """The organizations and workflows among these that are to be read."""
+    def _missing(self, pairs: Iterable[tuple[str, str | None]]) -> tuple[list[str], list[tuple[str, str]]]:
+        """The organizations and workflows that are not cached."""
         organizations: dict[str, None] = {}
         workflows: list[tuple[str, str]] = []
-        for organization_id, workflow_id in concerned:
-            known = self._organizations.get(organization_id)
-            if known is None:
+        for organization_id, workflow_id in pairs:
+            organization = self._organizations.get(organization_id)
+            if organization is None:
                 organizations[organization_id] = None
             if workflow_id is not None:
-                workflow = None if known is None else known.workflows.get(workflow_id)
-                if workflow is None or not workflow.read:
+                workflow = None if organization is None else organization.workflows.get(workflow_id)
+                if workflow is None or not workflow.is_loaded:
                     workflows.append((organization_id, workflow_id))
-        return organizations, workflows
+        return list(organizations), workflows
 
-    def _organization(self, organization_id: str, record: dict[bytes, bytes], now_ms: int) -> Organization:
+    def _organization(self, organization_id: str, record: OrganizationState, now_ms: int) -> Organization:
         try:
-            reporting = zone(record.get(b"timezone", b"UTC").decode())
+            reporting = zone(record.timezone)
         except UsageError as error:
             raise StopError(f"the record of organization {organization_id}: {error}") from error
-        since_ms = int(record.get(b"since", now_ms))
-        return Organization(organization_id, reporting, since_ms, self._hasher, has_events=b"has_events" in record)
+        id_epoch_ms = now_ms if record.id_epoch_ms is None else record.id_epoch_ms
+        return Organization(organization_id, reporting, id_epoch_ms, self._hasher, has_events=record.has_events)
 
-    async def batch(self, identified: Iterable[Identified]) -> Known:
-        """What must be known to plan these events, with the time at which Redis said so."""
-        hashes: list[int] = []
+    async def look_up(
+        self, events: Iterable[ResolvedEvent], id_queries: Sequence[tuple[str, list[str]]]
+    ) -> BatchLookups:
+        """Read the state that these events are planned on, and Redis's time; `id_queries` come from the deduplicator.
+
+        Raises:
+            StoreUnavailableError: Redis is out of reach.
+        """
+        keyspace = self._keyspace
         visitors: dict[str, None] = {}
-        hours: dict[tuple[Workflow, int], Place] = {}
+        hours: dict[tuple[Workflow, int], Slot] = {}
         goals: dict[str, None] = {}
-        for one in identified:
-            event = one.arrival.event
-            if one.id_hash is not None:
-                hashes.append(one.id_hash)
+        for resolved in events:
+            event = resolved.source.event
             if event.type == "page_view":
-                self._ask_hour(one, hours)
+                self._add_hour(resolved, hours)
                 continue
             if event.type in ("interaction", "goal_reached"):
-                visitors[keys.visitor(self._partition, event.organization_id, one.visitor)] = None
+                visitors[keyspace.visitor(event.organization_id, resolved.visitor)] = None
             if event.goal_id is not None:
-                goals[keys.goal(self._partition, event.organization_id, event.goal_id)] = None
+                goals[keyspace.goal(event.organization_id, event.goal_id)] = None
         unnamed = [key for key in goals if key not in self._goals]
-        questions = self.remembered.questions(hashes)
-        in_hours = [self._hour_question(workflow, place) for (workflow, _), place in hours.items()]
-        now_ms, seen, states, opened, named = await self._ask(questions, list(visitors), in_hours, unnamed)
-        for number, (workflow, start) in enumerate(hours):
+        hour_queries = [self._hour_query(workflow, slot) for (workflow, _), slot in hours.items()]
+        lookups = await self._query(id_queries, list(visitors), hour_queries, unnamed)
+        for (workflow, start), (ttl_ms, is_stored) in zip(hours, lookups.hours, strict=True):
             self._records += start not in workflow.hours
-            workflow.hours[start] = _open_hour(opened[2 * number], opened[2 * number + 1], now_ms)
-        for key, record in zip(unnamed, named, strict=True):
+            workflow.hours[start] = _open_hour(ttl_ms, lookups.now_ms, is_stored=is_stored)
+        for key, record in zip(unnamed, lookups.goals, strict=True):
             if record:
                 at_us, _, name = record.decode().partition(" ")
                 self._goals[key] = (int(at_us), name)
-        memories = {key: _hash(state) for key, state in zip(visitors, states, strict=True)}
-        return Known(now_ms, set(map(int, seen)), memories, self._goals)
+        states = dict(zip(visitors, lookups.visitors, strict=True))
+        return BatchLookups(lookups.now_ms, lookups.applied_ids, states, self._goals)
 
-    def _ask_hour(self, one: Identified, hours: dict[tuple[Workflow, int], Place]) -> None:
-        """Note that an hour must be looked at, unless it is known to be open for a while."""
-        workflow, place = one.workflow, one.place
-        if workflow is not None and place is not None:
-            hour = workflow.hours.get(place.hour.start)
+    def _add_hour(self, resolved: ResolvedEvent, hours: dict[tuple[Workflow, int], Slot]) -> None:
+        """Add the event's hour to the hours to look up, unless it is cached as open."""
+        workflow, slot = resolved.workflow, resolved.slot
+        if workflow is not None and slot is not None:
+            hour = workflow.hours.get(slot.hour.start)
             if hour is None or hour.until_ms <= self._now_ms:
-                hours[workflow, place.hour.start] = place
+                hours[workflow, slot.hour.start] = slot
 
-    def _hour_question(self, workflow: Workflow, place: Place) -> tuple[str, str, str]:
-        names = (self._partition, workflow.organization.id, workflow.id)
-        in_hour = f"{keys.bucket(*names, 'hour', place.hour.start)}visitors"
-        in_day = f"{keys.bucket(*names, 'day', place.day.start)}counts"
-        return in_hour, in_day, keys.hour_field(place.hour.index, place.hour.offset)
+    def _hour_query(self, workflow: Workflow, slot: Slot) -> tuple[str, str, str]:
+        organization = workflow.organization.id
+        in_hour = f"{self._keyspace.bucket(organization, workflow.id, 'hour', slot.hour.start)}visitors"
+        in_day = f"{self._keyspace.bucket(organization, workflow.id, 'day', slot.day.start)}counts"
+        return in_hour, in_day, hour_field(slot.hour.index, slot.hour.offset)
 
-    async def _ask(
-        self, ids: Sequence[Any], visitors: Sequence[str], hours: Sequence[Any], goals: Sequence[str]
-    ) -> tuple[int, list[bytes], list[Any], list[Any], list[bytes | None]]:
-        """Redis's time in milliseconds, and what it says to these questions."""
-        questions = _PACKER.encode((ids, visitors, hours, goals))
-        with translated():
-            reply: list[Any] = await _RECALL(self._client, [keys.cursor(self._partition)], [questions])
-        self._now_ms = int(reply[0])
-        return self._now_ms, reply[1], reply[2], reply[3], reply[4]
+    async def _query(
+        self,
+        id_queries: Sequence[tuple[str, list[str]]] = (),
+        visitors: Sequence[str] = (),
+        hours: Sequence[tuple[str, str, str]] = (),
+        goals: Sequence[str] = (),
+    ) -> Lookups:
+        lookups = await look_up(self._gateway, self._keyspace, id_queries, visitors, hours, goals)
+        self._now_ms = lookups.now_ms
+        return lookups
 
-    def committed(self, plan: Plan, now_ms: int) -> None:
-        """A commit made the plan true."""
+    def apply(self, plan: Plan) -> None:
+        """Update the cache by a plan that was committed."""
         for organization in plan.organizations:
             organization.has_events = True
         for workflow, kind in plan.kinds.items():
-            workflow.kind, workflow.read = kind, True
-        for workflow, start, hour in plan.opened:
+            workflow.kind, workflow.is_loaded = kind, True
+        for workflow, start, hour in plan.open_hours:
             workflow.hours[start] = hour
-        for fine, visitors, sessions in plan.added:
-            fine.visitors |= visitors
-            fine.sessions |= sessions
-            self._added += len(visitors) + len(sessions)
-        for workflow, logged in plan.logged.items():
-            workflow.logged = logged
-        self._goals |= plan.names
-        self.told |= plan.operations.tells
-        self.remembered.added(len(plan.new_ids), now_ms)
-        self._bound()
+        for bucket, visitors, sessions in plan.new_members:
+            bucket.visitors |= visitors
+            bucket.sessions |= sessions
+            self._members += len(visitors) + len(sessions)
+        for workflow, log_size in plan.log_sizes.items():
+            workflow.log_size = log_size
+        self._goals |= plan.goals
+        self.known_expiries |= plan.operations.new_expiries
+        self._evict()
 
-    def _bound(self) -> None:
-        """Forget what is more than enough; it is read, made or sent again when it is needed."""
-        for cache in (self.told, self._goals):
+    def _evict(self) -> None:
+        """Drop caches that have grown past their bound; their content is read, computed or sent again when it is needed."""
+        for cache in (self.known_expiries, self._goals):
             if len(cache) > _MOST_RECORDS:
                 cache.clear()
         if self._records > _MOST_RECORDS:
-            self.forget_records()
-        if self._added > _MOST_IDS:
-            self._added = 0
+            self.drop_records()
+        if self._members > _MOST_IDS:
+            self._members = 0
             for organization in self._organizations.values():
                 for workflow in organization.workflows.values():
-                    workflow.fines.clear()
-        if self._hasher.kept > _MOST_IDS:
-            self._hasher.kept = 0
+                    workflow.five_minutes.clear()
+        if self._hasher.cached > _MOST_IDS:
+            self._hasher.cached = 0
             for organization in self._organizations.values():
                 organization.visitors.clear()
                 organization.sessions.clear()
 
-    def forget_records(self) -> None:
-        """Records have changed, or an hour may have been sealed: read them anew."""
+    def drop_records(self) -> None:
+        """Drop all records, because one has changed or an hour may have been sealed; they are read again."""
         self.epoch += 1
         self._organizations.clear()
-        self.told.clear()
-        self._records = self._added = self._hasher.kept = 0
+        self.known_expiries.clear()
+        self._records = self._members = self._hasher.cached = 0
 
 
-def _hash(flat: Sequence[bytes] | dict[bytes, bytes]) -> Mapping[bytes, bytes]:
-    """A hash as a script hands it on: fields and values in turn, or already paired."""
-    return flat if isinstance(flat, dict) else dict(zip(flat[::2], flat[1::2], strict=True))
-
-
-def _open_hour(ttl_ms: int, stored: bytes | None, now_ms: int) -> OpenHour:
-    """Whether an hour may still be written: its sketch is there, or it never had one."""
+def _open_hour(ttl_ms: int, now_ms: int, *, is_stored: bool) -> OpenHour:
+    """The state of an hour, by the TTL of its sketch (see PTTL): open while its sketch exists, or if its count was never stored."""
     if ttl_ms == -2:
-        return OpenHour(sealed=stored is not None, until_ms=NEVER_MS)
+        return OpenHour(sealed=is_stored, until_ms=NEVER_MS)
     return OpenHour(sealed=False, until_ms=NEVER_MS if ttl_ms < 0 else now_ms + ttl_ms)

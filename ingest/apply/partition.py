@@ -1,120 +1,163 @@
-"""One owned partition: read entries, find out what must be known, plan, commit.
+"""One owned partition: read entries, look up their state, plan, commit.
 
-    Reader ─▶ Recall ─▶ Planner ─▶ commit ─▶ the cursor has moved
+    Reader ─▶ OwnerCache ─▶ Planner ─▶ commit ─▶ the cursor has moved
+                  ▲                      │
+                  └──────── stale ───────┘
 
 A worker that dies anywhere on the way has changed nothing; its successor reads from the same cursor.
 """
 
 import asyncio
 import time
-from datetime import UTC, datetime
 
 from sidedata import failpoints
-from sidedata.ingest.apply.model import Outcome
-from sidedata.ingest.apply.owner_cache import Recall
+from sidedata.ingest.apply.dedup import Deduplicator
+from sidedata.ingest.apply.model import Batch, Outcome
+from sidedata.ingest.apply.owner_cache import OwnerCache
 from sidedata.ingest.apply.planner import Planner
-from sidedata.ingest.apply.reader import Batch, Reader
-from sidedata.ingest.apply.throttle import Poison
+from sidedata.ingest.apply.reader import Reader, StreamSource
+from sidedata.ingest.apply.throttle import DeadLetterThrottle
 from sidedata.ingest.metrics import Metrics
-from sidedata.ingest.ownership.lease import Taken
+from sidedata.ingest.ownership.lease import Lease
 from sidedata.operations import Operations
-from sidedata.redis.client import Client, translated
-from sidedata.schema import keys
+from sidedata.reads.owner import records_revision
+from sidedata.redis.gateway import Gateway
 from sidedata.settings import Settings
-from sidedata.writes.commit import StaleError, commit
+from sidedata.writes.commit import Ownership, StaleError, commit
 
 
 class Partition:
-    """A partition in its owner's hands."""
+    """A partition in its owner's hands.
 
-    def __init__(self, client: Client, settings: Settings, partitions: int, taken: Taken, metrics: Metrics) -> None:
-        self.ownership = taken.ownership
-        self._number = taken.ownership.partition
-        self._client = client
+    Args:
+        throttle: the pauses of a stream that brings nothing but dead letters; None for a source that needs none.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        settings: Settings,
+        ownership: Ownership,
+        *,
+        reader: Reader,
+        owner_cache: OwnerCache,
+        deduplicator: Deduplicator,
+        throttle: DeadLetterThrottle | None,
+        metrics: Metrics,
+    ) -> None:
+        self.ownership = ownership
+        self.reader = reader
+        self._gateway = gateway
         self._settings = settings
+        self._owner_cache = owner_cache
+        self._deduplicator = deduplicator
+        self._throttle = throttle
         self._metrics = metrics
-        self._recall = Recall(client, settings, self._number, taken.id_counts)
-        self._reader = Reader(client, settings, self._number, partitions, self._recall, taken.ownership.entry)
-        self.poison = Poison(self._number, metrics)
-
-    async def run_once(self, block_ms: int | None) -> int:
-        """Apply one batch, waiting `block_ms` for its first entry; the number of entries.
-
-        Raises:
-            LeaseLostError: somebody else owns the partition.
-            StoreUnavailableError: whether the last batch went in is unknown; take the lease anew to find out.
-        """
-        batch = await self._reader.take(block_ms)
-        if batch is None:
-            return 0
-        started = time.perf_counter()
-        await self._apply(batch)
-        self._metrics.commit_seconds.observe(time.perf_counter() - started)
-        return batch.entries
 
     @property
-    def is_behind(self) -> bool:
-        """Whether the stream held more than the last read took."""
-        return self._reader.is_behind
+    def pause_seconds(self) -> float:
+        """The pause before the next read, 0 for none."""
+        return 0.0 if self._throttle is None else self._throttle.pause_seconds
 
-    async def close(self) -> None:
-        """Drop what was read and not applied."""
-        await self._reader.close()
+    async def run_once(self, block_ms: int | None) -> Outcome | None:
+        """Apply one batch, waiting `block_ms` for its first entry; None if there is none.
 
-    async def _apply(self, batch: Batch) -> None:
-        recall = self._recall
+        Raises:
+            LeaseLostError: another owner has the partition.
+            StopError: going on would be wrong.
+            StoreUnavailableError: the batch may have been applied or not; acquire the partition again to find out.
+        """
+        batch = await self.reader.take(block_ms)
+        if batch is None:
+            return None
+        start = time.perf_counter()
+        outcome = await self.apply(batch)
+        self._metrics.commit_seconds.observe(time.perf_counter() - start)
+        return outcome
+
+    async def apply(self, batch: Batch) -> Outcome:
+        """Apply a batch; see `run_once`."""
+        owner_cache, deduplicator, ownership = self._owner_cache, self._deduplicator, self.ownership
         while True:
-            if batch.epoch != recall.epoch:
-                batch.events, batch.epoch = await recall.identify(batch.arrivals), recall.epoch
-            known = await recall.batch(batch.events)
+            # 1. Resolve, again where the records were dropped since the batch was read.
+            if batch.epoch != owner_cache.epoch:
+                batch.events, batch.epoch = await owner_cache.resolve(batch.stream_events), owner_cache.epoch
+
+            # 2. Look up the state that the events are planned on.
+            hashes = [resolved.id_hash for resolved in batch.events if resolved.id_hash is not None]
+            lookups = await owner_cache.look_up(batch.events, deduplicator.queries(hashes))
             failpoints.pass_by("after_recall")
-            operations = Operations(known.now_ms // 1000, recall.told)
-            planner = Planner(self._number, self._settings, recall.remembered, known, operations)
-            # Planning takes milliseconds as a rule; a visitor of a thousand workflows and goals can make it minutes. In a thread
-            # of its own it keeps neither the leases from being renewed nor the other partitions waiting.
-            plan = await asyncio.to_thread(planner.plan, batch.events, batch.letters)
+
+            # 3. Plan. It takes milliseconds as a rule; a visitor of a thousand workflows and goals can make it minutes. In a
+            # thread of its own it delays neither the renewal of leases nor the other partitions.
+            operations = Operations(ownership.keyspace, lookups.now_ms // 1000, owner_cache.known_expiries)
+            planner = Planner(self._settings, deduplicator, lookups, operations)
+            plan = await asyncio.to_thread(planner.plan, batch.events, batch.dead_letters)
             failpoints.pass_by("after_plan")
-            self._reader.read_ahead()
+
+            # 4. Commit; the next batch is read meanwhile.
+            self.reader.read_ahead()
             failpoints.pass_by("before_commit")
-            # The loop gets to it when the commit waits for its answer.
+            # The loop runs it when the commit waits for its reply.
             asyncio.get_running_loop().call_soon(failpoints.pass_by, "inside_commit")
             try:
-                applied = await commit(
-                    self._client,
+                result = await commit(
+                    self._gateway,
                     self._settings,
-                    self.ownership,
-                    plan.operations,
+                    ownership,
+                    operations,
                     entry=batch.entry,
-                    events=sum(plan.outcome.applied.values()),
-                    now_ms=known.now_ms,
-                    now_text=_text(known.now_ms),
+                    events=sum(plan.outcome.events.values()),
+                    now_ms=lookups.now_ms,
                     valid_until_ms=plan.valid_until_ms,
                 )
             except StaleError:
+                # 5. Or the state has changed: drop the records, and again.
                 self._metrics.commits.labels("stale").inc()
-                recall.forget_records()
-                with translated():
-                    self.ownership.records = int(await self._client.hget(keys.cursor(self._number), "records") or 0)
+                owner_cache.drop_records()
+                ownership.records = await records_revision(self._gateway, ownership.keyspace)
                 continue
             failpoints.pass_by("after_commit")
-            recall.committed(plan, known.now_ms)
-            self._count(plan.outcome, applied.letters_dropped)
-            return
 
-    def _count(self, outcome: Outcome, letters_dropped: int) -> None:
+            # 6. Record the new state.
+            owner_cache.apply(plan)
+            deduplicator.record(len(plan.new_ids), lookups.now_ms)
+            plan.outcome.entries = batch.entries
+            plan.outcome.dead_letters_dropped = result.dead_letters_dropped
+            self._record(plan.outcome)
+            return plan.outcome
+
+    def _record(self, outcome: Outcome) -> None:
         metrics = self._metrics
         metrics.commits.labels("ok").inc()
-        for event_type, count in outcome.applied.items():
+        for event_type, count in outcome.events.items():
             metrics.events.labels(event_type, "applied").inc(count)
         if outcome.duplicates:
             metrics.events.labels("any", "duplicate").inc(outcome.duplicates)
-        for reason, count in outcome.letters.items():
-            metrics.letters.labels(reason).inc(count)
-        good = sum(outcome.applied.values()) + outcome.duplicates
-        self.poison.batch(good, sum(outcome.letters.values()), letters_dropped)
+        for reason, count in outcome.dead_letters.items():
+            metrics.dead_letters.labels(reason).inc(count)
         metrics.goals_dropped.inc(outcome.goals_dropped)
+        if self._throttle is not None:
+            self._throttle.record(
+                valid=sum(outcome.events.values()) + outcome.duplicates,
+                dead_letters=sum(outcome.dead_letters.values()),
+                dropped=outcome.dead_letters_dropped,
+            )
 
 
-def _text(ms: int) -> str:
-    """Milliseconds since the epoch as RFC 3339."""
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def live_partition(gateway: Gateway, settings: Settings, partitions: int, lease: Lease, metrics: Metrics) -> Partition:
+    """Build a partition that applies its stream; `partitions` is the number of the installation's."""
+    ownership = lease.ownership
+    keyspace = ownership.keyspace
+    owner_cache = OwnerCache(gateway, settings, keyspace)
+    source = StreamSource(gateway, keyspace, ownership.entry)
+    return Partition(
+        gateway,
+        settings,
+        ownership,
+        reader=Reader(source, owner_cache, keyspace.partition, partitions, settings.batch_events),
+        owner_cache=owner_cache,
+        deduplicator=Deduplicator(keyspace, settings.keep_ids_hours, lease.id_counts),
+        throttle=DeadLetterThrottle(keyspace.partition, metrics),
+        metrics=metrics,
+    )

@@ -1,125 +1,140 @@
-"""From a partition's stream to batches ready to be planned; the next one is made while the last one is committed.
+"""The reading of a partition: entries of a source become batches ready to be planned, the next one while the last is committed.
 
-XREAD ─▶ read_entry ─▶ Recall.identify ─▶ Batch
-   └── after the last entry read, not after the cursor: what is read ahead is dropped if the commit before it fails
+EntrySource ─▶ read_entry ─▶ OwnerCache.resolve ─▶ Batch
+   └── goes on after the last entry read, not after the cursor: a batch read ahead is dropped if the commit before it fails
 """
 
 import asyncio
 from collections.abc import Sequence
-
-from msgspec import Struct
+from typing import Protocol
 
 from sidedata import failpoints
-from sidedata.ingest.apply.entries import Arrival, Letter, read_entry
-from sidedata.ingest.apply.model import Identified
-from sidedata.ingest.apply.owner_cache import Recall
-from sidedata.redis.client import Client, translated
-from sidedata.schema import keys
-from sidedata.settings import Settings
+from sidedata.events.dead_letter import DeadLetter
+from sidedata.ingest.apply.entries import StreamEvent, read_entry
+from sidedata.ingest.apply.model import Batch
+from sidedata.ingest.apply.owner_cache import OwnerCache
+from sidedata.reads.streams import read_entries
+from sidedata.redis.gateway import Gateway
+from sidedata.redis.replies import Entry
+from sidedata.schema.keys import Keyspace
 
-# One read may bring so many bytes of entries, about; an entry may have 16 MB, so the first reads are careful.
+# One read brings about this many bytes of entries at most; an entry may have 16 MB, so the first reads are small.
 _READ_BYTES = 4 << 20
 _FIRST_READ_ENTRIES = 8
-_MOST_ENTRIES = 5_000
-# After so many events the loop gets a turn: a commit waits to be sent, a lease to be renewed.
-_TURN_EVENTS = 250
-
-Entry = tuple[bytes, Sequence[bytes]]  # its id; names and values of its fields in turn
+_MAX_READ_ENTRIES = 5_000
+# The number of events after which the loop runs other tasks: a commit waits to be sent, a lease to be renewed.
+_YIELD_EVENTS = 250
 
 
-class Batch(Struct):
-    """Whole entries up to `entry`, the last of them: their events, and what is wrong with the others."""
+class EntrySource(Protocol):
+    """A source of entries: the partition's stream, or an archive."""
 
-    entry: str
-    entries: int
-    arrivals: list[Arrival]
-    letters: list[Letter]
-    events: list[Identified]  # the arrivals, as Recall knew them
-    epoch: int  # of Recall's knowledge
+    @property
+    def has_more(self) -> bool:
+        """Tell if another read is likely to bring entries at once."""
+        ...
+
+    async def read(self, block_ms: int | None) -> Sequence[Entry]:
+        """Read the next entries; waits `block_ms` for the first one. Empty if there is none."""
+        ...
 
 
-class Reader:
-    """Reads the stream of one partition from an entry on."""
+class StreamSource:
+    """The stream of a partition, from the entry after `after` on."""
 
-    def __init__(
-        self, client: Client, settings: Settings, partition: int, partitions: int, recall: Recall, after: str
-    ) -> None:
-        self._client = client
-        self._settings = settings
-        self._partition = partition
-        self._partitions = partitions
-        self._recall = recall
+    def __init__(self, gateway: Gateway, keyspace: Keyspace, after: str) -> None:
+        self._gateway = gateway
+        self._keyspace = keyspace
         self._after = after
-        self._in_hand: Sequence[Entry] = ()
         self._read_entries = _FIRST_READ_ENTRIES
-        self._more = False  # whether the last read brought all that it might
-        self._ahead: asyncio.Task[Batch | None] | None = None
+        self.has_more = False  # the last read was full
 
-    async def take(self, block_ms: int | None) -> Batch | None:
-        """The next batch; waits `block_ms` for its first entry. None if there is none.
+    async def read(self, block_ms: int | None) -> Sequence[Entry]:
+        """Read the next entries, about 4 MB of them; waits `block_ms` for the first one.
 
         Raises:
             StoreUnavailableError: Redis is out of reach.
         """
+        entries = await read_entries(self._gateway, self._keyspace, self._after, self._read_entries, block_ms)
+        self.has_more = len(entries) == self._read_entries
+        if not entries:
+            return ()
+        self._after = entries[-1][0].decode()
+        size = sum(len(value) for _, fields in entries for value in fields)
+        if size > _READ_BYTES:
+            self._read_entries = max(1, self._read_entries * _READ_BYTES // size)
+        elif self.has_more:
+            self._read_entries = min(self._read_entries * 2, _MAX_READ_ENTRIES)
+        return entries
+
+
+class Reader:
+    """Makes batches of a source's entries.
+
+    Args:
+        partition: the partition's number; `partitions` is the number of partitions in the installation.
+        batch_events: number of events of a full batch; whole entries may bring some more.
+    """
+
+    def __init__(
+        self, source: EntrySource, owner_cache: OwnerCache, partition: int, partitions: int, batch_events: int
+    ) -> None:
+        self._source = source
+        self._owner_cache = owner_cache
+        self._partition = partition
+        self._partitions = partitions
+        self._batch_events = batch_events
+        self._entries: Sequence[Entry] = ()  # read, but in no batch yet
+        self._ahead: asyncio.Task[Batch | None] | None = None
+
+    async def take(self, block_ms: int | None) -> Batch | None:
+        """Return the next batch; waits `block_ms` for its first entry. None if there is none.
+
+        Raises:
+            StopError: an organization's record names an unknown time zone.
+            StoreUnavailableError: Redis is out of reach.
+        """
         ahead, self._ahead = self._ahead, None
         batch = await ahead if ahead is not None else None
-        return batch if batch is not None else await self._make(block_ms)
+        return batch if batch is not None else await self._next(block_ms)
 
     @property
     def is_behind(self) -> bool:
-        """Whether there is likely a next batch already."""
-        return self._ahead is not None or bool(self._in_hand) or self._more
+        """Tell if there is likely a next batch already."""
+        return self._ahead is not None or bool(self._entries) or self._source.has_more
 
     def read_ahead(self) -> None:
-        """Begin to make the next batch, if there is likely one."""
+        """Begin with the next batch, if there is likely one."""
         if self._ahead is None and self.is_behind:
-            self._ahead = asyncio.create_task(self._make(None))
+            self._ahead = asyncio.create_task(self._next(None))
 
     async def close(self) -> None:
-        """Drop what was read ahead."""
+        """Drop the batch that was read ahead."""
         if self._ahead is not None:
             self._ahead.cancel()
             await asyncio.gather(self._ahead, return_exceptions=True)
             self._ahead = None
 
-    async def _make(self, block_ms: int | None) -> Batch | None:
-        entries = self._in_hand or await self._read(block_ms)
-        if not entries:
+    async def _next(self, block_ms: int | None) -> Batch | None:
+        self._entries = self._entries or await self._source.read(block_ms)
+        if not self._entries:
             return None
         failpoints.pass_by("after_read")
-        arrivals: list[Arrival] = []
-        letters: list[Letter] = []
-        taken = turn = 0
-        for entry, fields in entries:
-            good, bad = read_entry(entry.decode(), fields, self._partition, self._partitions)
-            arrivals += good
-            letters += bad
-            taken += 1
-            count = len(arrivals) + len(letters)
-            if count >= self._settings.batch_events:
+        events: list[StreamEvent] = []
+        dead_letters: list[DeadLetter] = []
+        size = last_yield = 0
+        for entry, fields in self._entries:
+            of_entry, mistakes = read_entry(entry.decode(), fields, self._partition, self._partitions)
+            events += of_entry
+            dead_letters += mistakes
+            size += 1
+            count = len(events) + len(dead_letters)
+            if count >= self._batch_events:
                 break
-            if count >= turn + _TURN_EVENTS:
-                turn = count
+            if count >= last_yield + _YIELD_EVENTS:
+                last_yield = count
                 await asyncio.sleep(0)
-        self._in_hand = entries[taken:]
-        events = await self._recall.identify(arrivals)
-        return Batch(entries[taken - 1][0].decode(), taken, arrivals, letters, events, self._recall.epoch)
-
-    async def _read(self, block_ms: int | None) -> Sequence[Entry]:
-        block = () if block_ms is None else ("BLOCK", block_ms)
-        with translated():
-            reply = await self._client.execute_command(
-                *("XREAD", "COUNT", self._read_entries, *block, "STREAMS", keys.events(self._partition), self._after)
-            )
-        if not reply:
-            self._more = False
-            return ()
-        entries: list[Entry] = reply[0][1] if isinstance(reply, list) else next(iter(reply.values()))
-        self._after = entries[-1][0].decode()
-        self._more = len(entries) == self._read_entries
-        size = sum(len(value) for _, fields in entries for value in fields)
-        if size > _READ_BYTES:
-            self._read_entries = max(1, self._read_entries * _READ_BYTES // size)
-        elif self._more:
-            self._read_entries = min(self._read_entries * 2, _MOST_ENTRIES)
-        return entries
+        resolved = await self._owner_cache.resolve(events)
+        last = self._entries[size - 1][0].decode()
+        self._entries = self._entries[size:]
+        return Batch(last, size, events, dead_letters, resolved, self._owner_cache.epoch)

@@ -1,28 +1,29 @@
-"""What a batch adds to the buckets of each workflow. Pure.
+"""The additions of a batch to the buckets of each workflow. Pure.
 
 Events are gathered in the finest bucket, 5 minutes, whatever their age: two look-ups for each, and a set addition for an id that
-is new there. `write` then rolls those up into the local hours and days that are kept at the batch's time, and hands them to the
-commit:
+is new there. `write` then rolls the additions up into the local hours and days within retention at the batch's time, and passes
+them to the commit:
 
-    5 minutes   ::::::::::::   only where kept
-    local hour  |  |           where kept; the visitors of a page-navigation hour always, for the day's hourly counts
-    local day   |--------|     always: what is older than the days kept was refused before
+    5 minutes   ::::::::::::   only within retention
+    local hour  |  |           within retention; the visitors of a page-navigation hour always, for the day's hourly counts
+    local day   |--------|     always: an event older than the retention of days was rejected before
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from sidedata.calendar.levels import Level, Retention
-from sidedata.calendar.slots import Place
+from sidedata.calendar.slots import Slot
 from sidedata.events.decode import Kind
-from sidedata.events.money import parted
-from sidedata.ingest.apply.model import Fine, Workflow
+from sidedata.events.money import split_units
+from sidedata.ingest.apply.model import FiveMinuteBucket, Workflow
 from sidedata.operations import CHANGES_KEPT, Operations
-from sidedata.schema import keys
+from sidedata.schema.counts import VISITORS, Role, goal_field, goal_sketch, hour_field, purchase_fields
+from sidedata.schema.keys import Keyspace
 
 
-class Additions:
-    """What is added to one bucket: ids (hashed), counts, and the ids behind each goal by role."""
+class BucketDelta:
+    """The additions to one bucket: hashed ids, counts, and the hashed ids of each goal by role."""
 
     __slots__ = ("counts", "goals", "newest_us", "sessions", "visitors")
 
@@ -30,41 +31,42 @@ class Additions:
         self.visitors: set[str] = set()
         self.sessions: set[str] = set()
         self.counts: dict[str, int] = {}
-        self.goals: dict[str, tuple[set[str], set[str]]] = {}
+        self.goals: dict[
+            str, tuple[set[str], set[str]]
+        ] = {}  # visitors and sessions, by the field that counts the goal
         self.newest_us = 0
 
     def count(self, field: str, by: int = 1) -> None:
         """Add to an exact count."""
         self.counts[field] = self.counts.get(field, 0) + by
 
-    def goal(self, role: str, goal_id: str, visitor: str, session: str) -> None:
-        """A goal was triggered or affected."""
-        name = f"{role}:{goal_id}"
+    def count_goal(self, role: Role, goal_id: str, visitor: str, session: str) -> None:
+        """Add an event of a goal that was triggered or affected."""
+        name = goal_field(role, goal_id)
         self.count(name)
         visitors, sessions = self.goals.setdefault(name, (set(), set()))
         visitors.add(visitor)
         sessions.add(session)
 
-    def paid(self, currency: str, units: int) -> None:
-        """Money was spent, in units of 1/10,000."""
-        high, low = parted(units)
-        self.count(f"purchases:{currency}:high", high)
-        self.count(f"purchases:{currency}:low", low)
+    def add_purchase(self, currency: str, units: int) -> None:
+        """Add a purchase, in units of 1/10,000."""
+        for field, part in zip(purchase_fields(currency), split_units(units), strict=True):
+            self.count(field, part)
 
-    def merge(self, other: "Additions") -> None:
-        """Take in those of another bucket."""
+    def merge(self, other: "BucketDelta") -> None:
+        """Add the additions to another bucket."""
         self.visitors |= other.visitors
         self.sessions |= other.sessions
         for field, by in other.counts.items():
             self.count(field, by)
         for name, (visitors, sessions) in other.goals.items():
-            mine = self.goals.setdefault(name, (set(), set()))
-            mine[0].update(visitors)
-            mine[1].update(sessions)
+            merged = self.goals.setdefault(name, (set(), set()))
+            merged[0].update(visitors)
+            merged[1].update(sessions)
 
 
 class _Bucket(NamedTuple):
-    """A bucket that is written: its level and start, what its keys begin with, its expiry, where its visitors' number goes."""
+    """A bucket to write: its level and start, the prefix and the expiry of its keys, the key and field of its visitors' number."""
 
     level: Level
     start: int
@@ -78,87 +80,86 @@ def write(
     operations: Operations,
     workflow: Workflow,
     kind: Kind,
-    fines: Sequence[tuple[Fine, Additions]],
+    deltas: Sequence[tuple[FiveMinuteBucket, BucketDelta]],
     *,
-    partition: int,
     retention: Retention,
     now: int,
 ) -> int:
-    """Hand a workflow's additions to the commit, at every level that is kept at `now` (seconds).
+    """Pass a workflow's additions to the commit, at every level within retention at `now` (seconds).
 
-    Returns how many buckets its log of changes may name then.
+    Returns an upper bound of the size of its log of changes after that.
     """
-    organization = workflow.organization.id
-    changed: list[str] = []
-    for places, added in _levels(fines, kind, retention, now):
-        buckets = [_bucket(level, place, partition, workflow, kind, retention, now) for level, place in places]
+    changes: list[str] = []
+    for slots, delta in _levels(deltas, kind, retention, now):
+        buckets = [_bucket(operations.keyspace, level, slot, workflow, kind, retention, now) for level, slot in slots]
         before = operations.count
-        operations.sketch(added.visitors, [(f"{b.prefix}visitors", b.expiry, b.stored) for b in buckets])
+        operations.sketch(delta.visitors, [(f"{b.prefix}visitors", b.expiry, b.stored) for b in buckets])
         operations.sketch(
-            added.sessions, [(f"{b.prefix}sessions", b.expiry, None) for b in buckets if b.keeps_sessions]
+            delta.sessions, [(f"{b.prefix}sessions", b.expiry, None) for b in buckets if b.keeps_sessions]
         )
-        for name, (visitors, sessions) in added.goals.items():
-            operations.sketch(visitors, [(f"{b.prefix}{name}:visitors", b.expiry, None) for b in buckets])
-            operations.sketch(sessions, [(f"{b.prefix}{name}:sessions", b.expiry, None) for b in buckets])
+        for name, (visitors, sessions) in delta.goals.items():
+            of_visitors, of_sessions = goal_sketch(name, "visitors"), goal_sketch(name, "sessions")
+            operations.sketch(visitors, [(f"{b.prefix}{of_visitors}", b.expiry, None) for b in buckets])
+            operations.sketch(sessions, [(f"{b.prefix}{of_sessions}", b.expiry, None) for b in buckets])
         for bucket in buckets:
-            if added.counts or (bucket.stored and bucket.level == "day"):
-                operations.add(f"{bucket.prefix}counts", added.counts, bucket.expiry)
+            if delta.counts or (bucket.stored and bucket.level == "day"):
+                operations.increment(f"{bucket.prefix}counts", delta.counts, bucket.expiry)
         if operations.count > before:
-            changed += [f"{bucket.level}:{bucket.start}" for bucket in buckets]
-    newest_us = max(added.newest_us for _, added in fines)
+            changes += [f"{bucket.level}:{bucket.start}" for bucket in buckets]
+    newest_us = max(delta.newest_us for _, delta in deltas)
     new_kind = kind if workflow.kind is None else None
-    logged = workflow.logged + len(changed)
-    trim = logged > 2 * CHANGES_KEPT
-    operations.workflow(partition, organization, workflow.id, new_kind, newest_us, changed, trim=trim)
-    return CHANGES_KEPT if trim else logged
+    log_size = workflow.log_size + len(changes)
+    trim = log_size > 2 * CHANGES_KEPT
+    operations.change_workflow(workflow.organization.id, workflow.id, new_kind, newest_us, changes, trim=trim)
+    return CHANGES_KEPT if trim else log_size
 
 
 def _levels(
-    fines: Iterable[tuple[Fine, Additions]], kind: Kind, retention: Retention, now: int
-) -> Iterator[tuple[list[tuple[Level, Place]], Additions]]:
-    """The buckets that are kept, each as its level and a place inside it, and what they get; often all levels get the same."""
-    parts: dict[tuple[Level, int], tuple[Place, list[Additions]]] = {}
-    for fine, added in fines:
-        place = fine.place
-        if not retention.keeps_day(place.day, now):
-            continue  # a late interaction found a goal whose day has gone since
-        if retention.keeps_five_minutes(place.hour, now):
-            parts["5min", place.fine[0]] = (place, [added])
-        if kind == "page_navigation" or retention.keeps_hour(place.day, now):
-            parts.setdefault(("hour", place.hour.start), (place, []))[1].append(added)
-        parts.setdefault(("day", place.day.start), (place, []))[1].append(added)
-    alike: dict[tuple[int, ...], tuple[list[tuple[Level, Place]], list[Additions]]] = {}
-    for (level, _), (place, of_bucket) in parts.items():
-        alike.setdefault(tuple(map(id, of_bucket)), ([], of_bucket))[0].append((level, place))
-    for places, of_bucket in alike.values():
-        yield places, _together(of_bucket)
+    deltas: Iterable[tuple[FiveMinuteBucket, BucketDelta]], kind: Kind, retention: Retention, now: int
+) -> Iterator[tuple[list[tuple[Level, Slot]], BucketDelta]]:
+    """Roll up: the buckets within retention, each as its level and a slot in it, with their additions, which levels often share."""
+    parts: dict[tuple[Level, int], tuple[Slot, list[BucketDelta]]] = {}
+    for bucket, delta in deltas:
+        slot = bucket.slot
+        if not retention.keeps_day(slot.day, now):
+            continue  # a late interaction affects a goal whose day has expired since
+        if retention.keeps_five_minutes(slot.hour, now):
+            parts["5min", slot.five_minutes[0]] = (slot, [delta])
+        if kind == "page_navigation" or retention.keeps_hour(slot.day, now):
+            parts.setdefault(("hour", slot.hour.start), (slot, []))[1].append(delta)
+        parts.setdefault(("day", slot.day.start), (slot, []))[1].append(delta)
+    shared: dict[tuple[int, ...], tuple[list[tuple[Level, Slot]], list[BucketDelta]]] = {}
+    for (level, _), (slot, of_bucket) in parts.items():
+        shared.setdefault(tuple(map(id, of_bucket)), ([], of_bucket))[0].append((level, slot))
+    for slots, of_buckets in shared.values():
+        yield slots, _merge(of_buckets)
 
 
-def _together(parts: list[Additions]) -> Additions:
-    if len(parts) == 1:
-        return parts[0]
-    merged = Additions()
-    for part in parts:
-        merged.merge(part)
+def _merge(deltas: list[BucketDelta]) -> BucketDelta:
+    if len(deltas) == 1:
+        return deltas[0]
+    merged = BucketDelta()
+    for delta in deltas:
+        merged.merge(delta)
     return merged
 
 
 def _bucket(
-    level: Level, place: Place, partition: int, workflow: Workflow, kind: Kind, retention: Retention, now: int
+    keyspace: Keyspace, level: Level, slot: Slot, workflow: Workflow, kind: Kind, retention: Retention, now: int
 ) -> _Bucket:
-    names = (partition, workflow.organization.id, workflow.id)
+    organization = workflow.organization.id
     pages = kind == "page_navigation"
-    in_day = keys.bucket(*names, "day", place.day.start)
+    in_day = keyspace.bucket(organization, workflow.id, "day", slot.day.start)
     if level == "5min":
-        start = place.fine[0]
-        prefix = keys.bucket(*names, "5min", start)
-        return _Bucket(level, start, prefix, retention.five_minutes_expiry(place.hour), None, pages)
+        start = slot.five_minutes[0]
+        prefix = keyspace.bucket(organization, workflow.id, "5min", start)
+        return _Bucket(level, start, prefix, retention.five_minutes_expiry(slot.hour), None, pages)
     if level == "hour":
-        start = place.hour.start
-        prefix = keys.bucket(*names, "hour", start)
-        stored = (f"{in_day}counts", keys.hour_field(place.hour.index, place.hour.offset)) if pages else None
-        # An hour older than hours are kept serves its hourly count alone.
-        keeps_sessions = pages and retention.keeps_hour(place.day, now)
-        return _Bucket(level, start, prefix, retention.hour_expiry(place.day, now), stored, keeps_sessions)
-    stored = (f"{in_day}counts", "visitors") if pages else None
-    return _Bucket(level, place.day.start, in_day, retention.day_expiry(place.day, now), stored, pages)
+        start = slot.hour.start
+        prefix = keyspace.bucket(organization, workflow.id, "hour", start)
+        stored = (f"{in_day}counts", hour_field(slot.hour.index, slot.hour.offset)) if pages else None
+        # An hour past the retention of hours serves its hourly count alone.
+        keeps_sessions = pages and retention.keeps_hour(slot.day, now)
+        return _Bucket(level, start, prefix, retention.hour_expiry(slot.day, now), stored, keeps_sessions)
+    stored = (f"{in_day}counts", VISITORS) if pages else None
+    return _Bucket(level, slot.day.start, in_day, retention.day_expiry(slot.day, now), stored, pages)

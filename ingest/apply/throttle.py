@@ -1,8 +1,8 @@
-"""Streams of nothing but poison: seen, said, and slowed down.
+"""The throttle of streams that bring nothing but dead letters.
 
-A producer that has gone wrong can fill a stream with events that can't be applied. Each becomes a dead letter, which costs more
-than an event and pushes older letters out. So a partition that brings nothing else for a while is read with pauses: it never
-stops, and the producers learn by the backlog. One event that can be applied, in any batch, ends it.
+A broken producer can fill a stream with events that can't be applied. Each becomes a dead letter, which costs more than an event
+and pushes older dead letters out. So a partition that brings nothing else for a while is read with pauses: it never stops, and
+the producers notice by the backlog. One event that can be applied, in any batch, ends the pauses.
 """
 
 import logging
@@ -11,37 +11,43 @@ from sidedata.ingest.metrics import Metrics
 
 _log = logging.getLogger("sidedata.worker")
 
-# Batches in a row that are nothing but letters before the first pause: a handful of bad events is nobody's emergency.
+# Batches in a row that are nothing but dead letters before the first pause: a handful of bad events is no emergency.
 _PATIENCE = 3
 _FIRST_PAUSE_SECONDS = 0.05
 # An event that arrives in a pause must still be in the answers within a second.
 _LONGEST_PAUSE_SECONDS = 0.5
-# How many batches may go by between two warnings that letters are being dropped.
-_DROPS_SAID_EVERY = 1_000
+# The number of batches between two warnings of dropped dead letters.
+_WARNING_INTERVAL = 1_000
 
 
-class Poison:
-    """What a partition's batches have been of late."""
+class DeadLetterThrottle:
+    """The recent batches of a partition, and the pause that follows from them."""
 
     def __init__(self, partition: int, metrics: Metrics) -> None:
         self._partition = partition
         self._metrics = metrics
-        self._gauge = metrics.poisoned.labels(str(partition))
+        self._gauge = metrics.throttled.labels(str(partition))
         self._gauge.set(0)
         self._run = 0
-        self._quiet = 0  # batches for which dropped letters need not be mentioned again
+        self._silence = 0  # batches without another warning of dropped dead letters
         self.pause_seconds = 0.0  # before the next read
 
-    def batch(self, good: int, letters: int, letters_dropped: int) -> None:
-        """A batch was committed: events that were applied or known already, new dead letters, old ones that had to go."""
-        self._dropped(letters_dropped)
-        if good:
+    def record(self, *, valid: int, dead_letters: int, dropped: int) -> None:
+        """Record a committed batch.
+
+        Args:
+            valid: events that were applied, or had been applied before.
+            dead_letters: new dead letters.
+            dropped: old dead letters that the commit dropped.
+        """
+        self._record_dropped(dropped)
+        if valid:
             if self.pause_seconds:
                 _log.info("partition %d has events again that can be applied", self._partition)
             self._run = 0
             self.pause_seconds = 0.0
             self._gauge.set(0)
-        elif letters:
+        elif dead_letters:
             self._run += 1
             if self._run >= _PATIENCE:
                 self._slow_down()
@@ -55,15 +61,15 @@ class Poison:
             self._gauge.set(1)
         self.pause_seconds = min(max(2 * self.pause_seconds, _FIRST_PAUSE_SECONDS), _LONGEST_PAUSE_SECONDS)
 
-    def _dropped(self, letters: int) -> None:
-        self._quiet = max(0, self._quiet - 1)
-        if not letters:
+    def _record_dropped(self, dropped: int) -> None:
+        self._silence = max(0, self._silence - 1)
+        if not dropped:
             return
-        self._metrics.letters_dropped.inc(letters)
-        if not self._quiet:
+        self._metrics.dead_letters_dropped.inc(dropped)
+        if not self._silence:
             _log.warning(
                 "partition %d: %d dead letters dropped by age or number (SIDEDATA_KEEP_DEAD_DAYS, SIDEDATA_DEAD_LIMIT)",
                 self._partition,
-                letters,
+                dropped,
             )
-            self._quiet = _DROPS_SAID_EVERY
+            self._silence = _WARNING_INTERVAL

@@ -1,1 +1,1 @@
-"""Files of events: reading, rebasing and pushing them."""
+"""Archives, which are files of events: reading, rebasing, pushing."""

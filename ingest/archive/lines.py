@@ -1,8 +1,7 @@
-"""Event archives: NDJSON lines, gzipped or not, made ready to be sent. Pure but for reading the file.
+"""Event archives: NDJSON lines, gzipped or not, prepared for sending. Pure except for the reading of the file.
 
-A line is readable when it is one JSON object; what is in it is judged by the worker alone, so nothing that a producer recorded
-is lost on the way. `Line.partition` is where it belongs, or 0 where the object names no organization: its dead letter has to
-be somewhere.
+A line is readable if it is one JSON object. The worker alone validates the object, so that no recorded event is lost on the way.
+`Line.partition` is the organization's, or 0 where the object names no organization: its dead letter needs a partition, too.
 """
 
 import gzip
@@ -23,7 +22,7 @@ from sidedata.errors import SidedataError, UsageError
 from sidedata.events.decode import Event, decode_event
 from sidedata.schema.keys import partition_of
 
-MAX_LINE_BYTES: Final = 1 << 20  # an event has 16 KiB at most; longer lines are no events but a broken file
+MAX_LINE_BYTES: Final = 1 << 20  # an event has 16 KiB at most; a longer line is no event but damage
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _BOM: Final = b"\xef\xbb\xbf"
 _WEEK_US: Final = 7 * 86_400 * 1_000_000
@@ -32,11 +31,11 @@ _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 
 
 class ArchiveError(SidedataError):
-    """The file can't be read on; what came before has been read."""
+    """The rest of the file can't be read; the lines before it were."""
 
 
 class Line(Struct):
-    """A line: its number from 1, the object's bytes or what is wrong with it; the organization that it names, in lower case."""
+    """A line: its number from 1, its bytes, and the organization that it names, in lower case; `fault` is set if unreadable."""
 
     number: int
     raw: bytes
@@ -46,11 +45,11 @@ class Line(Struct):
 
 
 @contextmanager
-def opened_file(name: str) -> Iterator[tuple[IO[bytes], int | None]]:
-    """A file that is named on a command line, and its size; None for a pipe, as `-`, standard input, is.
+def open_file(name: str) -> Iterator[tuple[IO[bytes], int | None]]:
+    """Open a file named on a command line, `-` for standard input; yields it with its size, None for a pipe.
 
     Raises:
-        UsageError: it can't be opened.
+        UsageError: the file can't be opened.
     """
     if name == "-":
         yield sys.stdin.buffer, None
@@ -64,7 +63,7 @@ def opened_file(name: str) -> Iterator[tuple[IO[bytes], int | None]]:
 
 
 def open_archive(file: IO[bytes]) -> IO[bytes]:
-    """The file's text, unpacked if it is gzipped."""
+    """Return the file's text, decompressed if it is gzipped."""
     buffered = file if isinstance(file, io.BufferedReader) else io.BufferedReader(file)  # type: ignore[type-var]
     if buffered.peek(2)[:2] == _GZIP_MAGIC:
         return gzip.GzipFile(fileobj=buffered)  # type: ignore[return-value]
@@ -72,7 +71,7 @@ def open_archive(file: IO[bytes]) -> IO[bytes]:
 
 
 def read_lines(archive: IO[bytes], partitions: int, shift_days: int = 0) -> Iterator[Line]:
-    """The lines that are not blank.
+    """Read the lines that are not blank.
 
     Raises:
         ArchiveError: the file is cut off or damaged.
@@ -124,7 +123,7 @@ def _is_object(raw: bytes) -> bool:
 
 
 def _shifted(timestamp: bytes, days: int) -> bytes:
-    """The JSON text of a timestamp moved by whole days, clock time and offset as they were; other text as it is."""
+    """Move the JSON text of a timestamp by whole days, with the same clock time and offset; other text is unchanged."""
     try:
         day = date.fromisoformat(timestamp[1:11].decode("ascii")) + timedelta(days=days)
     except (ValueError, OverflowError):
@@ -133,7 +132,7 @@ def _shifted(timestamp: bytes, days: int) -> bytes:
 
 
 def newest_us(archive: IO[bytes], partitions: int) -> int | None:
-    """The time of the newest valid event, in microseconds since the epoch."""
+    """Find the time of the newest valid event, in microseconds since the epoch; None without any."""
     newest: int | None = None
     for line in read_lines(archive, partitions):
         if line.fault is None:
@@ -144,10 +143,10 @@ def newest_us(archive: IO[bytes], partitions: int) -> int | None:
 
 
 def rebase_days(newest: int, now: float) -> int:
-    """By how many days, in whole weeks, to shift so that the newest event lies within the last seven days."""
+    """Compute the days, in whole weeks, to shift so that the newest event lies within the last seven days."""
     return 7 * ((int(now * 1_000_000) - newest) // _WEEK_US)
 
 
-def described(us: int) -> str:
-    """An instant for a person."""
+def instant_text(us: int) -> str:
+    """Format an instant for people."""
     return datetime.fromtimestamp(us / 1_000_000, UTC).isoformat(timespec="seconds")

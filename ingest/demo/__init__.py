@@ -1,1 +1,1 @@
-"""Visitors that never were, for `sidedata demo`."""
+"""Simulated visitors for `sidedata demo`."""

@@ -1,1 +1,1 @@
-"""`sidedata purge`: deletes what is stored of an organization or a workflow."""
+"""`sidedata purge`: the deletion of all data of an organization or a workflow."""

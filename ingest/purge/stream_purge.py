@@ -1,54 +1,52 @@
-"""What a purge takes out of the streams: events that wait, and dead letters, wherever they stand.
+"""The purge of streams: events that wait, and dead letters, in every partition.
 
-An event of the organization may have been sent to another partition by mistake, so every partition is searched. In a stream
-only the organization's own events go. What is no event, a dead letter above all, goes whenever it names the organization at all:
-it can't be trusted to name its owner in the right place.
+An event of the organization may have been sent to another partition by mistake, so every partition is searched. In an ingest
+stream only the organization's own events are removed. An entry that holds no event, and a dead letter above all, is removed if it
+names the organization at all: it can't be trusted to name its owner in the right place.
 
-XDEL only marks an entry; its bytes stay in memory and in dumps for as long as a neighbour lives in the same node. Applied
-events leave by themselves, but letters are kept for weeks, so a stream of letters that lost some is written anew.
+XDEL only marks an entry; its bytes stay in memory and in dumps as long as a neighbour lives in the same node. Applied events leave
+the stream anyway, but dead letters are kept for weeks, so a stream of dead letters that lost some is rewritten.
 """
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from sidedata.errors import StoreUnavailableError
-from sidedata.events.decode import Fault, decode_event
-from sidedata.redis.client import Client, translated
-from sidedata.redis.scripts import script
-from sidedata.schema import keys
+from sidedata.events.decode import Rejection, decode_event
+from sidedata.reads.streams import stream_pages
+from sidedata.redis.gateway import Gateway
+from sidedata.redis.replies import Entry
+from sidedata.schema.keys import Keyspace
+from sidedata.writes.dead_letters import begin_rewrite, copy_dead_letters, finish_rewrite
+from sidedata.writes.purge import purge_entry
 
-_PURGE_ENTRY = script("purge_entry")
-_REPLACE_LETTERS = script("replace_letters")
-# An entry may have a megabyte, and a page of them is in memory at once.
-_PAGE = 20
-_REWRITING_SECONDS = 600
-_ATTEMPTS = 20
+_PAGE: Final = 20  # an entry may have a megabyte, and a page of them is in memory at once
+_ATTEMPTS: Final = 20
 
-_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
+_ARRAY: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
-Fields = Mapping[bytes, bytes]
-Step = Callable[[], Awaitable[None]]
+Checkpoint = Callable[[], Awaitable[None]]
 
 
 class Target(Struct, frozen=True):
-    """What is purged: an organization, or one workflow of it; ids in lower case."""
+    """The target of a purge: an organization, or one workflow of it; ids in lower case."""
 
     organization: str
     workflow: str | None
 
     def owns(self, raw: bytes) -> bool:
-        """Whether an event is the target's; what is no event is, if it names the target anywhere."""
+        """Tell if an event is the target's; bytes that are no event are, if they name the target anywhere."""
         event = decode_event(raw)
-        if isinstance(event, Fault):
+        if isinstance(event, Rejection):
             return self.named_in(raw)
         return event.organization_id == self.organization and self.workflow in (None, event.workflow_id)
 
     def named_in(self, value: bytes) -> bool:
-        """Whether the target is named anywhere in a value, however JSON may have escaped it."""
+        """Tell if a value names the target anywhere, however JSON may have escaped it."""
         text = value.decode(errors="replace")
         try:
             unescaped = json.dumps(json.loads(text), ensure_ascii=False)
@@ -61,79 +59,86 @@ class Target(Struct, frozen=True):
         return self.organization in text and (self.workflow is None or self.workflow in text)
 
 
-class Found(Struct):
-    """What was taken out, or would be."""
+class StreamCounts(Struct):
+    """The numbers of events and dead letters that a purge has removed, or would remove."""
 
     waiting_events: int = 0
-    letters: int = 0
+    dead_letters: int = 0
 
 
-async def erase_waiting(client: Client, partition: int, target: Target, found: Found, step: Step, *, dry: bool) -> None:
-    """Take the target's events out of the ingest stream; their neighbours stay."""
-    stream = keys.events(partition)
-    async for entry, fields in _entries(client, stream, step):
-        form = fields.keys() & {b"event", b"events"}
-        if len(form) == 1:
-            raws = _events(fields[form.pop()])
-            remaining = [raw for raw in raws if not target.owns(raw)]
-        else:  # what the worker would make one letter of
-            raws, remaining = [b""], [b""] * (not any(map(target.named_in, fields.values())))
-        if len(remaining) == len(raws):
-            continue
-        found.waiting_events += len(raws) - len(remaining)
-        if not dry:
-            rest = b"[" + b",".join(remaining) + b"]" if remaining else b""
-            with translated():
-                await _PURGE_ENTRY(client, [stream], [entry, rest])
+async def purge_events(
+    gateway: Gateway, keyspace: Keyspace, target: Target, counts: StreamCounts, checkpoint: Checkpoint, *, dry: bool
+) -> None:
+    """Remove the target's events from the ingest stream; their neighbours stay.
 
-
-async def erase_letters(client: Client, partition: int, target: Target, found: Found, step: Step, *, dry: bool) -> None:
-    """Take the dead letters that name the target away, and their bytes too.
+    Args:
+        checkpoint: awaited at each page; it raises if the partition has another owner.
 
     Raises:
-        StoreUnavailableError: letters are being sent again all the time; run it again.
+        StoreUnavailableError: Redis is out of reach.
+    """
+    async for entry, fields in _entries(gateway, keyspace.events, checkpoint):
+        raws = _events(fields)
+        if raws is None:  # the worker makes one dead letter of all of it
+            raws, remaining = [b""], [b""] * (not any(map(target.named_in, fields[1::2])))
+        else:
+            remaining = [raw for raw in raws if not target.owns(raw)]
+        if len(remaining) == len(raws):
+            continue
+        counts.waiting_events += len(raws) - len(remaining)
+        if not dry:
+            await purge_entry(gateway, keyspace, entry, remaining)
+
+
+async def purge_dead_letters(
+    gateway: Gateway, keyspace: Keyspace, target: Target, counts: StreamCounts, checkpoint: Checkpoint, *, dry: bool
+) -> None:
+    """Remove the dead letters that name the target, and their bytes too.
+
+    Args:
+        checkpoint: awaited at each page; it raises if the partition has another owner.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach, or dead letters are replayed all the time; run it again.
     """
     for _ in range(_ATTEMPTS):
         count = 0
-        async for _, fields in _entries(client, keys.dead(partition), step):
-            count += any(map(target.named_in, fields.values()))
-        if dry or not count or await _rewrite(client, partition, target, step):
-            found.letters += count
+        async for _, fields in _entries(gateway, keyspace.dead, checkpoint):
+            count += any(map(target.named_in, fields[1::2]))
+        if dry or not count or await _rewrite(gateway, keyspace, target, checkpoint):
+            counts.dead_letters += count
             return
-    raise StoreUnavailableError("dead letters are being sent again meanwhile; run the purge again")
+    raise StoreUnavailableError("dead letters are being replayed at the same time; run the purge again")
 
 
-async def _rewrite(client: Client, partition: int, target: Target, step: Step) -> bool:
-    """Write the letters that stay anew, ids and all; False if one was sent again meanwhile."""
-    stream, anew = keys.dead(partition), keys.dead_anew(partition)
+async def _rewrite(gateway: Gateway, keyspace: Keyspace, target: Target, checkpoint: Checkpoint) -> bool:
+    """Rewrite the dead letters without the target's, under their ids; False if one was replayed meanwhile."""
     length, newest = 0, b""
-    with translated():
-        await client.unlink(anew)
-        async for entry, fields in _entries(client, stream, step):
-            length, newest = length + 1, entry
-            if not any(map(target.named_in, fields.values())):
-                pipeline = client.pipeline(transaction=False)
-                pipeline.xadd(anew, fields, id=entry)
-                pipeline.expire(anew, _REWRITING_SECONDS)
-                await pipeline.execute()
-        return bool(await _REPLACE_LETTERS(client, [stream, anew], [length, newest]))
+    await begin_rewrite(gateway, keyspace)
+    async for page in stream_pages(gateway, keyspace.dead, _PAGE):
+        await checkpoint()
+        length += len(page)
+        newest = page[-1][0] if page else newest
+        remaining = [(entry, fields) for entry, fields in page if not any(map(target.named_in, fields[1::2]))]
+        await copy_dead_letters(gateway, keyspace, remaining)
+    return await finish_rewrite(gateway, keyspace, length, newest)
 
 
-async def _entries(client: Client, stream: str, step: Step) -> AsyncIterator[tuple[bytes, dict[bytes, bytes]]]:
-    last = "-"
-    while True:
-        await step()
-        with translated():
-            page: Sequence[Any] = await client.xrange(stream, last, "+", count=_PAGE)
-        for entry, fields in page:
-            yield entry, fields
-        if len(page) < _PAGE:
-            return
-        last = "(" + page[-1][0].decode()
+async def _entries(gateway: Gateway, stream: str, checkpoint: Checkpoint) -> AsyncIterator[Entry]:
+    async for page in stream_pages(gateway, stream, _PAGE):
+        await checkpoint()
+        for entry in page:
+            yield entry
 
 
-def _events(value: bytes) -> list[bytes]:
-    """The events in a field's value: the elements of an array, or the value itself."""
+def _events(fields: Sequence[bytes]) -> list[bytes] | None:
+    """Split an entry into its events; None where not exactly one field holds events."""
+    names = fields[::2]
+    if names.count(b"event") + names.count(b"events") != 1:
+        return None
+    if b"event" in names:
+        return [fields[2 * names.index(b"event") + 1]]
+    value = fields[2 * names.index(b"events") + 1]
     try:
         return [bytes(raw) for raw in _ARRAY.decode(value)]
     except (msgspec.DecodeError, RecursionError):

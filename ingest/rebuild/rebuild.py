@@ -1,31 +1,30 @@
-"""Rebuilding an organization's counters from an archive of its events: built aside, compared, swapped in.
+"""The rebuild of an organization's counters from an archive of its events: built aside, compared, swapped in.
 
-Who needs it: an operator whose counters were made wrong by a bug or by a time zone that was never the organization's, or whose
-Redis was lost, while the events themselves are still at hand.
+Use case: an operator whose counters were made wrong by a bug or by a time zone that was never the organization's, or whose
+Redis was lost, while the events themselves still exist.
 
-    hold the partition ─▶ read the archive into a shadow ─▶ compare ─▶ swap ─▶ let go
-          └── events wait in the stream, answers go on from the old counters
+    hold the partition ─▶ read the archive into a shadow ─▶ compare ─▶ swap ─▶ release
+          └── events wait in the stream, answers continue from the old counters
 
-What is promised. Afterwards the counters are those of the archive, as if it had been sent just now to an installation where the
+Promise: afterwards the counters equal the archive's, as if it had been sent just now to an installation where the
 organization had no events, and every event that comes from the stream from then on counts on top of that, once. So
 
-* the archive must hold all events that were applied before the rebuild began. What it lacks is not counted any more; its id may
+* the archive must hold all events that were applied before the rebuild began. A missing one is not counted any more; its id may
   be sent again. Where producers write their archive before they send, a live archive does: it is read after the partition is held.
 * an event that is in the archive and also waits in the stream, or is sent again, counts once if it has an id. All ids of the
-  archive are remembered as those of applied events are. An event without one would count twice: the archive must not hold it.
+  archive are stored like the ids of applied events. An event without an id would count twice: the archive must not hold it.
 * the kinds of workflows stay as they are, the time zone does too unless another one is given. Tokens, dead letters, names of
   workflows and other organizations are not touched. Bad events of the archive are counted by reason and left out.
 
-Why it holds. The lease is taken by force, as a purge does it, and renewed all the while, so no worker commits anything between
-the first line of the archive and the last step of the swap; a rebuild that lost the lease finds another fence when it wants to
-begin the swap, and stops. The shadow is built by the very code that applies live events (`shadow.py`). What attribution
-remembers of visitors is swapped along with the buckets, and the ids get into the same instant by their salt
-(`ingest/ownership/swap.py`).
-Killed before the swap begins: nothing has changed, and the shadow expires. Killed later: whoever takes the partition next does
-the rest first. Nobody reads half a workflow, and views are told to read anew (`changes_from`).
+Proof: the lease is taken by force, as a purge does it, and renewed all the while, so no worker commits anything between the
+first line of the archive and the last step of the swap; a rebuild that lost the lease finds another fence when it wants to begin
+the swap, and stops. The shadow is built by the very code that applies live events (`shadow.py`). Visitors' state for attribution
+is swapped along with the buckets, and ids become valid in the same instant by their salt (`ingest/ownership/swap.py`).
+Killed before the swap begins: nothing has changed, and the shadow expires. Killed later: the partition's next owner runs the rest
+first. No reader sees half a workflow, and workflow caches are invalidated (`changes_from`).
 
-What it costs: the partition, and with it the other organizations in it, lags for as long as the rebuild runs; a dry run holds
-nothing and says how long that would be. Memory: some megabytes, and the names of the keys that are swapped.
+Price: the partition, and with it the other organizations in it, lags for as long as the rebuild runs; a dry run holds nothing
+and tells how long that would be. Memory: some megabytes, and the names of the keys that are swapped.
 """
 
 import asyncio
@@ -34,45 +33,42 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 
-from msgspec import Struct, field
-
 from sidedata.calendar.levels import Retention
 from sidedata.calendar.zones import zone
 from sidedata.errors import LeaseLostError, StopError, StoreUnavailableError
 from sidedata.ingest.archive.lines import Line
 from sidedata.ingest.ownership import lease
-from sidedata.ingest.ownership.swap import Rebuilt, begin, finish
-from sidedata.ingest.rebuild.difference import Difference, differences
-from sidedata.ingest.rebuild.expiry import BUILT, Lives
-from sidedata.ingest.rebuild.shadow import LIFE_SECONDS, Read, Shadow
-from sidedata.redis.client import Client, server_ms, translated
-from sidedata.redis.scan import pages
-from sidedata.schema import keys
+from sidedata.ingest.ownership.swap import Swap, begin, complete
+from sidedata.ingest.rebuild.archive_source import ArchiveProgress, ArchiveSource
+from sidedata.ingest.rebuild.difference import differences
+from sidedata.ingest.rebuild.expiry import SWAPPED, Expiries
+from sidedata.ingest.rebuild.report import Report
+from sidedata.ingest.rebuild.shadow import TTL_SECONDS, build, shadow_partition
+from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
+from sidedata.schema.keys import Keyspace
+from sidedata.schema.records import DEFAULT_ZONE
 from sidedata.settings import Settings
+from sidedata.writes.commit import Ownership
+from sidedata.writes.rebuild import Records, delete_shadow, key_names, read_all_records
 
-# A shadow's keys must outlive the swap, whoever ends it and whenever.
-_LONGEST_SECONDS = LIFE_SECONDS // 2
-
-
-class Report(Struct):
-    """What a rebuild came to."""
-
-    read: Read = field(default_factory=Read)
-    applied: int = 0
-    duplicates: int = 0
-    letters: dict[str, int] = field(default_factory=dict)
-    workflows: list[Difference] = field(default_factory=list)
-    seconds: float = 0.0
-    swapped: bool = False
+# A shadow's keys must outlive the swap, whichever owner ends it and whenever.
+_LONGEST_SECONDS = TTL_SECONDS // 2
 
 
 class Rebuild:
-    """A rebuild of one organization; `lines` are those of the archive, and a dry one only compares."""
+    """A rebuild of one organization.
+
+    Args:
+        lines: the archive's lines.
+        dry: compare only.
+        timezone: another reporting time zone; None leaves it as it is.
+        progress: called whenever some lines have been read.
+    """
 
     def __init__(
         self,
-        client: Client,
+        gateway: Gateway,
         settings: Settings,
         installation: Installation,
         organization_id: str,
@@ -80,175 +76,149 @@ class Rebuild:
         *,
         dry: bool,
         timezone: str | None = None,
-        progress: Callable[[Read], None] = lambda _: None,
+        progress: Callable[[ArchiveProgress], None] = lambda _: None,
     ) -> None:
-        self._client = client
+        self._gateway = gateway
         self._settings = settings
         self._partitions = installation.partitions
         self._organization = organization_id
-        self._live = installation.partition_of(organization_id)
-        self._shadow = keys.Shadow(self._live, secrets.token_hex(4))
+        self._shadow = Keyspace(installation.partition_of(organization_id), secrets.token_hex(4))
+        self._live = self._shadow.live
         self._lines = lines
         self._dry = dry
         self._timezone = timezone
         self._progress = progress
         self._lost = False
         self._ended = False
-        self._droppable = True  # from the beginning of a swap to its end somebody else may need what was built
+        self._droppable = True  # from the beginning of a swap to its end another owner may need the shadow
         self.report = Report()
 
     async def run(self) -> Report:
         """Build, compare and, unless it is dry, swap.
 
         Raises:
-            StopError: the archive can't be relied on, or something was registered meanwhile; nothing is changed.
+            StopError: the archive can't be relied on, or a record was registered meanwhile; nothing is changed.
             ArchiveError: the archive can't be read on; nothing is changed.
-            LeaseLostError: another rebuild or a purge took the partition; nothing is changed, or it is taking place.
+            LeaseLostError: another rebuild or a purge took the partition; nothing is changed, or the swap is under way.
             StoreUnavailableError: Redis is out of reach; the same.
         """
-        started = time.monotonic()
+        start = time.monotonic()
         try:
             if self._dry:
                 await self._rebuild(None)
             else:
-                async with self._holding() as taken:
-                    await self._rebuild(taken)
+                async with self._hold() as partition_lease:
+                    await self._rebuild(partition_lease)
         finally:
-            self.report.seconds = time.monotonic() - started
+            self.report.seconds = time.monotonic() - start
             if self._droppable:
                 await self._drop()
         return self.report
 
     @asynccontextmanager
-    async def _holding(self) -> AsyncIterator[lease.Taken]:
-        """Keep everybody else from writing the partition."""
+    async def _hold(self) -> AsyncIterator[lease.Lease]:
+        """Keep all other writers out of the partition."""
         owner = f"rebuild-{self._shadow.run}"
-        taken = await lease.acquire(self._client, self._settings, self._live, owner, force=True)
-        assert taken is not None  # noqa: S101 - force always takes
-        renewing = asyncio.create_task(self._renew(taken))
+        partition_lease = await lease.acquire(self._gateway, self._settings, self._live.partition, owner, force=True)
+        assert partition_lease is not None  # noqa: S101 - force always takes
+        renewals = asyncio.create_task(self._renew(partition_lease.ownership))
         try:
-            yield taken
+            yield partition_lease
         finally:
-            self._ended = True  # the Redis client may lose a cancellation that comes in an awkward moment
-            renewing.cancel()
-            await asyncio.gather(renewing, return_exceptions=True)
-            await lease.release(self._client, taken.ownership)
+            self._ended = True  # the Redis client may lose a cancellation that comes at an awkward moment
+            renewals.cancel()
+            await asyncio.gather(renewals, return_exceptions=True)
+            await lease.release(self._gateway, partition_lease.ownership)
 
-    async def _renew(self, taken: lease.Taken) -> None:
-        """Go on owning the partition until another owner comes."""
+    async def _renew(self, ownership: Ownership) -> None:
+        """Renew the lease until another owner comes."""
         while not (self._lost or self._ended):
             await asyncio.sleep(self._settings.lease_ms / 3000)
-            with suppress(StoreUnavailableError):  # the work sees it too
-                self._lost = not await lease.renew(self._client, self._settings, taken.ownership)
+            with suppress(StoreUnavailableError):  # the rebuild itself sees it too
+                self._lost = not await lease.renew(self._gateway, self._settings, ownership)
 
-    def _step(self, read: Read) -> None:
-        """Between two batches: stop what would be in vain."""
+    def _step(self, progress: ArchiveProgress) -> None:
+        """Stop between two batches if the lease is lost, because the rest would be in vain."""
         if self._lost:
             raise LeaseLostError("another rebuild, a purge or a worker took the partition; run the rebuild again")
-        self._progress(read)
+        self._progress(progress)
 
-    async def _rebuild(self, taken: lease.Taken | None) -> None:
-        record, kinds, newest = await self._records()
-        with translated():
-            now_ms = await server_ms(self._client, keys.cursor(self._live))
-        expiry = now_ms // 1000 + LIFE_SECONDS
-        began = time.monotonic()
-        stored_zone = record.get("timezone", "UTC")
-        reporting = zone(self._timezone or stored_zone)
-        # Another salt than the ids of the old counters have, so that theirs and ours don't mix.
-        since_ms = max(now_ms, int(record.get("since", 0)) + 1)
-        shadow = Shadow(
-            self._client,
-            self._settings,
-            self._shadow,
-            expiry,
-            taken.id_counts if taken else None,
-            self._lines,
-            self._organization,
-            self._partitions,
-            self._step,
-        )
-        self.report.read = shadow.read
-        await shadow.build(reporting.name, since_ms, kinds)
-        self.report.letters, self.report.duplicates = shadow.letters(), shadow.duplicates()
-        self.report.applied = shadow.read.events - shadow.duplicates() - sum(self.report.letters.values())
-        _, built_kinds, built_newest = await self._records(self._shadow)
-        kinds |= built_kinds
-        built, stored = await self._names()
-        with translated():
-            now = await server_ms(self._client, keys.cursor(self._live)) // 1000
-        lives = Lives(reporting, Retention.of(self._settings), now)
-        buckets = [name for name in built | stored if not name.startswith(("goal:", "visitor:"))]
-        self.report.workflows = await differences(self._client, self._shadow, kinds, buckets, lives)
-        for difference in self.report.workflows:
-            difference.stored.newest_us = newest.get(difference.workflow, 0)
-            difference.rebuilt.newest_us = built_newest.get(difference.workflow, 0)
-        if self.report.read.unreadable:
-            raise StopError(f"{self.report.read.unreadable} lines of the archive are unreadable; nothing is changed")
-        if not self.report.applied:
+    async def _rebuild(self, partition_lease: lease.Lease | None) -> None:
+        start = time.monotonic()
+        stored = await read_all_records(self._gateway, self._live, self._organization)
+        now_ms = await self._gateway.time_ms(self._live.cursor)
+        # A later epoch than the old counters have, so that their ids and the new ones differ.
+        id_epoch_ms = max(now_ms, int(stored.fields.get("since", 0)) + 1)
+        expiry = now_ms // 1000 + TTL_SECONDS
+        swap = await self._build(stored, id_epoch_ms, expiry, partition_lease)
+        report = self.report
+        if report.archive.unreadable:
+            raise StopError(f"{report.archive.unreadable} lines of the archive are unreadable; nothing is changed")
+        if not report.applied:
             raise StopError("the archive has no event of this organization that counts; nothing is changed")
-        if taken is None:
+        if partition_lease is None:
             return
-        if time.monotonic() - began > _LONGEST_SECONDS:
-            raise StopError("it took longer than a day, so what was built may expire too soon; nothing is changed")
-        rebuilt = Rebuilt(
-            self._organization,
-            self._shadow,
-            reporting.name,
-            reporting.name != stored_zone,
-            since_ms,
-            {name: lives.expiry(name) for name in built},
-            stored,
-            kinds,
-            built_newest,
-        )
+        if time.monotonic() - start > _LONGEST_SECONDS:
+            raise StopError("it took longer than a day, so the shadow may expire too soon; nothing is changed")
         self._droppable = False
         try:
-            await begin(self._client, taken.ownership, rebuilt, expiry)
+            await begin(self._gateway, partition_lease.ownership, swap, expiry)
         except (StopError, LeaseLostError):
             self._droppable = True
             raise
-        await finish(self._client, self._settings, taken.ownership, self._shadow.run)
-        self.report.swapped = self._droppable = True
+        await complete(self._gateway, self._settings, partition_lease.ownership, self._shadow.run)
+        report.swapped = self._droppable = True
 
-    async def _records(
-        self, shadow: keys.Shadow | None = None
-    ) -> tuple[dict[str, str], dict[str, str], dict[str, int]]:
-        """The organization's record, the kinds of its workflows, and the newest event of those that have some (µs)."""
-        partition: int = self._live if shadow is None else shadow
-        with translated():
-            record = await self._client.hgetall(keys.organization(partition, self._organization))
-            listed = await self._client.zrange(keys.workflows(partition, self._organization), 0, -1, withscores=True)
-            pipeline = self._client.pipeline(transaction=False)
-            for workflow, _ in listed:
-                pipeline.hget(keys.workflow(partition, self._organization, workflow.decode()), "kind")
-            kinds = await pipeline.execute() if listed else []
-        return (
-            {name.decode(): value.decode() for name, value in record.items()},
-            {workflow.decode(): kind.decode() for (workflow, _), kind in zip(listed, kinds, strict=True) if kind},
-            {workflow.decode(): int(newest) for workflow, newest in listed if newest},
+    async def _build(self, stored: Records, id_epoch_ms: int, expiry: int, partition_lease: lease.Lease | None) -> Swap:
+        """Build the shadow and compare it with the live keys; returns the swap that would put it in place."""
+        gateway, settings, shadow, report = self._gateway, self._settings, self._shadow, self.report
+        stored_zone = stored.fields.get("timezone", DEFAULT_ZONE)
+        reporting = zone(self._timezone or stored_zone)
+        record = {"timezone": reporting.name, "has_events": "1", "since": str(id_epoch_ms)}
+        source = ArchiveSource(gateway, shadow, self._lines, self._organization, settings.batch_events, self._step)
+        report.archive = source.progress
+        partition = shadow_partition(
+            gateway,
+            settings,
+            shadow,
+            self._partitions,
+            source,
+            expiry,
+            partition_lease.id_counts if partition_lease else None,
+        )
+        sums = await build(gateway, partition, self._organization, record, stored.kinds)
+        report.applied, report.duplicates = sum(sums.events.values()), sums.duplicates
+        report.dead_letters = sums.dead_letters
+
+        rebuilt = await read_all_records(gateway, shadow, self._organization)
+        kinds = stored.kinds | rebuilt.kinds
+        rebuilt_names, stored_names = await self._names(shadow), await self._names(self._live)
+        now = await gateway.time_ms(self._live.cursor) // 1000
+        expiries = Expiries(reporting, Retention.of(settings), now)
+        buckets = {name for name in rebuilt_names | stored_names if not name.startswith(("goal:", "visitor:"))}
+        report.workflows = await differences(gateway, shadow, kinds, buckets, expiries)
+        for difference in report.workflows:
+            difference.stored.newest_us = stored.newest_us.get(difference.workflow, 0)
+            difference.rebuilt.newest_us = rebuilt.newest_us.get(difference.workflow, 0)
+        return Swap(
+            self._organization,
+            shadow,
+            reporting.name,
+            reporting.name != stored_zone,
+            id_epoch_ms,
+            {name: expiries.expiry(name) for name in rebuilt_names},
+            stored_names,
+            kinds,
+            rebuilt.newest_us,
         )
 
-    async def _names(self) -> tuple[set[str], set[str]]:
-        """What was built, and what is stored of the same kinds: names without what keys of either begin with."""
-        built: set[str] = set()
-        stored: set[str] = set()
-        shadow, live = keys.prefix(self._shadow), keys.prefix(self._live)
-        async for page in pages(self._client, f"{shadow}*"):
-            built.update(name.decode().removeprefix(shadow) for name in page)
-        async for page in pages(self._client, f"{live}*:{self._organization}:*"):
-            stored.update(name.decode().removeprefix(live) for name in page)
-        return set(filter(self._swapped, built)), set(filter(self._swapped, stored))
-
-    def _swapped(self, name: str) -> bool:
-        kind, _, rest = name.partition(":")
-        return kind in BUILT and rest.startswith(f"{self._organization}:")
+    async def _names(self, keyspace: Keyspace) -> set[str]:
+        """List the keys that a swap replaces, without the keyspace's prefix."""
+        beginnings = tuple(f"{kind}:{self._organization}:" for kind in SWAPPED)
+        names = await key_names(self._gateway, keyspace, self._organization)
+        return {name for name in names if name.startswith(beginnings)}
 
     async def _drop(self) -> None:
-        """Free what is left of the shadow; where that fails, it expires."""
+        """Delete the rest of the shadow; where that fails, it expires."""
         with suppress(StoreUnavailableError):
-            with translated():
-                await self._client.unlink(keys.swap(self._live, self._shadow.run))
-            async for page in pages(self._client, f"{keys.prefix(self._shadow)}*"):
-                with translated():
-                    await self._client.unlink(*page)
+            await delete_shadow(self._gateway, self._shadow)

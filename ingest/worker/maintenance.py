@@ -1,26 +1,31 @@
-"""What an owner does for a partition beside applying it: measure how far it lags, let old dead letters go."""
+"""The maintenance of an owned partition: its lag becomes metrics, and dead letters past their age are dropped."""
 
 import logging
 
 from sidedata.ingest.metrics import Metrics
-from sidedata.redis.client import Client, translated
-from sidedata.redis.scripts import script
-from sidedata.schema import keys
+from sidedata.redis.gateway import Gateway
+from sidedata.schema.keys import Keyspace
 from sidedata.settings import Settings
+from sidedata.writes.lease import maintain
 
-_UPKEEP = script("upkeep")
 _log = logging.getLogger("sidedata.worker")
 
 
-async def upkeep(client: Client, settings: Settings, partition: int, metrics: Metrics) -> None:
-    """Look after an owned partition; dropping dead letters by age is counted and said, like dropping them by number."""
-    keep_ms = settings.keep_dead_days * 86_400_000
-    with translated():
-        entries, age_ms, dropped = await _UPKEEP(client, [keys.events(partition), keys.dead(partition)], [keep_ms])
-    metrics.lag_entries.labels(str(partition)).set(entries)
-    metrics.lag_seconds.labels(str(partition)).set(age_ms / 1000)
-    if dropped:
-        metrics.letters_dropped.inc(dropped)
+async def maintain_partition(gateway: Gateway, settings: Settings, keyspace: Keyspace, metrics: Metrics) -> None:
+    """Maintain a partition; dead letters dropped by age are counted and logged, like those dropped by number.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    result = await maintain(gateway, keyspace, settings.keep_dead_days * 86_400_000)
+    partition = str(keyspace.partition)
+    metrics.lag_entries.labels(partition).set(result.lag_entries)
+    metrics.lag_seconds.labels(partition).set(result.lag_ms / 1000)
+    if result.dead_letters_dropped:
+        metrics.dead_letters_dropped.inc(result.dead_letters_dropped)
         _log.warning(
-            "partition %d: %d dead letters are over %d days old and gone", partition, dropped, settings.keep_dead_days
+            "partition %s: dropped %d dead letters that were over %d days old",
+            partition,
+            result.dead_letters_dropped,
+            settings.keep_dead_days,
         )

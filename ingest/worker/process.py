@@ -1,4 +1,4 @@
-"""Processes around the work: signals, connections, the health port."""
+"""The process around a worker: signals, connections, the health port."""
 
 import asyncio
 import gc
@@ -18,23 +18,25 @@ from sidedata.inspect.health import Check, redis_checks
 from sidedata.json_log import log_to_stderr
 from sidedata.metrics import new_registry
 from sidedata.probes import health_app
-from sidedata.redis.client import Client, connect
-from sidedata.schema.installation import Installation, open_installation
+from sidedata.redis.client import connect
+from sidedata.redis.gateway import Gateway
+from sidedata.schema.installation import Installation
 from sidedata.settings import Settings
+from sidedata.writes.installation import open_installation
 
 _log = logging.getLogger("sidedata.worker")
 
-# Longer than any read waits and any commit takes, shorter than a lease: what a master of a cluster that hangs costs a look at
-# the partitions must not cost the leases on the others. Redis that doesn't answer for so long is out of reach.
+# Longer than any read waits and any commit takes, shorter than a lease: the time that a tick loses to a hanging master of a cluster
+# must not cost the leases on the others. A Redis that doesn't answer in this time is out of reach.
 _TIMEOUT_SECONDS = 2.0
 _RETRY_SECONDS = 0.5
-# What batches are made of goes when nobody refers to it any more. Looking through it for circles, as often as Python would by
-# itself, takes a tenth of a worker's time and finds none.
+# The objects of a batch are freed by their reference counts. Searching them for cycles, as often as Python's default would, takes
+# a tenth of a worker's time and finds none.
 _OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 
 def stop_on_signals() -> asyncio.Event:
-    """An event that SIGTERM and Ctrl-C set."""
+    """Return an event that SIGTERM and Ctrl-C set."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -43,7 +45,7 @@ def stop_on_signals() -> asyncio.Event:
 
 
 async def run_worker(settings: Settings) -> None:
-    """Be a worker until SIGTERM.
+    """Run a worker until SIGTERM.
 
     Raises:
         StopError: the settings don't fit the installation, or Redis refuses for good.
@@ -51,45 +53,47 @@ async def run_worker(settings: Settings) -> None:
     log_to_stderr(settings.log_level)
     stop = stop_on_signals()
     async with redis_url(settings) as url:
-        client = connect(url, timeout=_TIMEOUT_SECONDS)
+        gateway = connect(url, timeout=_TIMEOUT_SECONDS)
         try:
             metrics = Metrics(new_registry())
-            async with _health(settings, client, metrics):
-                installation = await _opened(client, settings, stop, SystemClock())
+            async with _health(settings, gateway, metrics):
+                installation = await _wait_for_installation(gateway, settings, stop, SystemClock())
                 if installation is None:
                     return
-                for check in await redis_checks(client):
+                for check in await redis_checks(gateway):
                     if check.status in ("warning", "failed"):
                         _log.warning("%s", check.detail)
-                worker = Worker(client, installation, settings, metrics)
+                worker = Worker(gateway, installation, settings, metrics)
                 _log.info("worker %s on %d partitions", worker.name, installation.partitions)
                 gc.freeze()
                 gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
                 await worker.run(stop)
         finally:
-            await client.aclose()
+            await gateway.aclose()
 
 
-async def _opened(client: Client, settings: Settings, stop: asyncio.Event, clock: Clock) -> Installation | None:
-    """The installation, as soon as Redis is in reach; None if told to stop before."""
-    said = False
+async def _wait_for_installation(
+    gateway: Gateway, settings: Settings, stop: asyncio.Event, clock: Clock
+) -> Installation | None:
+    """Open the installation as soon as Redis is in reach; None if `stop` is set before."""
+    logged = False
     while not stop.is_set():
         try:
-            return await open_installation(client, settings, secret_needed=True)
+            return await open_installation(gateway, settings, secret_needed=True)
         except StoreUnavailableError as error:
-            if not said:
+            if not logged:
                 _log.warning("%s; trying again until it is back", error)
-            said = True
+            logged = True
             await clock.sleep(_RETRY_SECONDS)
     return None
 
 
 @asynccontextmanager
-async def _health(settings: Settings, client: Client, metrics: Metrics) -> AsyncIterator[None]:
-    """Serve /livez, /readyz and /metrics meanwhile."""
+async def _health(settings: Settings, gateway: Gateway, metrics: Metrics) -> AsyncIterator[None]:
+    """Serve /livez, /readyz and /metrics for as long as the context lasts."""
 
     async def checks() -> list[Check]:
-        return await redis_checks(client)
+        return await redis_checks(gateway)
 
     runner = web.AppRunner(health_app(metrics.registry, checks), access_log=None, handle_signals=False)
     await runner.setup()

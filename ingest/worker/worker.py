@@ -1,8 +1,11 @@
-"""The ingest worker: owns its share of the partitions and applies their streams.
+"""The ingest worker: it owns its share of the partitions and applies their streams.
 
-One task a partition reads, plans and commits; one task keeps the leases and the share. They meet in `_owned` only. What ends a
-partition's task is always one of three: it was asked to, it lost the lease (drop the work, compete again), or Redis is out of
-reach (whether the last batch went in is unknown: take the lease anew and look at the cursor).
+    tick (every 0.5 s)     heartbeat ─▶ renew ─▶ give up the surplus ─▶ acquire the missing
+    task of a partition    read ─▶ plan ─▶ commit, again and again
+
+One task a partition reads, plans and commits; one task keeps the leases and the share. They meet in `_Assignment` only. A
+partition's task ends for one of three reasons: it was revoked, it lost the lease (drop the work, compete again), or Redis is out
+of reach (the last batch may have been applied or not: acquire the lease again and read the cursor).
 """
 
 import asyncio
@@ -15,42 +18,42 @@ import socket
 from sidedata import failpoints
 from sidedata.clock import Clock, SystemClock
 from sidedata.errors import LeaseLostError, StoreUnavailableError
-from sidedata.ingest.apply.partition import Partition
+from sidedata.ingest.apply.partition import Partition, live_partition
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.ownership import lease
-from sidedata.ingest.worker.maintenance import upkeep
-from sidedata.redis.client import Client
+from sidedata.ingest.worker.maintenance import maintain_partition
+from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
 from sidedata.settings import Settings
 
 _log = logging.getLogger("sidedata.worker")
 
-# How long a read waits for events; a worker that leaves waits no longer than this for an idle partition.
+# The time that a read waits for events; a worker that leaves waits no longer than this for an idle partition.
 _BLOCK_MS = 250
-# What comes within this time after the stream was empty is committed together: fewer commits, which all cost the same for each
-# workflow in them, and fewer changes for those who read. An event is in the answers that much later at most.
+# Events that arrive within this time after the stream was empty are committed together: fewer commits, which all cost the same
+# for each workflow in them, and fewer changes for readers. An event is in the answers that much later at most.
 _GATHER_SECONDS = 0.1
 _TICK_SECONDS = 0.5
 _RENEWALS_AT_ONCE = 32  # a connection each, besides the one that a partition reads on
-# What a leave may take when Redis doesn't answer; with a tick before it that waits for the same, less than 10 seconds.
+# The time limit of a leave when Redis doesn't answer; with a tick before it that waits for the same, less than 10 seconds.
 _LEAVE_SECONDS = 4.0
 
 
-class _Owned:
-    """A partition in our hands and the task that works on it."""
+class _Assignment:
+    """A partition of this worker and the task that applies it."""
 
     def __init__(self, partition: Partition) -> None:
         self.partition = partition
-        self.leave = asyncio.Event()
+        self.stop = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
 
 
 class Worker:
-    """One worker process's work, from its first heartbeat to its leave."""
+    """The work of one worker process, from its first heartbeat to its leave."""
 
     def __init__(
         self,
-        client: Client,
+        gateway: Gateway,
         installation: Installation,
         settings: Settings,
         metrics: Metrics | None = None,
@@ -58,16 +61,16 @@ class Worker:
     ) -> None:
         self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self.metrics = metrics or Metrics()
-        self._client = client
+        self._gateway = gateway
         self._installation = installation
         self._settings = settings
         self._clock = clock or SystemClock()
-        self._owned: dict[int, _Owned] = {}
+        self._assignments: dict[int, _Assignment] = {}
         self._unavailable = False
         self._renewals = asyncio.Semaphore(_RENEWALS_AT_ONCE)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set, then finish what is in hand and hand over.
+        """Work until `stop` is set, then finish the batches under way and hand over.
 
         Raises:
             StopError: going on would be wrong.
@@ -86,122 +89,126 @@ class Worker:
             await self._leave()
 
     async def _pause(self, stop: asyncio.Event) -> None:
-        """Until the next tick, or until a partition's task or the caller wants attention."""
-        waiting = [asyncio.create_task(stop.wait()), asyncio.create_task(self._clock.sleep(_TICK_SECONDS))]
+        """Wait for the next tick, or for `stop`."""
+        waits = [asyncio.create_task(stop.wait()), asyncio.create_task(self._clock.sleep(_TICK_SECONDS))]
         try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in waiting:
+            for task in waits:
                 task.cancel()
-            await asyncio.gather(*waiting, return_exceptions=True)
+            await asyncio.gather(*waits, return_exceptions=True)
 
     async def _tick(self) -> None:
-        """Heartbeat; renew; give up what is too much; take what is missing.
+        """Send a heartbeat, renew the leases, give up the surplus, acquire the missing partitions.
 
-        In a cluster one master may be out of reach and the others well: what it holds waits, the rest goes on.
+        In a cluster one master may be out of reach and the others well: its partitions wait, the others go on.
         """
-        await self._collect()
-        held = [owned for owned in self._owned.values() if not owned.leave.is_set()]
+        await self._reap()
+        active = [assignment for assignment in self._assignments.values() if not assignment.stop.is_set()]
         # The renewals don't wait for the heartbeat, whose key may be on the one master that hangs.
-        heartbeat = asyncio.create_task(lease.heartbeat(self._client, self._settings, self.name))
+        heartbeat = asyncio.create_task(lease.heartbeat(self._gateway, self._settings, self.name))
         try:
-            await asyncio.gather(*(self._renew(owned) for owned in held), asyncio.wait([heartbeat]))
+            await asyncio.gather(*(self._renew(assignment) for assignment in active), asyncio.wait([heartbeat]))
         finally:
-            heartbeat.cancel()  # nobody waits for it any more; once it has its result that changes nothing
-        alive = heartbeat.result()
+            heartbeat.cancel()  # a no-op unless the tick itself was cancelled
+        workers = heartbeat.result()
         failpoints.pass_by("after_heartbeat")
-        share = lease.share(self._installation.partitions, alive, self.name)
-        for owned in held[share:]:
-            owned.leave.set()
-        missing = share - len(self._owned)
+        share = lease.share(self._installation.partitions, workers, self.name)
+        for assignment in active[share:]:
+            assignment.stop.set()
+        missing = share - len(self._assignments)
         if missing > 0:
-            others = [p for p in range(self._installation.partitions) if p not in self._owned]
-            for number in (await lease.free_partitions(self._client, others))[:missing]:
-                await self._take(number)
-        self.metrics.owned.set(len(self._owned))
+            others = [number for number in range(self._installation.partitions) if number not in self._assignments]
+            for number in (await lease.free_partitions(self._gateway, others))[:missing]:
+                await self._acquire(number)
+        self.metrics.owned.set(len(self._assignments))
 
-    async def _renew(self, owned: _Owned) -> None:
+    async def _renew(self, assignment: _Assignment) -> None:
+        ownership = assignment.partition.ownership
         try:
             async with self._renewals:
-                renewed = await lease.renew(self._client, self._settings, owned.partition.ownership)
+                renewed = await lease.renew(self._gateway, self._settings, ownership)
                 if renewed:
-                    await upkeep(self._client, self._settings, owned.partition.ownership.partition, self.metrics)
+                    await maintain_partition(self._gateway, self._settings, ownership.keyspace, self.metrics)
         except StoreUnavailableError:
             return  # its task sees it, too
         if not renewed:
-            self._lost(owned)
+            self._abandon(assignment)
 
-    async def _take(self, number: int) -> None:
+    async def _acquire(self, number: int) -> None:
         failpoints.pass_by("before_acquire")
-        taken = await lease.acquire(self._client, self._settings, number, self.name)
-        if taken is None:
+        new_lease = await lease.acquire(self._gateway, self._settings, number, self.name)
+        if new_lease is None:
             return
         failpoints.pass_by("after_acquire")
-        partition = Partition(self._client, self._settings, self._installation.partitions, taken, self.metrics)
-        owned = self._owned[number] = _Owned(partition)
-        owned.task = asyncio.create_task(self._work(owned), name=f"partition {number}")
+        partition = live_partition(
+            self._gateway, self._settings, self._installation.partitions, new_lease, self.metrics
+        )
+        assignment = self._assignments[number] = _Assignment(partition)
+        assignment.task = asyncio.create_task(self._apply(assignment), name=f"partition {number}")
         self.metrics.lease_changes.labels("taken").inc()
 
-    async def _work(self, owned: _Owned) -> None:
+    async def _apply(self, assignment: _Assignment) -> None:
+        """Apply a partition's stream until the partition is revoked, then release it."""
+        partition = assignment.partition
         try:
-            partition = owned.partition
-            while not owned.leave.is_set():
-                entries = await partition.run_once(_BLOCK_MS)
-                gather = _GATHER_SECONDS if entries and not partition.is_behind else 0.0
-                if pause := max(gather, partition.poison.pause_seconds):
+            while not assignment.stop.is_set():
+                outcome = await partition.run_once(_BLOCK_MS)
+                gather = _GATHER_SECONDS if outcome is not None and not partition.reader.is_behind else 0.0
+                if pause := max(gather, partition.pause_seconds):
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(owned.leave.wait(), pause)
+                        await asyncio.wait_for(assignment.stop.wait(), pause)
         finally:
-            await owned.partition.close()
+            await partition.reader.close()
         failpoints.pass_by("before_release")
-        await lease.release(self._client, owned.partition.ownership)
+        await lease.release(self._gateway, partition.ownership)
         failpoints.pass_by("after_release")
         self.metrics.lease_changes.labels("released").inc()
 
-    def _lost(self, owned: _Owned) -> None:
-        """Another owner came: a commit of ours would be refused, so there is nothing to finish."""
-        owned.leave.set()  # the Redis client may lose a cancellation that comes in an awkward moment
-        if owned.task is not None:
-            owned.task.cancel()
+    def _abandon(self, assignment: _Assignment) -> None:
+        """Cancel the task of a partition that has another owner: its commit would be refused, so there is nothing to finish."""
+        assignment.stop.set()  # the Redis client may lose a cancellation that comes at an awkward moment
+        if assignment.task is not None:
+            assignment.task.cancel()
 
-    async def _collect(self) -> None:
-        """See what became of the partitions' tasks; an error that means "stop" goes on to the caller."""
-        for number, owned in list(self._owned.items()):
-            if owned.task is None or not owned.task.done():
+    async def _reap(self) -> None:
+        """Remove the partitions whose task has ended; an error that means "stop" goes on to the caller."""
+        for number, assignment in list(self._assignments.items()):
+            if assignment.task is None or not assignment.task.done():
                 continue
-            del self._owned[number]
+            del self._assignments[number]
             try:
-                await owned.task
+                await assignment.task
             except (LeaseLostError, asyncio.CancelledError):
-                _log.warning("partition %d has another owner; its work in hand is dropped", number)
+                _log.warning("partition %d has another owner; its batch under way is dropped", number)
                 self.metrics.lease_changes.labels("lost").inc()
             except StoreUnavailableError as error:
                 _log.warning("partition %d: %s", number, error)
                 self.metrics.lease_changes.labels("lost").inc()
 
     async def _leave(self) -> None:
-        """Let every partition finish what it has in hand, then be gone from the list of workers."""
-        for owned in self._owned.values():
-            owned.leave.set()
-        tasks = [owned.task for owned in self._owned.values() if owned.task is not None]
+        """Finish the batch of every partition, then leave the list of workers."""
+        for assignment in self._assignments.values():
+            assignment.stop.set()
+        tasks = [assignment.task for assignment in self._assignments.values() if assignment.task is not None]
         try:
             async with asyncio.timeout(_LEAVE_SECONDS):
                 await asyncio.gather(*tasks, return_exceptions=True)
                 failpoints.pass_by("before_leave")
-                await lease.heartbeat(self._client, self._settings, self.name, leave=True)
+                await lease.heartbeat(self._gateway, self._settings, self.name, leave=True)
         except (StoreUnavailableError, TimeoutError):
             _log.warning("Redis is out of reach; the others notice the leave when the leases run out")
-        self._owned.clear()
+        self._assignments.clear()
         self.metrics.owned.set(0)
 
 
-async def drain(client: Client, installation: Installation, settings: Settings) -> None:
-    """Apply all that is in the streams now, then give the partitions up; for tests and imports with no worker about."""
+async def drain(gateway: Gateway, installation: Installation, settings: Settings) -> None:
+    """Apply all entries that are in the streams now, then release the partitions; for tests and imports without a worker."""
     metrics = Metrics()
     for number in range(installation.partitions):
-        taken = await lease.acquire(client, settings, number, "drain", force=True)
-        assert taken is not None  # noqa: S101 - force always takes
-        partition = Partition(client, settings, installation.partitions, taken, metrics)
-        while await partition.run_once(None):
+        new_lease = await lease.acquire(gateway, settings, number, "drain", force=True)
+        assert new_lease is not None  # noqa: S101 - force always takes
+        partition = live_partition(gateway, settings, installation.partitions, new_lease, metrics)
+        while await partition.run_once(None) is not None:
             pass
-        await lease.release(client, partition.ownership)
+        await lease.release(gateway, partition.ownership)

@@ -14,7 +14,7 @@ class ServiceChecks:
 
     async def __call__(self) -> Sequence[Check]:
         """Run all checks."""
-        checks = await redis_checks(self._backend.client)
+        checks = await redis_checks(self._backend.gateway)
         if self._backend.is_open:
             checks.append(Check("installation", "ok", "the configuration fits the installation"))
         else:

@@ -13,8 +13,9 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Raw, UnsetType
 
-from sidedata.events.decode import KNOWN_FIELDS, MAX_EVENT_BYTES, Fault, decode_event
-from sidedata.events.json_array import split_slowly
+from sidedata.events.decode import MAX_EVENT_BYTES, Rejection, decode_event
+from sidedata.events.json_array import split_leniently
+from sidedata.events.wire import KNOWN_FIELDS
 from sidedata.service.http.auth import ORGANIZATION
 from sidedata.service.http.bodies import content_type, decoded_body
 from sidedata.service.http.problems import MOST_FIELD_ERRORS, FieldError, ProblemError, unavailable
@@ -70,8 +71,8 @@ async def post_events(request: web.Request) -> web.Response:
         async with redis_timeout(request):
             try:
                 await append(
-                    backend.client,
-                    installation.partition_of(organization),
+                    backend.gateway,
+                    installation.keyspace_of(organization),
                     events,
                     backend.settings.backlog_limit,
                     backend.settings.wait_replicas,
@@ -115,10 +116,10 @@ async def validate(raws: Iterator[bytes], organization: str) -> list[bytes]:
     return events
 
 
-def validate_event(raw: bytes, organization: str) -> tuple[bytes, Fault | None]:
+def validate_event(raw: bytes, organization: str) -> tuple[bytes, Rejection | None]:
     """Validate one event; returns it with its organization added if it has none, and the reason if it is invalid."""
     decoded = decode_event(raw, organization)
-    if not isinstance(decoded, Fault):
+    if not isinstance(decoded, Rejection):
         return raw, None
     if not _lacks_organization(raw):
         return raw, decoded
@@ -127,7 +128,7 @@ def validate_event(raw: bytes, organization: str) -> tuple[bytes, Fault | None]:
         # The event itself is within the limit, so it must fit the stream too: unknown fields go.
         spliced = _splice(_strip_unknown(raw), organization)
     decoded = decode_event(spliced, organization)
-    return spliced, decoded if isinstance(decoded, Fault) else None
+    return spliced, decoded if isinstance(decoded, Rejection) else None
 
 
 def _lacks_organization(raw: bytes) -> bool:
@@ -176,8 +177,8 @@ def _elements(body: bytes) -> Iterator[bytes] | None:
 
 def _elements_leniently(body: bytes) -> Iterator[bytes]:
     """The elements of an array with half a surrogate pair or deep nesting; takes up to two seconds, so run it in a thread."""
-    split = split_slowly(body)
-    if isinstance(split, Fault):
+    split = split_leniently(body)
+    if isinstance(split, Rejection):
         raise ProblemError(400, f"the body is not a JSON array of events: {split.detail}")
     return iter(split)
 

@@ -32,7 +32,7 @@ async def get_workflows(request: web.Request) -> web.Response:
         raise ProblemError(400, "this list takes no query parameters")
     backend = request.app[BACKEND]
     async with redis_timeout(request):
-        zone, entries = await list_workflows(backend.client, backend.installation, request[ORGANIZATION])
+        zone, entries = await list_workflows(backend.gateway, backend.installation, request[ORGANIZATION])
     items = [WorkflowItem(entry.id, entry.kind, entry.name, _rfc3339(entry.last_event_us)) for entry in entries]
     return web.Response(
         body=msgspec.json.encode(items),

@@ -13,24 +13,24 @@ from aiohttp.typedefs import Handler
 
 from sidedata.clock import Clock
 from sidedata.events.decode import canonical_uuid
-from sidedata.redis.client import Client
+from sidedata.redis.gateway import Gateway
 from sidedata.schema.tokens import Scope, TokenRecord
 from sidedata.service.http.endpoint import ENDPOINTS
 from sidedata.service.http.problems import FieldError, ProblemError
 from sidedata.service.http.state import redis_timeout
 from sidedata.service.http.token_cache import TokenCache
 from sidedata.settings import Settings
-from sidedata.writes.rate import count_request
+from sidedata.writes.tokens import count_request
 
 
 class Authenticator:
     """Authenticates tokens and authorizes requests."""
 
-    def __init__(self, client: Client, settings: Settings, clock: Clock) -> None:
-        self._client = client
+    def __init__(self, gateway: Gateway, settings: Settings, clock: Clock) -> None:
+        self._gateway = gateway
         self._clock = clock
         self._limit = settings.rate_limit
-        self.tokens = TokenCache(client, clock)
+        self.tokens = TokenCache(gateway, clock)
 
     async def authorize(self, request: web.Request, scope: Scope) -> None:
         """Authorize a request; its path ids are stored in lower case under `ORGANIZATION` and `WORKFLOW`.
@@ -65,7 +65,7 @@ class Authenticator:
         return record is not None and record.concerns(organization) and record.allows(scope)
 
     async def _count(self, record: TokenRecord) -> None:
-        if await count_request(self._client, record.id, int(self._clock.now())) > self._limit:
+        if await count_request(self._gateway, record.id, int(self._clock.now())) > self._limit:
             detail = f"more than {self._limit} requests of this token in a second"
             raise ProblemError(429, detail, headers={"Retry-After": "1"})
 

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from sidedata.clock import Clock
 from sidedata.errors import StoreUnavailableError
-from sidedata.redis.client import Client
+from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
 from sidedata.service.http.problems import unavailable
 from sidedata.service.report.reports import Reports
@@ -42,8 +42,8 @@ class Admission:
 class Backend:
     """The state behind all handlers. It opens once Redis has been reached; before that each answer is a 503."""
 
-    def __init__(self, client: Client, settings: Settings, clock: Clock) -> None:
-        self.client = client
+    def __init__(self, gateway: Gateway, settings: Settings, clock: Clock) -> None:
+        self.gateway = gateway
         self.settings = settings
         self.clock = clock
         self.admission = Admission(settings.requests_limit)

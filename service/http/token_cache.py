@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from sidedata.clock import Clock
 from sidedata.errors import SidedataError
-from sidedata.redis.client import Client
-from sidedata.schema import tokens
-from sidedata.schema.tokens import TokenRecord
+from sidedata.reads.tokens import find_token
+from sidedata.redis.gateway import Gateway
+from sidedata.schema.tokens import USE_SECONDS, TokenRecord
+from sidedata.writes.tokens import record_use
 
 # A revoked token must stop within 5 seconds; on a stream this and the interval between two checks add up.
 CACHE_SECONDS = 2.0
@@ -25,8 +26,8 @@ class _Hit(NamedTuple):
 class TokenCache:
     """Token cache: hits for 2 s, misses never."""
 
-    def __init__(self, client: Client, clock: Clock) -> None:
-        self._client = client
+    def __init__(self, gateway: Gateway, clock: Clock) -> None:
+        self._gateway = gateway
         self._clock = clock
         self._hits: dict[str, _Hit] = {}  # by token
         self._lookups: dict[str, asyncio.Task[TokenRecord | None]] = {}  # running ones, by token
@@ -59,7 +60,7 @@ class TokenCache:
         return hit.record
 
     async def _look_up(self, token: str, now: float) -> TokenRecord | None:
-        record = await tokens.find(self._client, token, now)
+        record = await find_token(self._gateway, token, now)
         self._hits.pop(token, None)
         if record is not None:
             if len(self._hits) >= _MOST_TOKENS:
@@ -75,7 +76,7 @@ class TokenCache:
 
     def _record_use(self, token_id: str, now: float) -> None:
         """Record the use of a token in the background, at most once a minute."""
-        if 0 <= now - self._use_recorded.get(token_id, float("-inf")) < tokens.USED_SECONDS:
+        if 0 <= now - self._use_recorded.get(token_id, float("-inf")) < USE_SECONDS:
             return
         if len(self._use_recorded) >= _MOST_TOKENS:
             self._use_recorded.clear()
@@ -86,7 +87,7 @@ class TokenCache:
 
     async def _write_use(self, token_id: str, now: float) -> None:
         try:
-            await tokens.note_use(self._client, token_id, now)
+            await record_use(self._gateway, token_id, now)
         except SidedataError as error:  # a service that may only read records no uses, which does no harm
             _log.debug("the use of token %s was not recorded: %s", token_id, error)
 

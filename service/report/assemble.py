@@ -12,9 +12,9 @@ import msgspec
 import numpy as np
 
 from sidedata.calendar.tiling import PartialDay, Run, Tiling
-from sidedata.events.money import joined, text_of
+from sidedata.events.money import text_of
 from sidedata.hyperloglog import Registers, estimates
-from sidedata.schema import keys
+from sidedata.schema import counts
 from sidedata.service.report.merged_runs import MergedRun
 
 HOURS = tuple(f"hour {index}" for index in range(24))  # names of sums over whole days
@@ -23,13 +23,11 @@ WEEKDAYS = tuple(f"weekday {number}" for number in range(1, 8))
 Runs = tuple[Run, ...]
 
 
-def day_sums(counts: Mapping[str, int], weekday: int) -> dict[str, int]:
+def day_sums(fields: Mapping[str, int], weekday: int) -> dict[str, int]:
     """The visitors that a whole day adds to each hour of day and to its weekday, from its stored counts."""
-    sums = {WEEKDAYS[weekday - 1]: counts.get("visitors", 0)}
-    for field, visitors in counts.items():
-        if field.startswith("visitors@"):
-            name = HOURS[int(field[9:11])]
-            sums[name] = sums.get(name, 0) + visitors
+    sums = {WEEKDAYS[weekday - 1]: fields.get(counts.VISITORS, 0)}
+    for index, visitors in counts.hours_of(fields):
+        sums[HOURS[index]] = sums.get(HOURS[index], 0) + visitors
     return sums
 
 
@@ -63,9 +61,9 @@ def page_navigation(
     """
     # One call for all rows: a call has a fixed cost of some rows.
     rows = [total.rows, *(row for buckets in unknown for row in buckets.visitors)]
-    counts = iter(estimates(np.concatenate(rows) if unknown else total.rows))
-    visitors, sessions = next(counts), next(counts)
-    computed = {buckets.edge.runs: _edge_figures(buckets, counts) for buckets in unknown}
+    estimated = iter(estimates(np.concatenate(rows) if unknown else total.rows))
+    visitors, sessions = next(estimated), next(estimated)
+    computed = {buckets.edge.runs: _edge_figures(buckets, estimated) for buckets in unknown}
 
     hours = [total.sums.get(name, 0) for name in HOURS]
     weekdays = [total.sums.get(name, 0) for name in WEEKDAYS]
@@ -85,13 +83,13 @@ def page_navigation(
     return answer, computed
 
 
-def _edge_figures(buckets: EdgeBuckets, counts: Iterator[int]) -> EdgeFigures:
-    """The figures of an edge; `counts` continues with the estimates of its rows."""
-    visitors = next(counts)
+def _edge_figures(buckets: EdgeBuckets, estimated: Iterator[int]) -> EdgeFigures:
+    """The figures of an edge; `estimated` continues with the estimates of its rows."""
+    visitors = next(estimated)
     hours = [0] * len(HOURS)
     for hour, whole, _ in buckets.edge.hours:
-        field = keys.hour_field(hour.index, hour.offset)
-        hours[hour.index] += buckets.counts.get(field, 0) if whole else next(counts)
+        field = counts.hour_field(hour.index, hour.offset)
+        hours[hour.index] += buckets.counts.get(field, 0) if whole else next(estimated)
     return EdgeFigures(visitors, tuple(hours))
 
 
@@ -108,42 +106,39 @@ def interaction(merged: Iterable[MergedRun], rows: Mapping[str, int], names: Map
     for batch in merged:
         sums = batch.sums  # the same in each batch
         distinct += estimates(batch.rows)
+    total = counts.decode(sums)
     return {
         "unique_visitors_count": distinct[0],
-        "started_workflows_count": sums.get("started", 0),
-        "visitor_purchase_sums": _purchases(sums),
-        "triggered_goals": _goals("triggered:", sums, distinct, rows, names),
-        "affected_goals": _goals("affected:", sums, distinct, rows, names),
+        "started_workflows_count": total.started,
+        "visitor_purchase_sums": _purchases(total.purchases),
+        "triggered_goals": _goals("triggered", total.triggered, distinct, rows, names),
+        "affected_goals": _goals("affected", total.affected, distinct, rows, names),
     }
 
 
 def _goals(
-    role: str, sums: Mapping[str, int], distinct: Sequence[int], rows: Mapping[str, int], names: Mapping[str, str]
+    role: counts.Role,
+    events: Mapping[str, int],
+    distinct: Sequence[int],
+    rows: Mapping[str, int],
+    names: Mapping[str, str],
 ) -> list[dict[str, Any]]:
     """The goals of one role, the most frequent first, ties by id."""
     goals = []
-    fields = [field for field, count in sums.items() if field.startswith(role) and count]
-    for field in sorted(fields, key=lambda field: (-sums[field], field)):
-        row = rows[field]
-        goal_id = field.removeprefix(role)
-        metrics = {
-            "events_count": sums[field],
-            "unique_visitors_count": distinct[row],
-            "unique_sessions_count": distinct[row + 1],
-        }
-        goals.append({"uuid": goal_id, "name": names.get(goal_id, ""), "metrics": metrics})
+    for goal, count in sorted(events.items(), key=lambda item: (-item[1], item[0])):
+        if count:
+            row = rows[counts.goal_field(role, goal)]
+            metrics = {
+                "events_count": count,
+                "unique_visitors_count": distinct[row],
+                "unique_sessions_count": distinct[row + 1],
+            }
+            goals.append({"uuid": goal, "name": names.get(goal, ""), "metrics": metrics})
     return goals
 
 
-def _purchases(sums: Mapping[str, int]) -> list[dict[str, Any]]:
-    """The sums of money by currency; each is stored as the high and low part of a count of small units."""
-    halves: dict[str, dict[str, int]] = {}
-    for field, count in sums.items():
-        if field.startswith("purchases:"):
-            _, currency, half = field.split(":")
-            halves.setdefault(currency, {})[half] = count
-    units = {currency: joined(half.get("high", 0), half.get("low", 0)) for currency, half in halves.items()}
-    # As raw JSON, because an encoder of floats would round.
+def _purchases(units: Mapping[str, int]) -> list[dict[str, Any]]:
+    """The sums of money by currency, as raw JSON, because an encoder of floats would round."""
     return [
         {"value": msgspec.Raw(text_of(total).encode()), "currency": currency}
         for currency, total in sorted(units.items())

@@ -15,7 +15,7 @@ from sidedata.calendar.zones import zone
 from sidedata.clock import Clock
 from sidedata.errors import SidedataError, StoreUnavailableError
 from sidedata.events.decode import Kind
-from sidedata.redis.client import Client
+from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
 from sidedata.service.metrics import ServiceMetrics
 from sidedata.service.report.answer import Answer, encode
@@ -42,7 +42,7 @@ class Reports:
 
     def __init__(
         self,
-        client: Client,
+        gateway: Gateway,
         installation: Installation,
         settings: Settings,
         clock: Clock,
@@ -50,7 +50,7 @@ class Reports:
     ) -> None:
         self._retention = Retention.of(settings)
         self._clock = clock
-        self._caches = WorkflowCaches(client, installation, settings.cache_mb << 20)
+        self._caches = WorkflowCaches(gateway, installation, settings.cache_mb << 20)
         metrics = metrics or ServiceMetrics(CollectorRegistry())
         self._hits, self._misses = metrics.reports.labels("kept"), metrics.reports.labels("assembled")
         self._cache_bytes = metrics.cache_bytes

@@ -20,7 +20,7 @@ from sidedata.calendar.zones import zone
 from sidedata.events.decode import Kind
 from sidedata.hyperloglog import unpack
 from sidedata.reads.workflow_parts import BucketField, Data, FieldName, Goals, Reading, newest, read
-from sidedata.redis.client import Client
+from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
 from sidedata.service.report.answer import Answer
 from sidedata.service.report.assemble import EdgeBuckets, EdgeFigures, Runs, day_sums
@@ -43,9 +43,14 @@ class WorkflowCache:
     """One workflow as of `revision`."""
 
     def __init__(
-        self, client: Client, installation: Installation, organization_id: str, workflow_id: str, most_merged_bytes: int
+        self,
+        gateway: Gateway,
+        installation: Installation,
+        organization_id: str,
+        workflow_id: str,
+        most_merged_bytes: int,
     ) -> None:
-        self._client = client
+        self._gateway = gateway
         self._installation = installation
         self.organization_id = organization_id
         self.workflow_id = workflow_id
@@ -128,7 +133,7 @@ class WorkflowCache:
         open_fields = dict.fromkeys(field for requirements in batch for field in self._open(requirements, recent))
         fields = tuple(missing)[: self._most_fields]
         reading = await read(
-            self._client,
+            self._gateway,
             self._installation,
             self.organization_id,
             self.workflow_id,
@@ -161,7 +166,7 @@ class WorkflowCache:
         if self.revision is None:
             return False
         cached = (self.timezone, self.kind, self.revision, self.names_revision)
-        return await newest(self._client, self._installation, self.organization_id, self.workflow_id) == cached
+        return await newest(self._gateway, self._installation, self.organization_id, self.workflow_id) == cached
 
     def _apply(self, reading: Reading) -> None:
         """Move to the revision of a reading."""

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 
-from sidedata.redis.client import Client
+from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
 from sidedata.service.report.workflow_cache import WorkflowCache
 
@@ -15,8 +15,8 @@ _MERGED_SHARE = 2
 class WorkflowCaches:
     """The workflow caches of a process; the least recently used are evicted first."""
 
-    def __init__(self, client: Client, installation: Installation, most_bytes: int) -> None:
-        self._client = client
+    def __init__(self, gateway: Gateway, installation: Installation, most_bytes: int) -> None:
+        self._gateway = gateway
         self._installation = installation
         self._most_bytes = most_bytes
         self._caches: OrderedDict[tuple[str, str], WorkflowCache] = OrderedDict()  # least recently used first
@@ -29,7 +29,7 @@ class WorkflowCaches:
         cache = self._caches.get(key)
         if cache is None:
             most_merged = self._most_bytes // _MERGED_SHARE
-            cache = self._caches[key] = WorkflowCache(self._client, self._installation, *key, most_merged)
+            cache = self._caches[key] = WorkflowCache(self._gateway, self._installation, *key, most_merged)
             self._measure(cache)
         self._caches.move_to_end(key)
         return cache

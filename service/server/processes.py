@@ -22,8 +22,8 @@ from sidedata.cli.stopping import until_first_ends
 from sidedata.embedded.server import redis_url
 from sidedata.errors import StopError, StoreUnavailableError
 from sidedata.redis.client import connect
-from sidedata.schema.installation import open_installation
 from sidedata.settings import Settings
+from sidedata.writes.installation import open_installation
 
 _RESTART_SECONDS = 1.0
 _CHECK_SECONDS = 1.0
@@ -58,12 +58,12 @@ async def _wait(stop: asyncio.Event) -> None:
 
 async def _check_installation(settings: Settings, url: str) -> None:
     """Raise once, here, the error that would stop each process; for an unreachable Redis the processes wait."""
-    client = connect(url, timeout=_CHECK_SECONDS)
+    gateway = connect(url, timeout=_CHECK_SECONDS)
     try:
         with suppress(StoreUnavailableError):
-            await open_installation(client, settings, secret_needed=True)
+            await open_installation(gateway, settings, secret_needed=True)
     finally:
-        await client.aclose()
+        await gateway.aclose()
 
 
 def _reserve_port(settings: Settings, resources: ExitStack) -> int:

@@ -1,36 +1,36 @@
-"""Where an instant belongs: its local day, its local hour, its 5 minutes. Pure."""
+"""The slots of instants: local day, local hour, 5 minutes. Pure."""
 
 from typing import NamedTuple
 
 from sidedata.calendar.zones import FIVE_MINUTES_SECONDS, Day, Hour, Zone, five_minutes
 
-_REMEMBERED_PLACES = 20_000
+_MAX_SLOTS = 20_000
 
 
-class Place(NamedTuple):
-    """Where an instant belongs: its local day, its local hour, its 5 minutes."""
+class Slot(NamedTuple):
+    """The local day, the local hour and the 5 minutes (start and end, in seconds since the epoch) of an instant."""
 
     day: Day
     hour: Hour
-    fine: tuple[int, int]
+    five_minutes: tuple[int, int]
 
 
-class Places:
-    """The places of a zone's instants; events come close together, so few places serve many."""
+class Slots:
+    """Cache of a zone's slots; events come close together, so few slots serve many."""
 
     def __init__(self, zone: Zone) -> None:
         self._zone = zone
-        self._known: dict[int, Place] = {}
+        self._slots: dict[int, Slot] = {}
 
-    def at(self, second: int) -> Place:
-        """The place of an instant in whole seconds."""
-        slot = second // FIVE_MINUTES_SECONDS
-        place = self._known.get(slot)
-        # Where offsets once had odd minutes, 5 minutes of local time straddle two slots: what doesn't fit is looked up.
-        if place is None or not place.fine[0] <= second < place.fine[1]:
+    def at(self, second: int) -> Slot:
+        """The slot of an instant in whole seconds."""
+        index = second // FIVE_MINUTES_SECONDS
+        slot = self._slots.get(index)
+        # Where offsets once had odd minutes, 5 minutes of local time straddle two indexes: what doesn't fit is looked up.
+        if slot is None or not slot.five_minutes[0] <= second < slot.five_minutes[1]:
             hour = self._zone.hour(second)
-            place = Place(self._zone.day(second), hour, five_minutes(second, hour))
-            if len(self._known) >= _REMEMBERED_PLACES:
-                self._known.clear()
-            self._known[slot] = place
-        return place
+            slot = Slot(self._zone.day(second), hour, five_minutes(second, hour))
+            if len(self._slots) >= _MAX_SLOTS:
+                self._slots.clear()
+            self._slots[index] = slot
+        return slot

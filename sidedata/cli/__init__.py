@@ -1,1 +1,1 @@
-"""The command line: settings as flags, and the commands that concern the store alone."""
+"""The command line: settings as flags, and the commands that need neither service nor worker."""

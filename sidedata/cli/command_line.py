@@ -1,8 +1,8 @@
-"""Secrets that came as flags are taken off the command line, which every user of the machine can read.
+"""Removal of secrets from the command line, which every user of the machine can read.
 
-The environment of a process is seen by its own user alone. So a process that was given a secret by a flag starts itself anew,
-under the same number and before it does anything, with the secret in its environment. For that moment it could be seen, and the
-shell remembers what was typed: setting the environment to begin with is better.
+Only its own user can read the environment of a process. So a process with a secret in a flag executes itself again before it does
+anything else, under the same process id, with the secret in its environment. The secret is visible until then, and the shell's
+history keeps it: setting the environment in the first place is better.
 """
 
 import os
@@ -12,30 +12,30 @@ from typing import Final, NamedTuple
 
 from sidedata.settings import variable
 
-_OPENS_DOORS: Final = ("secret", "redis_url")
+_SECRETS: Final = ("secret", "redis_url")
 
 
 class CommandLine(NamedTuple):
-    """How this process was started: Python's own arguments first."""
+    """The command line of this process, Python's own arguments first."""
 
     words: Sequence[str]
 
     def hide(self, flags: Mapping[str, str | None]) -> None:
-        """Start anew if one of the flags holds a secret; doesn't return then."""
-        secrets = {name: value for name in _OPENS_DOORS if (value := flags.get(name)) and _secret(name, value)}
+        """Execute this process again if one of the flags holds a secret; does not return then."""
+        secrets = {name: value for name in _SECRETS if (value := flags.get(name)) and _is_secret(name, value)}
         if secrets:
             environment = os.environ | {variable(name): value for name, value in secrets.items()}
-            os.execve(sys.executable, without(self.words, secrets), environment)  # noqa: S606 - ourselves
+            os.execve(sys.executable, without_flags(self.words, secrets), environment)  # noqa: S606 - this very program
 
 
-def _secret(name: str, value: str) -> bool:
-    """An address is one only with a password in it, before the host or among the parameters."""
+def _is_secret(name: str, value: str) -> bool:
+    """Tell if a value is secret; an address is if it has a password, before the host or among the parameters."""
     return name != "redis_url" or "@" in value or "password" in value
 
 
-def without(words: Sequence[str], flags: Mapping[str, str]) -> list[str]:
-    """The words of a command line without these flags and their values, in either form."""
-    kept: list[str] = []
+def without_flags(words: Sequence[str], flags: Mapping[str, str]) -> list[str]:
+    """Remove flags and their values, in either form, from the words of a command line."""
+    rest: list[str] = []
     index = 0
     pairs = {(f"--{name.replace('_', '-')}", value) for name, value in flags.items()}
     joined = {f"{flag}={value}" for flag, value in pairs}
@@ -44,6 +44,6 @@ def without(words: Sequence[str], flags: Mapping[str, str]) -> list[str]:
             index += 2
             continue
         if words[index] not in joined:
-            kept.append(words[index])
+            rest.append(words[index])
         index += 1
-    return kept
+    return rest

@@ -1,14 +1,15 @@
-"""`sidedata`: one command line of what all packages offer.
+"""`sidedata`: one command line for the commands of all packages.
 
-Commands are found by the entry points "sidedata.commands", so that no package imports another for them, and each is imported
-when it is asked for. Errors become an exit status here and nowhere else: 2 for misuse, 1 for failure with one line on
-stderr, 130 after Ctrl-C.
+The entry points "sidedata.commands" name the commands, so that no package imports another one for them, and each command is
+imported when it runs. Errors become an exit status here and nowhere else: 2 for misuse, 1 for failure with one line on stderr,
+130 after Ctrl-C.
 """
 
 import os
 import sys
+from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Final
+from typing import Final
 
 import click
 
@@ -22,7 +23,7 @@ _INTERRUPTED: Final = 130  # 128 and the number of SIGINT, as shells have it
 
 
 class _Failure(click.ClickException):
-    """One line on stderr and an exit status, in click's terms."""
+    """An error as click shows it: one line on stderr and an exit status."""
 
     def __init__(self, error: SidedataError) -> None:
         advice = "; `sidedata doctor` says what to do" if isinstance(error, StoreUnavailableError) else ""
@@ -36,34 +37,28 @@ class _Misuse(_Failure):
 class Commands(click.Group):
     """The commands of all packages, by name."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - click's own arguments
-        super().__init__(*args, **kwargs)
-        self._found: dict[str, EntryPoint] | None = None
-
-    @property
+    @cached_property
     def _entry_points(self) -> dict[str, EntryPoint]:
-        if self._found is None:
-            self._found = {found.name: found for found in entry_points(group=GROUP)}
-        return self._found
+        return {entry.name: entry for entry in entry_points(group=GROUP)}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All names, in alphabetical order."""
+        """List all names in alphabetical order."""
         return sorted({*super().list_commands(ctx), *self._entry_points})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name, imported now."""
-        found = self._entry_points.get(cmd_name)
-        if found is None:
+        """Import the command of that name; None if there is none."""
+        entry = self._entry_points.get(cmd_name)
+        if entry is None:
             return super().get_command(ctx, cmd_name)
         try:
-            command = found.load()
+            command = entry.load()
         except ModuleNotFoundError as error:
             raise click.ClickException(f"`sidedata {cmd_name}` {missing_extra(error)}") from error
         assert isinstance(command, click.Command)  # noqa: S101 - a mistake in pyproject.toml
         return command
 
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own signature
-        """Run the command; the project's errors leave as click's."""
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; errors of this project become click's."""
         try:
             return super().invoke(ctx)
         except SidedataError as error:
@@ -73,7 +68,7 @@ class Commands(click.Group):
         except KeyboardInterrupt:
             raise click.exceptions.Exit(_INTERRUPTED) from None
         except BrokenPipeError:
-            # Who read our output has seen enough. What Python still holds back would fail once more at exit.
+            # The reader of the output has closed it. The rest of Python's buffer would fail once more at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise click.exceptions.Exit(1) from None
 
@@ -88,9 +83,9 @@ def cli() -> None:
 
 
 def main() -> None:
-    """What the installed `sidedata` runs."""
+    """Run the command line; the entry point of the installed `sidedata`."""
     end_with_parent()
-    # Colours are for terminals alone as it is; https://no-color.org asks for none there either.
+    # Colours go to terminals only; https://no-color.org defines the variable that switches them off there.
     cli(prog_name="sidedata", obj=CommandLine(sys.orig_argv), color=False if os.environ.get("NO_COLOR") else None)
 
 

@@ -1,8 +1,8 @@
-"""Settings as flags: one for each, made from the table in `sidedata.settings`."""
+"""Settings as flags, which derive from the table in `sidedata.settings`."""
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Final, TypeVar, get_args
+from typing import Final, TypeVar, cast, get_args
 
 import click
 import msgspec
@@ -14,27 +14,27 @@ Returned = TypeVar("Returned")
 
 _FIELDS: Final = {field.name: field for field in msgspec.structs.fields(Settings)}
 
-# What a command needs that reads or writes the store and nothing else.
+# The settings of a command that only reads or writes the store.
 STORE: Final = ("redis_url", "data_dir", "partitions")
 
 
 def settings_options(*names: str) -> Callable[[Callable[..., Returned]], Callable[..., Returned]]:
     """Give a command a flag for each of these settings (all, if none is named) and an argument `settings`.
 
-    A flag comes before its environment variable; settings without a flag are read from the environment all the same.
+    A flag has precedence over its environment variable. Settings without a flag are read from the environment all the same.
     """
-    chosen = names or tuple(_FIELDS)
+    selected = names or tuple(_FIELDS)
 
     def decorate(command: Callable[..., Returned]) -> Callable[..., Returned]:
         @wraps(command)
-        def wrapped(*args: Any, **kwargs: Any) -> Returned:  # noqa: ANN401 - whatever the command takes
-            flags = {name: kwargs.pop(name) for name in chosen}
+        def wrapped(*args: object, **kwargs: object) -> Returned:
+            flags = {name: cast("str | None", kwargs.pop(name)) for name in selected}
             if command_line := click.get_current_context().find_object(CommandLine):
                 command_line.hide(flags)
             return command(*args, settings=read_settings(flags), **kwargs)
 
         decorated: Callable[..., Returned] = wrapped
-        for name in reversed(chosen):  # the decorator applied last is listed first
+        for name in reversed(selected):  # the decorator applied last is listed first
             decorated = click.option(f"--{name.replace('_', '-')}", name, metavar=_metavar(name), help=_help(name))(
                 decorated
             )
@@ -51,5 +51,5 @@ def _help(name: str) -> str:
 
 
 def _metavar(name: str) -> str:
-    # Values go through the same reading as the environment's, so click need not know more than what to show.
+    # Flags and variables are parsed by the same code, so click only shows the type.
     return "N" if isinstance(_FIELDS[name].default, int) else "TEXT"

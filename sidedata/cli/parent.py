@@ -1,6 +1,7 @@
-"""A child process that ends with its parent, even if that is killed and can't tell it.
+"""The end of a child process with its parent, even if the parent is killed and can't send a signal.
 
-The parent holds the other end of our standard input. When it is gone the pipe ends, and we stop as if asked to.
+The parent holds the other end of the child's standard input. When the parent is gone the pipe ends, and the child handles that like
+SIGTERM.
 """
 
 import os
@@ -13,9 +14,9 @@ PARENT_PIPE: Final = "SIDEDATA_PARENT_PIPE"
 
 
 def end_with_parent() -> None:
-    """Watch the parent's pipe, if we were started with one; called once, before anything else runs."""
+    """Watch the parent's pipe, if this process has one; called once, before anything else runs."""
     if os.environ.pop(PARENT_PIPE, ""):
-        # A thread, because no loop runs yet; as a daemon it keeps nobody from leaving.
+        # A thread, because no loop runs yet; as a daemon it does not keep the process from exiting.
         threading.Thread(target=_wait, name="parent", daemon=True).start()
 
 

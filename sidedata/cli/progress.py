@@ -1,4 +1,4 @@
-"""Saying what is being waited for: moving on a terminal, a plain line or nothing elsewhere."""
+"""The display of progress: animated on a terminal, a plain line or nothing elsewhere."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ def waiting(text: str) -> Iterator[None]:
 
 @contextmanager
 def reading(source: IO[bytes], size: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar for an archive of so many bytes (None: nobody knows), moved on by calls that tell how many events there were."""
+    """Show a bar for an archive of `size` bytes (None: unknown); yields a function that takes the number of events so far."""
     columns = (
         TextColumn("{task.fields[events]} events"),
         BarColumn(),
@@ -32,11 +32,11 @@ def reading(source: IO[bytes], size: int | None) -> Iterator[Callable[[int], Non
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    # On a terminal only; a file's place says how far we are, packed or not.
+    # On a terminal only. The position in the file is the progress, for gzipped files too.
     with Progress(*columns, disable=not sys.stderr.isatty(), transient=True, redirect_stdout=False) as bar:
         task = bar.add_task("archive", total=size, events=0)
 
-        def moved(events: int) -> None:
+        def advance(events: int) -> None:
             bar.update(task, events=events, completed=source.tell() if size is not None else 0)
 
-        yield moved
+        yield advance

@@ -1,4 +1,4 @@
-"""The directory where an embedded Redis keeps its data, the socket that leads to it, and the secret of `up` and `demo`."""
+"""The data directory of an embedded Redis, the path of its socket, and the secret of `up` and `demo`."""
 
 import contextlib
 import hashlib
@@ -12,16 +12,15 @@ from typing import Final
 from sidedata.errors import StopError
 from sidedata.settings import Settings
 
-_SOCKET_BYTES: Final = (
-    100  # what a socket's path may have is 104 bytes on macOS and 108 on Linux, a final zero included
-)
+# A socket's path may have 104 bytes on macOS and 108 on Linux, a final zero included.
+_SOCKET_BYTES: Final = 100
 
 
 def data_directory(path: Path) -> Path:
-    """The data directory, made if need be, with links resolved so that all its users mean the same.
+    """Create the data directory if it does not exist, and resolve links, so that all processes agree on its path.
 
     Raises:
-        StopError: it can't be made or written to.
+        StopError: it can't be created or written to.
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -34,10 +33,10 @@ def data_directory(path: Path) -> Path:
 
 
 def socket_path(directory: Path) -> Path:
-    """Where the server of a data directory listens: inside it, or, if that is too long, in a private place of our own.
+    """The path of a server's socket: in the data directory or, if that path is too long, in a private temporary directory.
 
     Raises:
-        StopError: that place is somebody else's, or too long as well.
+        StopError: the temporary directory belongs to another user, or its path is too long as well.
     """
     inside = directory / "redis.sock"
     if len(os.fsencode(inside)) <= _SOCKET_BYTES:
@@ -46,7 +45,7 @@ def socket_path(directory: Path) -> Path:
     short = Path(tempfile.gettempdir()) / f"sidedata-{os.geteuid()}-{digest}"
     with contextlib.suppress(FileExistsError):
         short.mkdir(mode=0o700)
-    # Anybody may write to the system's directory, so the name could have been taken by somebody who wants to listen in.
+    # Every user may write to the system's temporary directory, so another user could have created this one to intercept traffic.
     status = short.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
         raise StopError(
@@ -60,10 +59,10 @@ def socket_path(directory: Path) -> Path:
 
 
 def embedded_secret(settings: Settings) -> str:
-    """The installation's secret: the one in the settings, else one made once and kept in the data directory.
+    """Return the installation's secret: that of the settings, else that of the data directory, generated at its first use.
 
     Raises:
-        StopError: the file is there, but empty, or it can't be read or made.
+        StopError: the file is empty, or it can't be read or created.
     """
     if settings.secret:
         return settings.secret
@@ -71,9 +70,9 @@ def embedded_secret(settings: Settings) -> str:
     path = directory / "secret"
     try:
         if not path.exists():
-            # Written in full before it gets its name, and `link` refuses a name that is taken: of two processes that
-            # come at once, both read what one of them made.
-            with tempfile.NamedTemporaryFile("w", dir=directory, prefix=".secret-") as draft:  # made with mode 0600
+            # Written in full before it gets its name, and `link` refuses a name that exists: of two processes at the same
+            # time, both read the secret that one of them generated.
+            with tempfile.NamedTemporaryFile("w", dir=directory, prefix=".secret-") as draft:  # created with mode 0600
                 draft.write(secrets.token_urlsafe(32) + "\n")
                 draft.flush()
                 os.fsync(draft.fileno())
@@ -81,7 +80,7 @@ def embedded_secret(settings: Settings) -> str:
                     os.link(draft.name, path)
         secret = path.read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise StopError(f"the secret can't be kept in {path}: {error.strerror}; set SIDEDATA_SECRET") from error
+        raise StopError(f"the secret can't be stored in {path}: {error.strerror}; set SIDEDATA_SECRET") from error
     if not secret:
         raise StopError(f"{path} is empty; put the installation's secret back, or set SIDEDATA_SECRET")
     return secret

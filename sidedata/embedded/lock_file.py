@@ -1,6 +1,6 @@
-"""Locks between processes that the kernel lets go when their holder dies, however it dies.
+"""Locks between processes, which the kernel releases when their holder dies, however it dies.
 
-So there is no stale lock, and no process id has to be told from one that was given out again.
+So there are no stale locks, and no process ids that the system could have reused.
 """
 
 import asyncio
@@ -17,18 +17,18 @@ _MOST_BYTES: Final = 4096  # the longest path there is
 
 
 class LockFile:
-    """Opened, not yet taken. Two objects on one path exclude each other, in one process as well."""
+    """A lock file, open and not yet locked. Two objects on one path exclude each other, in one process as well."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
     def fileno(self) -> int:
-        """The open file, to be handed to a child that is to hold the lock on."""
+        """The file descriptor, for a child process that inherits the lock."""
         return self._file
 
-    def take(self, kind: int = EXCLUSIVE) -> bool:
-        """Take it at once, or not."""
+    def acquire(self, kind: int = EXCLUSIVE) -> bool:
+        """Acquire the lock without waiting; False if another object holds it."""
         try:
             fcntl.flock(self._file, kind | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -36,27 +36,27 @@ class LockFile:
         return True
 
     async def wait(self, seconds: float, pause: float = _PAUSE_SECONDS) -> bool:
-        """Take it as soon as it is free, looked at every `pause` seconds; False if it isn't within `seconds`."""
+        """Try to acquire the lock every `pause` seconds; False if it is not free within `seconds`."""
         limit = time.monotonic() + seconds
-        while not self.take():
+        while not self.acquire():
             if time.monotonic() > limit:
                 return False
             await asyncio.sleep(pause)
         return True
 
     def release(self) -> None:
-        """Let it go; it can be taken again."""
+        """Release the lock; it can be acquired again."""
         fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Let it go for good; a process that inherited it holds it on."""
+        """Close the file, which releases the lock unless a child process has inherited it."""
         os.close(self._file)
 
     def write(self, text: bytes) -> None:
-        """Say something to those who find it taken."""
+        """Replace the file's content, which processes without the lock can read."""
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, text, 0)
 
     def read(self) -> bytes:
-        """What its holder wrote."""
+        """Read the file's content."""
         return os.pread(self._file, _MOST_BYTES, 0)

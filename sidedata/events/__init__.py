@@ -1,1 +1,1 @@
-"""Bytes to events: decoding, timestamps, money, hashes. Pure."""
+"""From bytes to events: decoding, timestamps, money, hashes, dead letters. Pure."""

@@ -1,19 +1,32 @@
-"""Visitor events: from the bytes of one JSON object to an `Event`, or to the `Fault` that says what is wrong with it.
+"""The decoding of visitor events: the bytes of one JSON object become an `Event`, or a `Rejection` that names the mistake. Pure.
 
-Decoding is strict about what the contract names and blind to the rest: unknown fields are skipped, because producers may be
-newer than we are. The common path is one pass of a prepared msgspec decoder; only what it refuses is looked at again, slowly,
-to tell text that is no JSON from JSON that is no event.
+    bytes ─▶ wire.DECODER ─▶ ids, time and money are read ─▶ Event
+                └── refused ─▶ a slower look for the cause ─▶ Rejection, or the same without unknown fields
+
+Decoding is strict about the fields that the contract names and blind to the rest: unknown fields are skipped, because producers
+may be newer than this program. The common path is one pass of a compiled msgspec decoder. Only text that it refuses is decoded a
+second time, slowly, to tell text that is no JSON from JSON that is no event.
 """
 
 import json
 import re
-from typing import Annotated, Any, Final, Literal, NoReturn
+from typing import Final, Literal, NoReturn
 
 import msgspec
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import UNSET, Struct
 
 from sidedata.events.money import is_currency, units_of
 from sidedata.events.timestamps import microseconds
+from sidedata.events.wire import (
+    DECODER,
+    KNOWN_FIELDS,
+    TYPES,
+    EventType,
+    GoalReached,
+    GoalTriggered,
+    Purchase,
+    WireEvent,
+)
 
 MAX_EVENT_BYTES: Final = 16 * 1024
 MAX_ENTRY_EVENTS: Final = 1_000
@@ -29,7 +42,6 @@ Reason = Literal[
     "in_future",
     "workflow_kind_mismatch",
 ]
-EventType = Literal["page_view", "workflow_started", "interaction", "goal_triggered", "goal_reached"]
 
 # The kind of workflow that events of a type belong to.
 KIND_OF: Final[dict[EventType, Kind]] = {
@@ -40,13 +52,9 @@ KIND_OF: Final[dict[EventType, Kind]] = {
     "goal_reached": "interaction",
 }
 
-Id = Annotated[str, Meta(min_length=1, max_length=256)]
-EventId = Annotated[str, Meta(min_length=1, max_length=128)]
-GoalName = Annotated[str, Meta(min_length=1, max_length=200)]
 
-
-class Fault(Struct, frozen=True):
-    """Why an event can't be applied: the dead letter's reason, a sentence, and where (a JSON pointer, "" for all of it)."""
+class Rejection(Struct, frozen=True):
+    """The cause why an event can't be applied: the dead letter's reason, a sentence, a JSON pointer ("" for the whole event)."""
 
     reason: Reason
     detail: str
@@ -54,7 +62,7 @@ class Fault(Struct, frozen=True):
 
 
 class Event(Struct, gc=False):
-    """An event with everything read: ids lowercase, time in microseconds since the epoch, money in units of 1/10,000."""
+    """A decoded event: ids in lower case, time in microseconds since the epoch, money in units of 1/10,000."""
 
     type: EventType
     organization_id: str
@@ -74,155 +82,99 @@ class Event(Struct, gc=False):
         return KIND_OF[self.type]
 
 
-class _Goal(Struct):
-    uuid: str
-    name: GoalName
-
-
-class _Purchase(Struct):
-    value: Raw
-    currency: str
-
-
-class _Wire(Struct, kw_only=True, tag_field="type"):
-    organization_id: str
-    visitor_id: Id
-    session_id: Id
-    timestamp: str
-    id: EventId | UnsetType = UNSET
-
-
-class _PageView(_Wire, tag="page_view", kw_only=True):
-    workflow_id: str
-
-
-class _WorkflowStarted(_Wire, tag="workflow_started", kw_only=True):
-    workflow_id: str
-
-
-class _Interaction(_Wire, tag="interaction", kw_only=True):
-    workflow_id: str
-
-
-class _GoalTriggered(_Wire, tag="goal_triggered", kw_only=True):
-    workflow_id: str
-    goal: _Goal
-
-
-class _GoalReached(_Wire, tag="goal_reached", kw_only=True):
-    goal: _Goal
-    purchase: _Purchase | UnsetType = UNSET
-    workflow_id: Raw | UnsetType = UNSET
-
-
-_AnyWire = _PageView | _WorkflowStarted | _Interaction | _GoalTriggered | _GoalReached
-_DECODER: Final = msgspec.json.Decoder(_AnyWire)
-_TYPES: Final[dict[type[Struct], EventType]] = {
-    _PageView: "page_view",
-    _WorkflowStarted: "workflow_started",
-    _Interaction: "interaction",
-    _GoalTriggered: "goal_triggered",
-    _GoalReached: "goal_reached",
-}
-# What events consist of; the rest is unknown and ignored whatever it holds.
-KNOWN_FIELDS: Final = frozenset(
-    {"type", "id", "organization_id", "workflow_id", "visitor_id", "session_id", "timestamp", "goal", "purchase"}
-)
-
-
-class _FaultError(Exception):
+class _RejectionError(Exception):
     def __init__(self, pointer: str, detail: str) -> None:
-        self.fault = Fault("invalid_event", f"{pointer}: {detail}" if pointer else detail, pointer)
+        self.rejection = Rejection("invalid_event", f"{pointer}: {detail}" if pointer else detail, pointer)
 
 
-def decode_event(raw: bytes, organization_id: str | None = None) -> Event | Fault:
-    """Read one event.
+def decode_event(raw: bytes, organization_id: str | None = None) -> Event | Rejection:
+    """Decode one event.
 
     Args:
-        raw: the bytes of one JSON object, without what stood around it.
-        organization_id: who must be in it, in lower case; None takes anybody.
+        raw: the bytes of one JSON object, without surrounding text.
+        organization_id: the only organization accepted, in lower case; None accepts any.
     """
     if len(raw) > MAX_EVENT_BYTES:
-        return Fault("too_large", f"the event has {len(raw)} bytes, {MAX_EVENT_BYTES} are allowed")
+        return Rejection("too_large", f"the event has {len(raw)} bytes, {MAX_EVENT_BYTES} are allowed")
     try:
         # msgspec steps over unknown strings without looking inside, so the encoding is checked here.
         if not raw.isascii():
             raw.decode()
-        wire = _DECODER.decode(raw)
+        wire = DECODER.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        second = _second_look(raw, error)
-        if isinstance(second, Fault):
-            return second
-        wire = second
+        diagnosis = _diagnose(raw, error)
+        if isinstance(diagnosis, Rejection):
+            return diagnosis
+        wire = diagnosis
     try:
         return _read(wire, organization_id)
-    except _FaultError as error:
-        return error.fault
+    except _RejectionError as error:
+        return error.rejection
 
 
-def _read(wire: _AnyWire, organization_id: str | None) -> Event:
-    # What an event repeats of its predecessors is looked up right here: this runs for every one of them.
+def _read(wire: WireEvent, organization_id: str | None) -> Event:
+    # Ids that an event repeats of its predecessors are looked up right here: this runs for every event.
     organization = _uuids.get(wire.organization_id) or _uuid("/organization_id", wire.organization_id)
     if organization_id is not None and organization != organization_id:
-        _fail("/organization_id", "another organization than the path's")
+        _reject("/organization_id", "another organization than the path's")
     try:
         at_us = microseconds(wire.timestamp)
     except ValueError as error:
-        _fail("/timestamp", str(error))
+        _reject("/timestamp", str(error))
     kind = type(wire)
     event_id = None if wire.id is UNSET else wire.id
-    event = Event(_TYPES[kind], organization, None, wire.visitor_id, wire.session_id, at_us, event_id)
-    if kind is _GoalReached:
-        assert isinstance(wire, _GoalReached)  # noqa: S101 - for the type checker
+    event = Event(TYPES[kind], organization, None, wire.visitor_id, wire.session_id, at_us, event_id)
+    if kind is GoalReached:
+        assert isinstance(wire, GoalReached)  # noqa: S101 - for the type checker
         if wire.workflow_id is not UNSET:
-            _fail("/workflow_id", "goal_reached belongs to no workflow")
+            _reject("/workflow_id", "goal_reached belongs to no workflow")
         if wire.purchase is not UNSET:
             event.units, event.currency = _purchase(wire.purchase)
     else:
         workflow_id = wire.workflow_id
         assert isinstance(workflow_id, str)  # noqa: S101 - only goal_reached declares anything else
         event.workflow_id = _uuids.get(workflow_id) or _uuid("/workflow_id", workflow_id)
-    if kind is _GoalReached or kind is _GoalTriggered:
-        assert isinstance(wire, _GoalReached | _GoalTriggered)  # noqa: S101 - for the type checker
+    if kind is GoalReached or kind is GoalTriggered:
+        assert isinstance(wire, GoalReached | GoalTriggered)  # noqa: S101 - for the type checker
         event.goal_id = _uuid("/goal/uuid", wire.goal.uuid)
         event.goal_name = wire.goal.name
     return event
 
 
 def _uuid(pointer: str, text: str) -> str:
-    return canonical_uuid(text) or _fail(pointer, "not a UUID of 36 characters")
+    return canonical_uuid(text) or _reject(pointer, "not a UUID of 36 characters")
 
 
-def _purchase(purchase: _Purchase) -> tuple[int, str]:
-    """Units of 1/10,000 and the currency."""
+def _purchase(purchase: Purchase) -> tuple[int, str]:
+    """Read a purchase: units of 1/10,000 and the currency."""
     if not is_currency(purchase.currency):
-        _fail("/purchase/currency", "not three letters A to Z")
+        _reject("/purchase/currency", "not three letters A to Z")
     text = bytes(purchase.value).decode()
     if text.startswith('"'):
         text = msgspec.json.decode(text, type=str)
     try:
         return units_of(text), purchase.currency
     except ValueError as error:
-        _fail("/purchase/value", str(error))
+        _reject("/purchase/value", str(error))
 
 
-def _fail(pointer: str, detail: str) -> NoReturn:
-    raise _FaultError(pointer, detail)
+def _reject(pointer: str, detail: str) -> NoReturn:
+    raise _RejectionError(pointer, detail)
 
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
-_REMEMBERED_UUIDS: Final = 50_000
+_MAX_UUIDS: Final = 50_000
 _uuids: dict[str, str] = {}
 
 
 def canonical_uuid(text: str) -> str | None:
-    """The UUID in lower case; None if the text is none. A producer's events repeat few of them, so they are remembered."""
-    known = _uuids.get(text)
-    if known is not None:
-        return known
+    """Convert a UUID to lower case; None for other text. UUIDs are cached, because a producer's events repeat few of them."""
+    cached = _uuids.get(text)
+    if cached is not None:
+        return cached
     if not _UUID.fullmatch(text):
         return None
-    if len(_uuids) >= _REMEMBERED_UUIDS:
+    if len(_uuids) >= _MAX_UUIDS:
         _uuids.clear()
     return _uuids.setdefault(text, text.lower())
 
@@ -230,36 +182,36 @@ def canonical_uuid(text: str) -> str | None:
 _PATH: Final = re.compile(r" - at `\$(.*)`$")
 
 
-def _second_look(raw: bytes, error: Exception) -> "_AnyWire | Fault":
-    """Tell no JSON from no event, and save events that only an unknown field made undecodable."""
+def _diagnose(raw: bytes, error: Exception) -> WireEvent | Rejection:
+    """Tell text that is no JSON from JSON that is no event; decode events that only an unknown field made undecodable."""
     try:
         # Integers stay text: Python refuses to read thousands of digits, which are JSON all the same.
-        value: Any = json.loads(raw.decode(), parse_int=str, parse_float=str, parse_constant=_no_constant)
+        value: object = json.loads(raw.decode(), parse_int=str, parse_float=str, parse_constant=_refuse_constant)
     except RecursionError:
-        return Fault("invalid_event", "nested too deeply")
+        return Rejection("invalid_event", "nested too deeply")
     except ValueError as reason:
-        return Fault("invalid_json", str(reason))
+        return Rejection("invalid_json", str(reason))
     if not isinstance(value, dict):
-        return Fault("invalid_event", "not a JSON object")
+        return Rejection("invalid_event", "not a JSON object")
     if type(error) is not msgspec.ValidationError and value.keys() - KNOWN_FIELDS:
         try:
-            return _without_unknown(raw)
+            return _decode_known_fields(raw)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as reason:
             error = reason
     text = str(error)
     path = _PATH.search(text)
     pointer = path[1].replace(".", "/") if path else ""
-    return Fault("invalid_event", text, pointer)
+    return Rejection("invalid_event", text, pointer)
 
 
-def _without_unknown(raw: bytes) -> "_AnyWire":
-    """Decode once more what is left when unknown fields are taken out."""
+def _decode_known_fields(raw: bytes) -> WireEvent:
+    """Decode an event without its unknown fields."""
     fields = json.loads(raw, parse_int=_Number, parse_float=_Number)
     known = {name: value for name, value in fields.items() if name in KNOWN_FIELDS}
     purchase = known.get("purchase")
     if isinstance(purchase, dict) and isinstance(purchase.get("value"), _Number):
         purchase["value"] = str(purchase["value"])  # the one number of an event; its text is as good
-    wire: _AnyWire = _DECODER.decode(json.dumps(_numbers(known), ensure_ascii=False).encode())
+    wire: WireEvent = DECODER.decode(json.dumps(_zero_numbers(known), ensure_ascii=False).encode())
     return wire
 
 
@@ -269,12 +221,12 @@ class _Number(str):
     __slots__ = ()
 
 
-def _numbers(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
-    """Numbers as numbers again, where the decoder refuses every one of them."""
+def _zero_numbers(value: object) -> object:
+    """Turn all numbers to 0 where any number makes the decoder refuse the event."""
     if isinstance(value, dict):
-        return {name: _numbers(inner) for name, inner in value.items()}
+        return {name: _zero_numbers(inner) for name, inner in value.items()}
     return 0 if isinstance(value, _Number) else value
 
 
-def _no_constant(name: str) -> NoReturn:
+def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")

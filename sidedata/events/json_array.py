@@ -1,32 +1,32 @@
-"""Where the elements of a JSON array begin and end, for arrays that the prepared decoder refuses. Pure.
+"""The split of a JSON array into its elements, for arrays that the compiled decoder refuses. Pure.
 
-Events come in arrays by the stream and over HTTP, and one that is no event must not cost its neighbours anything in either.
+Events come in arrays by the stream and over HTTP, and in both an element that is no event must not cost its neighbours anything.
 """
 
 import json
 import re
 from typing import NoReturn
 
-from sidedata.events.decode import Fault
+from sidedata.events.decode import Rejection
 
-# What matters for telling where an element ends: strings as a whole, brackets, commas.
+# The tokens that decide where an element ends: whole strings, brackets, commas.
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
 
 
-def split_slowly(events: bytes) -> list[bytes] | Fault:
-    """Split what the fast decoder refused: no array, no JSON, or an element that spoils it for its neighbours.
+def split_leniently(events: bytes) -> list[bytes] | Rejection:
+    """Split an array that the fast decoder refused: no array, no JSON, or an element that spoils it for its neighbours.
 
-    Half a surrogate pair and deep nesting are such elements: JSON by its grammar, but nothing that the decoder steps over.
+    Half a surrogate pair and deep nesting are such elements: JSON by its grammar, but the decoder can't step over them.
     """
     try:
-        value = json.loads(events.decode(), parse_int=str, parse_constant=_no_constant)
+        value = json.loads(events.decode(), parse_int=str, parse_constant=_refuse_constant)
     except RecursionError:
-        value = None  # too deep to be checked; the element that is gets a letter of its own
+        value = None  # too deep to be checked; the element that is too deep becomes a dead letter of its own
     except ValueError as error:
-        return Fault("invalid_json", str(error))
+        return Rejection("invalid_json", str(error))
     body = events.strip(b" \t\r\n")
     if not (body.startswith(b"[") and body.endswith(b"]")):
-        return Fault("invalid_event", "`events` is not an array")
+        return Rejection("invalid_event", "`events` is not an array")
     if value == []:
         return []
     elements: list[bytes] = []
@@ -39,9 +39,9 @@ def split_slowly(events: bytes) -> list[bytes] | Fault:
             start = token.end()
         if depth == 0:
             break
-    # Brackets that don't pair up leave something over, and nobody can tell whose it is: all of it is one letter.
-    return elements if start == len(body) else Fault("invalid_json", "the array's brackets don't pair up")
+    # Brackets that don't pair up leave a rest that belongs to no element for certain: all of it is one dead letter.
+    return elements if start == len(body) else Rejection("invalid_json", "the array's brackets don't pair up")
 
 
-def _no_constant(name: str) -> NoReturn:
+def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")

@@ -1,13 +1,13 @@
 """Sums of money as whole units of 1/10,000, from the text of an event to the text of an answer; never a float. Pure.
 
-One purchase can be 10^16 units and sums pass 2^63, which is as far as Redis's integers go. So a sum is stored in two parts,
-high * 10^9 + low, each of which only ever grows by less than 10^9 or 10^7 an event.
+One purchase can be 10^16 units and sums pass 2^63, the limit of Redis's integers. So a sum is stored in two parts,
+high * 10^9 + low, each of which grows by less than 10^9 or 10^7 an event.
 """
 
 import re
 from typing import Final
 
-UNITS: Final = 10_000  # of one: the finest step that an event may carry
+UNITS: Final = 10_000  # to one of the currency: the finest step that an event may carry
 MAX_PURCHASE: Final = 10**12
 _HIGH: Final = 10**9
 
@@ -16,10 +16,10 @@ _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 
 
 def units_of(text: str) -> int:
-    """The units of an amount given as plain digits with an optional fraction.
+    """Convert an amount, plain digits with an optional fraction, to units.
 
     Raises:
-        ValueError: it is none, too fine, or too much; the text says which.
+        ValueError: the text is no amount, too fine, or too much; the error's text says which.
     """
     match = _AMOUNT.fullmatch(text)
     if not match:
@@ -35,21 +35,21 @@ def units_of(text: str) -> int:
 
 
 def is_currency(text: str) -> bool:
-    """Whether it is three letters A to Z."""
+    """Tell if a text is three letters A to Z."""
     return _CURRENCY.fullmatch(text) is not None
 
 
-def parted(units: int) -> tuple[int, int]:
-    """The high and the low part that a stored sum grows by."""
+def split_units(units: int) -> tuple[int, int]:
+    """Split units into the high and the low part of a stored sum."""
     return divmod(units, _HIGH)
 
 
-def joined(high: int, low: int) -> int:
-    """The sum in units, from its stored parts; low may have grown past 10^9."""
+def join_units(high: int, low: int) -> int:
+    """Join the two parts of a stored sum; low may have grown past 10^9."""
     return high * _HIGH + low
 
 
 def text_of(units: int) -> str:
-    """A JSON number, exact at any size, with no more digits than needed."""
+    """Format units as a JSON number, exact at any size, with no more digits than needed."""
     whole, fraction = divmod(units, UNITS)
     return f"{whole}.{fraction:04}".rstrip("0") if fraction else str(whole)

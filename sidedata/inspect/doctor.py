@@ -1,6 +1,6 @@
-"""What can be wrong with an installation, and what to do about it: one finding for each thing that was looked at.
+"""The doctor: it examines an installation and reports a finding for each subject, with advice where something is wrong.
 
-It only looks: nothing is written, not even the facts of an installation that isn't there yet.
+It only reads: nothing is written, not even the configuration of an installation that does not exist yet.
 """
 
 import asyncio
@@ -9,240 +9,191 @@ from collections.abc import Awaitable, Mapping, Sequence
 from typing import Final
 
 from sidedata.errors import SidedataError
+from sidedata.events.dead_letter import DeadLetter
 from sidedata.inspect.health import Status
 from sidedata.inspect.overview import Overview, read_overview
-from sidedata.inspect.samples import read_oddities
+from sidedata.inspect.samples import read_anomalies
 from sidedata.inspect.server_findings import ADVICE, Finding, reachable, redis_findings
-from sidedata.redis.client import Client, server_ms, translated
-from sidedata.schema import keys
+from sidedata.inspect.settings_findings import settings_findings
+from sidedata.reads.partitions import live_workers, read_partitions
+from sidedata.reads.records import read_configuration
+from sidedata.reads.streams import dead_letters_before
+from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import SCHEMA, Installation, fingerprint
-from sidedata.settings import Settings, unknown_variables
+from sidedata.schema.keys import keyspace
+from sidedata.settings import Settings
 
 _LATE_SECONDS: Final = 10.0
 _STUCK_SECONDS: Final = 300.0
 _RECENT_MS: Final = 24 * 3600 * 1000
-_ATTRIBUTION_HOURS: Final = 48  # how long a visitor's interactions and goals are remembered at the most
-_SHORT_SECRET: Final = 16
 _TICK_SECONDS: Final = 1.0
-_NAMED: Final = 5
+_SHOWN: Final = 5
 
 
 async def examine(
-    client: Client, settings: Settings, environ: Mapping[str, str], *, sample: int = 20_000
+    gateway: Gateway, settings: Settings, environ: Mapping[str, str], *, sample: int = 20_000
 ) -> list[Finding]:
-    """Look at everything; where Redis doesn't answer, or holds no installation, the list ends there."""
-    findings = check_settings(settings, environ)
-    findings += await redis_findings(client, settings.wait_replicas)
+    """Examine everything; where Redis doesn't answer, or holds no installation, the list ends there."""
+    findings = settings_findings(settings, environ)
+    findings += await redis_findings(gateway, settings.wait_replicas)
     if not reachable(findings):
         return findings
-    installation, told = await _installation(client, settings)
-    findings += told
+    installation, more = await _installation(gateway, settings)
+    findings += more
     if installation is None:
         return findings
-    for look in (_leases, _streams, _dead):
-        findings += await _told(look(client, installation, settings))
-    findings += await _told(_keys(client, installation, sample))
+    for examination in (
+        _leases(gateway, installation, settings),
+        _streams(gateway, installation, settings),
+        _dead_letters(gateway, installation, settings),
+        _keys(gateway, installation, sample),
+    ):
+        findings += await _or_failure(examination)
     return findings
 
 
-async def _told(look: Awaitable[list[Finding]]) -> list[Finding]:
-    """What a look found, or that it was forbidden."""
+async def _or_failure(examination: Awaitable[list[Finding]]) -> list[Finding]:
+    """Return the findings of an examination, or its failure as a finding."""
     try:
-        return await look
+        return await examination
     except SidedataError as error:
-        return [
-            Finding(
-                "redis", "failed", str(error), "see that Redis stays reachable and lets this user read; then ask again"
-            )
-        ]
+        advice = "see that Redis stays reachable and that this user may read; then run the doctor again"
+        return [Finding("redis", "failed", str(error), advice)]
 
 
-# --- settings ---------------------------------------------------------------------------------------------------------
-
-
-def check_settings(settings: Settings, environ: Mapping[str, str]) -> list[Finding]:
-    """Values that are allowed and yet hardly meant, and variables that nobody reads."""
-    found = [
-        Finding(
-            "settings",
-            "warning",
-            f"{name} is set, and there is no such setting",
-            f"{meant} may be meant" if meant else "unset it; README lists all settings",
-        )
-        for name, meant in unknown_variables(environ).items()
-    ]
-    if settings.secret and len(settings.secret) < _SHORT_SECRET:
-        found.append(
-            Finding(
-                "settings",
-                "warning",
-                f"SIDEDATA_SECRET has {len(settings.secret)} characters: whoever guesses it can tell visitors' hashes",
-                "a new installation should get 32 random bytes, such as of `openssl rand -base64 32`",
-            )
-        )
-    if settings.affect_hours > _ATTRIBUTION_HOURS:
-        found.append(
-            Finding(
-                "settings",
-                "warning",
-                f"SIDEDATA_AFFECT_HOURS is {settings.affect_hours}, but interactions are remembered {_ATTRIBUTION_HOURS} hours",
-                f"set it to {_ATTRIBUTION_HOURS} or less; what is beyond isn't counted as affected",
-            )
-        )
-    if settings.lease_ms < 1000:
-        found.append(
-            Finding(
-                "settings",
-                "warning",
-                f"SIDEDATA_LEASE_MS is {settings.lease_ms}: workers renew twice a second and would lose what they own",
-                "set it to 2000 or more",
-            )
-        )
-    return found or [Finding("settings", "ok", "nothing unusual is set")]
-
-
-# --- what is stored ---------------------------------------------------------------------------------------------------
-
-
-async def _installation(client: Client, settings: Settings) -> tuple[Installation | None, list[Finding]]:
+async def _installation(gateway: Gateway, settings: Settings) -> tuple[Installation | None, list[Finding]]:
     name = "installation"
     try:
-        with translated():
-            stored = {key.decode(): value.decode() for key, value in (await client.hgetall(keys.CONFIG)).items()}
+        stored = await read_configuration(gateway)
     except SidedataError as error:
         return None, [Finding(name, "failed", str(error), ADVICE["redis"])]
-    if "partitions" not in stored or "schema" not in stored:
+    if stored.partitions is None or stored.schema is None:
         advice = "start a service or a worker, which makes one; or is this the wrong Redis?"
         return None, [Finding(name, "failed", "there is none in this Redis", advice)]
-    found = []
-    partitions, schema = int(stored["partitions"]), int(stored["schema"])
-    if schema != SCHEMA:
-        found.append(
-            Finding(name, "failed", f"schema {schema}, this program knows {SCHEMA}", "run the matching version")
-        )
-    if settings.partitions not in (0, partitions):
-        detail = f"SIDEDATA_PARTITIONS is {settings.partitions}, the installation has {partitions}"
-        found.append(Finding(name, "failed", detail, "unset it; the number is fixed when an installation is made"))
-    if settings.secret and stored.get("secret") not in (None, fingerprint(settings.secret)):
+    findings = []
+    if stored.schema != SCHEMA:
+        detail = f"schema {stored.schema}, this program knows {SCHEMA}"
+        findings.append(Finding(name, "failed", detail, "run the matching version"))
+    if settings.partitions not in (0, stored.partitions):
+        detail = f"SIDEDATA_PARTITIONS is {settings.partitions}, the installation has {stored.partitions}"
+        findings.append(Finding(name, "failed", detail, "unset it; the number is fixed when an installation is made"))
+    if settings.secret and stored.secret not in (None, fingerprint(settings.secret)):
         detail = "SIDEDATA_SECRET is not the one that the installation was created with"
-        found.append(Finding(name, "failed", detail, "give this process the secret that the others have"))
-    if not found:
-        known = (
-            "the secret fits"
-            if settings.secret and "secret" in stored
-            else "the secret was not compared: none is set here"
-        )
-        found.append(Finding(name, "ok", f"{partitions} partitions, schema {schema}, {known}"))
-    return Installation(partitions), found
+        findings.append(Finding(name, "failed", detail, "give this process the secret that the others have"))
+    if not findings:
+        compared = settings.secret and stored.secret is not None
+        secret = "the secret fits" if compared else "the secret was not compared: none is set here"
+        findings.append(Finding(name, "ok", f"{stored.partitions} partitions, schema {stored.schema}, {secret}"))
+    return Installation(stored.partitions), findings
 
 
-async def _leases(client: Client, installation: Installation, settings: Settings) -> list[Finding]:
-    """Look twice, for a partition that is being handed over has no owner for a moment; what persists is told."""
-    first = await _orphans(client, installation, settings)
-    if not any(first.values()):
-        return [Finding("leases", "ok", "every partition has exactly one owner, and it lives")]
+async def _leases(gateway: Gateway, installation: Installation, settings: Settings) -> list[Finding]:
+    """Compare two readings, because a partition that is being handed over has no owner for a moment."""
+    free, orphaned = await _orphans(gateway, installation, settings)
+    if not free and not orphaned:
+        return [Finding("leases", "ok", "every partition has exactly one owner, and it is alive")]
     await asyncio.sleep(settings.lease_ms / 1000 + _TICK_SECONDS)
-    second = await _orphans(client, installation, settings)
-    lasting = {what: sorted(set(first[what]) & set(second[what])) for what in first}
-    found = []
-    if free := lasting["nobody"]:
+    still_free, still_orphaned = await _orphans(gateway, installation, settings)
+    findings = []
+    if lasting := sorted(free & still_free):
         advice = "start a worker, or see in its log why it doesn't take them (`sidedata worker`)"
-        found.append(Finding("leases", "failed", f"nobody owns {_some(free, installation.partitions)}", advice))
-    if orphaned := lasting["dead"]:
+        detail = f"no worker owns {_some(lasting, installation.partitions)}"
+        findings.append(Finding("leases", "failed", detail, advice))
+    if lasting := sorted(orphaned & still_orphaned):
         advice = "their workers hold leases without a heartbeat: look at those processes, and restart them"
-        found.append(
-            Finding(
-                "leases", "failed", f"an owner that is not alive has {_some(orphaned, installation.partitions)}", advice
-            )
-        )
-    return found or [Finding("leases", "ok", "partitions were being handed over, and are owned now")]
+        detail = f"an owner that is not alive has {_some(lasting, installation.partitions)}"
+        findings.append(Finding("leases", "failed", detail, advice))
+    return findings or [Finding("leases", "ok", "partitions were being handed over, and are owned now")]
 
 
-async def _orphans(client: Client, installation: Installation, settings: Settings) -> dict[str, list[int]]:
-    overview = await read_overview(client, installation, settings)
-    with translated():
-        now_ms = await server_ms(client, keys.WORKERS)
-        names = await client.zrangebyscore(keys.WORKERS, now_ms - settings.lease_ms, "+inf")
-    alive = {name.decode() for name in names}
-    return {
-        "nobody": [state.partition for state in overview.states if not state.owner],
-        "dead": [state.partition for state in overview.states if state.owner and state.owner not in alive],
-    }
+async def _orphans(gateway: Gateway, installation: Installation, settings: Settings) -> tuple[set[int], set[int]]:
+    """Read the partitions without an owner, and those with an owner that is not alive."""
+    states = await read_partitions(gateway, installation.partitions)
+    alive = set(await live_workers(gateway, settings.lease_ms))
+    return (
+        {state.partition for state in states if not state.owner},
+        {state.partition for state in states if state.owner and state.owner not in alive},
+    )
 
 
 def _some(partitions: Sequence[int], of: int) -> str:
     if len(partitions) == of:
         return "any partition" if of > 1 else "the only partition"
-    named = ", ".join(map(str, partitions[:_NAMED]))
-    more = f" and {len(partitions) - _NAMED} more" if len(partitions) > _NAMED else ""
+    named = ", ".join(map(str, partitions[:_SHOWN]))
+    more = f" and {len(partitions) - _SHOWN} more" if len(partitions) > _SHOWN else ""
     return f"partition{'s' * (len(partitions) > 1)} {named}{more}"
 
 
-async def _streams(client: Client, installation: Installation, settings: Settings) -> list[Finding]:
-    overview: Overview = await read_overview(client, installation, settings)
+async def _streams(gateway: Gateway, installation: Installation, settings: Settings) -> list[Finding]:
+    overview: Overview = await read_overview(gateway, installation, settings)
     late = [state.partition for state in overview.states if state.lag_seconds > _LATE_SECONDS]
     over = [state.partition for state in overview.states if state.lag_entries > settings.backlog_limit]
     detail = f"{overview.lag_entries} entries wait, the oldest for {overview.lag_seconds:.1f} s"
     if over:
-        advice = (
-            "HTTP ingest answers 503 there; start more workers, or find what holds them up (`sidedata inspect --watch`)"
-        )
+        advice = "HTTP ingest answers 503 there; start more workers, or find the cause with `sidedata inspect --watch`"
         return [Finding("streams", "failed", f"{detail}; over SIDEDATA_BACKLOG_LIMIT: {_some(over, 0)}", advice)]
     if late:
         status: Status = "failed" if overview.lag_seconds > _STUCK_SECONDS else "warning"
-        advice = "are workers alive, and do they keep up? `sidedata inspect --watch` shows whether it shrinks"
+        advice = "are workers alive, and do they keep up? `sidedata inspect --watch` shows if the backlog shrinks"
         return [Finding("streams", status, f"{detail}; late: {_some(late, 0)}", advice)]
     return [Finding("streams", "ok", detail)]
 
 
-async def _dead(client: Client, installation: Installation, settings: Settings) -> list[Finding]:
-    overview = await read_overview(client, installation, settings)
+async def _dead_letters(gateway: Gateway, installation: Installation, settings: Settings) -> list[Finding]:
+    overview = await read_overview(gateway, installation, settings)
     reasons: Counter[str] = Counter()
     for state in overview.states:
         if state.dead_letters:
-            stream = keys.dead(state.partition)
-            with translated():
-                now_ms = await server_ms(client, stream)
-                newest = await client.xrevrange(stream, count=1)
-            reasons.update(
-                fields.get(b"reason", b"?").decode(errors="replace")
-                for entry, fields in newest
-                if int(entry.partition(b"-")[0]) > now_ms - _RECENT_MS
-            )
+            space = keyspace(state.partition)
+            now_ms = await gateway.time_ms(space.dead)
+            newest = await dead_letters_before(gateway, space, "+", 1)
+            reasons.update(letter.reason or "?" for letter in newest if _stored_ms(letter) > now_ms - _RECENT_MS)
     if reasons:
-        why = ", ".join(reason for reason, _ in reasons.most_common())
-        advice = "`sidedata dead list` shows them; mend what sends them, then `sidedata dead replay --all`"
+        names = ", ".join(reason for reason, _ in reasons.most_common())
+        advice = "`sidedata dead list` shows them; correct their sender, then `sidedata dead replay --all`"
         return [
-            Finding("dead letters", "warning", f"{overview.dead_letters}, some of the last 24 hours ({why})", advice)
+            Finding("dead letters", "warning", f"{overview.dead_letters}, some of the last 24 hours ({names})", advice)
         ]
     return [Finding("dead letters", "ok", f"{overview.dead_letters}, none of the last 24 hours")]
 
 
-async def _keys(client: Client, installation: Installation, sample: int) -> list[Finding]:
-    seen = await read_oddities(client, sample, installation.partitions)
-    found = []
-    for what, names, advice in (
+def _stored_ms(letter: DeadLetter) -> int:
+    """The time, by Redis's clock, of a dead letter's id in its stream."""
+    return int(letter.id.partition("/")[2].partition("-")[0])
+
+
+async def _keys(gateway: Gateway, installation: Installation, sample: int) -> list[Finding]:
+    anomalies = await read_anomalies(gateway, sample, installation.partitions)
+    findings = []
+    for anomaly, names, advice in (
         (
             "should end and have no TTL",
-            seen.without_ttl,
-            "PERSIST or a copy did it; DEL what is old, `sidedata inspect key NAME` tells",
+            anomalies.without_ttl,
+            "PERSIST or a copy did it; DEL old ones, `sidedata inspect key NAME` explains them",
+        ),
+        (
+            "are of another type than sidedata's",
+            anomalies.wrong_type,
+            "another program writes `sd:…` keys here; give it another prefix or Redis, and DEL these keys",
         ),
         (
             "are none that sidedata makes",
-            seen.strange,
+            anomalies.unrecognised,
             "another program writes `sd:…` keys here; give it another prefix or Redis",
         ),
         (
             "are of partitions that don't exist",
-            seen.stray,
-            "a producer reckons with another number of partitions: correct it; nobody reads those keys",
+            anomalies.foreign_partition,
+            "a producer assumes another number of partitions: correct it; no worker reads those keys",
         ),
     ):
         if names:
-            shown = ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
-            found.append(
-                Finding("keys", "failed", f"{len(names)} of {seen.sampled} keys looked at {what}: {shown}", advice)
+            shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+            findings.append(
+                Finding(
+                    "keys", "failed", f"{len(names)} of {anomalies.sampled} sampled keys {anomaly}: {shown}", advice
+                )
             )
-    return found or [
-        Finding("keys", "ok", f"{seen.sampled} keys looked at: all are known and live as long as they should")
+    return findings or [
+        Finding("keys", "ok", f"all of {anomalies.sampled} sampled keys are known, with the right type and TTL")
     ]

@@ -1,27 +1,22 @@
-"""A bounded look at what is stored: how much memory each kind of key and each workflow takes, and which keys lack a TTL.
-
-SCAN goes through keys by their hash, so the first so many of a scan are as good as drawn by lot; in a cluster each master
-gives its share. All is done in small steps between which Redis serves others, whatever the number of keys.
-"""
+"""Evaluations of a sample of keys: the memory of each kind of key and of each workflow, and keys that should not be as they are."""
 
 from collections import Counter
-from collections.abc import AsyncIterator
-from typing import Any, Final
 
-import msgspec
-from redis.asyncio.cluster import RedisCluster
+from msgspec import Struct
+from msgspec.structs import replace
 
-from sidedata.redis.client import Client, translated
-from sidedata.schema import keys
-from sidedata.schema.key_names import KeyName, parse
+from sidedata.reads.key_samples import read_sizes, read_states, sample_names
+from sidedata.reads.records import read_workflow
+from sidedata.reads.servers import key_count
+from sidedata.redis.gateway import Gateway
+from sidedata.schema.key_names import parse
+from sidedata.schema.keys import keyspace
 
-_PAGE: Final = 200
-# A key that has none for a moment, between the commands of a script, is never seen: scripts run alone.
-_NO_TTL: Final = -1
+_FOREIGN = "of others"
 
 
-class KindMemory(msgspec.Struct, frozen=True):
-    """Keys of one kind among those looked at, their bytes, and what that makes of the whole."""
+class KindMemory(Struct, frozen=True):
+    """The sampled keys of one kind, their bytes, and the estimates for all keys."""
 
     kind: str
     keys: int
@@ -30,8 +25,8 @@ class KindMemory(msgspec.Struct, frozen=True):
     estimated_bytes: int
 
 
-class WorkflowMemory(msgspec.Struct, frozen=True):
-    """A workflow's buckets among the keys looked at; `name` and `kind` are those of its record."""
+class WorkflowMemory(Struct, frozen=True):
+    """The sampled keys of a workflow's buckets; `name` and `kind` are those of its record."""
 
     organization: str
     workflow: str
@@ -42,8 +37,8 @@ class WorkflowMemory(msgspec.Struct, frozen=True):
     name: str = ""
 
 
-class Memory(msgspec.Struct, frozen=True):
-    """What a sample came to: `keys` are there, `sampled` were looked at; the greatest come first."""
+class Memory(Struct, frozen=True):
+    """The memory that a sample shows: `keys` exist, `sampled` were measured; the greatest come first."""
 
     keys: int
     sampled: int
@@ -52,46 +47,54 @@ class Memory(msgspec.Struct, frozen=True):
 
     @property
     def estimated_bytes(self) -> int:
-        """All keys together."""
+        """The estimated bytes of all keys together."""
         return sum(kind.estimated_bytes for kind in self.by_kind)
 
 
-class Oddities(msgspec.Struct, frozen=True):
-    """Keys that were looked at, and among them: without the TTL that they should have, of no function of ours, of no partition."""
+class Anomalies(Struct, frozen=True):
+    """The number of sampled keys, and the names of those that contradict the table of keys.
+
+    Args:
+        without_ttl: keys without the TTL that they should have.
+        wrong_type: keys of another type than the table names.
+        unrecognised: names that fit no pattern of the table.
+        foreign_partition: keys of a partition that does not exist.
+    """
 
     sampled: int
     without_ttl: list[str]
-    strange: list[str]
-    stray: list[str]
+    wrong_type: list[str]
+    unrecognised: list[str]
+    foreign_partition: list[str]
 
 
-async def read_memory(client: Client, most: int, *, workflows: int = 10) -> Memory:
-    """Sample `most` keys and measure them; the `workflows` biggest get their names.
+async def read_memory(gateway: Gateway, most: int, *, workflows: int = 10) -> Memory:
+    """Sample `most` keys and measure them; the `workflows` biggest workflows get their names.
 
     Raises:
         StoreUnavailableError: Redis is out of reach.
-        StopError: Redis forbids it.
+        StopError: Redis refuses a command.
     """
     kinds: Counter[str] = Counter()
     kind_bytes: Counter[str] = Counter()
-    flows: Counter[tuple[int, str, str]] = Counter()
-    flow_bytes: Counter[tuple[int, str, str]] = Counter()
+    workflow_keys: Counter[tuple[int, str, str]] = Counter()
+    workflow_bytes: Counter[tuple[int, str, str]] = Counter()
     sampled = 0
-    async for page in pages(client, most):
-        for name, size in zip(page, await _sizes(client, page), strict=True):
-            if size is None:  # it went in between
+    async for page in sample_names(gateway, most):
+        for name, size in zip(page, await read_sizes(gateway, page), strict=True):
+            if size is None:  # it was deleted or expired after the scan
                 continue
             sampled += 1
             parsed = parse(name)
-            kind = parsed.kind if parsed else "of others"
+            kind = parsed.kind if parsed else _FOREIGN
             kinds[kind] += 1
             kind_bytes[kind] += size
             if parsed and parsed.partition is not None and parsed.organization and parsed.workflow:
-                flow = (parsed.partition, parsed.organization, parsed.workflow)
-                flows[flow] += 1
-                flow_bytes[flow] += size
-    total = await key_count(client)
-    # Fewer keys than the sample allows: all were seen, and whatever came or went meanwhile is no reason to scale.
+                ids = (parsed.partition, parsed.organization, parsed.workflow)
+                workflow_keys[ids] += 1
+                workflow_bytes[ids] += size
+    total = await key_count(gateway)
+    # Fewer keys than the sample allows: all were seen, and keys that came or went meanwhile are no reason to scale.
     scale = total / sampled if sampled >= most else 1.0
     return Memory(
         keys=total,
@@ -101,95 +104,38 @@ async def read_memory(client: Client, most: int, *, workflows: int = 10) -> Memo
             for kind, size in kind_bytes.most_common()
         ],
         workflows=[
-            await _named(client, flow[0], WorkflowMemory(*flow[1:], flows[flow], size, round(size * scale)))
-            for flow, size in flow_bytes.most_common(workflows)
+            await _with_name(gateway, ids[0], WorkflowMemory(*ids[1:], workflow_keys[ids], size, round(size * scale)))
+            for ids, size in workflow_bytes.most_common(workflows)
         ],
     )
 
 
-async def read_oddities(client: Client, most: int, partitions: int) -> Oddities:
-    """Sample `most` keys of an installation with so many partitions, and ask for their TTLs.
+async def read_anomalies(gateway: Gateway, most: int, partitions: int) -> Anomalies:
+    """Sample `most` keys of an installation and compare names, types and TTLs with the table of keys.
 
     Raises:
         StoreUnavailableError: Redis is out of reach.
+        StopError: Redis refuses a command.
     """
+    anomalies = Anomalies(0, [], [], [], [])
     sampled = 0
-    without: list[str] = []
-    strange: list[str] = []
-    stray: list[str] = []
-    async for page in pages(client, most):
-        for name, ttl in zip(page, await _ttls(client, page), strict=True):
+    async for page in sample_names(gateway, most):
+        for name, state in zip(page, await read_states(gateway, page), strict=True):
             sampled += 1
-            parsed: KeyName | None = parse(name)
+            parsed = parse(name)
             if parsed is None:
-                strange.append(name)
+                anomalies.unrecognised.append(name)
             elif parsed.partition is not None and parsed.partition >= partitions:
-                stray.append(name)
-            elif ttl == _NO_TTL and not parsed.about.endless:
-                without.append(name)
-    return Oddities(sampled, without, strange, stray)
+                anomalies.foreign_partition.append(name)
+            elif state is None:  # it was deleted or expired after the scan
+                continue
+            elif parsed.stored_type not in (state.type, "any"):
+                anomalies.wrong_type.append(name)
+            elif state.ttl_ms is None and not parsed.row.endless:
+                anomalies.without_ttl.append(name)
+    return replace(anomalies, sampled=sampled)
 
 
-async def pages(client: Client, most: int) -> AsyncIterator[list[str]]:
-    """At most `most` names of keys that begin with `sd:`, in pages; a scan may name a key twice.
-
-    Raises:
-        StoreUnavailableError: Redis is out of reach.
-    """
-    nodes = client.get_primaries() if isinstance(client, RedisCluster) else [None]
-    if isinstance(client, RedisCluster) and not nodes:
-        with translated():
-            await client.initialize()
-        nodes = client.get_primaries()
-    for place, node in enumerate(nodes):
-        left = most * (place + 1) // len(nodes) - most * place // len(nodes)
-        options: dict[str, Any] = {} if node is None else {"target_nodes": node}
-        cursor: Any = 0
-        while left > 0:
-            with translated():
-                cursor, names = await client.scan(cursor, match="sd:*", count=_PAGE, **options)
-            if node is not None:
-                cursor = cursor[node.name]
-            page = [name.decode(errors="replace") for name in names[:left]]
-            left -= len(page)
-            if page:
-                yield page
-            if not cursor:
-                break
-
-
-async def key_count(client: Client) -> int:
-    """How many keys there are, those of others included."""
-    with translated():
-        return int(await client.dbsize())
-
-
-async def _sizes(client: Client, names: list[str]) -> list[int | None]:
-    """Bytes of each; None where it is gone."""
-    pipeline = client.pipeline(transaction=False)
-    for name in names:
-        # By its words and not by `memory_usage`, for which the cluster's client finds no node. 0: no element is guessed.
-        pipeline.execute_command("MEMORY USAGE", name, "SAMPLES", 0)
-    return await _executed(pipeline)
-
-
-async def _ttls(client: Client, names: list[str]) -> list[int]:
-    """What is left of the life of each, ms; -1: it has no end, -2: it is gone."""
-    pipeline = client.pipeline(transaction=False)
-    for name in names:
-        pipeline.pttl(name)
-    return await _executed(pipeline)
-
-
-async def _executed(pipeline: Any) -> list[Any]:  # noqa: ANN401 - the client's own
-    with translated():
-        replies: list[Any] = await pipeline.execute()
-    return replies
-
-
-async def _named(client: Client, partition: int, workflow: WorkflowMemory) -> WorkflowMemory:
-    with translated():
-        kind, name = await client.hmget(
-            keys.workflow(partition, workflow.organization, workflow.workflow), ["kind", "name"]
-        )
-    return msgspec.structs.replace(workflow, kind=(kind or b"").decode(), name=(name or b"").decode())
+async def _with_name(gateway: Gateway, partition: int, memory: WorkflowMemory) -> WorkflowMemory:
+    record = await read_workflow(gateway, keyspace(partition), memory.organization, memory.workflow)
+    return memory if record is None else replace(memory, kind=record.kind, name=record.name)

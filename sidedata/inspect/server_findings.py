@@ -1,27 +1,28 @@
-"""What the doctor finds of Redis itself: version, persistence, eviction, memory, latency, clock. And what a finding is."""
+"""The doctor's findings about Redis itself: version, persistence, eviction, memory, replicas, latency, clock."""
 
 import time
 from collections.abc import Sequence
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
-import msgspec
+from msgspec import Struct
 
 from sidedata.errors import SidedataError
-from sidedata.inspect.health import Status, node_facts, redis_checks
-from sidedata.redis.client import Client, server_ms
-from sidedata.schema import keys
+from sidedata.inspect.health import Status, redis_checks
+from sidedata.reads.servers import ServerFacts, read_servers, round_trips
+from sidedata.redis.gateway import Gateway
+from sidedata.schema.keys import WORKERS
 
-_OLDEST_VERSION: Final = (6, 2)
-_PINGS: Final = 20
+_OLDEST_VERSION: Final = (6, 2)  # of Redis; every version of Valkey is newer
+_ROUND_TRIPS: Final = 20
 _SLOW_SECONDS: Final = 0.02
 _CLOCK_WARNING_SECONDS: Final = 1.0
 _CLOCK_FAILED_SECONDS: Final = 30.0
 _FULL: Final = 0.9
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """One thing that was looked at; `advice` says what to do where something is wrong."""
+class Finding(Struct, frozen=True):
+    """The result of one examination; `advice` says how to correct a problem."""
 
     name: str
     status: Status
@@ -30,7 +31,7 @@ class Finding(msgspec.Struct, frozen=True):
 
     @property
     def problem(self) -> bool:
-        """Whether somebody should do something."""
+        """Tell if an operator should act."""
         return self.status in ("warning", "failed")
 
 
@@ -42,95 +43,105 @@ ADVICE: Final = {
 }
 
 
-async def redis_findings(client: Client, wait_replicas: int) -> list[Finding]:
-    """All about Redis; where it can't be reached, the last finding says so and `reachable` is false."""
-    checks = await redis_checks(client)
+async def redis_findings(gateway: Gateway, wait_replicas: int) -> list[Finding]:
+    """Examine Redis; where it can't be reached, the last finding says so and `reachable` is false."""
+    checks = await redis_checks(gateway)
     findings = [
-        Finding(check.name, check.status, check.detail, "" if check.status == "ok" else ADVICE.get(check.name, ""))
+        # The detail of an unknown check says what to make sure of.
+        Finding(
+            check.name,
+            check.status,
+            check.detail,
+            "" if check.status in ("ok", "unknown") else ADVICE.get(check.name, ""),
+        )
         for check in checks
     ]
     if not reachable(findings):
         return findings
     try:
-        facts = await node_facts(client)
+        servers = await read_servers(gateway)
         return [
             *findings,
-            _version(facts),
-            _memory(facts),
-            *_replicas(facts, wait_replicas),
-            await _latency(client),
-            await _clock(client),
+            _version(servers),
+            _memory(servers),
+            *_replicas(servers, wait_replicas),
+            await _latency(gateway),
+            await _clock(gateway),
         ]
     except SidedataError as error:
         return [*findings, Finding("redis", "failed", str(error), ADVICE["redis"])]
 
 
-def _version(facts: Sequence[Any]) -> Finding:
-    told = {str(node.get("redis_version", "")) for node in facts}
-    if "" in told:
-        return Finding("version", "unknown", "INFO is forbidden", "make sure that Redis is 6.2 or newer")
-    versions = ", ".join(sorted(told))
-    old = any(tuple(int(part) for part in version.split(".")[:2]) < _OLDEST_VERSION for version in told)
-    if old:
+def _version(servers: Sequence[ServerFacts]) -> Finding:
+    versions = {(server.product, server.version) for server in servers if server.version}
+    if not all(server.version for server in servers):
+        return Finding("version", "unknown", "no right to INFO", "make sure that Redis is 6.2 or newer, or a Valkey")
+    products = ", ".join(f"{product} {version}" for product, version in sorted(versions))
+    if any(tuple(map(int, version.split(".")[:2])) < _OLDEST_VERSION for _, version in versions):
         return Finding(
-            "version", "failed", f"Redis is {versions}", "6.2 is the oldest that does; install that or a newer one"
+            "version",
+            "failed",
+            f"the server is {products}",
+            "install Redis 6.2 or newer, or Valkey: older ones lack commands",
         )
-    return Finding("version", "ok", f"Redis is {versions}")
+    return Finding("version", "ok", f"the server is {products}")
 
 
-def _memory(facts: Sequence[Any]) -> Finding:
-    shares = [node["used_memory"] / node["maxmemory"] for node in facts if node.get("maxmemory")]
-    if not all("used_memory" in node for node in facts):
-        return Finding("memory", "unknown", "INFO is forbidden")
-    used = sum(node["used_memory"] for node in facts) / 2**20
+def _memory(servers: Sequence[ServerFacts]) -> Finding:
+    sizes = [server.used_memory for server in servers if server.used_memory is not None]
+    if len(sizes) < len(servers):
+        return Finding("memory", "unknown", "no right to INFO")
+    shares = [size / server.maxmemory for size, server in zip(sizes, servers, strict=True) if server.maxmemory]
+    detail = f"{sum(sizes) / 2**20:,.0f} MiB used{measured_by(servers)}"
     if shares and max(shares) > _FULL:
         return Finding(
             "memory",
             "warning",
-            f"{used:,.0f} MiB used, {100 * max(shares):.0f} % of maxmemory",
-            "raise maxmemory; `sidedata inspect --memory` says what takes it. When it is full no event is taken",
+            f"{detail}, {100 * max(shares):.0f} % of maxmemory",
+            "raise maxmemory; `sidedata inspect --memory` shows the largest kinds of keys. A full Redis takes no events",
         )
-    return Finding("memory", "ok", f"{used:,.0f} MiB used")
+    return Finding("memory", "ok", detail)
 
 
-def _replicas(facts: Sequence[Any], wanted: int) -> list[Finding]:
-    if not wanted or not all("connected_slaves" in node for node in facts):
+def measured_by(servers: Sequence[ServerFacts]) -> str:
+    """The memory allocators whose sizes these are: the same keys take more or less with another one; "" if unknown."""
+    allocators = sorted({server.allocator for server in servers if server.allocator})
+    return f" (allocator: {', '.join(allocators)})" if allocators else ""
+
+
+def _replicas(servers: Sequence[ServerFacts], required: int) -> list[Finding]:
+    counts = [server.replicas for server in servers if server.replicas is not None]
+    if not required or len(counts) < len(servers):
         return []
-    fewest = min(int(node["connected_slaves"]) for node in facts)
-    detail = f"{fewest} replicas, {wanted} must have events before they are accepted"
-    if fewest < wanted:
+    detail = f"{min(counts)} replicas, {required} must have events before they are accepted"
+    if min(counts) < required:
         return [
             Finding("replicas", "failed", detail, "start replicas, or lower SIDEDATA_WAIT_REPLICAS: ingest answers 503")
         ]
     return [Finding("replicas", "ok", detail)]
 
 
-async def _latency(client: Client) -> Finding:
-    took = []
-    for _ in range(_PINGS):
-        began = time.perf_counter()
-        await server_ms(client, keys.WORKERS)
-        took.append(time.perf_counter() - began)
-    middle, worst = median(took), max(took)
-    detail = f"{1000 * middle:.1f} ms to Redis and back, {1000 * worst:.1f} ms at the worst"
-    if middle > _SLOW_SECONDS:
+async def _latency(gateway: Gateway) -> Finding:
+    seconds = await round_trips(gateway, _ROUND_TRIPS)
+    detail = f"a round trip to Redis takes {1000 * median(seconds):.1f} ms, {1000 * max(seconds):.1f} ms at the worst"
+    if median(seconds) > _SLOW_SECONDS:
         return Finding("latency", "warning", detail, "bring processes and Redis closer together; look at SLOWLOG GET")
     return Finding("latency", "ok", detail)
 
 
-async def _clock(client: Client) -> Finding:
+async def _clock(gateway: Gateway) -> Finding:
     before = time.time()
-    redis_ms = await server_ms(client, keys.WORKERS)
+    redis_ms = await gateway.time_ms(WORKERS)
     after = time.time()
-    # Somewhere between the two Redis looked at its clock; within that time there is no telling.
-    apart = max(0.0, before - redis_ms / 1000 - 0.001, redis_ms / 1000 - after)
-    detail = f"this machine and Redis are {apart:.1f} s apart"
-    if apart < _CLOCK_WARNING_SECONDS:
+    # Redis read its clock at some instant between the two; a difference within that time can't be seen.
+    seconds = max(0.0, before - redis_ms / 1000 - 0.001, redis_ms / 1000 - after)
+    detail = f"this machine and Redis are {seconds:.1f} s apart"
+    if seconds < _CLOCK_WARNING_SECONDS:
         return Finding("clock", "ok", detail)
-    status: Status = "failed" if apart >= _CLOCK_FAILED_SECONDS else "warning"
+    status: Status = "failed" if seconds >= _CLOCK_FAILED_SECONDS else "warning"
     return Finding("clock", status, detail, "run NTP (chrony, systemd-timesyncd) on both")
 
 
 def reachable(findings: Sequence[Finding]) -> bool:
-    """Whether Redis answers, so that there is more to look at."""
+    """Tell if Redis answers, so that more can be examined."""
     return not any(finding.status == "failed" and finding.name in ("redis", "loading") for finding in findings)

@@ -1,177 +1,180 @@
-"""What is in a key, as a person would say it: a function for each kind of key.
+"""The value of a key in words: a function for each kind of key.
 
-Nothing of a visitor is shown: sketches hold none, ids are hashes, and of waiting events only their number and age are told.
+No data of a visitor are shown: sketches hold none, ids are hashes, and of waiting events only number and age appear.
 """
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sidedata.calendar.zones import Zone
-from sidedata.errors import StopError
-from sidedata.redis.client import server_ms
-from sidedata.schema import keys
+from sidedata.reads.key_values import (
+    cardinality,
+    estimate,
+    field_names,
+    read_goal_name,
+    read_hash,
+    read_newest,
+    read_stream_summary,
+    read_text,
+)
+from sidedata.redis.gateway import Gateway
+from sidedata.schema.counts import decode
 from sidedata.schema.key_names import KeyName, parse
+from sidedata.schema.keys import keyspace
 
-_SHOWN: Final = 8  # of what may be many
-_MOST_FIELDS: Final = 5_000  # of a hash that is read whole
+_SHOWN: Final = 8  # members of a sorted set
+_WORKERS: Final = 1_000
 _UNIT: Final = 10_000
 
 Row = tuple[str, str]
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """What a value is read with."""
+class Subject(Struct, frozen=True):
+    """The key to describe: its name, the parts of the name, and its organization's zone."""
 
-    client: Any
+    gateway: Gateway
     parsed: KeyName
     name: str
     zone: Zone
 
     async def goal_name(self, goal: str) -> str:
-        """What a goal is called, its id where nobody knows."""
-        stored = await self.client.get(keys.goal(self.parsed.partition or 0, self.parsed.organization or "", goal))
-        return stored.decode().partition(" ")[2] if stored else goal
+        """Read a goal's name; its id where no name is stored."""
+        space = keyspace(self.parsed.partition or 0)
+        return await read_goal_name(self.gateway, space, self.parsed.organization or "", goal) or goal
 
     def at(self, us: float) -> str:
-        """A time in microseconds, by the organization's clock."""
+        """Format a time, in microseconds since the epoch, by the organization's clock."""
         return clock(self.zone, int(us) // 1_000_000)
 
 
-def clock(reporting: Zone, second: int) -> str:
-    """An instant by a zone's clock."""
-    moment = datetime.fromtimestamp(second, reporting.info)
+def clock(zone: Zone, second: int) -> str:
+    """Format an instant, in seconds since the epoch, by a zone's clock."""
+    moment = datetime.fromtimestamp(second, zone.info)
     return f"{moment:%a} {moment.isoformat(' ')}"
 
 
-async def _sketch(asked: Asked) -> list[Row]:
-    what = "sessions" if asked.parsed.kind.endswith("sessions") else "visitors"
-    rows = [(what, f"about {await asked.client.pfcount(asked.name):,} (±0.81 %)")]
-    if asked.parsed.goal is not None:
-        rows.append(("goal's name", await asked.goal_name(asked.parsed.goal)))
+async def _sketch(subject: Subject) -> list[Row]:
+    heading = "sessions" if subject.parsed.kind.endswith("sessions") else "visitors"
+    rows = [(heading, f"about {await estimate(subject.gateway, subject.name):,} (±0.81 %)")]
+    if subject.parsed.goal is not None:
+        rows.append(("goal's name", await subject.goal_name(subject.parsed.goal)))
     return rows
 
 
-async def _counts(asked: Asked) -> list[Row]:
-    fields = await _fields(asked)
-    rows: list[Row] = []
-    sums: dict[str, int] = {}
-    for field, value in sorted(fields.items()):
-        what, _, rest = field.partition(":")
-        if what == "purchases":
-            currency, _, part = rest.partition(":")
-            sums[currency] = sums.get(currency, 0) + int(value) * (10**9 if part == "high" else 1)
-        elif what in ("triggered", "affected"):
-            rows.append((f"goal {what}", f"{int(value):,} times {await asked.goal_name(rest)}"))
-        elif field.startswith("visitors@"):
-            rows.append((f"hour {field.partition('@')[2]}", f"{int(value):,} visitors"))
-        else:
-            rows.append((field, f"{int(value):,}"))
-    rows += [(f"purchases {currency}", f"{units // _UNIT:,}.{units % _UNIT:04}") for currency, units in sums.items()]
-    return rows
+async def _counts(subject: Subject) -> list[Row]:
+    fields = await read_hash(subject.gateway, subject.name)
+    counts = decode({name: int(value) for name, value in fields.items()})
+    rows = [("started", f"{counts.started:,}")] if counts.started else []
+    for role, goals in (("triggered", counts.triggered), ("affected", counts.affected)):
+        rows += [(f"goal {role}", f"{count:,} times {await subject.goal_name(goal)}") for goal, count in goals.items()]
+    if counts.visitors:
+        rows.append(("visitors", f"{counts.visitors:,}"))
+    rows += [
+        (f"hour {hour.index:02}{hour.offset}", f"{hour.visitors:,} visitors")
+        for hour in sorted(counts.hours, key=lambda hour: (hour.index, hour.offset))
+    ]
+    return rows + [
+        (f"purchases {currency}", f"{units // _UNIT:,}.{units % _UNIT:04}")
+        for currency, units in counts.purchases.items()
+    ]
 
 
-async def _fields(asked: Asked) -> dict[str, str]:
-    if await asked.client.hlen(asked.name) > _MOST_FIELDS:
-        raise StopError(f"{asked.name} has more than {_MOST_FIELDS} fields; HSCAN shows them")
-    stored = await asked.client.hgetall(asked.name)
-    return {field.decode(): value.decode(errors="replace") for field, value in stored.items()}
+async def _stream(subject: Subject) -> list[Row]:
+    summary = await read_stream_summary(subject.gateway, subject.name)
+    ends = (("oldest", summary.oldest), ("newest", summary.newest))
+    return [
+        ("entries", f"{summary.length:,}"),
+        *(
+            (heading, f"{entry}, arrived {subject.at(int(entry.partition('-')[0]) * 1000)}")
+            for heading, entry in ends
+            if entry is not None
+        ),
+    ]
 
 
-async def _stream(asked: Asked) -> list[Row]:
-    rows = [("entries", f"{await asked.client.xlen(asked.name):,}")]
-    for what, found in (
-        ("oldest", await asked.client.xrange(asked.name, count=1)),
-        ("newest", await asked.client.xrevrange(asked.name, count=1)),
-    ):
-        if found:
-            entry = found[0][0].decode()
-            rows.append((what, f"{entry}, arrived {asked.at(int(entry.partition('-')[0]) * 1000)}"))
-    return rows
-
-
-async def _cursor(asked: Asked) -> list[Row]:
-    fields = await _fields(asked)
-    words = {
+async def _cursor(subject: Subject) -> list[Row]:
+    fields = await read_hash(subject.gateway, subject.name)
+    texts = {
         "entry": "the last entry that was applied",
         "fence": "of the last owner; each has a greater one",
         "revision": "the last commit's, a time in microseconds",
         "events": "applied so far",
-        "records": "how often a record was changed from outside",
+        "records": "changes of records from outside",
         "swap": "the rebuild that the next owner has to put in place",
     }
-    rows = [(name, f"{fields[name]} ({text})") for name, text in words.items() if name in fields]
-    remembered = sum(int(value) for name, value in fields.items() if name.startswith("ids:"))
-    return [*rows, ("ids", f"{remembered:,} remembered")]
+    rows = [(name, f"{fields[name]} ({text})") for name, text in texts.items() if name in fields]
+    ids = sum(int(value) for name, value in fields.items() if name.startswith("ids:"))
+    return [*rows, ("ids", f"{ids:,} for deduplication")]
 
 
-async def _text(asked: Asked) -> list[Row]:
-    value = (await asked.client.get(asked.name) or b"").decode(errors="replace")
-    return [({"lease": "owner", "rate": "requests"}[asked.parsed.kind], value)]
+async def _text(subject: Subject) -> list[Row]:
+    heading = {"lease": "owner", "rate": "requests"}[subject.parsed.kind]
+    return [(heading, await read_text(subject.gateway, subject.name))]
 
 
-async def _goal(asked: Asked) -> list[Row]:
-    at_us, _, name = (await asked.client.get(asked.name) or b"0 ").decode().partition(" ")
-    return [("name", name), ("newest event", asked.at(int(at_us)))]
+async def _goal(subject: Subject) -> list[Row]:
+    at_us, _, name = (await read_text(subject.gateway, subject.name)).partition(" ")
+    return [("name", name), ("newest event", subject.at(int(at_us or 0)))]
 
 
-async def _organization(asked: Asked) -> list[Row]:
-    fields = await _fields(asked)
+async def _organization(subject: Subject) -> list[Row]:
+    fields = await read_hash(subject.gateway, subject.name)
     fixed = "fixed, it has events" if fields.get("has_events") == "1" else "may be set, it has no events"
     rows = [("time zone", f"{fields.get('timezone', 'UTC')} ({fixed})")]
     if "since" in fields:
-        rows.append(("since", asked.at(int(fields["since"]) * 1000)))
+        rows.append(("since", subject.at(int(fields["since"]) * 1000)))
     return rows
 
 
-async def _workflow(asked: Asked) -> list[Row]:
-    fields = await _fields(asked)
+async def _workflow(subject: Subject) -> list[Row]:
+    fields = await read_hash(subject.gateway, subject.name)
     rows = [("kind", fields.get("kind", "")), ("name", fields.get("name", ""))]
     if "revision" in fields:
-        rows.append(("last change", f"{asked.at(int(fields['revision']))}, revision {fields['revision']}"))
+        rows.append(("last change", f"{subject.at(int(fields['revision']))}, revision {fields['revision']}"))
     return rows
 
 
-async def _by_time(asked: Asked) -> list[Row]:
-    """A sorted set whose scores are microseconds, newest first."""
-    found = await asked.client.zrevrange(asked.name, 0, _SHOWN - 1, withscores=True)
-    rows = [("entries", f"{await asked.client.zcard(asked.name):,}, the newest:")]
+async def _workflows(subject: Subject) -> list[Row]:
+    newest = await read_newest(subject.gateway, subject.name, _SHOWN)
+    rows = [("entries", f"{newest.cardinality:,}, the newest:")]
     return rows + [
-        ("", f"{member.decode()}  {asked.at(score) if score else 'no event yet'}") for member, score in found
+        ("", f"{workflow}  {subject.at(at_us) if at_us else 'no event yet'}") for workflow, at_us in newest.members
     ]
 
 
-async def _changes(asked: Asked) -> list[Row]:
-    """As `_by_time`, with members such as `hour:1795474800` told by the organization's clock."""
-    rows = await _by_time(asked)
-    return [rows[0], *((text.partition(":")[0], _changed(asked, text.partition(":")[2])) for _, text in rows[1:])]
+async def _changes(subject: Subject) -> list[Row]:
+    """Describe the newest changes; members are buckets, such as `hour:1795474800`."""
+    newest = await read_newest(subject.gateway, subject.name, _SHOWN)
+    rows = [("entries", f"{newest.cardinality:,}, the newest:")]
+    for bucket, at_us in newest.members:
+        level, _, start = bucket.partition(":")
+        rows.append((level, f"{clock(subject.zone, int(start))}, changed {subject.at(at_us)}"))
+    return rows
 
 
-def _changed(asked: Asked, text: str) -> str:
-    start, _, at = text.partition("  ")
-    return f"{clock(asked.zone, int(start))}, changed {at}"
+async def _workers(subject: Subject) -> list[Row]:
+    now_ms = await subject.gateway.time_ms(subject.name)
+    newest = await read_newest(subject.gateway, subject.name, _WORKERS)
+    return [("worker", f"{worker}, heartbeat {(now_ms - at_ms) / 1000:.1f} s ago") for worker, at_ms in newest.members]
 
 
-async def _workers(asked: Asked) -> list[Row]:
-    now_ms = await server_ms(asked.client, asked.name)
-    found = await asked.client.zrevrange(asked.name, 0, -1, withscores=True)
-    return [("worker", f"{name.decode()}, heartbeat {(now_ms - score) / 1000:.1f} s ago") for name, score in found]
+async def _config(subject: Subject) -> list[Row]:
+    notes = {"secret": " (a fingerprint, not the secret)"}
+    fields = await read_hash(subject.gateway, subject.name)
+    return [(name, value + notes.get(name, "")) for name, value in sorted(fields.items())]
 
 
-async def _config(asked: Asked) -> list[Row]:
-    words = {"secret": " (a fingerprint, not the secret)"}
-    return [(name, value + words.get(name, "")) for name, value in sorted((await _fields(asked)).items())]
+async def _count(subject: Subject) -> list[Row]:
+    count = await cardinality(subject.gateway, subject.name, subject.parsed.stored_type)
+    return [("entries", f"{count:,}")]
 
 
-async def _number(asked: Asked) -> list[Row]:
-    count = asked.client.scard if asked.parsed.about.type == "set" else asked.client.hlen
-    return [("entries", f"{await count(asked.name):,}")]
-
-
-async def _visitor(asked: Asked) -> list[Row]:
-    names = [field.decode() for field in await asked.client.hkeys(asked.name)]
+async def _visitor(subject: Subject) -> list[Row]:
+    names = await field_names(subject.gateway, subject.name)
     interactions = sum(name.startswith("interaction:") for name in names)
     return [
         ("interactions", f"with {interactions} workflows"),
@@ -179,30 +182,30 @@ async def _visitor(asked: Asked) -> list[Row]:
     ]
 
 
-async def _shadow(asked: Asked) -> list[Row]:
-    """As the live key is told."""
-    live = parse(asked.parsed.stands_for)
-    rows = [("stands for", asked.parsed.stands_for)]
-    return rows + await VALUES[live.kind](msgspec.structs.replace(asked, parsed=live)) if live else rows
+async def _shadow(subject: Subject) -> list[Row]:
+    """Describe a shadow's key as the live key that it is built for."""
+    live = parse(subject.parsed.stands_for)
+    rows = [("stands for", subject.parsed.stands_for)]
+    return rows + await VALUES[live.kind](replace(subject, parsed=live)) if live else rows
 
 
-async def _swap(asked: Asked) -> list[Row]:
-    return [("steps", f"{await asked.client.llen(asked.name):,} are left")]
+async def _swap(subject: Subject) -> list[Row]:
+    return [("steps", f"{await cardinality(subject.gateway, subject.name, 'list'):,} are left")]
 
 
-VALUES: Final[dict[str, Callable[[Asked], Awaitable[list[Row]]]]] = {
+VALUES: Final[dict[str, Callable[[Subject], Awaitable[list[Row]]]]] = {
     "config": _config,
-    "tokens": _number,
-    "tokens used": _number,
+    "tokens": _count,
+    "tokens used": _count,
     "workers": _workers,
     "rate": _text,
     "events": _stream,
     "dead": _stream,
-    "dead anew": _stream,
+    "dead rewrite": _stream,
     "cursor": _cursor,
     "lease": _text,
     "organization": _organization,
-    "workflows": _by_time,
+    "workflows": _workflows,
     "workflow": _workflow,
     "changes": _changes,
     "goal": _goal,
@@ -211,7 +214,7 @@ VALUES: Final[dict[str, Callable[[Asked], Awaitable[list[Row]]]]] = {
     "counts": _counts,
     "goal visitors": _sketch,
     "goal sessions": _sketch,
-    "ids": _number,
+    "ids": _count,
     "visitor": _visitor,
     "shadow": _shadow,
     "swap": _swap,

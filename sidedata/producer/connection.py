@@ -7,20 +7,21 @@ from sidedata.errors import SidedataError
 from sidedata.producer.errors import ProducerError
 from sidedata.producer.limits import Limits
 from sidedata.producer.sender import Sender
-from sidedata.redis.client import Client, connect
-from sidedata.writes.append import read_partitions
+from sidedata.reads.records import read_partitions
+from sidedata.redis.client import connect
+from sidedata.redis.gateway import Gateway
 
 _TIMEOUT_SECONDS: Final = 10.0
 _SCHEMES: Final = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
 
 
 class Connection:
-    """A client, the sender on it, and the installation's number of partitions."""
+    """A gateway, the sender on it, and the installation's number of partitions."""
 
-    def __init__(self, client: Client, limits: Limits, partitions: int) -> None:
-        self.sender = Sender(client, limits)
+    def __init__(self, gateway: Gateway, limits: Limits, partitions: int) -> None:
+        self.sender = Sender(gateway, limits)
         self.partitions = partitions
-        self._client = client
+        self._gateway = gateway
 
     async def close(self, timeout: float | None) -> None:  # noqa: ASYNC109 - None waits as long as it takes
         """Send what waits, then disconnect.
@@ -31,7 +32,7 @@ class Connection:
         try:
             await self.sender.close(timeout)
         finally:
-            await self._client.aclose()
+            await self._gateway.aclose()
 
 
 def check_address(url: str) -> None:
@@ -54,17 +55,17 @@ async def open_connection(url: str, limits: Limits, partitions: int | None) -> C
     Raises:
         ProducerError: Redis is out of reach or refuses, or there is no installation in it.
     """
-    client = connect(url, timeout=_TIMEOUT_SECONDS)
+    gateway = connect(url, timeout=_TIMEOUT_SECONDS)
     try:
-        return Connection(client, limits, partitions or await _stored_partitions(client))
+        return Connection(gateway, limits, partitions or await _stored_partitions(gateway))
     except BaseException:
-        await client.aclose()
+        await gateway.aclose()
         raise
 
 
-async def _stored_partitions(client: Client) -> int:
+async def _stored_partitions(gateway: Gateway) -> int:
     try:
-        partitions = await read_partitions(client)
+        partitions = await read_partitions(gateway)
     except SidedataError as error:
         raise ProducerError(str(error)) from error
     if partitions is None:

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 import msgspec
 from msgspec import Raw
 
-from sidedata.events.decode import MAX_EVENT_BYTES, Fault, decode_event
+from sidedata.events.decode import MAX_EVENT_BYTES, Rejection, decode_event
 from sidedata.producer.errors import InvalidEvent
 
 _BOM: Final = b"\xef\xbb\xbf"
@@ -44,7 +44,7 @@ def encode(event: Mapping[str, Any] | bytes) -> Encoded:
     else:
         raise InvalidEvent(f"an event is a mapping or the bytes of a JSON object, not {type(event).__name__}")
     found = decode_event(raw)
-    if isinstance(found, Fault):
+    if isinstance(found, Rejection):
         _refuse(found.detail, found.pointer)
     if found.id is None:
         raw = b'{"id":"%s",%s' % (new_id().encode(), raw[1:])  # a valid event has other fields behind it

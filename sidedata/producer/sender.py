@@ -12,7 +12,8 @@ from typing import Final
 from sidedata.errors import SidedataError, StoreUnavailableError
 from sidedata.producer.errors import BufferFull, DeliveryFailed
 from sidedata.producer.limits import Limits
-from sidedata.redis.client import Client
+from sidedata.redis.gateway import Gateway
+from sidedata.schema.keys import keyspace
 from sidedata.writes.append import BacklogFullError, append, append_plainly
 
 _FIRST_PAUSE_SECONDS: Final = 0.1
@@ -50,7 +51,7 @@ class _Lane:
 
 
 class Sender:
-    """Takes the bytes of events and puts them in the streams; `client` stays the caller's to close.
+    """Takes the bytes of events and puts them in the streams; `gateway` stays the caller's to close.
 
     Attributes:
         sent: events that are in the stream.
@@ -58,11 +59,11 @@ class Sender:
         failure: the last error by which events were lost; None: no event was.
     """
 
-    def __init__(self, client: Client, limits: Limits) -> None:
+    def __init__(self, gateway: Gateway, limits: Limits) -> None:
         self.sent = 0
         self.waiting = 0
         self.failure: SidedataError | None = None
-        self._client = client
+        self._gateway = gateway
         self._limits = limits
         self._lost = 0  # events that failed since the last report and that no caller awaits
         self._bytes = 0
@@ -271,6 +272,6 @@ class Sender:
     async def _append(self, partition: int, batch: list[bytes]) -> None:
         limits = self._limits
         if limits.backlog_limit is None:
-            await append_plainly(self._client, partition, batch)
+            await append_plainly(self._gateway, keyspace(partition), batch)
         else:
-            await append(self._client, partition, batch, limits.backlog_limit, limits.wait_replicas)
+            await append(self._gateway, keyspace(partition), batch, limits.backlog_limit, limits.wait_replicas)

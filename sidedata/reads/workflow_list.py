@@ -1,14 +1,14 @@
 """The list of an organization's workflows."""
 
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from sidedata.events.decode import Kind
-from sidedata.redis.client import Client, translated
-from sidedata.schema import keys
+from sidedata.redis.gateway import Gateway
+from sidedata.redis.replies import array, optional_text, scores
 from sidedata.schema.installation import Installation
 from sidedata.schema.records import DEFAULT_ZONE
 
-_CHUNK: Final = 500  # records in one pipeline; more would make Redis buffer megabytes of replies
+_CHUNK: Final = 500  # records to one batch; more would make Redis hold megabytes of replies
 
 
 class WorkflowEntry(NamedTuple):
@@ -20,32 +20,36 @@ class WorkflowEntry(NamedTuple):
     last_event_us: int | None
 
 
-async def list_workflows(
-    client: Client, installation: Installation, organization_id: str
-) -> tuple[str, list[WorkflowEntry]]:
-    """The organization's reporting time zone, and its workflows, newest event first, ties by id.
+class WorkflowList(NamedTuple):
+    """An organization's reporting time zone and its workflows, newest event first, ties by id."""
+
+    timezone: str
+    workflows: list[WorkflowEntry]
+
+
+async def list_workflows(gateway: Gateway, installation: Installation, organization: str) -> WorkflowList:
+    """Read all workflows of an organization; an unknown organization has none.
 
     Raises:
         StoreUnavailableError: Redis is out of reach.
     """
-    partition = installation.partition_of(organization_id)
-    entries: list[WorkflowEntry] = []
-    with translated():
-        async with client.pipeline(transaction=False) as pipeline:
-            pipeline.hget(keys.organization(partition, organization_id), "timezone")
-            pipeline.zrevrange(keys.workflows(partition, organization_id), 0, -1, withscores=True)
-            zone, scored = await pipeline.execute()
-        # Redis orders ties by id too, but descending.
-        newest = sorted((-int(score), workflow.decode()) for workflow, score in scored)
-        for first in range(0, len(newest), _CHUNK):
-            chunk = newest[first : first + _CHUNK]
-            async with client.pipeline(transaction=False) as pipeline:
-                for _, workflow in chunk:
-                    pipeline.hmget(keys.workflow(partition, organization_id, workflow), "kind", "name")
-                records = await pipeline.execute()
-            for (score, workflow), (kind, name) in zip(chunk, records, strict=True):
-                if kind is not None:  # else it was purged a moment ago
-                    entries.append(
-                        WorkflowEntry(workflow, kind.decode(), name.decode() if name else None, -score or None)
-                    )
-    return zone.decode() if zone else DEFAULT_ZONE, entries
+    keyspace = installation.keyspace_of(organization)
+    timezone, listed = await gateway.batch(
+        [
+            ("HGET", keyspace.organization(organization), "timezone"),
+            ("ZREVRANGE", keyspace.workflows(organization), 0, -1, "WITHSCORES"),
+        ]
+    )
+    # Redis breaks ties the other way round.
+    newest = sorted((-int(score), workflow.decode()) for workflow, score in scores(listed))
+    workflows: list[WorkflowEntry] = []
+    for first in range(0, len(newest), _CHUNK):
+        chunk = newest[first : first + _CHUNK]
+        records = await gateway.batch(
+            [("HMGET", keyspace.workflow(organization, workflow), "kind", "name") for _, workflow in chunk]
+        )
+        for (score, workflow), record in zip(chunk, records, strict=True):
+            kind, name = map(optional_text, array(record))
+            if kind is not None:  # else it was purged a moment ago
+                workflows.append(WorkflowEntry(workflow, cast("Kind", kind), name or None, -score or None))
+    return WorkflowList(optional_text(timezone) or DEFAULT_ZONE, workflows)

@@ -1,31 +1,41 @@
-"""The read path: what an answer needs of one workflow, all of it as of one revision.
+"""The read path: all that an answer needs of one workflow, as of one revision.
 
-A reader names *parts* of buckets. It says which revision of the workflow it knows; what has not changed since is not sent again.
+A reader names fields of buckets and the revision of the workflow that it knows; unchanged fields are not sent again.
 A reading takes two round trips:
 
-    read.lua    records, what has changed, counts      as of revision r
-    MGET        the sketches of these parts            as of r too, if after that ...
-    HMGET       ... the workflow's revision            is still r; else a commit came in between: read again
+    read.lua    records, the log of changes, counts    as of revision r
+    MGET        the sketches of these fields           as of r too, if after that ...
+    HGET        ... the workflow's revision            is still r; else a commit came in between: read again
 
-See `scripts/read.lua` for the first of them and `sidedata.service.report.workflow_cache` for what a reader keeps.
+See `scripts/read.lua` for the first of them and `service/report/workflow_cache.py` for the reader's cache.
 """
 
-import contextlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar, cast
 
 from msgspec import Struct
 
 from sidedata.calendar.levels import Level
 from sidedata.events.decode import Kind
-from sidedata.redis.client import Client, translated
-from sidedata.redis.multiplex import Refused, Single
+from sidedata.redis.gateway import Gateway
+from sidedata.redis.replies import (
+    Reply,
+    Word,
+    array,
+    integer,
+    integer_or_zero,
+    optional_strings,
+    optional_text,
+    strings,
+)
 from sidedata.redis.scripts import script
-from sidedata.schema import keys
+from sidedata.schema import counts
 from sidedata.schema.installation import Installation
+from sidedata.schema.records import DEFAULT_ZONE
 
-_READ = script("read", reaches=True, asked_often=True)
+_READ = script("read", undeclared_keys=True, read_only=True)
 
+_Item = TypeVar("_Item")
 FieldName = Literal["visitors", "sessions", "counts", "goals"]
 
 
@@ -48,7 +58,7 @@ Data = bytes | dict[str, int] | Goals | None
 
 
 class Reading(Struct):
-    """What Redis said."""
+    """One reading's reply, decoded."""
 
     timezone: str  # of the organization
     kind: Kind | None  # None: there is no such workflow
@@ -62,7 +72,7 @@ class Reading(Struct):
 
 
 class Newest(NamedTuple):
-    """The part of a reading that says whether anything is new."""
+    """The part of a reading that tells if anything is new."""
 
     timezone: str
     kind: Kind | None
@@ -70,39 +80,29 @@ class Newest(NamedTuple):
     names: int
 
 
-async def newest(client: Client, installation: Installation, organization_id: str, workflow_id: str) -> Newest:
-    """What to compare with an earlier reading: if it is the same, so is all the rest.
+async def newest(gateway: Gateway, installation: Installation, organization_id: str, workflow_id: str) -> Newest:
+    """Read the part of a reading that an earlier one is compared with: if it is equal, so is all the rest.
 
-    Two commands, not one script, because polls ask this nearly always and it costs Redis a sixth. Not of one instant: but who finds
-    both records as they were knows that the first was so when the second, which comes later, had not changed yet.
+    Two commands, not one script, because polls ask this nearly always and it costs Redis a sixth. The two reads are not atomic and
+    need not be: if both records are unchanged, the first was unchanged when the second was read.
 
     Raises:
         StoreUnavailableError: Redis is out of reach.
     """
-    partition = installation.partition_of(organization_id)
-    of_workflow = (keys.workflow(partition, organization_id, workflow_id), "kind", "revision")
-    of_organization = (keys.organization(partition, organization_id), "timezone", "names")
-    with translated():
-        replies: list[list[bytes | None]] | None = None
-        if isinstance(client, Single) and client.line is not None:
-            with contextlib.suppress(Refused):
-                replies = await client.line.ask_all(("HMGET", *of_workflow), ("HMGET", *of_organization))
-        if replies is None:
-            pipeline = client.pipeline(transaction=False)
-            for key, *fields in (of_workflow, of_organization):
-                pipeline.hmget(key, fields)
-            replies = await pipeline.execute()
-    (kind, revision), (timezone, names) = replies
+    names = installation.keyspace_of(organization_id)
+    of_workflow, of_organization = await gateway.poll(
+        ("HMGET", names.workflow(organization_id, workflow_id), "kind", "revision"),
+        ("HMGET", names.organization(organization_id), "timezone", "names"),
+    )
+    kind, revision = array(of_workflow)
+    timezone, names_revision = array(of_organization)
     return Newest(
-        (timezone or b"UTC").decode(),
-        kind.decode() if kind else None,  # type: ignore[arg-type] # Redis holds no other
-        int(revision or 0),
-        int(names or 0),
+        optional_text(timezone) or DEFAULT_ZONE, _kind(kind), integer_or_zero(revision), integer_or_zero(names_revision)
     )
 
 
 async def read(
-    client: Client,
+    gateway: Gateway,
     installation: Installation,
     organization_id: str,
     workflow_id: str,
@@ -113,108 +113,99 @@ async def read(
     open_fields: Sequence[BucketField],
     goals: Iterable[str],
 ) -> Reading:
-    """Read parts of a workflow's buckets, of many only the first.
+    """Read fields of a workflow's buckets; of many fields only the first.
 
     Args:
-        revision: what the reader knows already, with `names` likewise; None for nothing.
-        missing: parts to read in any case.
-        open_fields: parts that the reader has, to be read again if their buckets may have changed since.
+        revision: the reader's known revision, `names` likewise; None for a reader that knows nothing.
+        missing: fields to read in any case.
+        open_fields: fields in the reader's cache, to be read again if their buckets may have changed since.
         goals: goals whose names the reader knows, to be read again if any name has changed since.
 
     Raises:
         StoreUnavailableError: Redis is out of reach.
     """
-    partition = installation.partition_of(organization_id)
+    keyspace = installation.keyspace_of(organization_id)
     buckets = {
-        part: keys.bucket(partition, organization_id, workflow_id, part.level, part.start)
-        for part in (*missing, *open_fields)
+        field: keyspace.bucket(organization_id, workflow_id, field.level, field.start)
+        for field in (*missing, *open_fields)
     }
-    record = keys.workflow(partition, organization_id, workflow_id)
-    records = (
-        record,
-        keys.organization(partition, organization_id),
-        keys.changes(partition, organization_id, workflow_id),
-    )
+    record = keyspace.workflow(organization_id, workflow_id)
+    records = (record, keyspace.organization(organization_id), keyspace.changes(organization_id, workflow_id))
     goals = list(goals)
-    arguments: list[str | int] = [
+    arguments: list[Word] = [
         "" if revision is None else revision,
         "" if names is None else names,
-        keys.goal(partition, organization_id, ""),
+        keyspace.goal(organization_id, ""),
         *(len(missing), len(open_fields), len(goals)),
-        *(word for part in missing for word in (part.name, buckets[part])),
-        *(word for part in open_fields for word in (part.name, buckets[part], f"{part.level}:{part.start}")),
+        *(word for field in missing for word in (field.name, buckets[field])),
+        *(word for field in open_fields for word in (field.name, buckets[field], f"{field.level}:{field.start}")),
         *goals,
     ]
-    with translated():
-        while True:
-            reply = await _READ(client, records, arguments)
-            timezone, kind, newest, fence, since, names_revision, changes, counts, names_of = reply
-            changed = {_changed(name.decode()) for name in changes}
-            precise = changed and revision is not None and int(since) <= revision
-            may_differ = [part for part in open_fields if not precise or (part.level, part.start) in changed]
-            # Replies are fewer where nothing has changed (the open ones stay as they are) and where all were too many.
-            found = [(part, _counts(flat or ())) for part, flat in zip((*missing, *may_differ), counts, strict=False)]
-            wanted = [f"{buckets[part]}{name}" for part, of_part in found for name in _sketches_of(part, of_part)]
-            sketches, newest_after = await _sketches(client, wanted, record) if wanted else ([], newest)
-            if newest_after == newest:
-                break  # else a commit came in between
-    left = iter(sketches)
+    while True:
+        reply = array(await gateway.call(_READ, records, arguments))
+        timezone, kind, newest_revision, fence, changes_from, names_revision, log, data, goal_names = reply
+        changed = {_bucket(name.decode()) for name in strings(log)}
+        # The log names the changed buckets only if it reaches back to the known revision.
+        is_complete = changed and revision is not None and integer(changes_from) <= revision
+        may_differ = [field for field in open_fields if not is_complete or (field.level, field.start) in changed]
+        # Replies are fewer where nothing has changed (the open ones stay as they are) and where all were too many.
+        counted = [(field, _counts(flat)) for field, flat in zip((*missing, *may_differ), array(data), strict=False)]
+        sketch_keys = [f"{buckets[field]}{name}" for field, fields in counted for name in _sketches_of(field, fields)]
+        sketches: list[bytes | None] = []
+        if sketch_keys:
+            values, revision_after = await gateway.poll(("MGET", *sketch_keys), ("HGET", record, "revision"))
+            if integer_or_zero(revision_after) != integer(newest_revision):
+                continue  # a commit came in between
+            sketches = optional_strings(values)
+        break
+    remaining = iter(sketches)
     return Reading(
-        (timezone or b"UTC").decode(),
-        kind.decode() if kind else None,
-        int(newest),
-        int(fence),
-        int(since),
-        int(names_revision),
+        optional_text(timezone) or DEFAULT_ZONE,
+        _kind(kind),
+        integer(newest_revision),
+        integer(fence),
+        integer(changes_from),
+        integer(names_revision),
         changed,
-        {part: _data(part, of_part, left) for part, of_part in found},
-        {goal.decode(): _name(value) for goal, value in _pairs(names_of)},
+        {field: _data(field, fields, remaining) for field, fields in counted},
+        {goal.decode(): _name(value) for goal, value in _pairs(optional_strings(goal_names)) if goal is not None},
     )
 
 
-async def _sketches(client: Client, names: Sequence[str], record: str) -> tuple[list[bytes | None], bytes]:
-    """Sketches, and the workflow's revision after they were read."""
-    if isinstance(client, Single) and client.line is not None:
-        with contextlib.suppress(Refused):
-            sketches, (revision,) = await client.line.ask_all(("MGET", *names), ("HMGET", record, "revision"))
-            return sketches, revision or b"0"
-    return await client.execute_command("MGET", *names), await client.execute_command(
-        "HGET", record, "revision"
-    ) or b"0"
+def _kind(reply: Reply) -> Kind | None:
+    return cast("Kind | None", optional_text(reply))  # Redis holds no other
 
 
-def _changed(name: str) -> tuple[Any, int]:
+def _bucket(name: str) -> tuple[Level, int]:
     level, _, start = name.partition(":")
-    return level, int(start)
+    return cast("Level", level), int(start)
 
 
 def _name(record: bytes | None) -> str:
-    """The name in a record `<µs> <name>`; one that has expired leaves the goal without a name."""
+    """The name in a record `<µs> <name>`; an expired record leaves the goal without a name."""
     return record.decode().partition(" ")[2] if record else ""
 
 
-def _pairs(flat: Sequence[Any]) -> Iterable[tuple[Any, Any]]:
+def _pairs(flat: Sequence[_Item]) -> Iterable[tuple[_Item, _Item]]:
     return zip(flat[::2], flat[1::2], strict=True)
 
 
-def _counts(flat: Sequence[bytes]) -> dict[str, int]:
-    return {name.decode(): int(value) for name, value in _pairs(flat)}
+def _counts(reply: Reply) -> dict[str, int]:
+    """The fields of a bucket's counts; none where the reply is nil, as for a sketch."""
+    return {name.decode(): int(value) for name, value in _pairs(strings(reply))}
 
 
-def _goals(counts: Iterable[str]) -> Iterator[str]:
-    """The fields that count a goal, each `<role>:<goal>`."""
-    return (field for field in counts if field.startswith(("triggered:", "affected:")))
+def _sketches_of(field: BucketField, fields: Iterable[str]) -> Iterable[str]:
+    """The names of the field's sketches in its bucket."""
+    if field.name == "goals":
+        return [
+            counts.goal_sketch(name, sketch) for name in counts.goal_fields(fields) for sketch in counts.GOAL_SKETCHES
+        ]
+    return () if field.name == "counts" else (field.name,)
 
 
-def _sketches_of(part: BucketField, counts: Iterable[str]) -> Iterable[str]:
-    """The names of the part's sketches in its bucket."""
-    if part.name == "goals":
-        return [f"{field}:{role}" for field in _goals(counts) for role in ("visitors", "sessions")]
-    return () if part.name == "counts" else (part.name,)
-
-
-def _data(part: BucketField, counts: dict[str, int], sketches: Iterator[bytes | None]) -> Data:
-    """A part of its counts and the next of the sketches."""
-    if part.name == "goals":
-        return Goals(counts, {field: (next(sketches), next(sketches)) for field in _goals(counts)})
-    return counts if part.name == "counts" else next(sketches)
+def _data(field: BucketField, fields: dict[str, int], sketches: Iterator[bytes | None]) -> Data:
+    """A field's data: its counts and the next of the sketches."""
+    if field.name == "goals":
+        return Goals(fields, {name: (next(sketches), next(sketches)) for name in counts.goal_fields(fields)})
+    return fields if field.name == "counts" else next(sketches)

@@ -1,161 +1,232 @@
-"""redis-py's cluster client, with what we can't do without changed.
+"""The gateway to a Redis Cluster, on redis-py's map of slots and pools of nodes.
 
-- A command is sent once. The client would send it again after a time-out; an event without an id would then count twice.
-- ASKING travels on the connection of the command it is for. With a pool of connections the client takes two, and the node
-  that a slot moves to sends the command back.
-- The map of slots is read anew in the background. The client does it in the midst of the next command, whichever that is, and
-  closes all connections when it goes wrong, so that a master that hangs would take the others' partitions along.
+- A command is sent once, except where the cluster redirects it. redis-py's own client would send it again after a time-out; an
+  event without an id would then count twice.
+- ASKING travels on the connection of the command it is for.
+- The map of slots is refreshed in the background. redis-py refreshes it in the midst of the next command and closes all
+  connections when that fails, so that a hanging master would take the others' partitions along.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import cast
 
-import redis.exceptions as faults
-from redis.asyncio.cluster import ClusterNode, ClusterPipeline, PipelineCommand, RedisCluster
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+import redis.exceptions as redis_errors
+from redis.asyncio.cluster import ClusterNode, RedisCluster
 
-# From the old owner of a slot to the new one and, once more, to another: more is a map of slots gone wrong.
+from sidedata.redis.exchange import Connection, Outcome, are_reads, exchange, replies_of
+from sidedata.redis.gateway import Commands
+from sidedata.redis.redis_errors import translated
+from sidedata.redis.replies import Command, Reply, Word, array, integer
+from sidedata.redis.scripts import Script
+
+# From the old owner of a slot to the new one and, once more, to another: more means a broken map of slots.
 _MOST_REDIRECTS = 5
-# Not more often than this: the first tells what changed, and a failover takes longer anyway.
+# Not more often than this: the first refresh tells what changed, and a failover takes longer anyway.
 _REFRESH_SECONDS = 0.1
 # A command that was given up after so long may have hung with its node; most take a millisecond, a read of a stream waits 0.25 s.
 _SLOW_SECONDS = 0.3
-# Of one node. A worker waits on one connection for each of its partitions, a service on one for each question in flight.
-MOST_CONNECTIONS = 20_000
 
-_NODE_FAILED = (faults.ConnectionError, faults.TimeoutError, faults.ClusterDownError, OSError)
+_NODE_FAILED = (redis_errors.ConnectionError, redis_errors.TimeoutError, redis_errors.ClusterDownError, OSError)
 
 
-def as_it_came(response: Any, **kwargs: Any) -> Any:  # noqa: ANN401, ARG001 - as the client calls it
-    """Entries of a stream as they are stored: making dictionaries takes time, and loses a field that an entry holds twice."""
-    return response
+class ClusterGateway:
+    """All masters of a cluster; see `Gateway` for its methods."""
 
-
-class Cluster(RedisCluster):
-    """A client of a whole cluster; commands find the node of their keys."""
-
-    __slots__ = ("_refreshing",)
-
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - as the client takes them
-        super().__init__(
-            **options,
-            retry=Retry(NoBackoff(), 0),
-            max_connections=MOST_CONNECTIONS,
-        )
+    def __init__(self, cluster: RedisCluster) -> None:
+        self._cluster = cluster
         self._refreshing: asyncio.Task[None] | None = None
-        self.set_response_callback("XREAD", as_it_came)
 
-    def make_connection(self) -> None:
-        """Make a connection and throw it away: it opens nothing, but knows which values the parameters of an address have."""
-        node = next(iter(self.nodes_manager.startup_nodes.values()))
-        node.connection_class(**node.connection_kwargs)
+    async def command(self, *words: Word) -> Reply:
+        """Send one command to the node that holds its key."""
+        with translated():
+            outcomes = await self._routed([words], repeatable=are_reads([words]))
+            return replies_of(outcomes)[0]
+
+    async def batch(self, commands: Sequence[Command]) -> list[Reply]:
+        """Send commands together, a round trip for each node; a redirected one follows on its own."""
+        with translated():
+            await self._cluster.initialize()
+            by_node: dict[ClusterNode, list[int]] = {}
+            for index, words in enumerate(commands):
+                by_node.setdefault(self._node_of(_key_of(words)), []).append(index)
+            outcomes: list[Outcome] = [None] * len(commands)
+
+            async def on_node(node: ClusterNode, indexes: list[int]) -> None:
+                of_node = [commands[index] for index in indexes]
+                replies = await self._repeated(node, of_node, repeatable=are_reads(of_node))
+                for index, reply in zip(indexes, replies, strict=True):
+                    if isinstance(reply, redis_errors.AskError):  # MOVED is one of them
+                        await self._redirected(reply)
+                        reply = (await self._routed([commands[index]], repeatable=are_reads([commands[index]])))[0]  # noqa: PLW2901
+                    outcomes[index] = reply
+
+            done = await asyncio.gather(*(on_node(*item) for item in by_node.items()), return_exceptions=True)
+            for result in done:
+                if isinstance(result, BaseException):
+                    raise result
+            return replies_of(outcomes)
+
+    async def poll(self, *commands: Command) -> list[Reply]:
+        """Send reads; a cluster has no multiplexed connection."""
+        return await self.batch(commands)
+
+    async def call(self, script: Script, keys: Sequence[str | bytes], args: Sequence[Word] = ()) -> Reply:
+        """Run a script on the node that holds `keys`; a node that does not know its digest gets the text."""
+        return (await self._call(script, keys, args))[0]
+
+    async def call_and_wait(
+        self, script: Script, keys: Sequence[str | bytes], args: Sequence[Word], *, replicas: int, wait_ms: int
+    ) -> tuple[Reply, int]:
+        """Run a script, then wait for replicas of its node on the same connection."""
+        reply, copies = await self._call(script, keys, args, ("WAIT", replicas, wait_ms))
+        return reply, integer(copies)
+
+    async def primaries(self) -> Sequence[Commands]:
+        """List the masters, each as a server of its own."""
+        with translated():
+            await self._cluster.initialize()
+        return [_Primary(self._repeated, node) for node in self._cluster.get_primaries()]
+
+    async def time_ms(self, key: str) -> int:
+        """Read the clock of the node that holds `key`, in milliseconds since the epoch."""
+        with translated():
+            await self._cluster.initialize()
+            outcomes = await self._repeated(self._node_of(key), [("TIME",)], repeatable=True)
+            seconds, microseconds = array(replies_of(outcomes)[0])
+        return integer(seconds) * 1000 + integer(microseconds) // 1000
 
     async def aclose(self) -> None:
         """Close all connections."""
         if self._refreshing is not None:
             self._refreshing.cancel()
             await asyncio.gather(self._refreshing, return_exceptions=True)
-        await super().aclose()
+        await self._cluster.aclose()
         # Nodes dropped from the map close in tasks of their own.
-        await asyncio.gather(*self.nodes_manager._background_tasks, return_exceptions=True)  # noqa: SLF001
+        await asyncio.gather(*self._cluster.nodes_manager._background_tasks, return_exceptions=True)  # noqa: SLF001 - it has no other name
 
-    def pipeline(self, transaction: Any = None, shard_hint: Any = None) -> "ClusterPipeline":  # noqa: ANN401 - its own
-        """Commands that are sent together, a round trip for each node."""
-        assert not transaction  # noqa: S101 - scripts do what must be atomic
-        assert shard_hint is None  # noqa: S101 - the client has none any more
-        return _Pipeline(self)  # type: ignore[abstract]  # redis-py's own types forget what its class lacks
+    async def _call(
+        self, script: Script, keys: Sequence[str | bytes], args: Sequence[Word], *then: Command
+    ) -> list[Reply]:
+        options = {"repeatable": script.read_only, "follow_ask": not script.undeclared_keys}
+        with translated():
+            called: Command = ("EVALSHA", script.sha, len(keys), *keys, *args)
+            outcomes = await self._routed([called, *then], **options)
+            if isinstance(outcomes[0], redis_errors.NoScriptError):
+                called = ("EVAL", script.source, len(keys), *keys, *args)
+                outcomes = await self._routed([called, *then], **options)
+            return replies_of(outcomes)
 
-    def refresh(self, failed: str | None = None) -> None:
-        """Read the map of slots anew, soon, from another node than the one that failed."""
-        if self._refreshing is None or self._refreshing.done():
-            self._refreshing = asyncio.create_task(self._refresh(failed))
+    async def _routed(
+        self, commands: Sequence[Command], *, repeatable: bool = False, follow_ask: bool = True
+    ) -> list[Outcome]:
+        """Send commands, on one connection, to the node that holds the key of the first; follow redirections."""
+        await self._cluster.initialize()  # without the map of slots any node would do
+        node, asking = self._node_of(_key_of(commands[0])), False
+        for _ in range(_MOST_REDIRECTS):
+            outcomes = await self._repeated(node, commands, repeatable=repeatable, asking=asking)
+            redirection = outcomes[0]
+            if not isinstance(redirection, redis_errors.AskError):  # MOVED is one of them
+                return outcomes
+            asking = not isinstance(redirection, redis_errors.MovedError)
+            if asking and not follow_ask:
+                return outcomes
+            node = await self._redirected(redirection)
+        raise redis_errors.ClusterError("redirected too often")
 
-    async def _refresh(self, failed: str | None) -> None:
-        # If it fails the next command that does asks for it again.
-        with contextlib.suppress(faults.RedisError, faults.RedisClusterException, OSError):
-            await self.nodes_manager.initialize(last_failed_node_name=failed)
-        await asyncio.sleep(_REFRESH_SECONDS)
+    async def _repeated(
+        self, node: ClusterNode, commands: Sequence[Command], *, repeatable: bool, asking: bool = False
+    ) -> list[Outcome]:
+        """Send commands to a node; after a broken connection once more, where nothing changes by it."""
+        try:
+            return await self._on_node(node, commands, asking=asking)
+        except redis_errors.TimeoutError:
+            raise
+        except redis_errors.ConnectionError:
+            if not repeatable:
+                raise
+            return await self._on_node(node, commands, asking=asking)
 
-    def node_of(self, key: str) -> ClusterNode:
-        """The master that serves a key, as far as is known."""
-        return self.nodes_manager.get_node_from_slot(self.keyslot(key))
+    async def _on_node(self, node: ClusterNode, commands: Sequence[Command], *, asking: bool) -> list[Outcome]:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        connection = node.acquire_connection()
+        try:
+            if connection.is_connected and await connection.can_read():
+                await connection.disconnect()  # the node has closed it: nothing else comes unasked
+            sent = [("ASKING",), *commands] if asking else commands
+            outcomes = await exchange(cast("Connection", connection), sent)
+        except _NODE_FAILED:
+            self._refresh(node.name)
+            raise
+        except asyncio.CancelledError:
+            # The caller was less patient than a command's time limit with a node that hangs.
+            if loop.time() - began > _SLOW_SECONDS:
+                self._refresh(node.name)
+            raise
+        finally:
+            node.release(connection)
+        if any(isinstance(outcome, redis_errors.ClusterDownError) for outcome in outcomes):
+            self._refresh(node.name)
+        return outcomes[1:] if asking else outcomes
 
-    async def redirected(self, error: faults.AskError) -> ClusterNode:
-        """The node that MOVED or ASK points to; a moved slot is noted at once, the whole map is read anew soon."""
-        node = self.nodes_manager.get_node(host=error.host, port=error.port)
+    def _node_of(self, key: str | bytes) -> ClusterNode:
+        """The master that serves a key, as far as the map of slots says."""
+        return self._cluster.nodes_manager.get_node_from_slot(self._cluster.keyslot(key))
+
+    async def _redirected(self, error: redis_errors.AskError) -> ClusterNode:
+        """The node that MOVED or ASK points to; a moved slot is noted at once, the whole map is refreshed soon."""
+        nodes = self._cluster.nodes_manager
+        node = nodes.get_node(host=error.host, port=error.port)
         if node is None:
-            # One that holds no slots yet is on no map.
-            node = ClusterNode(error.host, error.port, "primary", **self.connection_kwargs)
-            self.nodes_manager.set_nodes(self.nodes_manager.nodes_cache, {node.name: node})
-        if isinstance(error, faults.MovedError):
-            await self.nodes_manager.move_slot(error)
-            self.refresh()
+            # A node without slots is on no map.
+            node = ClusterNode(error.host, error.port, "primary", **self._cluster.connection_kwargs)
+            nodes.set_nodes(nodes.nodes_cache, {node.name: node})
+        if isinstance(error, redis_errors.MovedError):
+            await nodes.move_slot(error)
+            self._refresh()
         return node
 
-    async def on_one_connection(self, node: ClusterNode, *commands: Sequence[Any], asking: bool = False) -> list[Any]:
-        """The replies, errors among them, to commands sent to a node one after the other on the same connection."""
-        sent = [PipelineCommand(place, *command) for place, command in enumerate(commands)]
-        try:
-            await node.execute_pipeline([PipelineCommand(0, "ASKING"), *sent] if asking else sent)
-        except _NODE_FAILED:
-            self.refresh(node.name)
-            raise
-        return [command.result for command in sent]
+    def _refresh(self, failed: str | None = None) -> None:
+        """Refresh the map of slots soon, from another node than the one that failed."""
+        if self._refreshing is None or self._refreshing.done():
+            self._refreshing = asyncio.create_task(self._refresh_now(failed))
 
-    async def execute_command(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the client has it
-        """The reply of the node that holds the command's keys."""
-        await self.initialize()  # without the map of slots the client sends the first command to any node
-        return await super().execute_command(*args, **kwargs)
-
-    async def _execute_command(self, target_node: ClusterNode, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - replies
-        follow_ask = kwargs.pop("follow_ask", True)
-        node, asking = target_node, False
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        for _ in range(_MOST_REDIRECTS):
-            try:
-                return await (_ask(node, *args, **kwargs) if asking else node.execute_command(*args, **kwargs))
-            except faults.AskError as error:  # MOVED is one of them
-                asking = not isinstance(error, faults.MovedError)
-                if asking and not follow_ask:
-                    raise
-                node = await self.redirected(error)
-            except _NODE_FAILED:
-                self.refresh(node.name)
-                raise
-            except asyncio.CancelledError:
-                # Whoever asked was less patient than we are with a node that hangs.
-                if loop.time() - began > _SLOW_SECONDS:
-                    self.refresh(node.name)
-                raise
-        raise faults.ClusterError("redirected too often")
+    async def _refresh_now(self, failed: str | None) -> None:
+        # If it fails, the next command that does asks for it again.
+        with contextlib.suppress(redis_errors.RedisError, redis_errors.RedisClusterException, OSError):
+            await self._cluster.nodes_manager.initialize(last_failed_node_name=failed)
+        await asyncio.sleep(_REFRESH_SECONDS)
 
 
-async def _ask(node: ClusterNode, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - a reply
-    """Send a command to the node that its slot moves to."""
-    command = PipelineCommand(1, *args, **kwargs)
-    await node.execute_pipeline([PipelineCommand(0, "ASKING"), command])
-    if isinstance(command.result, Exception):
-        raise command.result
-    return command.result
+class _Primary:
+    """One master as a server of its own."""
+
+    def __init__(self, send: Callable[..., Awaitable[list[Outcome]]], node: ClusterNode) -> None:
+        self._send = send
+        self._node = node
+
+    async def command(self, *words: Word) -> Reply:
+        """Send one command to this master."""
+        return (await self.batch([words]))[0]
+
+    async def batch(self, commands: Sequence[Command]) -> list[Reply]:
+        """Send commands to this master."""
+        with translated():
+            return replies_of(await self._send(self._node, commands, repeatable=are_reads(commands)))
 
 
-class _Pipeline(ClusterPipeline):
-    async def execute(self, raise_on_error: bool = True, allow_redirections: bool = True) -> list[Any]:  # noqa: FBT001, FBT002
-        """Send the commands; one that is redirected follows on its own."""
-        cluster = self.cluster_client
-        assert isinstance(cluster, Cluster)  # noqa: S101 - made by its `pipeline`
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        try:
-            return await super().execute(raise_on_error, allow_redirections)
-        except asyncio.CancelledError:
-            if loop.time() - began > _SLOW_SECONDS:
-                cluster.refresh()
-            raise
-        except _NODE_FAILED:
-            cluster.refresh()
-            raise
+def _key_of(words: Command) -> str | bytes:
+    """Find the word of a command that is its first key."""
+    match words[0]:
+        case "XREAD":
+            position = words.index("STREAMS") + 1
+        case "EVAL" | "EVALSHA":
+            position = 3
+        case "MEMORY":
+            position = 2
+        case _:
+            position = 1
+    key = words[position]
+    return key if isinstance(key, str | bytes) else str(key)

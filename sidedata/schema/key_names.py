@@ -1,59 +1,16 @@
-"""What a key's name says: the grammar of `sidedata.schema.keys`, read backwards. Pure.
-
-The patterns are those of the table in `sidedata.schema.keys`, letter for letter; a test holds the one against the other.
-"""
+"""The parts of a key's name: the patterns of `keys.KEYS` read backwards. Pure."""
 
 import re
-from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from sidedata.calendar.levels import Level
+from sidedata.schema.keys import KEYS, Key, seconds_of
 
-
-class Kind(NamedTuple):
-    """A row of the table of keys: its pattern, its type in Redis, what it holds, and whether it lives for ever."""
-
-    pattern: str
-    type: str
-    holds: str
-    endless: bool = False
-
-
-_BUCKET: Final = "sd:{p}:<level>:<org>:<workflow>:<start>:"
-
-KINDS: Final[dict[str, Kind]] = {
-    "config": Kind("sd:config", "hash", "the facts that all processes of the installation share", endless=True),
-    "tokens": Kind("sd:tokens", "hash", "tokens: the hash of each and its record", endless=True),
-    "tokens used": Kind("sd:tokens:used", "hash", "when each token was last used", endless=True),
-    "workers": Kind("sd:workers", "zset", "the live workers by their last heartbeat"),
-    "rate": Kind("sd:rate:<token>:<second>", "string", "how many requests a token made in one second"),
-    "events": Kind("sd:{p}:events", "stream", "the ingest stream: entries that are not applied yet", endless=True),
-    "dead": Kind("sd:{p}:dead", "stream", "dead letters: events that could not be applied", endless=True),
-    "dead anew": Kind("sd:{p}:dead:anew", "stream", "dead letters that stay while a purge takes others away"),
-    "cursor": Kind(
-        "sd:{p}:cursor", "hash", "how far the partition is applied, and the fence that guards it", endless=True
-    ),
-    "lease": Kind("sd:{p}:lease", "string", "the worker that owns the partition"),
-    "organization": Kind("sd:{p}:organization:<org>", "hash", "an organization's record", endless=True),
-    "workflows": Kind(
-        "sd:{p}:workflows:<org>", "zset", "an organization's workflows by their newest event", endless=True
-    ),
-    "workflow": Kind("sd:{p}:workflow:<org>:<workflow>", "hash", "a workflow's record", endless=True),
-    "changes": Kind("sd:{p}:changes:<org>:<workflow>", "zset", "which buckets of a workflow changed last"),
-    "goal": Kind("sd:{p}:goal:<org>:<goal>", "string", "the name that a goal goes by"),
-    "visitors": Kind(_BUCKET + "visitors", "string", "a sketch of the bucket's visitors"),
-    "sessions": Kind(_BUCKET + "sessions", "string", "a sketch of the bucket's sessions"),
-    "counts": Kind(_BUCKET + "counts", "hash", "the bucket's exact counts"),
-    "goal visitors": Kind(_BUCKET + "<role>:<goal>:visitors", "string", "a sketch of the visitors behind a goal"),
-    "goal sessions": Kind(_BUCKET + "<role>:<goal>:sessions", "string", "a sketch of the sessions behind a goal"),
-    "ids": Kind("sd:{p}:ids:<generation>:<layer>:<n>", "set", "hashes of the ids of applied events"),
-    "visitor": Kind("sd:{p}:visitor:<org>:<hash>", "hash", "what attribution remembers of a visitor"),
-    "shadow": Kind("sd:{p}:rebuild:<run>:<key>", "any", "what a rebuild has built and not put in place"),
-    "swap": Kind("sd:{p}:swap:<run>", "list", "steps that are left of putting in place what a rebuild has built"),
-}
+# The type that Redis's TYPE answers, by the type that the table names.
+STORED_TYPES: Final = {"sorted set": "zset", "HyperLogLog": "string", "set of integers": "set"}
 
 _UUID: Final = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _NUMBER: Final = "0|[1-9][0-9]*"
@@ -82,11 +39,11 @@ def _expression(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(_PARTS.get(part) or re.escape(part) for part in parts))
 
 
-_EXPRESSIONS: Final = {name: _expression(kind.pattern) for name, kind in KINDS.items()}
+_EXPRESSIONS: Final = {name: _expression(key.pattern) for name, key in KEYS.items()}
 
 
 class KeyName(Struct, frozen=True, kw_only=True):
-    """A key's name in its parts; `start` is the bucket's start in seconds since the epoch, and what it lacks is None."""
+    """A key's name in its parts; `start` is the bucket's start in seconds since the epoch, and absent parts are None."""
 
     kind: str
     partition: int | None = None
@@ -106,9 +63,14 @@ class KeyName(Struct, frozen=True, kw_only=True):
     key: str | None = None
 
     @property
-    def about(self) -> Kind:
-        """The row of the table that it is of."""
-        return KINDS[self.kind]
+    def row(self) -> Key:
+        """The key's row of the table."""
+        return KEYS[self.kind]
+
+    @property
+    def stored_type(self) -> str:
+        """The key's type as Redis's TYPE answers it; "any" for a shadow's."""
+        return STORED_TYPES.get(self.row.type, self.row.type)
 
     @property
     def stands_for(self) -> str:
@@ -117,7 +79,7 @@ class KeyName(Struct, frozen=True, kw_only=True):
 
 
 def parse(name: str) -> KeyName | None:
-    """The parts of a key's name; None if no function of `sidedata.schema.keys` makes such a name."""
+    """Parse a key's name; None if it fits no pattern of the table."""
     for kind, expression in _EXPRESSIONS.items():
         if match := expression.fullmatch(name):
             try:
@@ -132,5 +94,5 @@ def _value(part: str, text: str) -> int | str:
     if part in _NUMBERS:
         return int(text)
     if part == "start":
-        return int(datetime.fromisoformat(text).astimezone(UTC).timestamp())
+        return seconds_of(text)
     return text

@@ -1,16 +1,18 @@
-"""Putting events in the ingest stream from outside: whole or nothing, and not beyond what the workers keep up with."""
+"""The way into an ingest stream from outside: whole or nothing, and not beyond the backlog that workers keep up with."""
 
 from collections.abc import Iterable
 
 from sidedata.errors import SidedataError, StoreUnavailableError
 from sidedata.events.decode import MAX_ENTRY_EVENTS
-from sidedata.redis.client import Client, translated
-from sidedata.redis.replication import Replicated
+from sidedata.redis.gateway import Gateway
+from sidedata.redis.replies import Word, array, integer
 from sidedata.redis.scripts import script
-from sidedata.schema import keys
+from sidedata.schema.keys import Keyspace
 
-# An entry is what a worker reads at once at the least; more than this would make its batches uneven.
+# A worker reads one entry at once at least; a larger one would make its batches uneven.
 MAX_ENTRY_BYTES = 1024 * 1024
+# Within the second in which every request is answered; a replica that keeps up answers in less than two milliseconds.
+_WAIT_MS = 500
 
 _APPEND = script("append")
 
@@ -20,52 +22,53 @@ class BacklogFullError(SidedataError):
 
 
 async def append(
-    client: Client, partition: int, events: Iterable[bytes], backlog_limit: int, wait_replicas: int = 0
+    gateway: Gateway, keyspace: Keyspace, events: Iterable[bytes], backlog_limit: int, wait_replicas: int = 0
 ) -> None:
-    """Put events, each the bytes of one JSON object, in the partition's stream, all of them or none.
+    """Append events, each the bytes of one JSON object, to the partition's stream, all of them or none.
 
-    With `wait_replicas` it returns when so many replicas have them, too.
+    With `wait_replicas` it returns when that many replicas have them, too.
 
     Raises:
-        BacklogFullError: there are more than `backlog_limit` entries in it.
-        StoreUnavailableError: Redis is out of reach or full. If it was lost in mid-write all may be in, else none is. Or
-            all are in, but too few replicas said in time that they have them.
+        BacklogFullError: the stream holds more than `backlog_limit` entries.
+        StoreUnavailableError: Redis is out of reach or full. If it was lost in mid-write, either all are in or none is. Or
+            all are in, but too few replicas confirmed them in time.
     """
     entries = pack(events)
     if not entries:
         return
-    stream = keys.events(partition)
-    replicated = Replicated(client, stream, wait_replicas) if wait_replicas else None
-    with translated():
-        written, backlog = await _APPEND(replicated or client, [stream], [backlog_limit, *entries])
+    arguments: list[Word] = [backlog_limit, *entries]
+    copies = 0
+    if wait_replicas:
+        reply, copies = await gateway.call_and_wait(
+            _APPEND, [keyspace.events], arguments, replicas=wait_replicas, wait_ms=_WAIT_MS
+        )
+    else:
+        reply = await gateway.call(_APPEND, [keyspace.events], arguments)
+    written, backlog = map(integer, array(reply))
     if not written:
         raise BacklogFullError(f"{backlog} entries wait to be applied, {backlog_limit} are allowed")
-    if replicated is not None and replicated.copies < wait_replicas:
-        raise StoreUnavailableError(f"{replicated.copies} replicas have the events, {wait_replicas} are asked for")
+    if copies < wait_replicas:
+        raise StoreUnavailableError(f"{copies} replicas have the events, {wait_replicas} are required")
 
 
-async def append_plainly(client: Client, partition: int, events: Iterable[bytes]) -> None:
-    """Put events in the partition's stream by XADD alone, for accounts with no other right; a long batch may go in part.
+async def append_plainly(gateway: Gateway, keyspace: Keyspace, events: Iterable[bytes]) -> None:
+    """Append events with XADD alone, for accounts without another right; no limit is checked, and a long batch may go in part.
 
     Raises:
-        StoreUnavailableError: Redis is out of reach or full.
+        StoreUnavailableError: Redis is out of reach or full; entries before the break are in.
         StopError: Redis refused the command.
     """
     for entry in pack(events):
-        with translated():
-            await client.xadd(keys.events(partition), {"events": entry})
+        await gateway.command("XADD", keyspace.events, "*", "events", entry)
 
 
-async def read_partitions(client: Client) -> int | None:
-    """The number of partitions; None: there is no installation in this Redis yet.
+async def append_entries(gateway: Gateway, keyspace: Keyspace, entries: Iterable[bytes]) -> None:
+    """Append entries, each a JSON array of events, in one round trip; no limit is checked.
 
     Raises:
-        StoreUnavailableError: Redis is out of reach.
-        StopError: Redis refused the command.
+        StoreUnavailableError: Redis is out of reach or full; some entries may be in.
     """
-    with translated():
-        stored = await client.hget(keys.CONFIG, "partitions")
-    return None if stored is None else int(stored)
+    await gateway.batch([("XADD", keyspace.events, "*", "events", entry) for entry in entries])
 
 
 def pack(events: Iterable[bytes]) -> list[bytes]:

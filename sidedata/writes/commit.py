@@ -1,49 +1,55 @@
-"""The write path: one fenced, atomic commit of a batch.
+"""The one way to write a partition: a fenced, atomic commit of a batch.
 
-Whoever owns a partition (see `ingest/ownership/lease.py`) collects what a batch does as `Operations` and sends them with
-`commit`, which
-runs `scripts/commit.lua`. The script checks the fence and the cursor and then does all of it: counters, sketches, state,
-dead letters, the new cursor, and the trimming of the stream.
+The partition's owner (see `ingest/ownership/lease.py`) collects the effects of a batch as `Operations` and sends them with
+`commit`, which runs `scripts/commit.lua`. The script checks the fence and the cursor and then applies all of it: counters,
+sketches, state, dead letters, the new cursor, and the trimming of the stream.
 """
 
-from typing import Any
-
+import msgspec
 from msgspec import Struct
 
 from sidedata.errors import LeaseLostError, StopError
+from sidedata.events.timestamps import from_milliseconds
 from sidedata.operations import Operations
-from sidedata.redis.client import Client, translated
+from sidedata.redis.gateway import Gateway
+from sidedata.redis.replies import array, integer, string
 from sidedata.redis.scripts import script
-from sidedata.schema import keys
+from sidedata.schema.keys import Keyspace
 from sidedata.settings import Settings
 
 _COMMIT = script("commit")
+_PACKER = msgspec.msgpack.Encoder()
 
 
 class Ownership(Struct):
-    """A partition in somebody's hands: the fence that proves it, and how far the partition is applied."""
+    """The ownership of a partition: the fence that proves it, and the last entry applied."""
 
-    partition: int
+    keyspace: Keyspace
     worker: str
     fence: int
     entry: str = "0-0"
-    records: int = 0
-    shadow_expiry: int = 0  # when the keys of a shadow go that a commit writes, in seconds since the epoch
+    records: int = 0  # the revision of records that the owner's plans rest on
+    shadow_expiry: int = 0  # the expiry of a shadow's keys, in seconds since the epoch; 0 for live keys
+
+    @property
+    def partition(self) -> int:
+        """The partition's number."""
+        return self.keyspace.partition
 
 
 class StaleError(Exception):
-    """What the batch was planned on has changed (a record, a retention limit): plan it again."""
+    """The state that the batch was planned on has changed (a record, a retention limit): plan it again."""
 
 
-class Applied(Struct, frozen=True):
-    """What a commit came to: its revision, and how many old dead letters had to go."""
+class Commit(Struct, frozen=True):
+    """The result of a commit: its revision, and the number of old dead letters that it dropped."""
 
     revision: int
-    letters_dropped: int
+    dead_letters_dropped: int
 
 
 async def commit(
-    client: Client,
+    gateway: Gateway,
     settings: Settings,
     ownership: Ownership,
     operations: Operations,
@@ -51,59 +57,53 @@ async def commit(
     entry: str,
     events: int,
     now_ms: int,
-    now_text: str,
     valid_until_ms: int,
-) -> Applied:
+) -> Commit:
     """Apply a batch up to and including the stream entry `entry`, and move `ownership` on to it.
 
     Raises:
         StaleError: plan again; nothing happened.
-        LeaseLostError: somebody else owns the partition now, or applied the batch; nothing happened.
-        StoreUnavailableError: it may have happened or not; the cursor tells.
+        LeaseLostError: another owner has the partition now, or applied the batch; nothing happened.
+        StoreUnavailableError: the commit may have happened or not; the cursor tells.
     """
-    partition = ownership.partition
-    oldest_letter_ms = now_ms - settings.keep_dead_days * 86_400_000
-    with translated():
-        reply: list[Any] = await _COMMIT(
-            client,
-            [
-                keys.cursor(partition),
-                keys.lease(partition),
-                keys.events(partition),
-                keys.dead(partition),
-                *operations.keys,
-            ],
-            [
-                ownership.worker,
-                ownership.fence,
-                ownership.entry,
-                entry,
-                _following(entry),
-                ownership.records,
-                valid_until_ms,
-                settings.lease_ms,
-                events,
-                f"{max(oldest_letter_ms, 0)}-0",
-                settings.dead_limit,
-                now_text,
-                operations.packed(),
-                ownership.shadow_expiry,
-                *operations.letters,
-            ],
+    keyspace = ownership.keyspace
+    oldest_ms = max(now_ms - settings.keep_dead_days * 86_400_000, 0)
+    batch = {
+        "worker": ownership.worker,
+        "fence": str(ownership.fence),
+        "entry_before": ownership.entry,
+        "entry": entry,
+        "first_entry": _successor(entry),
+        "records": str(ownership.records),
+        "valid_until_ms": valid_until_ms,
+        "lease_ms": settings.lease_ms,
+        "events": events,
+        "now": from_milliseconds(now_ms),
+        "oldest_dead_letter": f"{oldest_ms}-0",
+        "dead_letter_limit": settings.dead_limit,
+        "shadow_expiry": ownership.shadow_expiry,
+        "operations": operations.steps(),
+    }
+    reply = array(
+        await gateway.call(
+            _COMMIT,
+            [keyspace.cursor, keyspace.lease, keyspace.events, keyspace.dead, *operations.keys],
+            [_PACKER.encode(batch), *operations.dead_letters],
         )
-    match reply[0]:
+    )
+    match string(reply[0]):
         case b"ok":
             ownership.entry = entry
-            return Applied(int(reply[1]), int(reply[2]))
+            return Commit(integer(reply[1]), integer(reply[2]))
         case b"stale":
             raise StaleError
         case b"fenced" | b"moved":
-            raise LeaseLostError(f"partition {partition} has another owner")
+            raise LeaseLostError(f"partition {keyspace.partition} has another owner")
         case _:
             raise StopError(f"the commit script answered {reply!r}")
 
 
-def _following(entry: str) -> str:
+def _successor(entry: str) -> str:
     """The smallest stream id after `entry`."""
     ms, _, sequence = entry.partition("-")
     return f"{int(ms) + 1}-0" if int(sequence) == 2**64 - 1 else f"{ms}-{int(sequence) + 1}"

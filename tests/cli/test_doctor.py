@@ -16,14 +16,16 @@ from sidedata.cli.main import cli
 from sidedata.ingest.worker.worker import Worker
 from sidedata.inspect import doctor
 from sidedata.inspect import server_findings as doctor_redis
-from sidedata.inspect.doctor import check_settings, examine
+from sidedata.inspect.doctor import examine
 from sidedata.inspect.server_findings import Finding
-from sidedata.redis.client import connect
+from sidedata.inspect.settings_findings import settings_findings
+from sidedata.reads.servers import ServerFacts
 from sidedata.schema import keys
 from sidedata.settings import Settings
 from tests.support.constants import ORG, SECRET
 from tests.support.events import view
 from tests.support.pipeline import Pipeline, pipeline
+from tests.support.redis.client import connect
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user
 from tests.support.waiting import eventually
@@ -58,7 +60,7 @@ async def working(pipe: Pipeline) -> AsyncIterator[None]:
     running = asyncio.create_task(Worker(as_user("worker", pipe.client), pipe.installation, pipe.settings).run(stop))
 
     async def owned() -> bool:
-        leases = [keys.lease(partition) for partition in range(pipe.installation.partitions)]
+        leases = [keys.keyspace(partition).lease for partition in range(pipe.installation.partitions)]
         return bool(await pipe.client.exists(*leases) == len(leases))
 
     try:
@@ -86,7 +88,7 @@ async def test_without_workers_nobody_owns_anything(private_server: Callable[...
         await pipe.push(view(await pipe.now()), entry_id="1000-1")
         findings = await found(pipe)
         assert problems(findings) == {"leases", "streams", "persistence"}
-        assert findings["leases"].detail == "nobody owns any partition"
+        assert findings["leases"].detail == "no worker owns any partition"
         assert findings["streams"].status == "failed"
         assert "late: partition 1" in findings["streams"].detail
 
@@ -95,7 +97,7 @@ async def test_an_owner_without_a_heartbeat_is_found(redis_url: str) -> None:
     """Its partitions are named."""
     async with pipeline(redis_url, partitions=4, lease_ms=1000) as pipe:
         for partition in range(4):
-            await pipe.client.set(keys.lease(partition), "a ghost" if partition == 2 else "alive", px=60_000)
+            await pipe.client.set(keys.keyspace(partition).lease, "a ghost" if partition == 2 else "alive", px=60_000)
         await pipe.client.zadd(keys.WORKERS, {"alive": (await pipe.now()).timestamp() * 1000 + 60_000})
         findings = await found(pipe)
         assert findings["leases"].detail == "an owner that is not alive has partition 2"
@@ -112,7 +114,7 @@ async def test_too_long_a_backlog_is_found(redis_url: str) -> None:
 async def test_new_dead_letters_are_found_and_old_ones_counted(redis_url: str) -> None:
     """By reason, those of the last day."""
     async with pipeline(redis_url, partitions=4, lease_ms=100) as pipe:
-        await pipe.client.xadd(keys.dead(0), {"reason": "too_old"}, id="1000-1")
+        await pipe.client.xadd(keys.keyspace(0).dead, {"reason": "too_old"}, id="1000-1")
         assert (await found(pipe))["dead letters"].status == "ok"
         await pipe.apply(b"7")
         finding = (await found(pipe))["dead letters"]
@@ -125,9 +127,12 @@ async def test_keys_that_should_not_be_there_are_found(redis_url: str) -> None:
         await pipe.apply(view(await pipe.now()))
         bucket = (await pipe.client.keys(f"sd:{{1}}:day:{ORG}:*:visitors"))[0].decode()
         for make, what in (
-            (pipe.client.persist(bucket), f"1 of 1[0-9] keys looked at should end and have no TTL: {bucket}"),
+            (pipe.client.persist(bucket), f"1 of 1[0-9] sampled keys should end and have no TTL: {bucket}"),
             (pipe.client.set("sd:cache", 1), "are none that sidedata makes: sd:cache"),
-            (pipe.client.xadd(keys.events(9), {"event": "{}"}), r"partitions that don't exist: sd:\{9\}:events"),
+            (
+                pipe.client.xadd(keys.keyspace(9).events, {"event": "{}"}),
+                r"partitions that don't exist: sd:\{9\}:events",
+            ),
         ):
             await make
             findings = [
@@ -188,13 +193,13 @@ async def test_a_clock_that_is_off_is_found(
 )
 def test_old_versions_are_found(version: str, status: str) -> None:
     """6.2 is the oldest that does."""
-    assert doctor_redis._version([{"redis_version": version}]).status == status
+    assert doctor_redis._version([ServerFacts(version=version or None)]).status == status
 
 
 @pytest.mark.parametrize("settings", [{"secret": "short"}, {"affect_hours": 72}, {"lease_ms": 500}])
 def test_strange_settings_are_found(settings: dict[str, Any]) -> None:
     """Allowed, and hardly meant."""
-    assert [finding.status for finding in check_settings(Settings(**settings), {})] == ["warning"]
+    assert [finding.status for finding in settings_findings(Settings(**settings), {})] == ["warning"]
 
 
 def test_the_command_says_what_to_do(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +225,7 @@ def test_variables_that_nobody_reads_are_told() -> None:
         "SIDEDATA_TEST_X": "",
         "HOME": "",
     }
-    told = check_settings(Settings(), environ)
+    told = settings_findings(Settings(), environ)
     assert [(finding.status, finding.detail.split()[0]) for finding in told] == [
         ("warning", "SIDEDATA_KEEP_DAY_DAY"),
         ("warning", "SIDEDATA_XYZZY"),

@@ -17,16 +17,19 @@ import redis
 from sidedata.cli.commands.watch import Rates, frame
 from sidedata.errors import StopError
 from sidedata.inspect.explain import Explanation, explain
-from sidedata.inspect.overview import Overview, PartitionState
-from sidedata.inspect.samples import pages, read_memory
+from sidedata.inspect.overview import Overview
+from sidedata.inspect.samples import read_memory
 from sidedata.inspect.values import VALUES
-from sidedata.redis.client import connect
+from sidedata.reads.key_samples import sample_names
+from sidedata.reads.partitions import PartitionState
 from sidedata.schema import keys
-from sidedata.schema.key_names import KINDS, parse
+from sidedata.schema.key_names import parse
+from sidedata.schema.keys import KEYS
 from tests.support.command_line import Sidedata
 from tests.support.constants import ORG
 from tests.support.events import GOAL_2, PAGES, POPUP, bought, interaction, reached, started, triggered, view
 from tests.support.pipeline import Pipeline, pipeline
+from tests.support.redis.client import connect
 from tests.support.redis.cluster import Cluster
 from tests.support.redis.users import as_user
 
@@ -60,19 +63,19 @@ async def test_every_stored_key_is_explained(redis_url: str) -> None:
     async with pipeline(redis_url, partitions=4) as pipe:
         await filled(pipe)
         seen = set()
-        async for page in pages(pipe.client, 10_000):
+        async for page in sample_names(pipe.client, 10_000):
             for key in page:
                 rows = await told(pipe, key)
                 assert {"holds", "lives", "memory"} <= set(rows), key
                 parsed = parse(key)
                 assert parsed is not None
                 seen.add(parsed.kind)
-        assert seen >= set(KINDS) - {"workers", "rate", "dead anew", "lease", "tokens used", "shadow", "swap"}
+        assert seen >= set(KEYS) - {"workers", "rate", "dead rewrite", "lease", "tokens used", "shadow", "swap"}
 
 
 def test_every_kind_of_key_has_its_words() -> None:
     """The table of values has a row for each row of the grammar."""
-    assert set(VALUES) == set(KINDS)
+    assert set(VALUES) == set(KEYS)
 
 
 async def test_a_bucket_is_told_by_the_organizations_clock(redis_url: str) -> None:
@@ -83,13 +86,13 @@ async def test_a_bucket_is_told_by_the_organizations_clock(redis_url: str) -> No
         midnight = datetime(local.year, local.month, local.day, tzinfo=UTC) - timedelta(hours=5, minutes=45)
         partition = pipe.partition(ORG)
         start = int(midnight.timestamp())
-        rows = await told(pipe, f"{keys.bucket(partition, ORG, PAGES, 'day', start)}visitors")
+        rows = await told(pipe, f"{keys.keyspace(partition).bucket(ORG, PAGES, 'day', start)}visitors")
         assert rows["partition"] == f"{partition} of 4"
         assert rows["organization"] == f"{ORG} ({ZONE})"
         assert rows["bucket"].startswith(f"local day from {local:%a %Y-%m-%d} 00:00:00+05:45 to ")
         assert rows["visitors"] == "about 3 (±0.81 %)"
         assert re.match(r"40\d days", rows["lives"])
-        counts = await told(pipe, f"{keys.bucket(partition, ORG, POPUP, 'day', start)}counts")
+        counts = await told(pipe, f"{keys.keyspace(partition).bucket(ORG, POPUP, 'day', start)}counts")
         assert counts["started"] == "3"
         assert counts["purchases EUR"] == "4.5000"
 
@@ -97,15 +100,15 @@ async def test_a_bucket_is_told_by_the_organizations_clock(redis_url: str) -> No
 async def test_what_a_rebuild_has_built_is_told_as_what_it_stands_for(redis_url: str) -> None:
     """A sketch of a shadow by its visitors, a swap by its steps."""
     async with pipeline(redis_url, partitions=4) as pipe:
-        shadow = keys.Shadow(3, "0a1b2c3d")
-        sketch = f"{keys.bucket(shadow, ORG, PAGES, 'day', NEW_YEAR)}visitors"
+        shadow = keys.Keyspace(3, "0a1b2c3d")
+        sketch = f"{shadow.bucket(ORG, PAGES, 'day', NEW_YEAR)}visitors"
         await pipe.client.pfadd(sketch, "a", "b")
         await pipe.client.expire(sketch, 1000)
         rows = await told(pipe, sketch)
         assert rows["stands for"] == sketch.replace("rebuild:0a1b2c3d:", "")
         assert rows["visitors"] == "about 2 (±0.81 %)"
-        await pipe.client.rpush(keys.swap(3, "0a1b2c3d"), "one", "two")
-        assert (await told(pipe, keys.swap(3, "0a1b2c3d")))["steps"] == "2 are left"
+        await pipe.client.rpush(keys.keyspace(3).swap("0a1b2c3d"), "one", "two")
+        assert (await told(pipe, keys.keyspace(3).swap("0a1b2c3d")))["steps"] == "2 are left"
 
 
 async def test_what_is_wrong_with_a_key_is_said(redis_url: str) -> None:
@@ -113,17 +116,17 @@ async def test_what_is_wrong_with_a_key_is_said(redis_url: str) -> None:
     async with pipeline(redis_url, partitions=4) as pipe:
         await filled(pipe)
         own = pipe.partition(ORG)
-        stray = await told(pipe, keys.organization((own + 1) % 4, ORG))
+        stray = await told(pipe, keys.keyspace((own + 1) % 4).organization(ORG))
         assert f"it belongs to partition {own}" in stray["organization"]
         assert stray["stored"].startswith("nothing")
-        odd = f"{keys.bucket(own, ORG, PAGES, 'day', NEW_YEAR)}counts"
+        odd = f"{keys.keyspace(own).bucket(ORG, PAGES, 'day', NEW_YEAR)}counts"
         await pipe.client.hset(odd, "started", 1)
         rows = await told(pipe, odd)
         assert "the zone was another one" in rows["bucket"]
         assert "should end" in rows["lives"]
-        await pipe.client.set(keys.cursor(0), "text")
+        await pipe.client.set(keys.keyspace(0).cursor, "text")
         with pytest.raises(StopError, match="something else wrote it"):
-            await told(pipe, keys.cursor(0))
+            await told(pipe, keys.keyspace(0).cursor)
         with pytest.raises(StopError, match="no key of sidedata"):
             await told(pipe, "cache:1")
 
@@ -156,10 +159,10 @@ async def test_a_cluster_is_sampled_whole() -> None:
         client = connect(cluster.url, timeout=10)
         try:
             for partition in range(30):
-                await client.hset(keys.cursor(partition), "events", partition)
+                await client.hset(keys.keyspace(partition).cursor, "events", partition)
             memory = await read_memory(client, 1000)
             assert [(kind.kind, kind.keys) for kind in memory.by_kind] == [("cursor", 30)]
-            assert len([key async for page in pages(client, 15) for key in page]) == 15
+            assert len([key async for page in sample_names(client, 15) for key in page]) == 15
         finally:
             await client.aclose()
     finally:
@@ -173,10 +176,10 @@ def test_inspect_key_from_outside(sidedata: Sidedata, redis_url: str) -> None:
     """Words for people, JSON for scripts, 1 where the key is missing, 2 where a flag stands in the wrong place."""
     assert "16" in sidedata("inspect", "key", "sd:config").stdout
     with redis.Redis.from_url(redis_url) as client:
-        client.set(keys.lease(3), "worker-a", px=60_000)
-    rows = dict(json.loads(sidedata("inspect", "key", keys.lease(3), "--json").stdout)["rows"])
+        client.set(keys.keyspace(3).lease, "worker-a", px=60_000)
+    rows = dict(json.loads(sidedata("inspect", "key", keys.keyspace(3).lease, "--json").stdout)["rows"])
     assert rows["owner"] == "worker-a"
-    missing = sidedata("inspect", "key", keys.lease(4))
+    missing = sidedata("inspect", "key", keys.keyspace(4).lease)
     assert missing.exit_code == 1
     assert "no worker owns the partition" in missing.stdout
     assert sidedata("inspect", "--json", "key", "sd:config").exit_code == 2
@@ -218,7 +221,7 @@ def test_watch_draws_until_interrupted(redis_url: str) -> None:
     try:
         until_drawn(ours, b"nobody")
         with redis.Redis.from_url(redis_url) as client:
-            client.set(keys.lease(7), "worker-seven")
+            client.set(keys.keyspace(7).lease, "worker-seven")
         until_drawn(ours, b"worker-seven")
         process.send_signal(signal.SIGINT)
         assert process.wait(LIMIT_SECONDS) == 0

@@ -33,7 +33,7 @@ def stored(url: str) -> Iterator[tuple[int, bytes]]:
     """The events in all streams, with their partitions, in order."""
     with redis.Redis.from_url(url) as client:
         for partition in range(16):
-            for _, fields in client.xrange(keys.events(partition)):
+            for _, fields in client.xrange(keys.keyspace(partition).events):
                 for raw in fields[b"events"][1:-1].split(b",{"):
                     yield partition, raw if raw.startswith(b"{") else b"{" + raw
 

@@ -96,10 +96,10 @@ def test_inspect_sums_up(sidedata: Sidedata, redis_url: str) -> None:
         seconds, _ = client.time()
         for partition, entries in ((0, 3), (5, 4)):
             for _ in range(entries):
-                client.xadd(keys.events(partition), {"event": "{}"})
-        client.xadd(keys.dead(5), {"reason": "invalid_json"})
-        client.hset(keys.cursor(5), mapping={"events": 77})
-        client.set(keys.lease(5), "worker-a")
+                client.xadd(keys.keyspace(partition).events, {"event": "{}"})
+        client.xadd(keys.keyspace(5).dead, {"reason": "invalid_json"})
+        client.hset(keys.keyspace(5).cursor, mapping={"events": 77})
+        client.set(keys.keyspace(5).lease, "worker-a")
         client.zadd(keys.WORKERS, {"worker-a": seconds * 1000, "long-gone": seconds * 1000 - 60_000})
     told = json.loads(sidedata("inspect", "--json").stdout)
     wanted = {"lag_entries": 7, "dead_letters": 1, "partitions": 16, "workers": 1, "events_applied": 77}

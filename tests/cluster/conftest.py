@@ -37,4 +37,4 @@ def cluster(shared: Cluster) -> Iterator[Cluster]:
 def lone(cluster: Cluster) -> int:
     """A partition on another master than workers' heartbeats, tokens and configuration are on."""
     others = {cluster.master_of(slot_of(key)).port for key in (keys.WORKERS, keys.TOKENS, keys.CONFIG)}
-    return next(p for p in ORGANIZATIONS if cluster.master_of(slot_of(keys.events(p))).port not in others)
+    return next(p for p in ORGANIZATIONS if cluster.master_of(slot_of(keys.keyspace(p).events)).port not in others)

@@ -16,7 +16,7 @@ TAKEOVER_SECONDS = 30.0  # a limit for a machine that has much else to do
 @pytest.mark.holds("2.3.1")
 async def test_a_slot_moves_under_load(cluster: Cluster) -> None:
     """Producers, workers and the service go on; at the end each event has counted once."""
-    slot = slot_of(keys.events(3))
+    slot = slot_of(keys.keyspace(3).events)
     target = next(node for node in map(cluster.master_of, (0, 16383)) if node is not cluster.master_of(slot))
     async with life(cluster) as running:
         async with load(running, 3, 5):
@@ -38,7 +38,7 @@ async def test_a_slot_moves_under_load(cluster: Cluster) -> None:
 async def test_what_was_not_replicated_is_gone_from_all_alike(cluster: Cluster, lone: int) -> None:
     """Stream, cursor and counters go back to one instant, the service with them; sent again, each event counts once."""
     organization = ORGANIZATIONS[lone]
-    master = cluster.master_of(slot_of(keys.events(lone)))
+    master = cluster.master_of(slot_of(keys.keyspace(lone).events))
     replica = cluster.replica_of(master)
     async with life(cluster) as running:
         kept = [happening(organization, n) for n in range(100)]
@@ -56,7 +56,7 @@ async def test_what_was_not_replicated_is_gone_from_all_alike(cluster: Cluster, 
         await recovered(running, lone)
         assert (await ask(running.http, lone)).json["started_workflows_count"] == 100
         assert await running.held(lone) == kept
-        assert replica.admin.xlen(keys.events(lone)) == 0
+        assert replica.admin.xlen(keys.keyspace(lone).events) == 0
         await running.send(lone, kept + lost)
         await started(running, lone, 150)
         running.sent[lone] = kept + lost
@@ -71,7 +71,7 @@ async def test_a_master_dies_under_load(cluster: Cluster, lone: int) -> None:
     async with life(cluster) as running:
         async with load(running, lone, other):
             await started(running, lone, 50)
-            cluster.master_of(slot_of(keys.events(lone))).kill()
+            cluster.master_of(slot_of(keys.keyspace(lone).events)).kill()
             await recovered(running, lone)
             before = await running.held(lone)
             count = len(running.sent[lone])
@@ -91,7 +91,7 @@ async def test_a_master_dies_under_load(cluster: Cluster, lone: int) -> None:
 
 async def test_what_replicas_have_is_never_lost(cluster: Cluster, lone: int) -> None:
     """With SIDEDATA_WAIT_REPLICAS=1 a 202 outlives the master: only what got a 503 is sent again."""
-    master = cluster.master_of(slot_of(keys.events(lone)))
+    master = cluster.master_of(slot_of(keys.keyspace(lone).events))
     replica = cluster.replica_of(master)
     async with life(cluster, wait_replicas=1) as running:
         replica.freeze()
@@ -117,9 +117,9 @@ async def test_what_replicas_have_is_never_lost(cluster: Cluster, lone: int) -> 
 
 async def test_a_master_that_hangs_is_answered_for(cluster: Cluster, lone: int) -> None:
     """503 within a second for what it holds, answers for the rest; and for all soon after a replica has taken over."""
-    master = cluster.master_of(slot_of(keys.events(lone)))
-    slot = slot_of(keys.events(lone))
-    other = next(p for p in ORGANIZATIONS if cluster.master_of(slot_of(keys.events(p))) is not master)
+    master = cluster.master_of(slot_of(keys.keyspace(lone).events))
+    slot = slot_of(keys.keyspace(lone).events)
+    other = next(p for p in ORGANIZATIONS if cluster.master_of(slot_of(keys.keyspace(p).events)) is not master)
     async with life(cluster) as running:
         for partition in (lone, other):
             await running.send(partition, [happening(ORGANIZATIONS[partition], 1)])

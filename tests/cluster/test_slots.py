@@ -12,11 +12,13 @@ from sidedata.errors import StopError, StoreUnavailableError
 from sidedata.ingest.archive.lines import Line
 from sidedata.ingest.rebuild.rebuild import Rebuild
 from sidedata.reads.workflow_parts import BucketField, read
-from sidedata.redis.client import connect, translated
+from sidedata.redis.redis_errors import translated
 from sidedata.schema import keys
+from sidedata.schema.keys import keyspace
 from sidedata.writes.append import append
 from tests.support.events import POPUP
 from tests.support.pipeline import pipeline
+from tests.support.redis.client import connect
 from tests.support.redis.cluster import Cluster, Node, slot_of
 from tests.support.redis.cluster_life import ORGANIZATIONS, PARTITIONS, ask, happening
 from tests.support.waiting import TIME_FACTOR, eventually
@@ -43,22 +45,22 @@ async def test_keys_of_a_partition_share_a_slot(cluster: Cluster) -> None:
 
 async def test_ask_is_followed_by_many_at_once(cluster: Cluster) -> None:
     """While a slot moves its new keys are made on the new node, by however many connections."""
-    stream = keys.events(3)
+    stream = keys.keyspace(3).events
     slot = slot_of(stream)
     client = connect(cluster.url, timeout=5)
     try:
         await asyncio.gather(*(client.ping() for _ in range(5)))
         target = next(node for node in map(cluster.master_of, (0, 16383)) if node is not cluster.master_of(slot))
         source = cluster.begin_move(slot, target)
-        await asyncio.gather(*(append(client, 3, [b"{}"], 1000) for _ in range(64)))
-        assert await client.xlen(stream) == 64
-        assert [len(await client.pipeline().xlen(stream).get("{3}").execute())] == [2]
-        await append(client, 3, [b"{}"], 1000, wait_replicas=1)
+        await asyncio.gather(*(append(client, keyspace(3), [b"{}"], 1000) for _ in range(64)))
+        assert await client.command("XLEN", stream) == 64
+        assert await client.batch([("XLEN", stream), ("GET", "{3}")]) == [64, None]
+        await append(client, keyspace(3), [b"{}"], 1000, wait_replicas=1)
         while cluster.move_keys(slot, source, target):
             pass
         cluster.end_move(slot, target)
-        await append(client, 3, [b"{}"], 1000, wait_replicas=1)
-        assert await client.xlen(stream) == 66
+        await append(client, keyspace(3), [b"{}"], 1000, wait_replicas=1)
+        assert await client.command("XLEN", stream) == 66
     finally:
         await client.aclose()
 
@@ -68,11 +70,11 @@ async def test_a_bucket_on_its_way_is_no_empty_bucket(cluster: Cluster) -> None:
     organization = ORGANIZATIONS[3]
     async with pipeline(cluster.url, partitions=PARTITIONS) as pipe:
         await pipe.apply([happening(organization, n) for n in range(20)], organization=organization)
-        slot = slot_of(keys.events(3))
+        slot = slot_of(keys.keyspace(3).events)
         target = next(node for node in map(cluster.master_of, (0, 16383)) if node is not cluster.master_of(slot))
         source = cluster.begin_move(slot, target)
-        records = [keys.workflow(3, organization, POPUP), keys.organization(3, organization)]
-        records.append(keys.changes(3, organization, POPUP))
+        records = [keys.keyspace(3).workflow(organization, POPUP), keys.keyspace(3).organization(organization)]
+        records.append(keys.keyspace(3).changes(organization, POPUP))
         source.admin.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *records)
         day = int(datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0).timestamp())
         with pytest.raises(StoreUnavailableError):
@@ -107,7 +109,7 @@ async def test_a_rebuild_swaps_all_or_nothing_of_a_slot(cluster: Cluster) -> Non
         await rebuild(raws).run()
         after = (await pipe.ask(POPUP, *span, organization)).text
         assert after != before
-        slot = slot_of(keys.events(3))
+        slot = slot_of(keys.keyspace(3).events)
         target = next(node for node in map(cluster.master_of, (0, 16383)) if node is not cluster.master_of(slot))
         moving: list[Node] = []
 
@@ -126,25 +128,25 @@ async def test_a_rebuild_swaps_all_or_nothing_of_a_slot(cluster: Cluster) -> Non
         assert (await pipe.ask(POPUP, *span, organization)).text in (before, after)
         await pipe.drain()
         assert (await pipe.ask(POPUP, *span, organization)).text == before
-        assert not await pipe.client.hexists(keys.cursor(3), "swap")
+        assert not await pipe.client.hexists(keys.keyspace(3).cursor, "swap")
 
 
 async def test_a_command_is_sent_once(cluster: Cluster) -> None:
     """A time-out is told to the caller: a command sent again by the client would count twice."""
-    stream = keys.events(3)
+    stream = keys.keyspace(3).events
     master = cluster.master_of(slot_of(stream))
     client = connect(cluster.url, timeout=0.3)
     try:
-        await append(client, 3, [b"{}"], 1000)
+        await append(client, keyspace(3), [b"{}"], 1000)
         master.freeze()
         began = time.monotonic()
         with pytest.raises(StoreUnavailableError):
-            await append(client, 3, [b"{}"], 1000)
+            await append(client, keyspace(3), [b"{}"], 1000)
         assert time.monotonic() - began < 0.6 * TIME_FACTOR
         master.thaw()
 
         async def both() -> bool:
-            return bool(await client.xlen(stream) >= 2)
+            return int(str(await client.command("XLEN", stream))) >= 2
 
         await eventually(both)
         assert await client.xlen(stream) == 2

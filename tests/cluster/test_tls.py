@@ -6,11 +6,13 @@ from collections.abc import Iterator
 import pytest
 
 from sidedata.errors import StoreUnavailableError, UsageError
-from sidedata.redis.client import connect, translated
+from sidedata.redis.redis_errors import translated
 from sidedata.schema import keys
+from sidedata.schema.keys import keyspace
 from sidedata.writes.append import append
 from tests.support.oracle.replay import run
 from tests.support.redis.certificates import Certificates
+from tests.support.redis.client import connect
 from tests.support.redis.cluster import Cluster, slot_of
 from tests.support.waiting import TIME_FACTOR, eventually
 
@@ -45,18 +47,18 @@ def test_the_pipeline_equals_the_oracle(cluster: Cluster) -> None:
 
 async def test_redirections_are_followed(cluster: Cluster) -> None:
     """ASK and MOVED name a node by its address; the certificates go along, and WAIT works there, too."""
-    stream = keys.events(3)
+    stream = keys.keyspace(3).events
     slot = slot_of(stream)
     client = connect(cluster.url, timeout=5)
     try:
-        await append(client, 3, [b"{}"], 1000)
+        await append(client, keyspace(3), [b"{}"], 1000)
         target = next(node for node in map(cluster.master_of, (0, 16383)) if node is not cluster.master_of(slot))
         source = cluster.begin_move(slot, target)
-        await append(client, 3, [b"{}"], 1000, wait_replicas=1)
+        await append(client, keyspace(3), [b"{}"], 1000, wait_replicas=1)
         while cluster.move_keys(slot, source, target):
             pass
         cluster.end_move(slot, target)
-        await append(client, 3, [b"{}"], 1000, wait_replicas=1)
+        await append(client, keyspace(3), [b"{}"], 1000, wait_replicas=1)
         assert await client.xlen(stream) == 3
     finally:
         await client.aclose()
@@ -64,11 +66,11 @@ async def test_redirections_are_followed(cluster: Cluster) -> None:
 
 async def test_a_replica_that_takes_over_is_found(cluster: Cluster) -> None:
     """When a master has died the map of slots is read from another node, over TLS again."""
-    stream = keys.events(5)
+    stream = keys.keyspace(5).events
     client = connect(cluster.url, timeout=2)
     master = cluster.master_of(slot_of(stream))
     try:
-        await append(client, 5, [b"{}"], 1000, wait_replicas=1)
+        await append(client, keyspace(5), [b"{}"], 1000, wait_replicas=1)
         master.kill()
 
         async def there() -> bool:

@@ -86,7 +86,7 @@ async def test_a_log_of_changes_that_expired_loses_no_change(pipe: Pipeline) -> 
     await pipe.apply([view(NOON), view(NOON - timedelta(days=50))])
     assert (await hours(pipe)) == {12: 2}
     await pipe.apply(view(NOON, "v2"))
-    assert await pipe.client.delete(keys.changes(pipe.partition(ORG), ORG, PAGES)) == 1
+    assert await pipe.client.delete(keys.keyspace(pipe.partition(ORG)).changes(ORG, PAGES)) == 1
     await pipe.apply(view(NOON - timedelta(days=50), "v2"))
     assert (await hours(pipe)) == {12: 4}
 

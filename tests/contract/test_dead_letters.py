@@ -121,8 +121,8 @@ async def test_wrong_partition(pipe: Pipeline) -> None:
     await pipe.push(started(NOON), partition=wrong)
     await pipe.push(started(NOON))
     await pipe.drain()
-    assert await pipe.client.xlen(keys.dead(right)) == 0
-    ((_, fields),) = await pipe.client.xrange(keys.dead(wrong))
+    assert await pipe.client.xlen(keys.keyspace(right).dead) == 0
+    ((_, fields),) = await pipe.client.xrange(keys.keyspace(wrong).dead)
     assert (fields[b"reason"], fields[b"event"]) == (b"wrong_partition", started(NOON))
     assert await starts(pipe) == 1
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sidedata.hyperloglog import REGISTERS, Stack, empty, estimates, merge, unpack
-from sidedata.redis.client import Client
+from tests.support.redis.client import Client
 
 HEADER = b"HYLL\x01" + b"\0" * 11
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sidedata.redis.client import Client
 from sidedata.schema import keys
 from tests.support.events import PAGES, POPUP, bought, interaction, reached, started, triggered, view
 from tests.support.pipeline import pipeline
+from tests.support.redis.client import Client
 from tests.support.redis.servers import RedisServer
 
 # Redis hashes with MurmurHash64A and this seed, for everybody to know (src/hyperloglog.c).
@@ -113,7 +113,7 @@ async def test_a_dump_names_nobody(private_server: Callable[..., RedisServer]) -
         await pipe.drain()
         assert await pipe.letters() == []
         assert (await pipe.ask(POPUP, "2026-11-01", now.isoformat())).status in (200, 400)
-        assert await pipe.client.exists(keys.events(0), keys.events(1)) <= 2
+        assert await pipe.client.exists(keys.keyspace(0).events, keys.keyspace(1).events) <= 2
         await pipe.client.save()
     dump = (server.directory / "dump.rdb").read_bytes()
     assert b"page_navigation" in dump  # it is readable, so that finding nothing means something

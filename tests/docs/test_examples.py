@@ -18,11 +18,11 @@ from pathlib import Path
 import pytest
 import redis
 
-from sidedata.redis.client import connect
 from sidedata.schema import keys
-from sidedata.schema.tokens import create
 from sidedata.settings import PREFIX
+from sidedata.writes.tokens import create_token
 from tests.support.paths import ROOT
+from tests.support.redis.client import connect
 from tests.support.repository.examples import ORGANIZATIONS, PROGRAMS
 from tests.support.repository.pages import Block, blocks
 
@@ -53,7 +53,7 @@ class Reader:
         async def token() -> str:
             client = connect(self._environment["SIDEDATA_REDIS_URL"], timeout=5)
             try:
-                return (await create(client, ORGANIZATIONS[page], ["reports", "ingest"]))[0]
+                return (await create_token(client, ORGANIZATIONS[page], ["reports", "ingest"]))[0]
             finally:
                 await client.aclose()
 
@@ -82,7 +82,7 @@ class Reader:
     def wait(self) -> None:
         """Until all that was sent is applied."""
         limit = time.monotonic() + LIMIT_SECONDS
-        while any(self.client.xlen(keys.events(partition)) for partition in range(PARTITIONS)):
+        while any(self.client.xlen(keys.keyspace(partition).events) for partition in range(PARTITIONS)):
             assert time.monotonic() < limit, "the worker doesn't apply what was sent"
             time.sleep(0.02)
 
@@ -149,7 +149,7 @@ def test_examples_do_what_they_say(reader: Reader, page: str) -> None:
             continue
         reader.run(block)
         reader.wait()
-    assert [reader.client.xrange(keys.dead(partition)) for partition in range(PARTITIONS)] == [[]] * PARTITIONS
+    assert [reader.client.xrange(keys.keyspace(partition).dead) for partition in range(PARTITIONS)] == [[]] * PARTITIONS
 
 
 def new_node() -> bool:

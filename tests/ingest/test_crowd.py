@@ -8,10 +8,10 @@ from redis.asyncio.connection import AbstractConnection
 
 from sidedata.ingest.worker import worker
 from sidedata.ingest.worker.worker import Worker, drain
-from sidedata.redis.client import Client, connect
 from sidedata.schema import keys
 from sidedata.settings import Settings
 from tests.support.constants import SECRET
+from tests.support.redis.client import Client, connect
 from tests.support.redis.users import as_user
 from tests.support.workers import INSTALLATION, PARTITIONS, SETTINGS, all_applied, applied, balanced, send, until
 
@@ -51,7 +51,9 @@ class Crowd:
             one._leave = nothing  # type: ignore[method-assign]
             # The Redis client may lose a cancellation that comes in an awkward moment, and a worker that did takes more partitions.
             while left := {
-                work for work in (task, *(owned.task for owned in one._owned.values())) if work and not work.done()
+                work
+                for work in (task, *(assignment.task for assignment in one._assignments.values()))
+                if work and not work.done()
             }:
                 for work in left:
                     work.cancel()
@@ -97,7 +99,7 @@ async def test_a_hundred_joins_and_leaves_end_balanced(
     while crowd.members:
         await crowd.leave(0)
     await crowd.bury()
-    leases = [await client.exists(keys.lease(partition)) for partition in range(PARTITIONS)]
+    leases = [await client.exists(keys.keyspace(partition).lease) for partition in range(PARTITIONS)]
     assert not any(leases), "who leaves last leaves no lease behind"
     await drain(as_user("worker", client), INSTALLATION, SETTINGS)
     assert await applied(client) == sent

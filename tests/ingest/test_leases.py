@@ -8,18 +8,28 @@ from contextlib import asynccontextmanager
 import pytest
 
 from sidedata.errors import LeaseLostError, StoreUnavailableError
-from sidedata.ingest.apply.partition import Partition
-from sidedata.ingest.apply.reader import Batch
+from sidedata.ingest.apply.model import Batch, Outcome
+from sidedata.ingest.apply.partition import Partition, live_partition
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.ownership import lease
 from sidedata.ingest.worker import process, worker
 from sidedata.ingest.worker.worker import Worker
-from sidedata.redis.client import Client, connect
 from sidedata.schema import keys
+from tests.support.redis.client import Client, connect
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user
 from tests.support.waiting import TIME_FACTOR
-from tests.support.workers import INSTALLATION, PARTITIONS, SETTINGS, all_applied, applied, balanced, send, until
+from tests.support.workers import (
+    INSTALLATION,
+    PARTITIONS,
+    SETTINGS,
+    all_applied,
+    applied,
+    applied_entries,
+    balanced,
+    send,
+    until,
+)
 from tests.torture.harness import Stage, stage
 
 
@@ -32,12 +42,12 @@ async def owned(client: Client, partition: int, name: str) -> Partition:
     """A partition in the hands of `name`, taken away from whoever had it."""
     taken = await lease.acquire(as_user("worker", client), SETTINGS, partition, name, force=True)
     assert taken is not None
-    return Partition(as_user("worker", client), SETTINGS, PARTITIONS, taken, Metrics())
+    return live_partition(as_user("worker", client), SETTINGS, PARTITIONS, taken, Metrics())
 
 
 async def read(partition: Partition) -> Batch:
     """What an owner has in hand after a read."""
-    batch = await partition._reader.take(None)
+    batch = await partition.reader.take(None)
     assert batch is not None
     return batch
 
@@ -51,14 +61,14 @@ async def test_of_two_owners_only_the_newer_commits(client: Client) -> None:
     with pytest.raises(LeaseLostError):
         await older.run_once(None)
     assert await snapshot(client) == before
-    assert await newer.run_once(None) == 1
+    assert await applied_entries(newer) == 1
     after = await snapshot(client)
     with pytest.raises(LeaseLostError):
         # It reads from its own cursor, where the entry was; nothing is there any more, so it gets something new.
         await asyncio.gather(send(client, 3), older.run_once(1_000))
     assert await applied(client) == 1
-    assert {k: v for k, v in (await snapshot(client)).items() if k != keys.events(3).encode()} == {
-        k: v for k, v in after.items() if k != keys.events(3).encode()
+    assert {k: v for k, v in (await snapshot(client)).items() if k != keys.keyspace(3).events.encode()} == {
+        k: v for k, v in after.items() if k != keys.keyspace(3).events.encode()
     }
 
 
@@ -70,7 +80,8 @@ async def test_two_owners_that_race_apply_every_event_once(client: Client) -> No
         first, second = await owned(client, 5, "first"), await owned(client, 5, "second")
         results = await asyncio.gather(first.run_once(None), second.run_once(None), return_exceptions=True)
         assert isinstance(results[0], LeaseLostError)
-        assert results[1] == 1
+        assert isinstance(results[1], Outcome)
+        assert results[1].entries == 1
     assert await applied(client) == 50
 
 
@@ -80,15 +91,15 @@ async def test_the_same_fence_twice_is_told_apart_by_the_cursor(client: Client) 
     first = await owned(client, 5, "first")
     fence = first.ownership.fence
     second = await owned(client, 5, "second")
-    await client.hset(keys.cursor(5), "fence", fence)
+    await client.hset(keys.keyspace(5).cursor, "fence", fence)
     second.ownership.fence = fence
     in_hand = [(partition, await read(partition)) for partition in (first, second)]
     for partition, batch in in_hand[:1]:
-        await partition._apply(batch)
+        await partition.apply(batch)
     before = await snapshot(client)
     for partition, batch in in_hand[1:]:
         with pytest.raises(LeaseLostError):
-            await partition._apply(batch)
+            await partition.apply(batch)
     assert await snapshot(client) == before
     assert await applied(client) == 1
 
@@ -96,9 +107,9 @@ async def test_the_same_fence_twice_is_told_apart_by_the_cursor(client: Client) 
 async def test_a_fence_lost_in_a_crash_is_never_given_out_again(client: Client) -> None:
     """A Redis that forgets its last moments forgets fences, too; whoever holds one of those stays out."""
     before = await owned(client, 7, "before")
-    kept = await client.dump(keys.cursor(7))
+    kept = await client.dump(keys.keyspace(7).cursor)
     lost = await owned(client, 7, "lost")
-    await client.restore(keys.cursor(7), 0, kept, replace=True)
+    await client.restore(keys.keyspace(7).cursor, 0, kept, replace=True)
     after = await owned(client, 7, "after")
     fences = [partition.ownership.fence for partition in (before, lost, after)]
     assert len(set(fences)) == 3
@@ -123,12 +134,12 @@ async def test_a_commit_that_waits_in_a_frozen_redis_counts_once(
             taking = asyncio.create_task(owned(client, 2, "late")) if taken_first else None
             await asyncio.sleep(0)
             with pytest.raises(StoreUnavailableError):
-                await partition._apply(batch)
+                await partition.apply(batch)
             server.thaw()
             successor = await taking if taking else await owned(client, 2, "late")
             await successor.run_once(None)
         assert await applied(client) == 5
-        assert await client.xlen(keys.events(2)) == 0
+        assert await client.xlen(keys.keyspace(2).events) == 0
     finally:
         await impatient.aclose()
         await client.aclose()

@@ -97,9 +97,9 @@ async def test_a_command_that_is_killed_is_run_again(redis_url: str, tmp_path: P
         assert killed.returncode == -9, killed.stderr
         partition = pipe.partition(ORG)
         async with asyncio.timeout(20):
-            while await pipe.client.get(keys.lease(partition)) != worker.name.encode():  # noqa: ASYNC110 - see above
+            while await pipe.client.get(keys.keyspace(partition).lease) != worker.name.encode():  # noqa: ASYNC110 - see above
                 await asyncio.sleep(0.01)
-            while await pipe.client.hexists(keys.cursor(partition), "swap"):  # noqa: ASYNC110
+            while await pipe.client.hexists(keys.keyspace(partition).cursor, "swap"):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         assert (await read_anew(pipe) == right) == place.startswith("after_swap")
         await assert_shadows_expire(pipe.client)

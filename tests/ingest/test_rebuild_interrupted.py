@@ -53,7 +53,7 @@ async def test_traffic_that_flows_counts_once(redis_url: str) -> None:
 
         await asyncio.gather(sending(), journal())
         async with asyncio.timeout(20):
-            while await pipe.client.xlen(keys.events(0)):  # noqa: ASYNC110 - Redis sets no event of ours
+            while await pipe.client.xlen(keys.keyspace(0).events):  # noqa: ASYNC110 - Redis sets no event of ours
                 await asyncio.sleep(0.01)
         stop.set()
         await working

@@ -11,12 +11,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sidedata.ingest.worker.worker import Worker
-from sidedata.redis.client import Client, connect
 from sidedata.schema import keys
-from sidedata.schema.installation import Installation, open_installation
+from sidedata.schema.installation import Installation
 from sidedata.settings import Settings
+from sidedata.writes.installation import open_installation
 from tests.support.constants import SECRET
 from tests.support.events import PAGES, started
+from tests.support.redis.client import Client, connect
 from tests.support.redis.users import as_user
 from tests.support.waiting import TIME_FACTOR, eventually
 from tests.torture.harness import stage
@@ -47,7 +48,7 @@ async def owners(client: Client) -> dict[str, int]:
     """How many partitions each worker owns."""
     counts: dict[str, int] = {}
     for partition in range(PARTITIONS):
-        owner = await client.get(keys.lease(partition))
+        owner = await client.get(keys.keyspace(partition).lease)
         if owner is not None:
             counts[owner.decode()] = counts.get(owner.decode(), 0) + 1
     return counts
@@ -135,20 +136,21 @@ async def heat(client: Client, hot: int, now: datetime) -> None:
         for number in range(HOT_EVENTS)
     ]
     for first in range(0, HOT_EVENTS, 1000):
-        await client.xadd(keys.events(hot), {"events": f"[{','.join(raws[first : first + 1000])}]"})
+        await client.xadd(keys.keyspace(hot).events, {"events": f"[{','.join(raws[first : first + 1000])}]"})
 
 
 async def waits_beside(client: Client, hot: int, others: list[int]) -> list[float]:
     """While the backlog lasts: how long single events of the other partitions wait, one after the other, seconds."""
     waits: list[float] = []
-    while await client.xlen(keys.events(hot)) > 0:
+    while await client.xlen(keys.keyspace(hot).events) > 0:
         partition = others[len(waits) % len(others)]
 
         async def applied(partition: int = partition) -> bool:
-            return bool(await client.xlen(keys.events(partition)) == 0)
+            return bool(await client.xlen(keys.keyspace(partition).events) == 0)
 
         await client.xadd(
-            keys.events(partition), {"event": started(datetime.now(UTC), organization_id=ORGANIZATIONS[partition])}
+            keys.keyspace(partition).events,
+            {"event": started(datetime.now(UTC), organization_id=ORGANIZATIONS[partition])},
         )
         began = time.monotonic()
         await eventually(applied)

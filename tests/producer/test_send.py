@@ -123,12 +123,12 @@ async def test_one_partition_s_backlog_holds_up_no_other_sender(redis_url: str) 
     """A `send` to it waits for the workers, one to another partition is done."""
     async with installed(redis_url) as pipe:
         for _ in range(3):
-            await pipe.client.xadd(keys.events(pipe.partition(ORG)), {"event": "{}"})
+            await pipe.client.xadd(keys.keyspace(pipe.partition(ORG)).events, {"event": "{}"})
         async with Producer(as_user("operator", redis_url), limits=Limits(backlog_limit=1)) as producer:
             waits = asyncio.create_task(producer.send(seen("waits")))
             await producer.send(seen("goes", organization_id=OTHER_ORG))
             assert not waits.done()
-            await pipe.client.delete(keys.events(pipe.partition(ORG)))
+            await pipe.client.delete(keys.keyspace(pipe.partition(ORG)).events)
             await waits
 
 

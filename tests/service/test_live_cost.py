@@ -121,7 +121,7 @@ async def test_what_enters_the_stream_shows_in_time(redis_url: str) -> None:
         await pipe.workflow(PAGES, "page_navigation")
         working = asyncio.create_task(Worker(pipe.client, pipe.installation, pipe.settings).run(stop))
         try:
-            leases = [keys.lease(partition) for partition in range(4)]
+            leases = [keys.keyspace(partition).lease for partition in range(4)]
 
             async def owned() -> bool:
                 return bool(await pipe.client.exists(*leases) == 4)

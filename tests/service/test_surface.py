@@ -19,8 +19,8 @@ PARTITION = Installation(4).partition_of(ORG)
 
 async def register(ours: World, workflow: str, newest_us: int, **record: str) -> None:
     """A workflow as the worker and `sidedata workflow` leave it."""
-    await ours.client.zadd(keys.workflows(PARTITION, ORG), {workflow: newest_us})
-    await ours.client.hset(keys.workflow(PARTITION, ORG, workflow), mapping=record)
+    await ours.client.zadd(keys.keyspace(PARTITION).workflows(ORG), {workflow: newest_us})
+    await ours.client.hset(keys.keyspace(PARTITION).workflow(ORG, workflow), mapping=record)
 
 
 @pytest.mark.holds("3.1.4")
@@ -35,7 +35,7 @@ async def test_workflows_come_newest_first() -> None:
         await register(ours, ids[4], 1_795_471_200_000_001, kind="page_navigation")
         heard = await ours.ask("GET", WORKFLOWS + "/")
         other = await ours.ask("GET", WORKFLOWS.replace(ORG, OTHER_ORG), token=await ours.new_token(None))
-        await ours.client.hset(keys.organization(PARTITION, ORG), mapping={"timezone": "Asia/Kathmandu"})
+        await ours.client.hset(keys.keyspace(PARTITION).organization(ORG), mapping={"timezone": "Asia/Kathmandu"})
         zoned = await ours.ask("GET", WORKFLOWS)
     assert json.loads(heard.body) == [
         {"id": ids[4], "kind": "page_navigation", "name": None, "last_event_at": "2026-11-23T22:00:00.000001Z"},
@@ -53,7 +53,7 @@ async def test_many_workflows_come_in_one_list() -> None:
     async with world() as ours:
         for number in range(1_100):
             await register(ours, f"{number:08d}-2a55-4a3d-8c39-3d1f6f0e7a23", number, kind="interaction")
-        await ours.client.delete(keys.workflow(PARTITION, ORG, "00000007-2a55-4a3d-8c39-3d1f6f0e7a23"))
+        await ours.client.delete(keys.keyspace(PARTITION).workflow(ORG, "00000007-2a55-4a3d-8c39-3d1f6f0e7a23"))
         heard = await ours.ask("GET", WORKFLOWS)
     listed = [item["id"] for item in json.loads(heard.body)]
     assert len(listed) == 1_099

@@ -10,7 +10,7 @@ from tests.support.service import WORKFLOW, World
 
 JSON = {"Content-Type": "application/json"}
 NDJSON = {"Content-Type": "application/x-ndjson"}
-STREAM = keys.events(Installation(4).partition_of(ORG))
+STREAM = keys.keyspace(Installation(4).partition_of(ORG)).events
 
 
 def event(**fields: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever JSON holds

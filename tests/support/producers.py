@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sidedata.redis.client import Client
 from sidedata.schema import keys
 from tests.support.constants import ORG
 from tests.support.events import PAGES
 from tests.support.pipeline import Pipeline, pipeline
+from tests.support.redis.client import Client
 
 # Of another partition than the first.
 OTHER_ORG = next(
@@ -35,5 +35,5 @@ async def installed(url: str) -> AsyncIterator[Pipeline]:
 
 async def entries(client: Client, organization: str = ORG) -> list[list[dict[str, Any]]]:
     """The organization's waiting entries, decoded."""
-    found = await client.xrange(keys.events(keys.partition_of(organization, 4)))
+    found = await client.xrange(keys.keyspace(keys.partition_of(organization, 4)).events)
     return [json.loads(fields[b"events"]) for _, fields in found]

@@ -8,12 +8,12 @@ from typing import Any
 
 from sidedata.ingest.archive.lines import Line
 from sidedata.ingest.rebuild.rebuild import Rebuild
-from sidedata.redis.client import Client
 from sidedata.schema import keys
 from sidedata.settings import Settings
 from tests.support.constants import ORG
 from tests.support.events import GOAL_2, PAGES, POPUP, POPUP_2, bought, interaction, reached, started, triggered, view
 from tests.support.pipeline import Pipeline, pipeline
+from tests.support.redis.client import Client
 from tests.support.redis.users import as_user
 
 
@@ -87,7 +87,7 @@ async def spoil(pipe: Pipeline, organization: str = ORG) -> None:
     """Make counters of an organization wrong in every way: junk in them, some of them gone, names that are none."""
     dice = random.Random(1)
     partition = pipe.partition(organization)
-    prefix = keys.prefix(partition)
+    prefix = keys.keyspace(partition).prefix
     found = sorted([key async for key in pipe.client.scan_iter(match=f"{prefix}*:{organization}:*", count=1000)])
     for key in found:
         kind = key.decode().removeprefix(prefix).partition(":")[0]
@@ -103,10 +103,10 @@ async def spoil(pipe: Pipeline, organization: str = ORG) -> None:
         else:
             await pipe.client.pfadd(key, *(f"junk {n}" for n in range(9)))
     new_year = 1_767_225_600  # 2026-01-01T00:00Z
-    counts = f"{keys.bucket(partition, organization, POPUP, 'day', new_year)}counts"
+    counts = f"{keys.keyspace(partition).bucket(organization, POPUP, 'day', new_year)}counts"
     await pipe.client.hset(counts, "started", 5)
     await pipe.client.expire(counts, 1000)
-    visitor = keys.visitor(partition, organization, "00ff")
+    visitor = keys.keyspace(partition).visitor(organization, "00ff")
     await pipe.client.hset(visitor, f"interaction:{POPUP}", "0 9999999999999999 9999999999999")
     await pipe.client.expire(visitor, 1000)
 

@@ -8,19 +8,18 @@ from datetime import datetime
 from typing import Any
 
 import aiohttp
-import fakeredis
 from aiohttp import web
 
 from sidedata.clock import ManualClock
-from sidedata.redis.client import Client
-from sidedata.schema import tokens
 from sidedata.schema.installation import Installation
 from sidedata.service.app import create_app
 from sidedata.service.report.reports import Answer, Reports
 from sidedata.service.server.listener import Listener
 from sidedata.settings import Settings
+from sidedata.writes.tokens import create_token
 from tests.support.constants import ORG, SECRET
 from tests.support.events import PAGES
+from tests.support.redis.client import Client, fake
 from tests.support.redis.users import as_user
 
 WORKFLOW = PAGES
@@ -88,7 +87,7 @@ class World:
 
     async def new_token(self, organization: str | None = ORG, scopes: tuple[str, ...] = ("reports", "ingest")) -> str:
         """Another token."""
-        text, _ = await tokens.create(self.client, organization, scopes)
+        text, _ = await create_token(self.client, organization, scopes)
         return text
 
 
@@ -109,7 +108,7 @@ async def world(
 ) -> AsyncIterator[World]:
     """A service that listens; with a Redis in memory unless a client is given."""
     owned = client is None
-    client = fakeredis.FakeAsyncRedis() if client is None else client
+    client = fake() if client is None else client
     reports, clock = CannedReports(), ManualClock(NOW)
     app = create_app(
         Settings(secret=SECRET, **settings), as_user("service", client), installation, clock, _as_reports(reports)

@@ -7,16 +7,23 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sidedata.redis.client import Client
+from sidedata.ingest.apply.partition import Partition
 from sidedata.schema import keys
 from sidedata.schema.installation import Installation
 from sidedata.settings import Settings
 from tests.support.constants import SECRET
 from tests.support.events import started
+from tests.support.redis.client import Client
 
 PARTITIONS = 16
 INSTALLATION = Installation(PARTITIONS)
 SETTINGS = Settings(secret=SECRET)
+
+
+async def applied_entries(partition: Partition, block_ms: int | None = None) -> int:
+    """Apply one batch; the number of its stream entries, 0 where none came."""
+    outcome = await partition.run_once(block_ms)
+    return 0 if outcome is None else outcome.entries
 
 
 def organizations(partitions: int) -> dict[int, str]:
@@ -45,22 +52,22 @@ async def until(true: Callable[[], Awaitable[bool]], seconds: float, what: str) 
 async def send(client: Client, partition: int) -> None:
     """One event, without an id, so that being applied twice would count twice."""
     raw = started(datetime.now(UTC), organization_id=ORGANIZATIONS[partition])
-    await client.xadd(keys.events(partition), {"event": raw})
+    await client.xadd(keys.keyspace(partition).events, {"event": raw})
 
 
 async def applied(client: Client) -> int:
     """How many events the cursors count."""
-    counts = [await client.hget(keys.cursor(partition), "events") for partition in range(PARTITIONS)]
+    counts = [await client.hget(keys.keyspace(partition).cursor, "events") for partition in range(PARTITIONS)]
     return sum(int(count or 0) for count in counts)
 
 
 async def all_applied(client: Client) -> bool:
     """Whether every stream is empty."""
-    return not any([await client.xlen(keys.events(partition)) for partition in range(PARTITIONS)])
+    return not any([await client.xlen(keys.keyspace(partition).events) for partition in range(PARTITIONS)])
 
 
 async def balanced(client: Client, workers: int) -> bool:
     """Whether all partitions are owned, and by so many workers in even shares."""
-    owners = Counter([await client.get(keys.lease(partition)) for partition in range(PARTITIONS)])
+    owners = Counter([await client.get(keys.keyspace(partition).lease) for partition in range(PARTITIONS)])
     shares = owners.values()
     return None not in owners and len(owners) == workers and max(shares) - min(shares) <= 1

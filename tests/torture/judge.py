@@ -48,11 +48,11 @@ async def leftovers(pipe: Pipeline, oracle: Oracle) -> list[str]:
     found: list[str] = []
     letters: Counter[tuple[str, bytes]] = Counter()
     for partition in range(PARTITIONS):
-        if waiting := await pipe.client.xlen(keys.events(partition)):
+        if waiting := await pipe.client.xlen(keys.keyspace(partition).events):
             found.append(f"{waiting} entries left in partition {partition}")
-        rows = await pipe.client.xrange(keys.dead(partition))
+        rows = await pipe.client.xrange(keys.keyspace(partition).dead)
         letters.update((fields[b"reason"].decode(), fields[b"event"]) for _, fields in rows)
-        applied = int(await pipe.client.hget(keys.cursor(partition), "events") or 0)
+        applied = int(await pipe.client.hget(keys.keyspace(partition).cursor, "events") or 0)
         due = sum(keys.partition_of(event.organization, PARTITIONS) == partition for event in oracle.events)
         if applied != due:
             found.append(f"partition {partition} counts {applied} events instead of {due}")

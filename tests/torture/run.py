@@ -92,7 +92,7 @@ async def _heal(standing: Stage, pipe: Pipeline) -> None:
     for worker in healthy:
         await worker.ready()
     limit = time.monotonic() + _HEAL_SECONDS
-    while any([await pipe.client.xlen(keys.events(partition)) for partition in range(PARTITIONS)]):
+    while any([await pipe.client.xlen(keys.keyspace(partition).events) for partition in range(PARTITIONS)]):
         standing.look_at_workers()
         if time.monotonic() > limit:
             raise TortureError("entries are left in the streams, and nobody applies them")

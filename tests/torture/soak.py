@@ -11,10 +11,10 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sidedata.redis.client import Client, connect
 from sidedata.schema import keys
 from tests.support.events import as_array, interaction, reached, started, view
 from tests.support.pipeline import pipeline
+from tests.support.redis.client import Client, connect
 from tests.torture.harness import Stage, WorkerProcess, stage
 
 _VISITORS = 2_000
@@ -67,11 +67,11 @@ async def _soaked(standing: Stage, client: Client, events: int) -> bool:
     try:
         for look in range(_LOOKS):
             while sent < events * (look + 1) // _LOOKS:
-                await wide.xadd(keys.events(0), {"events": packed[sent // _ENTRY % len(packed)]})
+                await wide.xadd(keys.keyspace(0).events, {"events": packed[sent // _ENTRY % len(packed)]})
                 sent += _ENTRY
-                while sent % (10 * _ENTRY) == 0 and await client.xlen(keys.events(0)) > _WAITING:  # noqa: ASYNC110
+                while sent % (10 * _ENTRY) == 0 and await client.xlen(keys.keyspace(0).events) > _WAITING:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
-            while await client.xlen(keys.events(0)):  # noqa: ASYNC110 - Redis tells nobody
+            while await client.xlen(keys.keyspace(0).events):  # noqa: ASYNC110 - Redis tells nobody
                 await asyncio.sleep(0.01)
             looks.append(await memory(client, worker))
             rate = sent / (time.monotonic() - started_at)
@@ -79,7 +79,7 @@ async def _soaked(standing: Stage, client: Client, events: int) -> bool:
             print(f"{sent:>11,} events, {rate:,.0f}/s, Redis {used:.1f} MiB, worker {resident:.1f} MiB", flush=True)  # noqa: T201
     finally:
         await wide.aclose()
-    applied = int(await client.hget(keys.cursor(0), "events"))
+    applied = int(await client.hget(keys.keyspace(0).cursor, "events"))
     flat = all(later <= base * _GROWTH + _SLACK_BYTES for base, later in zip(looks[1], looks[-1], strict=True))
     print(f"{applied:,} applied of {sent:,}; memory {'flat' if flat else 'NOT flat'}")  # noqa: T201
     return flat and applied == sent

@@ -1,1 +1,1 @@
-"""Commands that belong to no process: tokens, records, inspect, doctor."""
+"""The commands for operators: tokens, records, inspect, doctor."""

@@ -1,24 +1,23 @@
-"""`sidedata doctor`: what is wrong, and what to do about it."""
+"""`sidedata doctor`: problems of an installation, with advice."""
 
 import os
 import sys
 from pathlib import Path
+from typing import Final
 
 import click
 import msgspec
 
-from sidedata.cli.connection import TIMEOUT_SECONDS
+from sidedata.cli.connection import open_gateway
 from sidedata.cli.event_loop import run
 from sidedata.cli.options import settings_options
 from sidedata.embedded.data_directory import embedded_secret
-from sidedata.embedded.server import redis_url
 from sidedata.inspect.doctor import examine
 from sidedata.inspect.server_findings import Finding
-from sidedata.redis.client import connect
 from sidedata.settings import Settings
 
-_COLOURS = {"ok": "green", "warning": "yellow", "failed": "red", "unknown": "cyan"}
-_CHOSEN = (
+_COLOURS: Final = {"ok": "green", "warning": "yellow", "failed": "red", "unknown": "cyan"}
+_OPTIONS: Final = (
     "redis_url",
     "data_dir",
     "partitions",
@@ -32,20 +31,18 @@ _CHOSEN = (
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="a JSON object: problems, findings")
-@click.option("--sample", type=click.IntRange(min=1), default=20_000, show_default=True, help="keys to look at")
-@settings_options(*_CHOSEN)
+@click.option(
+    "--sample", type=click.IntRange(min=1), default=20_000, show_default=True, help="number of keys to sample"
+)
+@settings_options(*_OPTIONS)
 def doctor(settings: Settings, *, as_json: bool, sample: int) -> None:
-    """Check settings, Redis, leases, streams and keys, and say what to do; exits 1 if there is a problem."""
+    """Check settings, Redis, leases, streams and keys, and give advice; exits 1 if there is a problem."""
     if not settings.redis_url and (Path(settings.data_dir) / "secret").exists():
         settings = msgspec.structs.replace(settings, secret=embedded_secret(settings))
 
     async def command() -> list[Finding]:
-        async with redis_url(settings) as url:
-            client = connect(url, timeout=TIMEOUT_SECONDS)
-            try:
-                return await examine(client, settings, os.environ, sample=sample)
-            finally:
-                await client.aclose()
+        async with open_gateway(settings) as gateway:
+            return await examine(gateway, settings, os.environ, sample=sample)
 
     findings = run(command())
     problems = sum(finding.problem for finding in findings)

@@ -1,11 +1,11 @@
-"""`sidedata inspect`: how far the workers are, what takes the memory, and what a key means."""
+"""`sidedata inspect`: the progress of the workers, the use of memory, and the meaning of a key."""
 
 import click
 import msgspec
 from click.core import ParameterSource
 
 from sidedata.cli.commands.watch import watch
-from sidedata.cli.connection import opened
+from sidedata.cli.connection import open_store
 from sidedata.cli.event_loop import run
 from sidedata.cli.options import STORE, settings_options
 from sidedata.cli.stopping import until_stopped
@@ -14,6 +14,8 @@ from sidedata.errors import StopError, UsageError
 from sidedata.inspect.explain import Explanation, explain
 from sidedata.inspect.overview import Overview, read_overview
 from sidedata.inspect.samples import Memory, read_memory
+from sidedata.inspect.server_findings import measured_by
+from sidedata.reads.servers import read_servers
 from sidedata.settings import Settings
 
 _PERCENT = 100
@@ -21,10 +23,12 @@ _PERCENT = 100
 
 @click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="one JSON object; with --watch one a line")
-@click.option("--watch", "watching", is_flag=True, help="anew each second, with rates, until Ctrl-C")
-@click.option("--memory", is_flag=True, help="what each kind of key takes, from a sample")
+@click.option("--watch", "watching", is_flag=True, help="refresh each second, with rates, until Ctrl-C")
+@click.option("--memory", is_flag=True, help="bytes of each kind of key, from a sample")
 @click.option("--workflows", is_flag=True, help="the biggest workflows, from the same sample")
-@click.option("--sample", type=click.IntRange(min=1), default=20_000, show_default=True, help="keys to look at")
+@click.option(
+    "--sample", type=click.IntRange(min=1), default=20_000, show_default=True, help="number of keys to sample"
+)
 @settings_options(*STORE, "lease_ms")
 @click.pass_context
 def inspect(
@@ -47,22 +51,24 @@ def inspect(
         run(until_stopped(watch(settings, as_json=as_json)))
         return
 
-    async def command() -> tuple[Overview, Memory | None]:
-        async with opened(settings) as (client, installation):
-            overview = await read_overview(client, installation, settings)
-            return overview, await read_memory(client, sample) if memory or workflows else None
+    async def command() -> tuple[Overview, Memory | None, str]:
+        async with open_store(settings) as (gateway, installation):
+            overview = await read_overview(gateway, installation, settings)
+            if not memory and not workflows:
+                return overview, None, ""
+            return overview, await read_memory(gateway, sample), measured_by(await read_servers(gateway))
 
-    overview, measured = run(command())
+    overview, measurement, allocator = run(command())
     if as_json:
         fields = msgspec.structs.asdict(overview)
-        if measured is not None:
-            fields |= {"memory": measured.by_kind, "keys": measured.keys, "sampled_keys": measured.sampled}
-            fields |= {"workflows": measured.workflows}
+        if measurement is not None:
+            fields |= {"memory": measurement.by_kind, "keys": measurement.keys, "sampled_keys": measurement.sampled}
+            fields |= {"workflows": measurement.workflows}
         click.echo(msgspec.json.encode(fields))
         return
     _print_partitions(overview)
-    if measured is not None:
-        _print_memory(measured, kinds=memory, workflows=workflows)
+    if measurement is not None:
+        _print_memory(measurement, allocator, kinds=memory, workflows=workflows)
 
 
 @inspect.command("key")
@@ -70,26 +76,26 @@ def inspect(
 @click.option("--json", "as_json", is_flag=True, help="one JSON object")
 @settings_options(*STORE, "keep_ids_hours")
 def explain_key(name: str, settings: Settings, *, as_json: bool) -> None:
-    """Explain the key NAME: what its parts mean, how long it lives, what is in it."""
+    """Explain the key NAME: the parts of its name, its TTL, its size and its value."""
 
     async def command() -> Explanation:
-        async with opened(settings) as (client, installation):
-            return await explain(client, installation, settings, name)
+        async with open_store(settings) as (gateway, installation):
+            return await explain(gateway, installation, settings, name)
 
-    told = run(command())
+    explanation = run(command())
     if as_json:
-        click.echo(msgspec.json.encode(told))
+        click.echo(msgspec.json.encode(explanation))
     else:
-        click.secho(told.key, bold=True)
-        width = max(len(heading) for heading, _ in told.rows)
-        for heading, text in told.rows:
+        click.secho(explanation.key, bold=True)
+        width = max(len(heading) for heading, _ in explanation.rows)
+        for heading, text in explanation.rows:
             click.echo(f"  {heading:<{width}}  {text}")
-    if not told.exists:
+    if not explanation.exists:
         raise StopError(f"there is no key {name} now")
 
 
 def _refuse_options(context: click.Context) -> None:
-    """What stands before the subcommand would be dropped without a word."""
+    """Refuse options in front of the subcommand, which would be ignored silently."""
     for parameter in context.command.params:
         if context.get_parameter_source(parameter.name or "") == ParameterSource.COMMANDLINE:
             raise UsageError(f"{parameter.opts[0]} belongs behind `inspect {context.invoked_subcommand}`")
@@ -115,12 +121,12 @@ def _print_partitions(overview: Overview) -> None:
         f"events applied: {overview.events_applied}, dead letters: {overview.dead_letters}"
     )
     if not overview.workers:
-        click.echo("nobody applies events: start a worker (`sidedata worker`, or `sidedata up`)", err=True)
+        click.echo("no worker applies events: start a worker (`sidedata worker`, or `sidedata up`)", err=True)
     if overview.dead_letters:
         click.echo("`sidedata dead list` says why events could not be applied", err=True)
 
 
-def _print_memory(memory: Memory, *, kinds: bool, workflows: bool) -> None:
+def _print_memory(memory: Memory, allocator: str, *, kinds: bool, workflows: bool) -> None:
     whole = memory.estimated_bytes or 1
     scaled = memory.sampled < memory.keys
     if kinds:
@@ -142,17 +148,17 @@ def _print_memory(memory: Memory, *, kinds: bool, workflows: bool) -> None:
             ("workflow", "organization", "kind", "name", "bytes", "share"),
             (
                 (
-                    flow.workflow,
-                    flow.organization,
-                    flow.kind,
-                    flow.name,
-                    flow.estimated_bytes,
-                    f"{_PERCENT * flow.estimated_bytes / whole:.1f} %",
+                    workflow.workflow,
+                    workflow.organization,
+                    workflow.kind,
+                    workflow.name,
+                    workflow.estimated_bytes,
+                    f"{_PERCENT * workflow.estimated_bytes / whole:.1f} %",
                 )
-                for flow in memory.workflows
+                for workflow in memory.workflows
             ),
         )
     click.echo(
-        f"{memory.sampled} of {memory.keys} keys looked at"
-        + (", the rest is estimated; --sample looks at more" if scaled else "")
+        f"{memory.sampled} of {memory.keys} keys measured{allocator}"
+        + (", the rest is estimated; --sample measures more" if scaled else "")
     )

@@ -1,17 +1,18 @@
-"""`sidedata org` and `sidedata workflow`: what is registered of organizations and workflows."""
+"""`sidedata org` and `sidedata workflow`: the records of organizations and workflows."""
 
 from datetime import UTC, datetime
 
 import click
 import msgspec
 
-from sidedata.cli.connection import opened
+from sidedata.cli.connection import open_store
 from sidedata.cli.event_loop import run
 from sidedata.cli.options import STORE, settings_options
 from sidedata.errors import StopError
-from sidedata.schema import records
-from sidedata.schema.records import KINDS, OrganizationRecord, WorkflowRecord
+from sidedata.reads.records import read_organization, read_workflow
+from sidedata.schema.records import KINDS, OrganizationRecord, WorkflowRecord, parse_uuid
 from sidedata.settings import Settings
+from sidedata.writes import records
 
 
 @click.group()
@@ -27,8 +28,8 @@ def set_organization(organization: str, timezone: str, settings: Settings) -> No
     """Set the reporting time zone of ORG; refused once it has events."""
 
     async def command() -> None:
-        async with opened(settings) as (client, installation):
-            await records.set_organization(client, installation, organization, timezone)
+        async with open_store(settings) as (gateway, installation):
+            await records.set_organization(gateway, installation, organization, timezone)
 
     run(command())
 
@@ -38,15 +39,16 @@ def set_organization(organization: str, timezone: str, settings: Settings) -> No
 @click.option("--json", "as_json", is_flag=True, help="a JSON object")
 @settings_options(*STORE)
 def show_organization(organization: str, settings: Settings, *, as_json: bool) -> None:
-    """Show what is stored of ORG."""
+    """Show the record of ORG."""
+    organization_id = parse_uuid(organization)
 
     async def command() -> OrganizationRecord | None:
-        async with opened(settings) as (client, installation):
-            return await records.show_organization(client, installation, organization)
+        async with open_store(settings) as (gateway, installation):
+            return await read_organization(gateway, installation.keyspace_of(organization_id), organization_id)
 
     record = run(command())
     if record is None:
-        raise StopError(f"nothing is stored of organization {organization}; its time zone is UTC until one is set")
+        raise StopError(f"there is no record of organization {organization}; its time zone is UTC until one is set")
     if as_json:
         click.echo(msgspec.json.encode(record))
         return
@@ -62,15 +64,15 @@ def workflow() -> None:
 @workflow.command("set")
 @click.argument("organization", metavar="ORG")
 @click.argument("workflow_id", metavar="WORKFLOW")
-@click.option("--kind", required=True, type=click.Choice(KINDS), help="fixed from then on")
-@click.option("--name", help="what people call it, up to 200 characters; left as it is if not given")
+@click.option("--kind", required=True, type=click.Choice(KINDS), help="fixed once it is set")
+@click.option("--name", help="a name for people, up to 200 characters; unchanged if not given")
 @settings_options(*STORE)
 def set_workflow(organization: str, workflow_id: str, kind: str, name: str | None, settings: Settings) -> None:
     """Register WORKFLOW of ORG."""
 
     async def command() -> None:
-        async with opened(settings) as (client, installation):
-            await records.set_workflow(client, installation, organization, workflow_id, kind, name)
+        async with open_store(settings) as (gateway, installation):
+            await records.set_workflow(gateway, installation, organization, workflow_id, kind, name)
 
     run(command())
 
@@ -81,11 +83,12 @@ def set_workflow(organization: str, workflow_id: str, kind: str, name: str | Non
 @click.option("--json", "as_json", is_flag=True, help="a JSON object")
 @settings_options(*STORE)
 def show_workflow(organization: str, workflow_id: str, settings: Settings, *, as_json: bool) -> None:
-    """Show what is stored of WORKFLOW of ORG."""
+    """Show the record of WORKFLOW of ORG."""
+    ids = parse_uuid(organization), parse_uuid(workflow_id)
 
     async def command() -> WorkflowRecord | None:
-        async with opened(settings) as (client, installation):
-            return await records.show_workflow(client, installation, organization, workflow_id)
+        async with open_store(settings) as (gateway, installation):
+            return await read_workflow(gateway, installation.keyspace_of(ids[0]), *ids)
 
     record = run(command())
     if record is None:

@@ -1,4 +1,4 @@
-"""`sidedata token`: who may ask the service."""
+"""`sidedata token`: the tokens that authenticate requests to the service."""
 
 import time
 from datetime import UTC, datetime
@@ -6,14 +6,15 @@ from datetime import UTC, datetime
 import click
 import msgspec
 
-from sidedata.cli.connection import opened
+from sidedata.cli.connection import open_store
 from sidedata.cli.event_loop import run
 from sidedata.cli.options import STORE, settings_options
 from sidedata.cli.tables import print_table
 from sidedata.errors import StopError
-from sidedata.schema import tokens
+from sidedata.reads.tokens import list_tokens
 from sidedata.schema.tokens import EVERY_ORGANIZATION, SCOPES, TokenRecord
 from sidedata.settings import Settings
+from sidedata.writes.tokens import create_token, revoke_token
 
 _DAY_SECONDS = 86400
 
@@ -26,8 +27,8 @@ def token() -> None:
 @token.command()
 @click.option("--org", "organization", required=True, metavar="ORG|all", help="the organization, or all of them")
 @click.option("--scope", "scopes", required=True, multiple=True, type=click.Choice(SCOPES), help="may be repeated")
-@click.option("--name", default="", help="what it is for")
-@click.option("--expires-days", type=click.IntRange(min=1), metavar="N", help="days until it ends by itself")
+@click.option("--name", default="", help="its purpose, for people")
+@click.option("--expires-days", type=click.IntRange(min=1), metavar="N", help="days until it expires")
 @settings_options(*STORE)
 def create(organization: str, scopes: tuple[str, ...], name: str, expires_days: int | None, settings: Settings) -> None:
     """Create a token and print it, alone; it is not shown again."""
@@ -35,8 +36,8 @@ def create(organization: str, scopes: tuple[str, ...], name: str, expires_days: 
     expires_at = None if expires_days is None else time.time() + expires_days * _DAY_SECONDS
 
     async def command() -> str:
-        async with opened(settings) as (client, _):
-            text, _record = await tokens.create(client, owner, scopes, expires_at, name)
+        async with open_store(settings) as (gateway, _):
+            text, _record = await create_token(gateway, owner, scopes, expires_at, name)
             return text
 
     click.echo(run(command()))
@@ -49,8 +50,8 @@ def list_(settings: Settings, *, as_json: bool) -> None:
     """List all tokens' records; the tokens themselves are not stored."""
 
     async def command() -> list[TokenRecord]:
-        async with opened(settings) as (client, _):
-            return await tokens.list_all(client)
+        async with open_store(settings) as (gateway, _):
+            return await list_tokens(gateway)
 
     records = run(command())
     if as_json:
@@ -81,8 +82,8 @@ def revoke(token_id: str, settings: Settings) -> None:
     """Revoke a token, named by the ID that `list` shows."""
 
     async def command() -> bool:
-        async with opened(settings) as (client, _):
-            return await tokens.revoke(client, token_id)
+        async with open_store(settings) as (gateway, _):
+            return await revoke_token(gateway, token_id)
 
     if not run(command()):
         raise StopError(f"there is no token {token_id}")

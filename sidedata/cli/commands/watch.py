@@ -1,4 +1,4 @@
-"""`sidedata inspect --watch`: the partitions as they are now, drawn anew each second."""
+"""`sidedata inspect --watch`: the state of the partitions, refreshed each second."""
 
 import asyncio
 import contextlib
@@ -14,31 +14,32 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from sidedata.cli.connection import opened
+from sidedata.cli.connection import open_store
 from sidedata.errors import StoreUnavailableError, UsageError
-from sidedata.inspect.overview import Overview, PartitionState, read_overview
+from sidedata.inspect.overview import Overview, read_overview
+from sidedata.reads.partitions import PartitionState
 from sidedata.settings import Settings
 
 _SECONDS: Final = 1.0
-_RATE_LOOKS: Final = 5  # a rate is over so many looks, so that batches don't make it jump
+_RATE_SAMPLES: Final = 5  # intervals that a rate averages over, so that batches don't make it jump
 _FRAME_LINES: Final = 8  # of a screen that are not rows of partitions
 _LATE_SECONDS: Final = 5.0
 
 
 class Rates:
-    """Events a second of each partition, over the last few looks."""
+    """Events a second of each partition, over the last few overviews."""
 
     def __init__(self) -> None:
-        self._looks: deque[tuple[float, Overview]] = deque(maxlen=_RATE_LOOKS + 1)
+        self._overviews: deque[tuple[float, Overview]] = deque(maxlen=_RATE_SAMPLES + 1)
 
     def add(self, now: float, overview: Overview) -> list[float]:
-        """Take a look in; events a second for each partition, 0 at the first look."""
-        self._looks.append((now, overview))
-        then, first = self._looks[0]
-        seconds = now - then
+        """Add an overview and return events a second for each partition, 0 for the first overview."""
+        self._overviews.append((now, overview))
+        began, first = self._overviews[0]
+        seconds = now - began
         if not seconds:
             return [0.0] * len(overview.states)
-        # A count that went down is that of another store: flushed, or an older one restored.
+        # A count that went down belongs to another store: a flushed one, or a restored backup.
         return [
             max(0, state.events_applied - before.events_applied) / seconds
             for before, state in zip(first.states, overview.states, strict=True)
@@ -46,53 +47,53 @@ class Rates:
 
 
 async def watch(settings: Settings, *, as_json: bool) -> None:
-    """Look each second, for ever; while Redis is out of reach, say so and go on.
+    """Show an overview each second until the task is cancelled; while Redis is out of reach, say so and continue.
 
     Raises:
-        UsageError: stdout is no terminal, and JSON was not asked for.
+        UsageError: stdout is no terminal, and `as_json` is false.
     """
     if not as_json and not sys.stdout.isatty():
         raise UsageError("--watch draws on a terminal; with --json it prints an object a line")
     loop = asyncio.get_running_loop()
     rates = Rates()
-    async with opened(settings) as (client, installation):
+    async with open_store(settings) as (gateway, installation):
         with (
             Live(console=Console(), screen=True, auto_refresh=False)
             if not as_json
             else contextlib.nullcontext() as live
         ):
-            shown: Overview | None = None
+            overview: Overview | None = None
             while True:
-                fault, rate = "", [0.0] * installation.partitions
+                failure, rate = "", [0.0] * installation.partitions
                 try:
-                    shown = await read_overview(client, installation, settings)
-                    rate = rates.add(loop.time(), shown)
+                    overview = await read_overview(gateway, installation, settings)
+                    rate = rates.add(loop.time(), overview)
                 except StoreUnavailableError as error:
-                    fault = str(error)
+                    failure = str(error)
                 if live is not None:
-                    live.update(frame(shown, rate, fault, shutil.get_terminal_size().lines), refresh=True)
-                elif shown is not None and not fault:
-                    fields = msgspec.structs.asdict(shown) | {"events_per_second": round(sum(rate), 1)}
+                    live.update(frame(overview, rate, failure, shutil.get_terminal_size().lines), refresh=True)
+                elif overview is not None and not failure:
+                    fields = msgspec.structs.asdict(overview) | {"events_per_second": round(sum(rate), 1)}
                     click.echo(msgspec.json.encode(fields))
                 else:
-                    click.echo(fault, err=True)
+                    click.echo(failure, err=True)
                 await asyncio.sleep(_SECONDS)
 
 
-def frame(overview: Overview | None, rates: list[float], fault: str, lines: int) -> Group:
-    """One picture; where the screen is too low for all partitions, those with most to tell come first."""
+def frame(overview: Overview | None, rates: list[float], failure: str, lines: int) -> Group:
+    """Draw one frame; where the screen is too low for all partitions, it shows the most urgent ones, in order."""
     if overview is None:
-        return Group(Text(fault, style="bold red"))
-    places = list(zip(overview.states, rates, strict=True))
+        return Group(Text(failure, style="bold red"))
+    rows = list(zip(overview.states, rates, strict=True))
     room = max(1, lines - _FRAME_LINES)
-    hidden = len(places) - room
+    hidden = len(rows) - room
     if hidden > 0:
-        places = sorted(places, key=lambda place: _urgency(*place), reverse=True)[:room]
-        places.sort(key=lambda place: place[0].partition)
+        rows = sorted(rows, key=lambda row: _urgency(*row), reverse=True)[:room]
+        rows.sort(key=lambda row: row[0].partition)
     table = Table()
     for heading in ("partition", "owner", "lag (entries)", "lag (s)", "events/s", "events applied", "dead letters"):
         table.add_column(heading, justify="left" if heading == "owner" else "right", no_wrap=True)
-    for state, rate in places:
+    for state, rate in rows:
         late = state.lag_seconds > _LATE_SECONDS
         table.add_row(
             str(state.partition),
@@ -109,7 +110,7 @@ def frame(overview: Overview | None, rates: list[float], fault: str, lines: int)
         f"{overview.dead_letters:,} dead letters" + (f"; {hidden} quieter partitions not shown" if hidden > 0 else ""),
         style="bold",
     )
-    last = Text(fault, style="bold red") if fault else Text("Ctrl-C ends", style="dim")
+    last = Text(failure, style="bold red") if failure else Text("Ctrl-C ends", style="dim")
     return Group(sums, table, last)
 
 

@@ -1,4 +1,4 @@
-"""What `sidedata demo` shows: an organization with one workflow of each kind, how to ask for them, and the answers."""
+"""The demonstration: an organization with a workflow of each kind, requests for their reports, and the answers."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ import shutil
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -16,14 +16,15 @@ import aiohttp
 import click
 from msgspec import Struct
 
-from sidedata.cli.connection import opened
+from sidedata.cli.connection import open_store
 from sidedata.cli.processes.address import base_url
 from sidedata.embedded.data_directory import data_directory
-from sidedata.embedded.server import find_server
+from sidedata.embedded.server_binary import find_server
 from sidedata.errors import StopError
-from sidedata.schema import tokens
-from sidedata.schema.records import set_organization, set_workflow
+from sidedata.reads.tokens import find_token
 from sidedata.settings import Settings
+from sidedata.writes.records import set_organization, set_workflow
+from sidedata.writes.tokens import create_token
 
 ORGANIZATION: Final = "5de0da7a-0000-4000-8000-000000000001"
 PAGES: Final = "5de0da7a-0000-4000-8000-00000000000a"
@@ -31,7 +32,7 @@ INTERACTIONS: Final = "5de0da7a-0000-4000-8000-00000000000b"
 _ZONE: Final = "Europe/Helsinki"
 _DAYS: Final = 7
 _VISITORS_SECONDS: Final = 60.0
-_WHOLE_SECONDS: Final = 15.0  # what is rarer than visitors, such as purchases, is waited for that long
+_COMPLETE_SECONDS: Final = 15.0  # the wait for rarer figures than visitors, such as purchases
 _PAUSE_SECONDS: Final = 0.5
 
 _WORKFLOWS: Final = (
@@ -41,28 +42,28 @@ _WORKFLOWS: Final = (
 
 
 async def prepare(settings: Settings) -> str:
-    """Register the demo's organization and workflows, as far as they aren't, and return a token for them."""
+    """Register the demo's organization and workflows (idempotent) and return a token for them."""
     path = data_directory(Path(settings.data_dir)) / "demo-token"
-    async with opened(settings) as (client, installation):
-        await set_organization(client, installation, ORGANIZATION, _ZONE)
+    async with open_store(settings) as (gateway, installation):
+        await set_organization(gateway, installation, ORGANIZATION, _ZONE)
         for workflow, kind, name in _WORKFLOWS:
-            await set_workflow(client, installation, ORGANIZATION, workflow, kind, name)
-        # The same token as last time, so that what was pasted somewhere still works; Redis itself knows its hash only.
-        kept = path.read_text(encoding="utf-8").strip() if path.exists() else ""
-        if kept and await tokens.find(client, kept):
-            return kept
-        token, _ = await tokens.create(client, ORGANIZATION, ["reports", "ingest"], name="demo")
-    _keep(path, token)
+            await set_workflow(gateway, installation, ORGANIZATION, workflow, kind, name)
+        # The token of the last run, so that copies of it still work; Redis holds its hash only.
+        last = path.read_text(encoding="utf-8").strip() if path.exists() else ""
+        if last and await find_token(gateway, last):
+            return last
+        token, _ = await create_token(gateway, ORGANIZATION, ["reports", "ingest"], name="demo")
+    _save(path, token)
     return token
 
 
-def _keep(path: Path, token: str) -> None:
+def _save(path: Path, token: str) -> None:
     with open(path, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
         file.write(token + "\n")
 
 
 class Demo(Struct, frozen=True):
-    """A demo that runs: how it was set, its Redis, its token."""
+    """A running demo: its settings, its Redis, its token."""
 
     settings: Settings
     redis_url: str
@@ -73,8 +74,8 @@ class Demo(Struct, frozen=True):
         """The arguments of `sidedata traffic`."""
         return ["--org", ORGANIZATION, "--pages", PAGES, "--interactions", INTERACTIONS]
 
-    def print_places(self) -> None:
-        """Print where everything is."""
+    def print_addresses(self) -> None:
+        """Print addresses, token and ids."""
         base = base_url(self.settings)
         click.secho("\nsidedata runs", bold=True)
         for name, value in (
@@ -86,48 +87,48 @@ class Demo(Struct, frozen=True):
         ):
             click.echo(f"  {name:<14}{value}")
 
-    async def ask(self, session: aiohttp.ClientSession) -> list[str]:
-        """Both answers as they came, once there are visitors, and, if it doesn't take long, goals and purchases.
+    async def request(self, session: aiohttp.ClientSession) -> list[str]:
+        """Request both reports until they have visitors and, for at most 15 seconds, goals and purchases; returns the raw answers.
 
         Raises:
-            StopError: there are none after a minute.
+            StopError: there are no visitors after a minute.
         """
         loop = asyncio.get_running_loop()
         began = loop.time()
         while True:
-            answers = [await self._ask(session, workflow) for workflow, _, _ in _WORKFLOWS]
-            waited = loop.time() - began
-            if all(map(_has_visitors, answers)) and (waited > _WHOLE_SECONDS or all(map(_is_whole, answers))):
+            answers = [await self._request(session, workflow) for workflow, _, _ in _WORKFLOWS]
+            elapsed = loop.time() - began
+            if all(map(_has_visitors, answers)) and (elapsed > _COMPLETE_SECONDS or all(map(_is_complete, answers))):
                 return answers
-            if waited > _VISITORS_SECONDS:
+            if elapsed > _VISITORS_SECONDS:
                 raise StopError(f"no visitors after {_VISITORS_SECONDS:.0f} seconds; the last answers: {answers}")
             await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def _ask(self, session: aiohttp.ClientSession, workflow: str) -> str:
+    async def _request(self, session: aiohttp.ClientSession, workflow: str) -> str:
         headers = {"Authorization": f"Token {self.token}", "Content-Type": "application/json"}
         try:
-            async with session.post(self._report(workflow), data=_question(), headers=headers) as response:
+            async with session.post(self._url(workflow), data=_body(), headers=headers) as response:
                 return await response.text()
         except (aiohttp.ClientError, TimeoutError) as error:
             return json.dumps({"detail": str(error) or type(error).__name__})
 
     def print_answers(self, answers: list[str]) -> None:
-        """Print each kind's command line and the answer to it."""
+        """Print for each workflow the command line of its request, and the answer."""
         for (workflow, kind, name), answer in zip(_WORKFLOWS, answers, strict=True):
             click.secho(f"\n{name} ({kind}), the last {_DAYS} days", bold=True)
             click.echo(
-                f"curl -s -X POST {shlex.quote(self._report(workflow))} -H 'Authorization: Token {self.token}' "
-                f"-H 'Content-Type: application/json' -d {shlex.quote(_question())}\n"
+                f"curl -s -X POST {shlex.quote(self._url(workflow))} -H 'Authorization: Token {self.token}' "
+                f"-H 'Content-Type: application/json' -d {shlex.quote(_body())}\n"
             )
             click.echo(pretty(json.loads(answer, parse_float=Decimal)))
 
-    def _report(self, workflow: str) -> str:
+    def _url(self, workflow: str) -> str:
         path = f"/api/reporting/workflow/v1/orgs/{ORGANIZATION}/workflows/{workflow}/sidedata/"
         return base_url(self.settings) + path
 
 
-def _question() -> str:
-    # Dates alone are local days of the organization.
+def _body() -> str:
+    # Dates without a time are local days of the organization.
     today = datetime.now(ZoneInfo(_ZONE)).date()
     start, end = today - timedelta(days=_DAYS - 1), today + timedelta(days=1)
     return json.dumps({"interval": {"start": start.isoformat(), "end": end.isoformat()}})
@@ -137,11 +138,11 @@ def _has_visitors(answer: str) -> bool:
     return bool(_object(answer).get("unique_visitors_count"))
 
 
-def _is_whole(answer: str) -> bool:
+def _is_complete(answer: str) -> bool:
     return all(value != [] for value in _object(answer).values())
 
 
-def _object(answer: str) -> dict[str, Any]:
+def _object(answer: str) -> dict[str, object]:
     try:
         value = json.loads(answer)
     except ValueError:
@@ -149,8 +150,8 @@ def _object(answer: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def pretty(value: Any, indent: str = "") -> str:  # noqa: ANN401 - any JSON
-    """JSON for reading: objects a field a line, arrays of plain values or of pairs on one line; numbers as they came."""
+def pretty(value: object, indent: str = "") -> str:
+    """Format JSON for people: a line for each field, arrays of plain values or pairs on one line, numbers unchanged."""
     deeper = indent + "  "
     match value:
         case dict() if value:
@@ -167,7 +168,7 @@ def pretty(value: Any, indent: str = "") -> str:  # noqa: ANN401 - any JSON
 
 
 def redis_cli(url: str) -> str:
-    """The command line that opens that Redis: with the client beside our server, where there is no other."""
+    """The command line that opens a Redis, with the client beside the embedded server where PATH has none."""
     if not url.startswith("unix://"):
         return 'redis-cli -u "$SIDEDATA_REDIS_URL"'  # it may hold a password
     client = shutil.which("redis-cli")

@@ -17,8 +17,8 @@ from sidedata.cli.stopping import until_first_ends, until_stopped
 from sidedata.embedded.data_directory import data_directory, embedded_secret
 from sidedata.embedded.server import redis_url, server_ended
 from sidedata.errors import StopError
-from sidedata.redis.client import connect, translated
-from sidedata.schema import keys
+from sidedata.reads.partitions import live_workers
+from sidedata.redis.client import connect
 from sidedata.settings import Settings
 
 _REDIS_SECONDS = 5.0
@@ -31,7 +31,7 @@ _REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=5)
 def up(settings: Settings) -> None:
     """Run Redis, service and worker until Ctrl-C or SIGTERM.
 
-    Without SIDEDATA_REDIS_URL an embedded Redis keeps its data in SIDEDATA_DATA_DIR, and so does the secret.
+    Without SIDEDATA_REDIS_URL an embedded Redis stores its data in SIDEDATA_DATA_DIR, where the secret is, too.
     """
     if settings.port == 0:
         settings = msgspec.structs.replace(settings, port=free_ports(settings.host, [0])[0])
@@ -45,14 +45,14 @@ def up(settings: Settings) -> None:
     show_envvar=True,
     type=click.FloatRange(min=0),
     metavar="N",
-    help="end after N seconds of traffic; else at Ctrl-C",
+    help="stop after N seconds of traffic; default: at Ctrl-C",
 )
 @settings_options()
 def demo(settings: Settings, seconds: float | None) -> None:
-    """Run everything with visitor traffic, and show address, token and one answer of each kind."""
+    """Run everything with simulated traffic, and show address, token and a report of each kind of workflow."""
     port, worker_port = free_ports(settings.host, [settings.port, settings.worker_port])
     if port != settings.port != 0:
-        click.echo(f"Port {settings.port} is taken, so the service listens on {port}.", err=True)
+        click.echo(f"Port {settings.port} is in use, so the service listens on {port}.", err=True)
     settings = msgspec.structs.replace(settings, port=port, worker_port=worker_port, secret=embedded_secret(settings))
     run(until_stopped(_demo(settings, seconds)))
 
@@ -67,20 +67,19 @@ async def _up(settings: Settings) -> None:
 async def _announce(settings: Settings, url: str) -> None:
     async with aiohttp.ClientSession(timeout=_REQUEST_TIMEOUT) as session:
         await service_answers(session, settings)
-    await _worker_lives(url)
+    await _worker_ready(settings, url)
     click.echo(f"sidedata is up on {base_url(settings)}, its dashboard on {base_url(settings)}/dashboard")
     await asyncio.Event().wait()
 
 
-async def _worker_lives(url: str) -> None:
+async def _worker_ready(settings: Settings, url: str) -> None:
     """Wait for the first heartbeat of a worker."""
-    client = connect(url, timeout=_REDIS_SECONDS)
+    gateway = connect(url, timeout=_REDIS_SECONDS)
     try:
-        with translated():
-            while not await client.exists(keys.WORKERS):  # noqa: ASYNC110 - a key can only be asked for
-                await asyncio.sleep(_PAUSE_SECONDS)
+        while not await live_workers(gateway, settings.lease_ms):  # noqa: ASYNC110 - Redis sends no notice of it
+            await asyncio.sleep(_PAUSE_SECONDS)
     finally:
-        await client.aclose()
+        await gateway.aclose()
 
 
 async def _demo(settings: Settings, seconds: float | None) -> None:
@@ -94,19 +93,19 @@ async def _demo(settings: Settings, seconds: float | None) -> None:
         )
 
 
-async def _show(shown: Demo, supervisor: Supervisor, seconds: float | None) -> None:
+async def _show(demonstration: Demo, supervisor: Supervisor, seconds: float | None) -> None:
     loop = asyncio.get_running_loop()
     async with aiohttp.ClientSession(timeout=_REQUEST_TIMEOUT) as session:
         with waiting("Waiting for the service"):
-            await service_answers(session, shown.settings)
-        await supervisor.start("traffic", *shown.traffic)
+            await service_answers(session, demonstration.settings)
+        await supervisor.start("traffic", *demonstration.traffic)
         began = loop.time()
-        shown.print_places()
+        demonstration.print_addresses()
         with waiting("Waiting for the first visitors"):
-            answers = await shown.ask(session)
-    shown.print_answers(answers)
+            answers = await demonstration.request(session)
+    demonstration.print_answers(answers)
     if seconds is None:
-        click.echo("\nTraffic goes on until Ctrl-C.")
+        click.echo("\nTraffic continues until Ctrl-C.")
         await asyncio.Event().wait()
     else:
         await asyncio.sleep(max(0, began + seconds - loop.time()))
@@ -114,4 +113,4 @@ async def _show(shown: Demo, supervisor: Supervisor, seconds: float | None) -> N
 
 async def _redis_ended(settings: Settings) -> None:
     await server_ended(settings)
-    raise StopError(f"the embedded Redis ended by itself; its log is {Path(settings.data_dir) / 'redis.log'}")
+    raise StopError(f"the embedded Redis ended unexpectedly; its log is {Path(settings.data_dir) / 'redis.log'}")

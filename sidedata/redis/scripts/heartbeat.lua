@@ -1,10 +1,10 @@
--- Say that a worker lives, and hear who else does.
+-- Register a worker as alive, or as gone, and list the live ones.
 --
 -- KEYS  1 workers
--- ARGV  1 worker, 2 how long a heartbeat counts (ms), 3 "leave" takes the worker off the list
--- Reply the workers alive, in alphabetical order
+-- ARGV  1 worker, 2 time for which a heartbeat counts (ms), 3 "leave" takes the worker off the list
+-- Reply the live workers, in alphabetical order
 --
--- Redis's clock is used throughout, so that workers with wrong clocks still agree on who is there.
+-- Redis's clock is used throughout, so that workers with wrong clocks still agree on the list.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])

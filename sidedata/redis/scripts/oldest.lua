@@ -1,9 +1,9 @@
--- How old the oldest entry of an ingest stream is. Reads only.
+-- Read the age of the oldest entry of an ingest stream.
 --
 -- KEYS  1 events stream
--- Reply age (ms), -1 where no entry waits
+-- Reply age (ms), -1 for an empty stream
 --
--- A script, because an entry may be a megabyte and only its id is wanted, and because Redis's own clock gave that id.
+-- A script, because an entry may have a megabyte and only its id is needed, and because Redis's own clock gave that id.
 local oldest = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)
 if #oldest == 0 then return -1 end
 local time = redis.call('TIME')

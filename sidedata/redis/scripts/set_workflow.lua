@@ -1,11 +1,11 @@
--- Register a workflow: its kind for good, and its name.
+-- Register a workflow: its kind, which is then fixed, and its name.
 --
 -- KEYS  1 the workflow's record, 2 the organization's workflows, 3 cursor
 -- ARGV  1 workflow, 2 kind, 3 "named" if a name is given, 4 the name
 -- Reply {"ok"} | {"fixed", kind} it is of another kind
 --
--- Atomic, because a commit between looking and setting could bring the first event, which fixes the kind.
--- The number of `records` tells a worker that has read the record before that it has to read it again: its commit checks it.
+-- Atomic, because a commit between the check and the write could bring the first event, which fixes the kind.
+-- The revision in `records` tells a worker with a cached record to read it again: every commit checks it.
 local kind = redis.call('HGET', KEYS[1], 'kind')
 if kind and kind ~= ARGV[2] then return {'fixed', kind} end
 redis.call('HINCRBY', KEYS[3], 'records', 1)

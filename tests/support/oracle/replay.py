@@ -68,7 +68,7 @@ class Replay:
         """Dead letters: the same reasons and bytes, each as often."""
         letters: Counter[tuple[str, bytes]] = Counter()
         for partition in range(self.world.partitions):
-            rows = await self.pipe.client.xrange(keys.dead(partition))
+            rows = await self.pipe.client.xrange(keys.keyspace(partition).dead)
             letters.update((fields[b"reason"].decode(), fields[b"event"]) for _, fields in rows)
         assert letters == Counter(oracle.dead)
 

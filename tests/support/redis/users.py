@@ -8,15 +8,14 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import quote, urlsplit, urlunsplit
-from weakref import WeakKeyDictionary
 
 import redis
 from redis.asyncio import ConnectionPool, Redis
 
-from sidedata.redis.multiplex import Single
 from tests.support.paths import DEPLOY
+from tests.support.redis.client import Client, of_pool
 
 DEPLOYED = os.environ.get("SIDEDATA_TEST_DEPLOYED") == "1"
 USERS = ("service", "worker", "producer", "operator", "monitor", "replica", "admin")
@@ -69,36 +68,17 @@ def as_user(user: str, whom: Whom) -> Whom:
     if isinstance(whom, str):
         admin = f"//admin:{password('admin')}@"
         return login(whom, user, password(user)) if admin in whom else whom  # type: ignore[return-value]
-    if not isinstance(whom, Redis) or whom.connection_pool.connection_kwargs.get("username") != "admin":
+    if not isinstance(whom, Client) or not isinstance(whom.raw, Redis):
         return whom
-    users = _clients.get(whom)
-    if users is None:
-        users = _clients[whom] = {}
-        _close_together(whom, users)
-    if user not in users:
-        pool = whom.connection_pool
+    pool = whom.raw.connection_pool
+    if pool.connection_kwargs.get("username") != "admin":
+        return whom
+    if user not in whom.others:
         options = {**pool.connection_kwargs, "username": user, "password": password(user)}
-        users[user] = Single(
-            connection_pool=ConnectionPool(
-                connection_class=pool.connection_class, max_connections=pool.max_connections, **options
-            )
+        whom.others[user] = of_pool(
+            ConnectionPool(connection_class=pool.connection_class, max_connections=pool.max_connections, **options)
         )
-    other: Whom = users[user]
-    return other
-
-
-_clients: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
-
-
-def _close_together(client: Any, users: dict[str, Any]) -> None:  # noqa: ANN401 - the client's own types say no more
-    alone = client.aclose
-
-    async def aclose() -> None:
-        for other in users.values():
-            await other.connection_pool.disconnect()
-        await alone()
-
-    client.aclose = aclose
+    return whom.others[user]  # type: ignore[return-value]
 
 
 def version(text: str) -> tuple[int, ...]:

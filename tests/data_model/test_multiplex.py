@@ -4,67 +4,69 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-import redis.exceptions as faults
+import redis.exceptions as redis_errors
 
-from sidedata.redis.client import Client, connect
-from sidedata.redis.multiplex import Line, Refused, Single
+from sidedata.errors import CommandRefusedError
+from sidedata.redis.multiplex import MultiplexedConnection, ReplyError
 from sidedata.redis.scripts import Script
+from sidedata.redis.standalone import StandaloneGateway
+from tests.support.redis.client import Client, connect
 from tests.support.redis.servers import RedisServer
 
 
-def line_of(client: Client) -> Line:
-    """The client's line."""
-    assert isinstance(client, Single)
-    assert client.line is not None
-    return client.line
+def multiplexed(client: Client) -> MultiplexedConnection:
+    """The client's multiplexed connection."""
+    assert isinstance(client.gateway, StandaloneGateway)
+    assert client.gateway.multiplexed is not None
+    return client.gateway.multiplexed
 
 
 async def test_replies_come_to_those_who_asked(client: Client) -> None:
     """A thousand questions at once over one connection, each with its own answer; an error reply reaches its asker alone."""
     before = (await client.info("clients"))["connected_clients"]
-    questions = [line_of(client).ask("ECHO", str(number)) for number in range(1_000)]
+    questions = [multiplexed(client).command("ECHO", str(number)) for number in range(1_000)]
     *replies, refused = await asyncio.gather(
-        *questions, line_of(client).ask("NO", "SUCH", "COMMAND"), return_exceptions=True
+        *questions, multiplexed(client).command("NO", "SUCH", "COMMAND"), return_exceptions=True
     )
     assert replies == [str(number).encode() for number in range(1_000)]
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, ReplyError)
     assert (await client.info("clients"))["connected_clients"] == before + 1
 
 
 async def test_a_script_that_redis_does_not_know_is_sent(client: Client) -> None:
     """A restarted server has forgotten all scripts; the ordinary way sends the text, and the next call finds it."""
-    echo = Script("return {KEYS[1], ARGV[1]}", asked_often=True)
+    echo = Script.of("return {KEYS[1], ARGV[1]}", read_only=True)
     await client.script_flush()
-    assert await echo(client, ["key"], ["1"]) == [b"key", b"1"]
-    assert await echo(client, ["key"], ["2"]) == [b"key", b"2"]
+    assert await client.call(echo, ["key"], ["1"]) == [b"key", b"1"]
+    assert await client.call(echo, ["key"], ["2"]) == [b"key", b"2"]
 
 
 async def test_an_error_of_a_script_is_the_clients_own(client: Client) -> None:
     """Errors are told apart in the ordinary way, whichever way the script went first."""
-    wrong = Script("return redis.call('GET', KEYS[1], 'too many')", asked_often=True)
-    with pytest.raises(faults.ResponseError):
-        await wrong(client, ["key"])
+    wrong = Script.of("return redis.call('GET', KEYS[1], 'too many')", read_only=True)
+    with pytest.raises(CommandRefusedError):
+        await client.call(wrong, ["key"])
 
 
 async def test_a_lost_connection_is_opened_anew(client: Client) -> None:
     """Whoever waits when it breaks is told so; the next question finds another connection."""
-    line = line_of(client)
-    waiting = asyncio.create_task(line.ask("BLPOP", "nothing comes here", 0))
+    connection = multiplexed(client)
+    waiting = asyncio.create_task(connection.command("BLPOP", "nothing comes here", 0))
     while (await client.info("clients"))["blocked_clients"] == 0:  # noqa: ASYNC110 - Redis tells nobody
         await asyncio.sleep(0.001)
     await client.client_kill_filter(_type="normal", skipme=True)
-    with pytest.raises(faults.ConnectionError):
+    with pytest.raises(redis_errors.ConnectionError):
         await waiting
-    assert await line.ask("PING") == b"PONG"
+    assert await connection.command("PING") == b"PONG"
 
 
 async def test_who_gives_up_leaves_no_reply_for_another(client: Client) -> None:
     """A reply that nobody waits for any more is never taken for that of the next question."""
-    line = line_of(client)
+    connection = multiplexed(client)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
-            await line.ask("BLPOP", "nothing comes here", 0)
-    assert await line.ask("ECHO", "mine") == b"mine"
+            await connection.command("BLPOP", "nothing comes here", 0)
+    assert await connection.command("ECHO", "mine") == b"mine"
 
 
 @pytest.mark.undeployed("it logs in as Redis's default user, which is off there")
@@ -78,9 +80,9 @@ async def test_it_logs_in_and_chooses_its_database(private_server: Callable[...,
     wrong = connect(server.url, timeout=5)
     try:
         await right.set("key", "value")
-        assert await line_of(right).ask("GET", "key") == b"value"
-        with pytest.raises(Refused):
-            await line_of(wrong).ask("GET", "key")
+        assert await multiplexed(right).command("GET", "key") == b"value"
+        with pytest.raises(ReplyError):
+            await multiplexed(wrong).command("GET", "key")
     finally:
         await right.aclose()
         await wrong.aclose()
@@ -89,6 +91,6 @@ async def test_it_logs_in_and_chooses_its_database(private_server: Callable[...,
 async def test_without_a_server_there_is_no_connection(tmp_path: object) -> None:
     """An address that nobody listens at is a connection error, as in the ordinary way."""
     absent = connect(f"unix://{tmp_path}/nobody", timeout=5)
-    with pytest.raises(faults.ConnectionError):
-        await line_of(absent).ask("PING")
+    with pytest.raises(redis_errors.ConnectionError):
+        await multiplexed(absent).command("PING")
     await absent.aclose()

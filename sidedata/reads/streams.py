@@ -1,0 +1,67 @@
+"""Reads of a partition's streams: entries of the ingest stream, and dead letters."""
+
+from collections.abc import AsyncIterator
+from typing import cast
+
+from sidedata.events.dead_letter import DeadLetter, parse
+from sidedata.redis.gateway import Gateway
+from sidedata.redis.replies import Entry, Word, array, entries
+from sidedata.schema.keys import Keyspace
+
+
+async def read_entries(
+    gateway: Gateway, keyspace: Keyspace, after: str, most: int, block_ms: int | None = None
+) -> list[Entry]:
+    """Read at most `most` entries after an id, in order; waits up to `block_ms` for the first one.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    block: tuple[Word, ...] = () if block_ms is None else ("BLOCK", block_ms)
+    streams = array(await gateway.command("XREAD", "COUNT", most, *block, "STREAMS", keyspace.events, after))
+    if not streams:
+        return []
+    # A check of every string would cost 2 % of the time that a batch takes.
+    return [cast("Entry", entry) for entry in array(array(streams[0])[1])]
+
+
+async def stream_pages(gateway: Gateway, stream: str, size: int) -> AsyncIterator[list[Entry]]:
+    """Read a stream from its oldest entry to its newest, in pages of at most `size`; the last page may be empty.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    first = "-"
+    while True:
+        page = entries(await gateway.command("XRANGE", stream, first, "+", "COUNT", size))
+        yield page
+        if len(page) < size:
+            return
+        first = "(" + page[-1][0].decode()
+
+
+async def dead_letters_before(gateway: Gateway, keyspace: Keyspace, last: str, most: int) -> list[DeadLetter]:
+    """Read at most `most` dead letters of a partition, newest first.
+
+    Args:
+        last: the id of the newest one in its stream; "(" before it excludes that one, "+" is the newest of all.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    page = entries(await gateway.command("XREVRANGE", keyspace.dead, last, "-", "COUNT", most))
+    return [_dead_letter(keyspace, entry) for entry in page]
+
+
+async def find_dead_letter(gateway: Gateway, keyspace: Keyspace, entry: str) -> DeadLetter | None:
+    """Read a dead letter by its id in its stream; None if there is none.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    page = entries(await gateway.command("XRANGE", keyspace.dead, entry, entry))
+    return _dead_letter(keyspace, page[0]) if page else None
+
+
+def _dead_letter(keyspace: Keyspace, entry: Entry) -> DeadLetter:
+    return parse(f"{keyspace.partition}/{entry[0].decode()}", entry[1])

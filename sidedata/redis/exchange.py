@@ -1,0 +1,98 @@
+"""One exchange on one connection: commands go out together, their replies come back in order."""
+
+from collections.abc import Sequence
+from typing import Final, Protocol, cast
+
+import hiredis
+from redis.exceptions import ResponseError
+
+from sidedata.redis.replies import Command, Reply
+
+# Commands that change nothing, so that sending one twice is harmless.
+READS: Final = frozenset(
+    (
+        *(
+            "CONFIG",
+            "DBSIZE",
+            "EXISTS",
+            "GET",
+            "HEXISTS",
+            "HGET",
+            "HGETALL",
+            "HKEYS",
+            "HLEN",
+            "HMGET",
+            "HVALS",
+            "INFO",
+            "LLEN",
+        ),
+        *(
+            "LRANGE",
+            "MEMORY",
+            "MGET",
+            "PFCOUNT",
+            "PING",
+            "PTTL",
+            "ROLE",
+            "SCAN",
+            "SCARD",
+            "SISMEMBER",
+            "TIME",
+            "TTL",
+            "TYPE",
+        ),
+        *("XLEN", "XRANGE", "XREAD", "XREVRANGE"),
+        *("ZCARD", "ZCOUNT", "ZRANGE", "ZRANGEBYSCORE", "ZREVRANGE", "ZSCORE"),
+    )
+)
+
+Outcome = Reply | ResponseError
+
+
+class Connection(Protocol):
+    """The part of redis-py's connections that an exchange needs; both its pools hand out such ones."""
+
+    async def send_packed_command(self, command: bytes, check_health: bool = True) -> None:  # noqa: FBT001, FBT002 - redis-py's
+        """Write bytes; connects first where need be."""
+        ...
+
+    async def read_response(self) -> Reply:
+        """Read one reply; an error reply is raised."""
+        ...
+
+
+async def exchange(connection: Connection, commands: Sequence[Command]) -> list[Outcome]:
+    """Send commands at once and read their replies, error replies among them.
+
+    Raises:
+        redis.exceptions.ConnectionError: the connection broke; redis-py has closed it.
+        redis.exceptions.TimeoutError: a reply took too long; redis-py has closed the connection.
+    """
+    await connection.send_packed_command(b"".join(map(packed, commands)))
+    outcomes: list[Outcome] = []
+    for _ in commands:
+        try:
+            outcomes.append(await connection.read_response())
+        except ResponseError as error:
+            outcomes.append(error)
+    return outcomes
+
+
+def packed(command: Command) -> bytes:
+    """Encode a command for the wire."""
+    return cast("bytes", hiredis.pack_command(tuple(command)))  # type: ignore[arg-type] # its stub means a tuple of one
+
+
+def are_reads(commands: Sequence[Command]) -> bool:
+    """Tell if commands change nothing, so that they may be sent again after a connection broke."""
+    return all(command[0] in READS for command in commands)
+
+
+def replies_of(outcomes: Sequence[Outcome]) -> list[Reply]:
+    """Return replies; raises the first error reply among them."""
+    replies: list[Reply] = []
+    for outcome in outcomes:
+        if isinstance(outcome, ResponseError):
+            raise outcome
+        replies.append(outcome)
+    return replies

@@ -1,0 +1,94 @@
+"""The shapes of Redis's replies (RESP2), and the one place where an untyped reply becomes a typed value.
+
+A decoder checks the shape that its command promises. Another shape means a server or a proxy that is no Redis, so every
+decoder raises `StopError` for it.
+"""
+
+from collections.abc import Sequence
+
+from sidedata.errors import StopError
+
+Word = str | bytes | int | float  # an argument of a command
+Command = Sequence[Word]
+# An integer, a string (status replies included), an array, or nil. Error replies are raised, not returned.
+Reply = int | bytes | list["Reply"] | None
+
+
+def integer(reply: Reply) -> int:
+    """Decode a number, which arrives as an integer or as its digits."""
+    if isinstance(reply, int):
+        return reply
+    if isinstance(reply, bytes):
+        return int(reply)
+    raise _unexpected(reply, "a number")
+
+
+def integer_or_zero(reply: Reply) -> int:
+    """Decode a number where a missing one counts as 0."""
+    return 0 if reply is None else integer(reply)
+
+
+def string(reply: Reply) -> bytes:
+    """Decode a string that is there."""
+    if isinstance(reply, bytes):
+        return reply
+    raise _unexpected(reply, "a string")
+
+
+def optional_string(reply: Reply) -> bytes | None:
+    """Decode a string that may be missing."""
+    return None if reply is None else string(reply)
+
+
+def text(reply: Reply) -> str:
+    """Decode UTF-8 text that is there."""
+    return string(reply).decode()
+
+
+def optional_text(reply: Reply) -> str | None:
+    """Decode UTF-8 text that may be missing."""
+    return None if reply is None else string(reply).decode()
+
+
+def array(reply: Reply) -> list[Reply]:
+    """Decode an array; nil is an empty one, as XREAD answers where nothing came."""
+    if isinstance(reply, list):
+        return reply
+    if reply is None:
+        return []
+    raise _unexpected(reply, "an array")
+
+
+def strings(reply: Reply) -> list[bytes]:
+    """Decode an array of strings."""
+    return [string(item) for item in array(reply)]
+
+
+def optional_strings(reply: Reply) -> list[bytes | None]:
+    """Decode an array of strings of which some may be missing, as MGET and HMGET answer."""
+    return [optional_string(item) for item in array(reply)]
+
+
+def mapping(reply: Reply) -> dict[bytes, bytes]:
+    """Decode a hash, whose fields and values arrive in turn."""
+    flat = strings(reply)
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def scores(reply: Reply) -> list[tuple[bytes, float]]:
+    """Decode members of a sorted set with their scores, which arrive in turn."""
+    flat = strings(reply)
+    return [(member, float(score)) for member, score in zip(flat[::2], flat[1::2], strict=True)]
+
+
+Entry = tuple[bytes, list[bytes]]  # a stream entry: its id; names and values of its fields in turn
+
+
+def entries(reply: Reply) -> list[Entry]:
+    """Decode entries of a stream. Fields stay a list: a mapping would lose a field that an entry holds twice."""
+    return [(string(entry), strings(fields)) for entry, fields in map(array, array(reply))]
+
+
+def _unexpected(reply: Reply, expected: str) -> StopError:
+    kind = {int: "a number", bytes: "a string", list: "an array", type(None): "nothing"}[type(reply)]
+    return StopError(f"Redis answered {kind} where {expected} was expected; is this a Redis?")

@@ -1,0 +1,31 @@
+-- Read all that a batch is planned on: ids applied already, visitors' state, hours, names of goals, and Redis's time.
+--
+-- KEYS  1 cursor (for the slot; all keys that are read have its hash tag)
+-- ARGV  1 four lists in MessagePack: sets of applied ids, each with the ids, as text, that it may hold; keys of visitors;
+--         hours, each as the key of its visitors, the key of its day's counts and the field there; keys of goals' names
+-- Reply {now in ms, {applied id, …}, {a visitor's fields, …}, {an hour's TTL in ms, its stored count, …}, {a goal's record, …}}
+--
+-- One command for one round trip; the reader owns the partition, so nothing changes until its commit either. Read only.
+local call = redis.call
+local time = call('TIME')
+local id_queries, visitor_keys, hour_queries, goal_keys = unpack(cmsgpack.unpack(ARGV[1]))
+local applied, visitors, hours, goals = {}, {}, {}, {}
+for _, query in ipairs(id_queries) do
+  local key, ids = query[1], query[2]
+  for first = 1, #ids, 1000 do
+    local members = call('SMISMEMBER', key, unpack(ids, first, math.min(first + 999, #ids)))
+    for at = 1, #members do
+      if members[at] == 1 then applied[#applied + 1] = ids[first + at - 1] end
+    end
+  end
+end
+for at, key in ipairs(visitor_keys) do
+  visitors[at] = call('HGETALL', key)
+end
+for at, query in ipairs(hour_queries) do
+  hours[2 * at - 1], hours[2 * at] = call('PTTL', query[1]), call('HGET', query[2], query[3])
+end
+for at, key in ipairs(goal_keys) do
+  goals[at] = call('GET', key)
+end
+return {string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)), applied, visitors, hours, goals}

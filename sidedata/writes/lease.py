@@ -1,0 +1,101 @@
+"""The periodic commands of a partition's owner: its lease, its heartbeat, and the maintenance of the partition."""
+
+from typing import Final, NamedTuple
+
+from msgspec import Struct
+
+from sidedata.redis.gateway import Gateway
+from sidedata.redis.replies import Word, array, integer, mapping, strings
+from sidedata.redis.scripts import script
+from sidedata.schema.keys import WORKERS, Keyspace
+from sidedata.settings import Settings
+from sidedata.writes.commit import Ownership
+
+_ACQUIRE: Final = script("acquire")
+_RENEW: Final = script("renew")
+_RELEASE: Final = script("release")
+_HEARTBEAT: Final = script("heartbeat")
+_MAINTAIN: Final = script("maintain")
+_ID_COUNT: Final = b"ids:"
+
+
+class Lease(Struct):
+    """A lease: the ownership of a partition, the number of ids in each of its generations, the run of an unfinished swap."""
+
+    ownership: Ownership
+    id_counts: dict[int, int]
+    swap: str | None = None
+
+
+class Maintenance(NamedTuple):
+    """The result of a partition's maintenance: entries not yet applied, age of the oldest in ms, dead letters dropped by age."""
+
+    lag_entries: int
+    lag_ms: int
+    dead_letters_dropped: int
+
+
+async def take(
+    gateway: Gateway, settings: Settings, keyspace: Keyspace, worker: str, *, force: bool = False
+) -> Lease | None:
+    """Take a partition's lease; None if another worker holds it. `force` takes it from that worker.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    arguments: list[Word] = [worker, settings.lease_ms, "force" if force else ""]
+    fields = mapping(await gateway.call(_ACQUIRE, [keyspace.cursor, keyspace.lease], arguments))
+    if not fields:
+        return None
+    ownership = Ownership(
+        keyspace,
+        worker,
+        int(fields[b"fence"]),
+        fields.get(b"entry", b"0-0").decode(),
+        int(fields.get(b"records", 0)),
+    )
+    id_counts = {
+        int(name.removeprefix(_ID_COUNT)): int(value) for name, value in fields.items() if name.startswith(_ID_COUNT)
+    }
+    swap = fields.get(b"swap")
+    return Lease(ownership, id_counts, None if swap is None else swap.decode())
+
+
+async def renew(gateway: Gateway, settings: Settings, ownership: Ownership) -> bool:
+    """Renew a partition's lease; False if another owner came.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    names = [ownership.keyspace.cursor, ownership.keyspace.lease]
+    return bool(integer(await gateway.call(_RENEW, names, [ownership.worker, settings.lease_ms, ownership.fence])))
+
+
+async def release(gateway: Gateway, ownership: Ownership) -> None:
+    """Give a partition up at once; a no-op if another owner came.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    names = [ownership.keyspace.cursor, ownership.keyspace.lease]
+    await gateway.call(_RELEASE, names, [ownership.worker, ownership.fence])
+
+
+async def heartbeat(gateway: Gateway, settings: Settings, worker: str, *, leave: bool = False) -> list[str]:
+    """Register a worker as alive, or as gone with `leave`; returns the live ones in alphabetical order.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    arguments: list[Word] = [worker, settings.lease_ms, "leave" if leave else ""]
+    return [name.decode() for name in strings(await gateway.call(_HEARTBEAT, [WORKERS], arguments))]
+
+
+async def maintain(gateway: Gateway, keyspace: Keyspace, keep_dead_ms: int) -> Maintenance:
+    """Measure the lag of a partition, and drop dead letters older than `keep_dead_ms`.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    reply = array(await gateway.call(_MAINTAIN, [keyspace.events, keyspace.dead], [keep_dead_ms]))
+    return Maintenance(*map(integer, reply))
