@@ -39,10 +39,10 @@ def create_app(
         # `http.bodies` decompresses, within limits.
         handler_args={"auto_decompress": False},
     )
-    backend = app[BACKEND] = Backend(gateway, settings, clock)
+    metrics = app[METRICS] = ServiceMetrics(new_registry())
+    backend = app[BACKEND] = Backend(gateway, settings, clock, metrics)
     if installation is not None and reports is not None:
         backend.open(installation, reports)
-    metrics = app[METRICS] = ServiceMetrics(new_registry())
     app[AUTHENTICATOR] = Authenticator(gateway, settings, clock)
     app.on_response_prepare.append(set_common_headers)
     if allowed:

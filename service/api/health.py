@@ -1,8 +1,11 @@
 """Checks of a service process: those of Redis, and the installation."""
 
+import asyncio
 from collections.abc import Sequence
 
-from sidedata.inspect.health import Check, redis_checks
+from sidedata.errors import CommandRefusedError, SidedataError
+from sidedata.inspect.health import CHECK_SECONDS, Check, redis_checks
+from sidedata.service.freshness.freshness import BEHIND_SECONDS, RIGHT_MISSING
 from sidedata.service.http.state import Backend
 
 
@@ -17,6 +20,21 @@ class ServiceChecks:
         checks = await redis_checks(self._backend.gateway)
         if self._backend.is_open:
             checks.append(Check("installation", "ok", "the configuration fits the installation"))
+            if all(check.status != "failed" for check in checks):
+                checks.append(await self._lag())
         else:
             checks.append(Check("installation", "failed", "Redis was not reached since the start"))
         return checks
+
+    async def _lag(self) -> Check:
+        """Check that the workers keep up; a lag is a warning, because reports are answered all the same."""
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                lag = await self._backend.freshness.furthest_behind(range(self._backend.installation.partitions))
+        except CommandRefusedError as error:
+            return Check("lag", "warning", f"{RIGHT_MISSING}: {error}")
+        except (SidedataError, TimeoutError):
+            return Check("lag", "unknown", "Redis did not tell in time which events wait")
+        if lag > BEHIND_SECONDS:
+            return Check("lag", "warning", f"the oldest event has waited for {lag:.0f} s; workers lag or are gone")
+        return Check("lag", "ok", "the numbers are up to date")

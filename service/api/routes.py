@@ -9,7 +9,7 @@ from sidedata.probes import HealthHandlers, Liveness, Readiness
 from sidedata.service.api.ingest import JSON, NDJSON, Accepted, post_events
 from sidedata.service.api.live import get_live
 from sidedata.service.api.pages import Pages
-from sidedata.service.api.report import EFFECTIVE, get_sidedata, post_sidedata
+from sidedata.service.api.report import AS_OF, EFFECTIVE, get_sidedata, post_sidedata
 from sidedata.service.api.workflows import TIME_ZONE, WorkflowItem, get_workflows
 from sidedata.service.http.endpoint import ENDPOINTS, Endpoint, Media
 from sidedata.service.openapi import examples
@@ -35,7 +35,7 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
             scope="reports",
             accepts=(Media(JSON, (QueryBody,), example=examples.QUERY),),
             returns=(_REPORT,),
-            headers=(EFFECTIVE,),
+            headers=(EFFECTIVE, AS_OF),
             refusals=(400, 404, 408, 413, 415, *_COMMON_REFUSALS),
         ),
         Endpoint(
@@ -46,18 +46,18 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
             scope="reports",
             query=("start", "end"),
             returns=(_REPORT,),
-            headers=(EFFECTIVE, "ETag", "Cache-Control"),
+            headers=(EFFECTIVE, AS_OF, "ETag", "Cache-Control"),
             refusals=(400, 404, *_COMMON_REFUSALS),
         ),
         Endpoint(
             "GET",
             f"{_SIDEDATA}live",
             get_live,
-            "The report now and whenever it changes, as server-sent events named `sidedata`",
+            "The report now and whenever it changes, in server-sent events `sidedata`; the time of its numbers in events `status`",
             scope="reports",
             query=("start?", "end?", "window?"),
             returns=(Media("text/event-stream", example=examples.LIVE),),
-            headers=(EFFECTIVE,),
+            headers=(EFFECTIVE, AS_OF),
             refusals=(400, 404, *_COMMON_REFUSALS),
         ),
         Endpoint(

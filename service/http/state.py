@@ -10,7 +10,9 @@ from sidedata.clock import Clock
 from sidedata.errors import StoreUnavailableError
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
+from sidedata.service.freshness.freshness import Freshness
 from sidedata.service.http.problems import unavailable
+from sidedata.service.metrics import ServiceMetrics
 from sidedata.service.report.reports import Reports
 from sidedata.settings import Settings
 
@@ -42,8 +44,9 @@ class Admission:
 class Backend:
     """The state behind all handlers. It opens once Redis has been reached; before that each answer is a 503."""
 
-    def __init__(self, gateway: Gateway, settings: Settings, clock: Clock) -> None:
+    def __init__(self, gateway: Gateway, settings: Settings, clock: Clock, metrics: ServiceMetrics) -> None:
         self.gateway = gateway
+        self.freshness = Freshness(gateway, metrics)
         self.settings = settings
         self.clock = clock
         self.admission = Admission(settings.requests_limit)

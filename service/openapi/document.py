@@ -31,6 +31,10 @@ _PARAMETERS = {
 }
 _HEADERS = {
     "Sidedata-Effective-Interval": "the interval that the numbers cover: start/end with the reporting zone's offsets",
+    "Sidedata-As-Of": (
+        "RFC 3339 in UTC: every event that had entered the stream by then is in the numbers or a dead letter; absent if the "
+        "service may not read the streams"
+    ),
     "Sidedata-Time-Zone": "the IANA name of the organization's reporting time zone",
     "ETag": "strong; send it as If-None-Match to get 304 while nothing has changed",
     "Cache-Control": "private, max-age=1",

@@ -41,6 +41,9 @@ LIVE = """event: sidedata
 id: 2026-11-25T14:05:00+02:00/2026-11-25T15:10:00+02:00
 data: {"unique_visitors_count":3,"started_workflows_count":4,"visitor_purchase_sums":[],"triggered_goals":[],"affected_goals":[]}
 
+event: status
+data: {"as_of":"2026-11-25T13:07:31.417Z"}
+
 : alive
 
 """

@@ -16,7 +16,7 @@ from aiohttp.typedefs import Handler
 
 from sidedata.events.decode import canonical_uuid
 from sidedata.service.api.query import from_body
-from sidedata.service.api.report import EFFECTIVE, MAX_QUERY_BYTES, fetch
+from sidedata.service.api.report import MAX_QUERY_BYTES, DatedAnswer, fetch
 from sidedata.service.http.access_log import (
     CLIENT_CLOSED_REQUEST,
     REQUEST_ID,
@@ -28,7 +28,6 @@ from sidedata.service.http.auth import AUTHENTICATOR, bearer
 from sidedata.service.http.endpoint import Endpoint
 from sidedata.service.http.problems import response_to
 from sidedata.service.http.state import BACKEND
-from sidedata.service.report.reports import Answer
 
 FAST_PATH = web.AppKey("FAST_PATH", Endpoint)
 
@@ -62,8 +61,8 @@ class FastPath:
         status = CLIENT_CLOSED_REQUEST
         response: web.StreamResponse
         try:
-            answer = await self._answer(request, ids)
-            response = RawResponse(answer, request_id)
+            dated = await self._answer(request, ids)
+            response = RawResponse(dated, request_id)
             status = 200
         except (asyncio.CancelledError, ConnectionResetError):
             raise
@@ -75,10 +74,10 @@ class FastPath:
             record(self._app, request, "POST", self._route, status, time.perf_counter() - began)
         return response
 
-    async def _answer(self, request: web.Request, ids: tuple[str, str]) -> Answer:
+    async def _answer(self, request: web.Request, ids: tuple[str, str]) -> DatedAnswer:
         interval = from_body(request.content.read_nowait())
         with self._backend.admission:
-            return await fetch(self._backend.reports, *ids, interval, body=True)
+            return await fetch(self._backend, *ids, interval, body=True)
 
     def _read_path(self, path: str) -> tuple[str, str] | None:
         """Organization and workflow in the path of a report; None for every other path."""
@@ -113,10 +112,12 @@ class FastPath:
 class RawResponse(web.StreamResponse):
     """A response that is written in one piece, with its head formatted as text."""
 
-    def __init__(self, answer: Answer, request_id: str) -> None:
+    def __init__(self, dated: DatedAnswer, request_id: str) -> None:
         super().__init__()
+        answer = dated.answer
+        covered = "".join([f"{name}: {value}\r\n" for name, value in dated.headers.items()])
         self._head = (
-            f"HTTP/1.1 200 OK\r\n{EFFECTIVE}: {answer.effective}\r\nCache-Control: no-store\r\n"
+            f"HTTP/1.1 200 OK\r\n{covered}Cache-Control: no-store\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(answer.body)}\r\n"
             f"Date: {_date(int(time.time()))}\r\nServer: sidedata\r\nX-Request-Id: {request_id}\r\n"
             "X-Content-Type-Options: nosniff\r\n\r\n"
