@@ -10,18 +10,25 @@ from sidedata.service.api.ingest import JSON, NDJSON, Accepted, post_events
 from sidedata.service.api.live import get_live
 from sidedata.service.api.pages import Pages
 from sidedata.service.api.report import AS_OF, EFFECTIVE, get_sidedata, post_sidedata
+from sidedata.service.api.reports.timeline import get_timeline, post_timeline
 from sidedata.service.api.workflows import TIME_ZONE, WorkflowItem, get_workflows
 from sidedata.service.http.endpoint import ENDPOINTS, Endpoint, Media
 from sidedata.service.openapi import examples
+from sidedata.service.openapi.report_schemas import InteractionTimeline, PageNavigationTimeline, TimelineBody
 from sidedata.service.openapi.schemas import EventBody, InteractionReport, PageNavigationReport, QueryBody
 
 _ORGANIZATION = "/api/reporting/workflow/v1/orgs/{organization_id}/workflows/"
 _SIDEDATA = f"{_ORGANIZATION}{{workflow_id}}/sidedata/"
+_TIMELINE = f"{_SIDEDATA}timeline/"
 _EVENTS = "/api/ingest/v1/orgs/{organization_id}/events"
 
 _COMMON_REFUSALS = (401, 403, 429, 503)
 
 _REPORT = Media(JSON, (PageNavigationReport, InteractionReport), examples=examples.REPORTS)
+_TIMELINES = (
+    Media(JSON, (PageNavigationTimeline, InteractionTimeline), examples=examples.TIMELINES),
+    Media("text/csv", example=examples.TIMELINE_CSV),
+)
 
 
 def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpoint, ...]:
@@ -58,6 +65,28 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
             query=("start?", "end?", "window?"),
             returns=(Media("text/event-stream", example=examples.LIVE),),
             headers=(EFFECTIVE, AS_OF),
+            refusals=(400, 404, *_COMMON_REFUSALS),
+        ),
+        Endpoint(
+            "POST",
+            _TIMELINE,
+            post_timeline,
+            "The points of an interval, as JSON or CSV",
+            scope="reports",
+            accepts=(Media(JSON, (TimelineBody,), example=examples.TIMELINE_QUERY),),
+            returns=_TIMELINES,
+            headers=(EFFECTIVE, AS_OF, "Vary"),
+            refusals=(400, 404, 408, 413, 415, *_COMMON_REFUSALS),
+        ),
+        Endpoint(
+            "GET",
+            _TIMELINE,
+            get_timeline,
+            "The same, for clients with a cache",
+            scope="reports",
+            query=("start", "end", "granularity"),
+            returns=_TIMELINES,
+            headers=(EFFECTIVE, AS_OF, "ETag", "Cache-Control", "Vary"),
             refusals=(400, 404, *_COMMON_REFUSALS),
         ),
         Endpoint(

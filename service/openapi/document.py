@@ -24,6 +24,8 @@ _PARAMETERS = {
     "name": "the file's name",
     "start": "start of the interval, inclusive; ISO 8601, a blank before the offset counts as +",
     "end": "end of the interval, exclusive; ISO 8601, a blank before the offset counts as +",
+    "granularity": "5min, hour, day, week or month; local to the organization's reporting time zone",
+    "workflows": "1 to 100 workflows as UUIDs, divided by commas; without it the first 100 of the list of workflows",
     "window": (
         "instead of start and end: the length of an interval that ends now, an ISO 8601 duration such as PT1H or P7D, "
         "at most 400 days"
@@ -36,6 +38,7 @@ _HEADERS = {
         "service may not read the streams"
     ),
     "Sidedata-Time-Zone": "the IANA name of the organization's reporting time zone",
+    "Vary": "the request headers that the answer depends on",
     "ETag": "strong; send it as If-None-Match to get 304 while nothing has changed",
     "Cache-Control": "private, max-age=1",
 }

@@ -37,6 +37,38 @@ INTERACTION: dict[str, Any] = {
 }
 REPORTS = {"page_navigation": PAGE_NAVIGATION, "interaction": INTERACTION}
 
+TIMELINE_QUERY = {
+    "interval": {"start": "2026-11-01T00:00:00+02:00", "end": "2026-11-03T00:00:00+02:00"},
+    "granularity": "day",
+}
+_DAYS = (
+    {"start": "2026-11-01T00:00:00+02:00", "end": "2026-11-02T00:00:00+02:00"},
+    {"start": "2026-11-02T00:00:00+02:00", "end": "2026-11-03T00:00:00+02:00"},
+)
+_PAGE_POINTS: list[dict[str, Any]] = [
+    {**_DAYS[0], "unique_visitors_count": 1480, "unique_sessions_count": 1903},
+    {**_DAYS[1], "unique_visitors_count": 1512, "unique_sessions_count": 1957},
+]
+_INTERACTION_POINTS: list[dict[str, Any]] = [
+    {
+        **day,
+        "unique_visitors_count": 120,
+        "started_workflows_count": 331,
+        "triggered_goals_count": 12,
+        "affected_goals_count": 7,
+        "visitor_purchase_sums": sums,
+    }
+    for day, sums in zip(_DAYS, ([{"value": 1023.5, "currency": "EUR"}], []), strict=True)
+]
+TIMELINES = {
+    "page_navigation": {"granularity": "day", "points": _PAGE_POINTS},
+    "interaction": {"granularity": "day", "points": _INTERACTION_POINTS},
+}
+TIMELINE_CSV = (
+    "start,end,unique_visitors_count,unique_sessions_count\r\n"
+    "2026-11-01T00:00:00+02:00,2026-11-02T00:00:00+02:00,1480,1903\r\n"
+)
+
 LIVE = """event: sidedata
 id: 2026-11-25T14:05:00+02:00/2026-11-25T15:10:00+02:00
 data: {"unique_visitors_count":3,"started_workflows_count":4,"visitor_purchase_sums":[],"triggered_goals":[],"affected_goals":[]}

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from typing import Protocol
 
 import msgspec
 
@@ -16,9 +17,22 @@ class Answer(msgspec.Struct, frozen=True):
     effective: str
 
 
-def encode(figures: Mapping[str, object], effective: str) -> Answer:
-    """Encode the figures of an effective interval."""
-    body = _ENCODER.encode(figures)
+class Coverage(Protocol):
+    """The part of a plan that is sent beside the figures."""
+
+    @property
+    def effective(self) -> str:
+        """The effective interval as text."""
+        ...
+
+
+def encode(figures: Mapping[str, object], plan: Coverage) -> Answer:
+    """Encode the figures of a plan as JSON."""
+    return answer_of(_ENCODER.encode(figures), plan)
+
+
+def answer_of(body: bytes, plan: Coverage) -> Answer:
+    """Make the answer of an encoded body."""
     # The tag covers the interval too: the same numbers over another interval are another answer.
-    tag = hashlib.blake2b(body + effective.encode(), digest_size=12).hexdigest()
-    return Answer(body, f'"{tag}"', effective)
+    tag = hashlib.blake2b(body + plan.effective.encode(), digest_size=12).hexdigest()
+    return Answer(body, f'"{tag}"', plan.effective)

@@ -16,7 +16,7 @@ import numpy as np
 
 from sidedata.calendar.tiling import PartialDay, Run, Tiling
 from sidedata.events.money import text_of
-from sidedata.hyperloglog import Registers, estimates
+from sidedata.hyperloglog import REGISTERS, Registers, estimates
 from sidedata.schema import counts
 from sidedata.service.report.merged_runs import MergedRun
 
@@ -94,6 +94,16 @@ def page_navigation(
     return answer, computed
 
 
+def edge_figures(unknown: Sequence[EdgeBuckets]) -> dict[Runs, EdgeFigures]:
+    """The figures of partial days, by their runs."""
+    if not unknown:
+        return {}
+    estimated = iter(
+        estimates(np.concatenate([row for buckets in unknown for row in buckets.visitors]).reshape(-1, REGISTERS))
+    )
+    return {buckets.edge.runs: _edge_figures(buckets, estimated) for buckets in unknown}
+
+
 def _edge_figures(buckets: EdgeBuckets, estimated: Iterator[int]) -> EdgeFigures:
     """The figures of an edge, at most the sum of its hours; `estimated` continues with the estimates of its rows."""
     visitors = next(estimated)
@@ -121,7 +131,7 @@ def interaction(merged: Iterable[MergedRun], rows: Mapping[str, int], names: Map
     return {
         "unique_visitors_count": distinct[0],
         "started_workflows_count": total.started,
-        "visitor_purchase_sums": _purchases(total.purchases),
+        "visitor_purchase_sums": purchase_sums(total.purchases),
         "triggered_goals": _goals("triggered", total.triggered, distinct, rows, names),
         "affected_goals": _goals("affected", total.affected, distinct, rows, names),
     }
@@ -148,7 +158,7 @@ def _goals(
     return goals
 
 
-def _purchases(units: Mapping[str, int]) -> list[dict[str, Any]]:
+def purchase_sums(units: Mapping[str, int]) -> list[dict[str, Any]]:
     """The sums of money by currency, as raw JSON, because an encoder of floats would round."""
     return [
         {"value": msgspec.Raw(text_of(total).encode()), "currency": currency}

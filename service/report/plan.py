@@ -37,6 +37,11 @@ class Plan(Struct, frozen=True):
     requirements: Requirements
     effective: str
 
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Tells answers of one workflow apart."""
+        return self.tiling.effective
+
 
 def make_plan(zone: Zone, kind: str, start: datetime, end: datetime, now: float, retention: Retention) -> Plan:
     """Plan the answer over `start <= t < end`; date-times without an offset are in the zone.

@@ -25,6 +25,7 @@ from sidedata.schema.installation import Installation
 from sidedata.service.report.answer import Answer
 from sidedata.service.report.assemble import EdgeBuckets, EdgeFigures, Runs, day_sums
 from sidedata.service.report.merged_runs import MOST_ROWS, SESSIONS, VISITORS, CachedField, MergedRun, MergedRuns
+from sidedata.service.report.point_cache import PointCache
 from sidedata.service.report.requirements import FIELD_NAMES, Requirements, fields_of
 from sidedata.service.report.shared_refresh import SharedRefresh
 
@@ -36,6 +37,7 @@ _MOST_FIELDS = 400
 _MOST_ANSWERS = (
     1_000  # of one workflow, some 2 KB each; a client that polls random intervals would not profit from more
 )
+_MOST_ANSWER_BYTES = 4 << 20  # of one workflow; a timeline may have 130 KB
 _MOST_EDGES = 2_000  # of one workflow, some 1 KB each; intervals share them
 
 
@@ -62,8 +64,10 @@ class WorkflowCache:
         self.names: dict[str, str] = {}  # of goals
         self.fields: dict[BucketField, CachedField] = {}
         self.rows: dict[str, int] = {}  # of goals' visitors by `<role>:<goal>`; their sessions have the next row
-        self.answers: dict[tuple[int, int], Answer] = {}  # by effective interval, as of `revision`
+        self.answers: dict[tuple[object, ...], Answer] = {}  # by the plan's key, as of `revision`
+        self._answers_size = 0  # bytes
         self.edges: dict[Runs, EdgeFigures] = {}  # as of `revision`
+        self.points = PointCache()
         self._merged = MergedRuns(self.fields, most_merged_bytes)
         self._fields_size = 0  # bytes
         self._most_fields = _MOST_FIELDS
@@ -72,7 +76,7 @@ class WorkflowCache:
     @property
     def size(self) -> int:
         """Approximate bytes of memory."""
-        return self._fields_size + self._merged.size
+        return self._fields_size + self._merged.size + self.points.size + self._answers_size
 
     def merge(self, runs: Sequence[Run], rows: range = range(SESSIONS + 1)) -> MergedRun:
         """Merge those rows of runs, whose fields must all be cached."""
@@ -90,11 +94,16 @@ class WorkflowCache:
         visitors = [self.merge(runs).rows[: VISITORS + 1] for runs in groups]
         return EdgeBuckets(edge, self.fields[BucketField("day", edge.day.start, "counts")].counts, visitors)
 
-    def add_answer(self, effective: tuple[int, int], answer: Answer) -> None:
+    def add_answer(self, key: tuple[object, ...], answer: Answer) -> None:
         """Cache an answer of this revision."""
-        if len(self.answers) >= _MOST_ANSWERS:
-            self.answers.clear()
-        self.answers[effective] = answer
+        if len(self.answers) >= _MOST_ANSWERS or self._answers_size > _MOST_ANSWER_BYTES:
+            self._drop_answers()
+        self.answers[key] = answer
+        self._answers_size += len(answer.body)
+
+    def _drop_answers(self) -> None:
+        self.answers.clear()
+        self._answers_size = 0
 
     def add_edges(self, edges: Mapping[Runs, EdgeFigures]) -> None:
         """Cache figures of edges of this revision."""
@@ -106,7 +115,8 @@ class WorkflowCache:
         """Drop everything; the next reading starts from nothing."""
         self.revision = self.names_revision = self.timezone = None
         self.fields.clear()
-        self.answers.clear()
+        self.points.clear()
+        self._drop_answers()
         self.names.clear()
         self.rows.clear()
         self.edges.clear()
@@ -180,15 +190,18 @@ class WorkflowCache:
                 for name in get_args(FieldName):
                     self._drop(BucketField(level, start, name))
             self._merged.invalidate(reading.changed)
+            self.points.invalidate(reading.changed)
         if reading.timezone != self.timezone:
             self.clear()
         if reading.revision != self.revision or reading.names != self.names_revision:
-            self.answers.clear()
+            self._drop_answers()
             self.edges.clear()
         self.timezone, self.kind = reading.timezone, reading.kind
         self.revision, self.fence, self.names_revision = reading.revision, reading.fence, reading.names
         self.names.update(reading.goals)
-        self._merged.invalidate((field.level, field.start) for field in reading.data if field in self.fields)
+        again = [(field.level, field.start) for field in reading.data if field in self.fields]
+        self._merged.invalidate(again)
+        self.points.invalidate(again)
         for field, cached in zip(reading.data, self._cached_fields(reading.data), strict=True):
             self._drop(field)
             self.fields[field] = cached
