@@ -10,16 +10,24 @@ from sidedata.service.api.ingest import JSON, NDJSON, Accepted, post_events
 from sidedata.service.api.live import get_live
 from sidedata.service.api.pages import Pages
 from sidedata.service.api.report import AS_OF, EFFECTIVE, get_sidedata, post_sidedata
+from sidedata.service.api.reports.overview import get_overview, post_overview
 from sidedata.service.api.reports.timeline import get_timeline, post_timeline
 from sidedata.service.api.workflows import TIME_ZONE, WorkflowItem, get_workflows
 from sidedata.service.http.endpoint import ENDPOINTS, Endpoint, Media
 from sidedata.service.openapi import examples
-from sidedata.service.openapi.report_schemas import InteractionTimeline, PageNavigationTimeline, TimelineBody
+from sidedata.service.openapi.report_schemas import (
+    InteractionTimeline,
+    Overview,
+    OverviewBody,
+    PageNavigationTimeline,
+    TimelineBody,
+)
 from sidedata.service.openapi.schemas import EventBody, InteractionReport, PageNavigationReport, QueryBody
 
 _ORGANIZATION = "/api/reporting/workflow/v1/orgs/{organization_id}/workflows/"
 _SIDEDATA = f"{_ORGANIZATION}{{workflow_id}}/sidedata/"
 _TIMELINE = f"{_SIDEDATA}timeline/"
+_OVERVIEW = "/api/reporting/workflow/v1/orgs/{organization_id}/sidedata/"
 _EVENTS = "/api/ingest/v1/orgs/{organization_id}/events"
 
 _COMMON_REFUSALS = (401, 403, 429, 503)
@@ -28,6 +36,11 @@ _REPORT = Media(JSON, (PageNavigationReport, InteractionReport), examples=exampl
 _TIMELINES = (
     Media(JSON, (PageNavigationTimeline, InteractionTimeline), examples=examples.TIMELINES),
     Media("text/csv", example=examples.TIMELINE_CSV),
+)
+
+_OVERVIEWS = (
+    Media(JSON, (Overview,), example=examples.OVERVIEW),
+    Media("text/csv", example=examples.OVERVIEW_CSV),
 )
 
 
@@ -88,6 +101,28 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
             returns=_TIMELINES,
             headers=(EFFECTIVE, AS_OF, "ETag", "Cache-Control", "Vary"),
             refusals=(400, 404, *_COMMON_REFUSALS),
+        ),
+        Endpoint(
+            "POST",
+            _OVERVIEW,
+            post_overview,
+            "The reports of many workflows over one interval, with points if there is a granularity; as JSON or CSV",
+            scope="reports",
+            accepts=(Media(JSON, (OverviewBody,), example=examples.OVERVIEW_QUERY),),
+            returns=_OVERVIEWS,
+            headers=(EFFECTIVE, AS_OF, "Vary"),
+            refusals=(400, 408, 413, 415, *_COMMON_REFUSALS),
+        ),
+        Endpoint(
+            "GET",
+            _OVERVIEW,
+            get_overview,
+            "The same, for clients with a cache",
+            scope="reports",
+            query=("start", "end", "workflows?", "granularity?"),
+            returns=_OVERVIEWS,
+            headers=(EFFECTIVE, AS_OF, "ETag", "Cache-Control", "Vary"),
+            refusals=(400, *_COMMON_REFUSALS),
         ),
         Endpoint(
             "GET",

@@ -10,10 +10,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from sidedata.errors import CommandRefusedError, StoreUnavailableError
+from sidedata.events.timestamps import from_milliseconds
 from sidedata.reads.partitions import partitions_with_backlog, read_progress
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.keys import Keyspace, keyspace
@@ -32,7 +32,6 @@ _TIMEOUT_SECONDS = 0.75
 _REFUSED_SECONDS = 5.0
 # Older measurements say nothing of the present.
 _METRIC_SECONDS = 30.0
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _log = logging.getLogger("sidedata.service")
 
@@ -103,9 +102,9 @@ class Freshness:
                 progress = await read_progress(self._gateway, space)
         except TimeoutError as error:
             raise StoreUnavailableError("Redis did not answer in time") from error
-        text = (_EPOCH + timedelta(milliseconds=progress.as_of_ms)).isoformat(timespec="milliseconds")
+        text = from_milliseconds(progress.as_of_ms)
         lag = (progress.now_ms - progress.as_of_ms) / 1000
-        measured = self._newest[space.partition] = AsOf(text.replace("+00:00", "Z"), lag, began)
+        measured = self._newest[space.partition] = AsOf(text, lag, began)
         recent = (known.lag for known in self._newest.values() if began - known.measured_at < _METRIC_SECONDS)
         self._metrics.behind_seconds.set(max(recent))
         return measured

@@ -13,6 +13,7 @@ from sidedata.schema.installation import Installation
 from sidedata.service.freshness.freshness import Freshness
 from sidedata.service.http.problems import unavailable
 from sidedata.service.metrics import ServiceMetrics
+from sidedata.service.report.overview.overviews import Overviews
 from sidedata.service.report.reports import Reports
 from sidedata.settings import Settings
 
@@ -55,11 +56,13 @@ class Backend:
         self.validation_slots = asyncio.Semaphore(2)
         self._installation: Installation | None = None
         self._reports: Reports | None = None
+        self._overviews: Overviews | None = None
 
     def open(self, installation: Installation, reports: Reports) -> None:
         """Start to answer."""
         self._installation = installation
         self._reports = reports
+        self._overviews = Overviews(self.gateway, installation, reports, self.clock)
 
     @property
     def is_open(self) -> bool:
@@ -79,6 +82,13 @@ class Backend:
         if self._reports is None:
             raise StoreUnavailableError("Redis was not reached since the start")
         return self._reports
+
+    @property
+    def overviews(self) -> Overviews:
+        """The overviews."""
+        if self._overviews is None:
+            raise StoreUnavailableError("Redis was not reached since the start")
+        return self._overviews
 
 
 BACKEND = web.AppKey("BACKEND", Backend)

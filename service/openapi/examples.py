@@ -69,6 +69,27 @@ TIMELINE_CSV = (
     "2026-11-01T00:00:00+02:00,2026-11-02T00:00:00+02:00,1480,1903\r\n"
 )
 
+OVERVIEW_QUERY = {**TIMELINE_QUERY, "workflows": [_WORKFLOW, _POPUP]}
+OVERVIEW: dict[str, Any] = {
+    "workflows": [
+        {
+            "id": _WORKFLOW,
+            "kind": "page_navigation",
+            "name": None,
+            "last_event_at": "2026-11-02T20:00:00.417000Z",
+            "sidedata": PAGE_NAVIGATION,
+            "points": _PAGE_POINTS,
+        }
+    ],
+    "missing": [_POPUP],
+}
+OVERVIEW_CSV = (
+    "id,kind,name,last_event_at,unique_visitors_count,unique_sessions_count,started_workflows_count,"
+    "triggered_goals_count,affected_goals_count,purchases_EUR\r\n"
+    f"{_WORKFLOW},page_navigation,,2026-11-02T20:00:00.417000Z,31402,40233,,,,\r\n"
+    f"{_POPUP},interaction,Newsletter pop-up,2026-11-02T19:59:58.120000Z,1204,,3310,12,7,1023.5\r\n"
+)
+
 LIVE = """event: sidedata
 id: 2026-11-25T14:05:00+02:00/2026-11-25T15:10:00+02:00
 data: {"unique_visitors_count":3,"started_workflows_count":4,"visitor_purchase_sums":[],"triggered_goals":[],"affected_goals":[]}

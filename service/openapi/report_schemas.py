@@ -2,9 +2,17 @@
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from sidedata.service.openapi.schemas import Count, IntervalBody, PurchaseSum
+from sidedata.service.openapi.schemas import (
+    AnyUuid,
+    Count,
+    InteractionReport,
+    IntervalBody,
+    PageNavigationReport,
+    PurchaseSum,
+    Uuid,
+)
 
 Granularity = Literal["5min", "hour", "day", "week", "month"]
 Local = Annotated[
@@ -56,3 +64,41 @@ class InteractionTimeline(Struct):
 
     granularity: Granularity
     points: list[InteractionPoint]
+
+
+class OverviewBody(Struct, forbid_unknown_fields=True):
+    """A query for an overview."""
+
+    interval: IntervalBody
+    workflows: Annotated[
+        Annotated[list[AnyUuid], Meta(min_length=1, max_length=100)] | UnsetType,
+        Meta(description="in the order of the answer; without it the first 100 of the list of workflows"),
+    ] = UNSET
+    granularity: Granularity | UnsetType = UNSET
+
+
+class PageNavigationItem(Struct, tag_field="kind", tag="page_navigation"):
+    """A workflow of kind `page_navigation` with its report, and with its points if the query has a granularity."""
+
+    id: Uuid
+    name: str | None
+    last_event_at: str | None
+    sidedata: PageNavigationReport
+    points: list[PageNavigationPoint] | UnsetType = UNSET
+
+
+class InteractionItem(Struct, tag_field="kind", tag="interaction"):
+    """A workflow of kind `interaction` with its report, and with its points if the query has a granularity."""
+
+    id: Uuid
+    name: str | None
+    last_event_at: str | None
+    sidedata: InteractionReport
+    points: list[InteractionPoint] | UnsetType = UNSET
+
+
+class Overview(Struct):
+    """The reports of many workflows; `missing` are those that the organization does not have."""
+
+    workflows: list[PageNavigationItem | InteractionItem]
+    missing: list[Uuid]

@@ -1,7 +1,7 @@
 """Answers as they are sent: JSON, entity tag and effective interval."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -29,6 +29,11 @@ class Coverage(Protocol):
 def encode(figures: Mapping[str, object], plan: Coverage) -> Answer:
     """Encode the figures of a plan as JSON."""
     return answer_of(_ENCODER.encode(figures), plan)
+
+
+def array(items: Sequence[object]) -> bytes:
+    """Encode an array as JSON."""
+    return _ENCODER.encode(items)
 
 
 def answer_of(body: bytes, plan: Coverage) -> Answer:

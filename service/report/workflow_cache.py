@@ -123,6 +123,10 @@ class WorkflowCache:
         self._merged.clear()
         self._fields_size = 0
 
+    def expect(self, kind: Kind) -> None:
+        """Set the kind before the first reading, so that this one can bring all that is required."""
+        self.kind = self.kind or kind
+
     def has(self, requirements: Requirements) -> bool:
         """Tell if all requirements are cached."""
         return not self._missing(requirements)

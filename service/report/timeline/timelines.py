@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from sidedata.calendar.zones import Zone
-from sidedata.service.report.answer import Answer, answer_of, encode
+from sidedata.service.report.answer import Answer, answer_of, array, encode
 from sidedata.service.report.reports import Reports
 from sidedata.service.report.timeline.encode import Format, csv_points, json_points
 from sidedata.service.report.timeline.figures import figures_of
@@ -39,3 +39,8 @@ async def timeline(
         return encode({"granularity": granularity, "points": json_points(plan, figures)}, plan.plan)
 
     return await reports.resolve(reports.cache(*workflow), plan, assemble)
+
+
+def points_answer(cache: WorkflowCache, plan: TimelinePlan) -> Answer:
+    """The points alone, as a JSON array."""
+    return answer_of(array(json_points(plan, figures_of(cache, plan))), plan.plan)
