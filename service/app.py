@@ -13,7 +13,6 @@ from sidedata.service.api.health import ServiceChecks
 from sidedata.service.api.live_hub import HUB, Hub
 from sidedata.service.api.pages import Pages
 from sidedata.service.api.report import post_sidedata
-from sidedata.service.api.routes import register, table
 from sidedata.service.http.access_log import access_log, set_common_headers
 from sidedata.service.http.auth import AUTHENTICATOR, Authenticator, authorization
 from sidedata.service.http.cors import answer_preflights, origins, set_cors_headers
@@ -23,6 +22,7 @@ from sidedata.service.http.state import BACKEND, Backend
 from sidedata.service.metrics import METRICS, ServiceMetrics
 from sidedata.service.openapi.document import Description
 from sidedata.service.report.reports import Reports
+from sidedata.service.routes import register, table
 from sidedata.service.server.fast_path import FAST_PATH
 from sidedata.settings import Settings
 
