@@ -1,12 +1,17 @@
 """Errors by what the caller does next: retry, dead-letter, or stop.
 
-Errors of the Redis client are translated into these at one boundary (`sidedata/redis/redis_errors.py`), cause attached.
+Errors of the Redis client are translated into these at one boundary (`sidedata/redis/redis_errors.py`).
 What an event does wrong is no exception but a `sidedata.events.decode.Fault`, because it is data: it becomes a dead letter.
 """
 
 
 class SidedataError(Exception):
-    """The base of every error that this project raises on purpose; its text is one line for a person."""
+    """The base of every error that this project raises on purpose; its text is one line for a person.
+
+    `code` is the first word of Redis's error reply, such as `MISCONF`; "" where Redis sent none.
+    """
+
+    code: str = ""
 
 
 class StoreUnavailableError(SidedataError):

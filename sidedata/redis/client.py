@@ -10,8 +10,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from sidedata.errors import UsageError
+from sidedata.redaction import register
 from sidedata.redis.cluster import ClusterGateway
 from sidedata.redis.gateway import Gateway
+from sidedata.redis.role import connect_to_master
 from sidedata.redis.standalone import StandaloneGateway
 
 _SCHEMES: Final = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
@@ -36,8 +38,8 @@ def connect(url: str, *, timeout: float) -> Gateway:
         )
     try:
         return _cluster(url, timeout) if scheme.endswith("+cluster") else _standalone(url, timeout)
-    except (TypeError, ValueError, redis_errors.RedisError, redis_errors.RedisClusterException) as error:
-        raise UsageError("SIDEDATA_REDIS_URL can't be read as an address") from error
+    except (TypeError, ValueError, redis_errors.RedisError, redis_errors.RedisClusterException):
+        raise UsageError("SIDEDATA_REDIS_URL can't be read as an address") from None
 
 
 def _standalone(url: str, timeout: float) -> StandaloneGateway:
@@ -48,7 +50,10 @@ def _standalone(url: str, timeout: float) -> StandaloneGateway:
         socket_timeout=timeout,
         socket_connect_timeout=timeout,
         protocol=_PROTOCOL,
+        redis_connect_func=connect_to_master,
     )
+    pool.connection_kwargs["protocol"] = _PROTOCOL  # the address may name another
+    register(str(pool.connection_kwargs.get("password") or ""))
     # Opens nothing, but knows which parameters an address has.
     pool.make_connection()  # type: ignore[no-untyped-call] # redis-py's own
     return StandaloneGateway(pool)
@@ -57,6 +62,8 @@ def _standalone(url: str, timeout: float) -> StandaloneGateway:
 def _cluster(url: str, timeout: float) -> ClusterGateway:
     cluster = RedisCluster.from_url(
         url.replace("+cluster", "", 1),
+        # The address that was given stays the first to ask: the cluster's nodes may all get new ones.
+        dynamic_startup_nodes=False,
         retry=Retry(NoBackoff(), 0),
         max_connections=MOST_CONNECTIONS,
         socket_timeout=timeout,
@@ -64,5 +71,6 @@ def _cluster(url: str, timeout: float) -> ClusterGateway:
         protocol=_PROTOCOL,
     )
     node = next(iter(cluster.nodes_manager.startup_nodes.values()))
+    register(str(node.connection_kwargs.get("password") or ""))
     node.connection_class(**node.connection_kwargs)  # opens nothing, but knows which parameters an address has
     return ClusterGateway(cluster)

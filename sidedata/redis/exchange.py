@@ -1,10 +1,11 @@
 """One exchange on one connection: commands go out together, their replies come back in order."""
 
+from asyncio import StreamReader, StreamWriter
 from collections.abc import Sequence
 from typing import Final, Protocol, cast
 
 import hiredis
-from redis.exceptions import ResponseError
+from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
 
 from sidedata.redis.replies import Command, Reply
 
@@ -46,7 +47,9 @@ READS: Final = frozenset(
     )
 )
 
-Outcome = Reply | ResponseError
+# redis-py counts two error replies among the broken connections: of a server that loads its data, and of one that wants a login.
+ERROR_REPLIES: Final = (ResponseError, BusyLoadingError, AuthenticationError)
+Outcome = Reply | RedisError
 
 
 class Connection(Protocol):
@@ -58,6 +61,10 @@ class Connection(Protocol):
 
     async def read_response(self) -> Reply:
         """Read one reply; an error reply is raised."""
+        ...
+
+    async def disconnect(self) -> None:
+        """Close the connection; a no-op if it is closed."""
         ...
 
 
@@ -73,9 +80,20 @@ async def exchange(connection: Connection, commands: Sequence[Command]) -> list[
     for _ in commands:
         try:
             outcomes.append(await connection.read_response())
-        except ResponseError as error:
+        except ERROR_REPLIES as error:
             outcomes.append(error)
+        except RedisError:
+            await connection.disconnect()  # a late reply must not meet the next command
+            raise
     return outcomes
+
+
+def is_lost(connection: object) -> bool:
+    """Tell if an idle connection was reset or closed; redis-py's own check sees an end in order and no reset."""
+    reader, writer = getattr(connection, "_reader", None), getattr(connection, "_writer", None)
+    if not isinstance(reader, StreamReader) or not isinstance(writer, StreamWriter):
+        return False
+    return reader.at_eof() or reader.exception() is not None or writer.is_closing()
 
 
 def packed(command: Command) -> bytes:
@@ -92,7 +110,7 @@ def replies_of(outcomes: Sequence[Outcome]) -> list[Reply]:
     """Return replies; raises the first error reply among them."""
     replies: list[Reply] = []
     for outcome in outcomes:
-        if isinstance(outcome, ResponseError):
+        if isinstance(outcome, RedisError):
             raise outcome
         replies.append(outcome)
     return replies
