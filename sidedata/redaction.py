@@ -11,7 +11,7 @@ _HIDDEN: Final = "***"
 # A server that lacks a command repeats its arguments; servers and proxies differ in how they introduce them.
 _ARGUMENTS: Final = re.compile(r"[,;:]?\s*\b(?:with )?(?:args|arguments)\b.*", re.DOTALL | re.IGNORECASE)
 # The name of a command, a right or a type is worth reading; any other quotation is data.
-_QUOTED: Final = re.compile(r"(['\"`])(?!\$?[A-Za-z|_.-]{1,32}\1)(?:(?!\1).)*(?:\1|$)", re.DOTALL)
+_QUOTED: Final = re.compile(r"(['\"`])(?!\$?[A-Za-z|_. -]{1,32}\1)(?:(?!\1).)*(?:\1|$)", re.DOTALL)
 _MOST_CHARACTERS: Final = 200
 _SHORTEST: Final = 4  # characters of a secret: a shorter one stands in too many words
 

@@ -56,7 +56,8 @@ class SharedRefresh:
                 self._clear()
                 # Requests that joined in the meantime have waited too, and would have to wait as long again.
                 batch, self._waiters = batch + self._waiters, []
-                _settle(batch, StoreUnavailableError(f"Redis did not answer in time: {error}"))
+                late = isinstance(error, TimeoutError)
+                _settle(batch, StoreUnavailableError("Redis did not answer in time") if late else error)
             except BaseException as error:
                 self._clear()
                 _settle(batch, error)

@@ -12,8 +12,8 @@ from redis.backoff import NoBackoff
 from sidedata.errors import UsageError
 from sidedata.redaction import register
 from sidedata.redis.cluster import ClusterGateway
+from sidedata.redis.exchange import connect_to_master
 from sidedata.redis.gateway import Gateway
-from sidedata.redis.role import connect_to_master
 from sidedata.redis.standalone import StandaloneGateway
 
 _SCHEMES: Final = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")

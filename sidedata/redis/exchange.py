@@ -1,11 +1,19 @@
-"""One exchange on one connection: commands go out together, their replies come back in order."""
+"""One exchange on one connection: commands go out together, their replies come back in order.
 
+A connection should lead to a master. After a failover behind a fixed address, connections to the demoted master stay open, and it
+still answers reads, with old numbers. So each new connection asks for the role, and reads ask again every half second. INFO states
+it, for which every process of an installation has the right; ROLE is a right of its own. A user without that right, or a proxy
+without INFO, goes unchecked.
+"""
+
+import contextlib
+import time
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Sequence
 from typing import Final, Protocol, cast
 
 import hiredis
-from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, BusyLoadingError, ReadOnlyError, RedisError, ResponseError
 
 from sidedata.redis.replies import Command, Reply
 
@@ -51,6 +59,10 @@ READS: Final = frozenset(
 ERROR_REPLIES: Final = (ResponseError, BusyLoadingError, AuthenticationError)
 Outcome = Reply | RedisError
 
+ASK_ROLE: Final = ("INFO", "replication")
+# Half of the time within which a failover must be over for clients.
+_SECONDS: Final = 0.5
+
 
 class Connection(Protocol):
     """The part of redis-py's connections that an exchange needs; both its pools hand out such ones."""
@@ -59,12 +71,16 @@ class Connection(Protocol):
         """Write bytes; connects first where need be."""
         ...
 
-    async def read_response(self) -> Reply:
+    async def read_response(self, *, disconnect_on_error: bool) -> Reply:
         """Read one reply; an error reply is raised."""
         ...
 
-    async def disconnect(self) -> None:
+    async def disconnect(self, nowait: bool = False) -> None:  # noqa: FBT001, FBT002 - redis-py's
         """Close the connection; a no-op if it is closed."""
+        ...
+
+    async def on_connect(self) -> None:
+        """Log in; part of opening a connection."""
         ...
 
 
@@ -79,11 +95,12 @@ async def exchange(connection: Connection, commands: Sequence[Command]) -> list[
     outcomes: list[Outcome] = []
     for _ in commands:
         try:
-            outcomes.append(await connection.read_response())
+            # redis-py would close the connection after some error replies, with the other replies still to come.
+            outcomes.append(await connection.read_response(disconnect_on_error=False))
         except ERROR_REPLIES as error:
             outcomes.append(error)
-        except RedisError:
-            await connection.disconnect()  # a late reply must not meet the next command
+        except BaseException:
+            await connection.disconnect(nowait=True)  # a late reply must not meet the next command
             raise
     return outcomes
 
@@ -114,3 +131,42 @@ def replies_of(outcomes: Sequence[Outcome]) -> list[Reply]:
             raise outcome
         replies.append(outcome)
     return replies
+
+
+class RoleWatch:
+    """A timer that all reads of a gateway share."""
+
+    def __init__(self) -> None:
+        self._due = 0.0
+
+    def is_due(self) -> bool:
+        """Tell if the caller should ask for the role; the next callers need not for half a second."""
+        now = time.monotonic()
+        if now < self._due:
+            return False
+        self._due = now + _SECONDS
+        return True
+
+
+def is_replica(reply: object) -> bool:
+    """Tell if a reply of INFO states the role of a replica; an error reply states nothing."""
+    return isinstance(reply, bytes) and b"role:slave" in reply
+
+
+def replica_error() -> ReadOnlyError:
+    """The error of a connection to a replica."""
+    return ReadOnlyError("the server is a replica")
+
+
+async def connect_to_master(connection: Connection) -> None:
+    """Prepare a new connection as redis-py does, then check the server's role.
+
+    Raises:
+        redis.exceptions.ReadOnlyError: the server is a replica.
+    """
+    await connection.on_connect()
+    role: object = None
+    with contextlib.suppress(ResponseError):
+        (role,) = await exchange(connection, [ASK_ROLE])
+    if is_replica(role):
+        raise replica_error()

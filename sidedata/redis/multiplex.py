@@ -15,9 +15,8 @@ from typing import NamedTuple, TypedDict, cast
 import hiredis
 import redis.exceptions as redis_errors
 
-from sidedata.redis.exchange import packed
+from sidedata.redis.exchange import ASK_ROLE, is_replica, packed, replica_error
 from sidedata.redis.replies import Command, Reply, Word
-from sidedata.redis.role import ASK_ROLE, is_replica, replica_error
 
 
 class ReplyError(Exception):

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 import redis.exceptions as redis_errors
 
+from sidedata.conditions import CONDITIONS
 from sidedata.errors import CommandRefusedError, SidedataError, StopError, StoreUnavailableError
 from sidedata.redaction import first_line
-from sidedata.redis.conditions import CONDITIONS
 
 PASSING = (
     redis_errors.ConnectionError,
@@ -56,21 +56,21 @@ def translated() -> Iterator[None]:
 
 
 def _translation(error: BaseException) -> SidedataError:
-    code = code_of(error)
-    if code:
+    cause = error.__cause__  # of a failed login, or of a cluster's node that refused its map of slots
+    if code := code_of(error) or (code_of(cause) if cause else ""):
         return _of_code(code, error)
-    if isinstance(error, PASSING):
-        cause = error.__cause__  # of a cluster: the reason why no node gave its map of slots
-        if cause is not None and code_of(cause) in ("NOAUTH", "WRONGPASS", "NOPERM", "LOADING"):
-            return _of_code(code_of(cause), cause)
-        if isinstance(cause, redis_errors.RedisClusterException):
-            return StopError(f"this is no Redis Cluster: {first_line(cause)}")
-        return StoreUnavailableError(f"Redis is out of reach: {first_line(error)}")
-    if _MOVING in str(error):
-        return _with_code(StoreUnavailableError("Redis can't serve now: a slot is being moved"), "TRYAGAIN")
-    if isinstance(error, redis_errors.ResponseError):
-        return CommandRefusedError(f"Redis refused a command: {first_line(error)}")
-    return StopError(f"the server does not speak as Redis does: {first_line(error)}")
+    text = first_line(error)
+    if isinstance(cause, redis_errors.RedisClusterException):
+        translation: SidedataError = StopError(f"this is no Redis Cluster: {first_line(cause)}")
+    elif isinstance(error, PASSING):
+        translation = StoreUnavailableError(f"Redis is out of reach: {text}")
+    elif _MOVING in str(error):
+        translation = _with_code(StoreUnavailableError(CONDITIONS["TRYAGAIN"].detail), "TRYAGAIN")
+    elif isinstance(error, redis_errors.ResponseError):
+        translation = CommandRefusedError(f"Redis refused a command: {text}")
+    else:
+        translation = StopError(f"the server does not speak as Redis does: {text}")
+    return translation
 
 
 def _of_code(code: str, error: BaseException) -> SidedataError:

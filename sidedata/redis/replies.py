@@ -90,5 +90,5 @@ def entries(reply: Reply) -> list[Entry]:
 
 
 def _unexpected(reply: Reply, expected: str) -> StopError:
-    kind = {int: "a number", bytes: "a string", list: "an array", type(None): "nothing"}[type(reply)]
+    kind = {int: "a number", bytes: "a string", list: "an array", type(None): "nothing"}.get(type(reply), "a mapping")
     return StopError(f"Redis answered {kind} where {expected} was expected; is this a Redis?")

@@ -2,17 +2,30 @@
 
 import contextlib
 from collections.abc import Sequence
+from typing import Final
 
 import redis.exceptions as redis_errors
 from redis.asyncio.connection import Connection, ConnectionPool, UnixDomainSocketConnection
 
-from sidedata.redis.exchange import Outcome, are_reads, exchange, is_lost, replies_of
+from sidedata.redis.exchange import (
+    ASK_ROLE,
+    Outcome,
+    RoleWatch,
+    are_reads,
+    exchange,
+    is_lost,
+    is_replica,
+    replica_error,
+    replies_of,
+)
 from sidedata.redis.gateway import Commands
 from sidedata.redis.multiplex import MultiplexedConnection, ReplyError
 from sidedata.redis.redis_errors import is_read_only, translated
 from sidedata.redis.replies import Command, Reply, Word, array, integer
-from sidedata.redis.role import ASK_ROLE, RoleWatch, is_replica, replica_error
 from sidedata.redis.scripts import Script
+
+# Then the pool is asked, which knows how to translate errors.
+_MULTIPLEXED_FAILED: Final = (ReplyError, redis_errors.ConnectionError, redis_errors.ReadOnlyError)
 
 
 class StandaloneGateway:
@@ -41,14 +54,14 @@ class StandaloneGateway:
     async def poll(self, *commands: Command) -> list[Reply]:
         """Send reads over the multiplexed connection, or in the ordinary way where that is impossible or fails."""
         if self.multiplexed is not None:
-            with contextlib.suppress(ReplyError, redis_errors.ConnectionError):
+            with contextlib.suppress(*_MULTIPLEXED_FAILED):
                 return await self._multiplexed(commands)
         return await self.batch(commands)
 
     async def call(self, script: Script, keys: Sequence[str | bytes], args: Sequence[Word] = ()) -> Reply:
         """Run a script; a server that does not know its digest gets the text."""
         if script.read_only and self.multiplexed is not None:
-            with contextlib.suppress(ReplyError, redis_errors.ConnectionError):
+            with contextlib.suppress(*_MULTIPLEXED_FAILED):
                 return (await self._multiplexed([("EVALSHA", script.sha, len(keys), *keys, *args)]))[0]
         reply, _ = await self._call(script, keys, args)
         return reply

@@ -130,13 +130,13 @@ async def test_a_slow_write_is_sent_once(forwarder: Forwarder, gateway: Gateway,
     await gateway.call(APPEND, ["n"])
     await gateway.command("SET", "n", 0)
     forwarder.held = True
+    ways = {
+        "command": lambda: gateway.command("INCR", "n"),
+        "batch": lambda: gateway.batch([("INCR", "n"), ("XADD", "x", "*", "f", "v")]),
+        "script": lambda: gateway.call(APPEND, ["n"]),
+    }
     with pytest.raises(StoreUnavailableError):
-        if way == "command":
-            await gateway.command("INCR", "n")
-        elif way == "batch":
-            await gateway.batch([("INCR", "n"), ("XADD", "x", "*", "f", "v")])
-        else:
-            await gateway.call(APPEND, ["n"])
+        await ways[way]()
     forwarder.held = False
     admin = connect(server.url, timeout=5)
     assert await admin.command("GET", "n") == b"1"
@@ -151,7 +151,7 @@ async def test_the_pin_of_the_protocol_may_go(server: RedisServer, forwarder: Fo
     connection = await pool.get_connection()
     await pool.release(connection)
     server.kill()
-    await until(lambda: connection._reader.at_eof())  # noqa: SLF001 - the end has arrived
+    await until(connection._reader.at_eof)
     server.start()
     connection = await pool.get_connection()
     try:

@@ -1,6 +1,7 @@
 """A fixed TCP address in front of servers: it can be pointed at another one, hold replies back, and reset its connections."""
 
 import asyncio
+import contextlib
 import socket
 import struct
 from collections.abc import AsyncIterator
@@ -91,7 +92,8 @@ async def forwarding(url: str) -> AsyncIterator[Forwarder]:
         assert task is not None
         handlers.add(task)
         task.add_done_callback(handlers.discard)
-        await forwarder.serve(reader, writer)
+        with contextlib.suppress(asyncio.CancelledError):  # the end of the test
+            await forwarder.serve(reader, writer)
 
     listening = await asyncio.start_server(accept, "127.0.0.1", 0)
     forwarder.port = listening.sockets[0].getsockname()[1]
