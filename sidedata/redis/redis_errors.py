@@ -29,8 +29,8 @@ _CLASSES = {
     redis_errors.BusyLoadingError: "LOADING",
     redis_errors.OutOfMemoryError: "OOM",
     redis_errors.ReadOnlyError: "READONLY",
+    redis_errors.MasterDownError: "MASTERDOWN",  # a kind of the next one
     redis_errors.ClusterDownError: "CLUSTERDOWN",
-    redis_errors.MasterDownError: "MASTERDOWN",
     redis_errors.TryAgainError: "TRYAGAIN",
     redis_errors.NoPermissionError: "NOPERM",
     redis_errors.AuthenticationError: "WRONGPASS",
