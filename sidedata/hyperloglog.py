@@ -35,8 +35,8 @@ REGISTERS: Final = 1 << 14
 _RUN_BITS: Final = 50  # of the hash; the longest run plus one is 51
 _HEADER: Final = 16
 _DENSE_BYTES: Final = REGISTERS * 6 // 8
-# So many bytes of sparse sketches are taken apart at once: numpy's fixed costs would be most of the work for one, and what it
-# makes of all of them on the way would leave the processor's cache.
+# Bytes of sparse sketches that are decoded at once: for a single sketch numpy's fixed costs would dominate, and the
+# intermediate arrays of all of them would not fit in the processor's cache.
 _TOGETHER_BYTES: Final = 1 << 14
 _DENSE_TOGETHER: Final = 8  # sketches, for the same reasons
 _ALPHA_INFINITY: Final = 0.721347520444481703680
@@ -142,7 +142,7 @@ def merge(into: Registers, stacks: Iterable[Stack], first_row: int = 0) -> None:
 def _unpack_dense(sketches: Sequence[bytes]) -> Registers:
     """Rows of registers: 4 registers from every 3 bytes, as words of 32 bits that begin there."""
     shape, strides = (len(sketches), REGISTERS // 4), (_HEADER + _DENSE_BYTES, 3)
-    # One byte early, so that the last word ends with the sketch; its lowest bits are not ours.
+    # One byte early, so that the last word ends with the sketch; its lowest bits belong to the byte before.
     words = np.ndarray(shape, "<u4", b"".join(sketches), _HEADER - 1, strides) >> np.uint32(8)
     # The upper two registers move up by 4 bits, then the upper one of each two by 2: x + x * 15 is x << 4.
     words += (words & 0xFFF000) * np.uint32(15)
@@ -203,7 +203,7 @@ def _next(places: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def estimates(rows: Registers) -> list[int]:
-    """How many different elements each row of registers has seen, as PFCOUNT would say."""
+    """Estimate the number of distinct elements of each row of registers, as PFCOUNT would."""
     if not len(rows):
         return []
     # What counts is the sum of 2^-register, and how many registers are 0. In whole units of 2^-15, which hold registers up to 15,

@@ -1,4 +1,4 @@
-"""What every process counts of itself, and how Prometheus reads it.
+"""The metrics of every process, and the way Prometheus reads them.
 
 A registry is made at the entry point and passed down, so that two services in one test don't share numbers. Names
 begin with `sidedata_` and end in their base unit (`_seconds`, `_bytes`) or in `_total` for counters.

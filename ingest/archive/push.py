@@ -20,7 +20,7 @@ FAULTS_SHOWN = 20
 
 
 class Sent(Struct):
-    """What a push came to; `faults` holds the first lines that could not be read."""
+    """The result of a push; `faults` holds the first unreadable lines."""
 
     events: int = 0
     unreadable: int = 0

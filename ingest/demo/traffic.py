@@ -51,7 +51,7 @@ async def send_traffic(  # noqa: PLR0913 - what a person may choose of a demonst
     sender = _Sender(client, keys.events(installation.partition_of(organization)), clock, stop)
     visitors = Visitors(Site(organization, pages, interactions), zone, seed=seed, run=secrets.token_hex(4))
     began = clock.now()
-    # As busy as a week of so many events; longer histories are thinner instead of longer in coming.
+    # The rate of a week of `HISTORY_EVENTS`; a longer history is thinner instead of slower to send.
     average = HISTORY_EVENTS / (max(days, 7) * _DAY_SECONDS)
     entries = _entries(raw for _, raw in visitors.history(began - days * _DAY_SECONDS, began, average))
     while not stop.is_set() and (group := list(islice(entries, _ENTRIES_AT_ONCE))):
@@ -70,7 +70,7 @@ async def send_traffic(  # noqa: PLR0913 - what a person may choose of a demonst
 
 
 def _entries(raws: Iterable[bytes]) -> Iterator[bytes]:
-    """JSON arrays of so many events each."""
+    """JSON arrays of `ENTRY_EVENTS` events each."""
     rest = iter(raws)
     while batch := list(islice(rest, ENTRY_EVENTS)):
         yield b"[" + b",".join(batch) + b"]"

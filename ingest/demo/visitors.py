@@ -1,4 +1,4 @@
-"""Visitors of a web shop that does not exist: what they do, told in order of time. Pure: seeded dice, no I/O, no clock.
+"""Visitors of a web shop that does not exist: their events in order of time. Pure: seeded random numbers, no I/O, no clock.
 
 Sessions begin at random, thinned by a table of the local week where days and nights matter. A session is planned as a whole when
 it begins, and so is what follows from it hours later; a heap by time lets many of them overlap while events leave in order.
@@ -7,7 +7,7 @@ it begins, and so is what follows from it hours later; a heap by time lets many 
     workflow_started               in some a guide offers help
       interaction ...              some take it up
         goal_triggered             and some of these leave what it asks for
-    goal_reached ...               cart, checkout, purchase: mostly of those who took it up, at once or within a day
+    goal_reached ...               cart, checkout, purchase: mostly of visitors that took it up, at once or within a day
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from msgspec import Struct
 from sidedata.calendar.zones import HOUR_SECONDS, zone
 from sidedata.events.decode import PURCHASE_GOAL, EventType
 
-# How busy each hour of the local day is, relative to the others: a weekday has a lunch dip and an evening peak, ...
+# The relative traffic of each hour of the local day: a weekday has a lunch dip and an evening peak, ...
 _WEEKDAY = (
     *(0.22, 0.12, 0.07, 0.05, 0.06, 0.12, 0.30, 0.55, 0.80, 0.95, 1.00, 0.92),
     *(0.66, 0.80, 0.92, 0.95, 0.98, 1.05, 1.20, 1.45, 1.60, 1.40, 0.90, 0.45),
@@ -39,13 +39,12 @@ _BUSIEST = max(_WEEK)
 _MEAN = sum(_WEEK) / len(_WEEK)
 _EPOCH_HOUR = 3 * 24  # 1970 began on a Thursday; `_WEEK` begins on Monday
 
-# What the probabilities below come to, measured; a test holds it. It turns events a second into sessions a second.
+# Measured result of the probabilities below; a test holds it. It turns events a second into sessions a second.
 _EVENTS_PER_SESSION = 4.25
 
 _KNOWN_VISITORS = 12_000
-_FLATTENED = (
-    50  # so many regulars come about equally often; by Zipf's law alone the first would make 7 % of all sessions
-)
+# This number of regulars visits about equally often; by Zipf's law alone the first would make 7 % of all sessions.
+_FLATTENED = 50
 _NEW_VISITORS = 0.25
 # Nearly all sessions are over by then. Above 80 events a second the wait would be felt, so the rate is reached bit by bit instead.
 _WARM_UP_SECONDS = 300
@@ -90,7 +89,7 @@ class _Event(Struct, omit_defaults=True):
 
 
 class Site(Struct, frozen=True):
-    """What is visited: an organization and its workflow of either kind, as lowercase UUIDs."""
+    """The visited site: an organization and its workflow of either kind, as lowercase UUIDs."""
 
     organization: str
     pages: str
@@ -101,9 +100,9 @@ class Visitors:
     """The visitors of a site; the same arguments make the same events.
 
     Args:
-        zone_name: whose days and nights they have.
-        seed: who the regular visitors are, and all that is random.
-        run: told apart by it, events and sessions of one seed have ids of their own.
+        zone_name: the time zone of their days and nights.
+        seed: of the regular visitors and of everything random.
+        run: a part of the ids of events and sessions, which keeps two runs of one seed apart.
     """
 
     def __init__(self, site: Site, zone_name: str, *, seed: int, run: str) -> None:
@@ -168,7 +167,7 @@ class Visitors:
         event.timestamp = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         return msgspec.json.encode(event)
 
-    # --- who -------------------------------------------------------------------------------------------------------------
+    # --- visitors --------------------------------------------------------------------------------------------------------
 
     def _visitor(self) -> str:
         if self._random.random() < _NEW_VISITORS:

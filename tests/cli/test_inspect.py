@@ -216,7 +216,7 @@ def test_watch_draws_until_interrupted(redis_url: str) -> None:
         start_new_session=True,
     )
     try:
-        until_drawn(ours, b"nobody")
+        until_drawn(ours, b"none")
         with redis.Redis.from_url(redis_url) as client:
             client.set(keys.keyspace(7).lease, "worker-seven")
         until_drawn(ours, b"worker-seven")
