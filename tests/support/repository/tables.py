@@ -63,7 +63,7 @@ def scaling() -> list[tuple[str, list[str]]]:
     return [
         ("## What one of each does", capacity.unit_rows()),
         ("| | 1,000/s |", capacity.rate_rows()),
-        ("| workflows | of so many", capacity.workflow_rows()),
+        ("| workflows | events a day of each", capacity.workflow_rows()),
     ]
 
 
