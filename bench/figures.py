@@ -26,7 +26,7 @@ class Table(Struct):
 
 
 class Rounds:
-    """What several rounds measured, by name."""
+    """The measurements of several rounds, by name."""
 
     def __init__(self) -> None:
         self._values: dict[str, list[float]] = {}
@@ -41,7 +41,7 @@ class Rounds:
         return median(self._values[name])
 
     def has(self, name: str) -> bool:
-        """Whether it was measured."""
+        """Tell if it was measured."""
         return name in self._values
 
     def of(self, name: str) -> list[float]:

@@ -20,7 +20,7 @@ _MOVING_DAYS = 30
 
 
 class Load(Struct):
-    """What to ask."""
+    """The requests of a load."""
 
     port: int
     path: str
@@ -33,7 +33,7 @@ class Load(Struct):
 
 
 class Done(Struct):
-    """What came of it, warming up left out."""
+    """The result of a load, without its warm-up."""
 
     requests: int
     seconds: float

@@ -66,7 +66,7 @@ class World:
 
     @property
     def was_kept(self) -> bool:
-        """Whether it began with an earlier world's data."""
+        """Tell if the server began with the data of an earlier run."""
         return self._kept is not None and self._kept.exists()
 
     def keep(self) -> None:
@@ -125,7 +125,7 @@ class World:
         return process, port_of(process)
 
     def output(self, process: subprocess.Popen[bytes]) -> str:
-        """What a process prints until its end."""
+        """The output of a process until its end."""
         assert process.stdout is not None  # noqa: S101 - opened above
         said = process.stdout.read().decode().strip()
         if process.wait():

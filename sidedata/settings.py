@@ -59,7 +59,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     keep_ids_hours: Annotated[Hours, Meta(description="retention of the ids of applied events")] = 24
     keep_dead_days: Annotated[Days, Meta(description="retention of dead letters")] = 30
     dead_limit: Annotated[
-        Positive, Meta(description="most dead letters of one partition; the oldest are dropped first, and a metric counts them")
+        Positive,
+        Meta(description="most dead letters of one partition; the oldest are dropped first, and a metric counts them"),
     ] = 1_000_000
     affect_hours: Annotated[
         Hours, Meta(description="time after an interaction in which an outer goal counts as affected")
@@ -83,10 +84,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 256
     rate_limit: Annotated[Natural, Meta(description="requests a second that one token may make; 0: no limit")] = 0
     requests_limit: Annotated[
-        Positive, Meta(description="requests of a service process that may wait for Redis at once; beyond it requests get a 503")
+        Positive,
+        Meta(description="requests of a service process that may wait for Redis at once; beyond it requests get a 503"),
     ] = 2_000
     bodies_mb: Annotated[
-        Positive, Meta(description="memory for the request bodies of a service process, MiB; beyond it requests get a 503")
+        Positive,
+        Meta(description="memory for the request bodies of a service process, MiB; beyond it requests get a 503"),
     ] = 128
     cors_origins: Annotated[
         str,

@@ -130,7 +130,7 @@ def test_the_service_sets_what_is_missing_in_the_configuration_and_nothing_else(
 
 
 def test_the_exporter_sees_the_server(as_user: As) -> None:
-    """What redis_exporter asks without CONFIG: INFO, slow log, latency."""
+    """The exporter's user may send what redis_exporter sends without CONFIG: INFO, slow log, latency."""
     monitor = as_user("monitor")
     assert monitor.info()["maxmemory_policy"] == "noeviction"
     for command in (("SLOWLOG", "LEN"), ("SLOWLOG", "GET"), ("LATENCY", "LATEST"), ("LATENCY", "HISTOGRAM")):

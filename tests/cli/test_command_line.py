@@ -46,7 +46,7 @@ def test_it_knows_its_version(sidedata: Sidedata) -> None:
 @pytest.mark.holds("8.9")
 @pytest.mark.parametrize("arguments", [["nothing"], ["token"], ["token", "create"], ["inspect", "--nothing"]])
 def test_misuse_is_2(sidedata: Sidedata, arguments: list[str]) -> None:
-    """What can't be understood exits with 2 and says why on stderr."""
+    """A wrong command line exits with 2 and gives the reason on stderr."""
     result = sidedata(*arguments)
     assert result.exit_code == 2
     assert result.stdout == ""

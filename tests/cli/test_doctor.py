@@ -1,4 +1,4 @@
-"""What `sidedata doctor` finds: nothing in a sound installation, and each thing that can be wrong by its name."""
+"""The findings of `sidedata doctor`: none in a sound installation, and each problem by its name."""
 
 import asyncio
 import json

@@ -40,7 +40,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 async def ask(url: str, question: Callable[..., Awaitable[Any]]) -> Any:  # noqa: ANN401 - as untyped as the client
-    """What a client of that address answers."""
+    """Send a command to that address and return the reply."""
     client = connect(url, timeout=5)
     try:
         return await question(client)
@@ -65,7 +65,7 @@ async def gone(pid: int) -> None:
 
 
 def open_to_others(directory: Path) -> list[str]:
-    """What in a directory has rights for anybody but its owner, the directory itself included."""
+    """List the files of a directory with rights for others than their owner, the directory itself included."""
     return [str(path) for path in [directory, *directory.rglob("*")] if stat.S_IMODE(path.stat().st_mode) & 0o077]
 
 
@@ -89,7 +89,7 @@ async def test_an_address_in_the_settings_is_used_as_it_is() -> None:
 
 
 async def test_data_outlive_the_server(settings: Settings) -> None:
-    """What was written is there when the server is started again, and the server ends with its only user."""
+    """Data is there when the server is started again, and the server ends with its only user."""
     async with redis_url(settings) as url:
         pid = await process_id(url)
         await ask(url, lambda client: client.set("sd:test", "kept"))

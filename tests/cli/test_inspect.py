@@ -1,4 +1,4 @@
-"""What operators see of a store: keys in words, memory by kind, and the partitions live on a terminal."""
+"""The operators' view of an installation: keys in words, memory by kind, and the partitions live on a terminal."""
 
 import json
 import os
@@ -53,7 +53,7 @@ async def filled(pipe: Pipeline) -> datetime:
 
 
 async def told(pipe: Pipeline, key: str) -> dict[str, str]:
-    """What is said of a key, by heading."""
+    """The explanation of a key, by heading."""
     explanation: Explanation = await explain(as_user("operator", pipe.client), pipe.installation, pipe.settings, key)
     return dict(explanation.rows)
 

@@ -33,7 +33,7 @@ def children(process: asyncio.subprocess.Process) -> set[int]:
 
 
 def lives(pid: int) -> bool:
-    """Whether there is such a process."""
+    """Tell if there is such a process."""
     return Path(f"/proc/{pid}").exists()
 
 

@@ -127,7 +127,7 @@ def test_nothing_is_left_when_up_is_killed(tmp_path: Path, processes: list[subpr
 
 
 def running(pid: int) -> bool:
-    """Whether a process goes on; one that ended and that nobody waits for doesn't."""
+    """Tell if a process runs; a zombie doesn't."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:

@@ -129,7 +129,7 @@ async def test_wrong_partition(pipe: Pipeline) -> None:
 
 @pytest.mark.holds("2.3.6", "5.6")
 async def test_too_old(plain: Pipeline) -> None:
-    """What lies before the oldest local day kept is `too_old`; two days younger is welcome."""
+    """An event before the oldest local day kept is `too_old`; one two days younger is applied."""
     now = await plain.now()
     old, welcome = view(now - timedelta(days=402)), view(now - timedelta(days=399))
     await plain.apply([old, welcome])

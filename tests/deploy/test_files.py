@@ -123,7 +123,7 @@ def manifests() -> list[Path]:
 
 
 def test_pods_are_hardened_probed_and_end_in_order() -> None:
-    """What every pod of ours must have."""
+    """Every pod has these settings."""
     deployments = [document for path in manifests() for document in documents(path) if document["kind"] == "Deployment"]
     assert [one["metadata"]["name"] for one in deployments] == ["service", "worker"]
     for deployment in deployments:

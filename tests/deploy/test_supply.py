@@ -1,4 +1,4 @@
-"""What comes from others: every package is locked with hashes, its licence is listed, the bill of materials names it."""
+"""Packages of others: each is locked with hashes, its licence is listed, the bill of materials names it."""
 
 import json
 import re
@@ -24,7 +24,7 @@ def test_every_package_is_locked_with_hashes(lock: str) -> None:
 
 
 def test_the_lock_files_agree() -> None:
-    """What more than one of them has is of the same version in all, since they are installed into one place."""
+    """A package in several lock files has one version, because they are installed into one place."""
     setup = {(package.name, package.marker): package.version for package in locked.read("setup")}
     for lock in locked.LOCKS:
         for package in locked.read(lock):

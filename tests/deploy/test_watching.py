@@ -135,7 +135,7 @@ def told(path: str, call: str) -> Iterator[str]:
     ],
 )
 def test_every_message_is_in_the_runbook(path: str, call: str) -> None:
-    """What /readyz says is wrong, why a process doesn't start or ends, and what it warns of in its log."""
+    """The messages of /readyz, of a process that doesn't start or ends, and of warnings in the log are all in the runbook."""
     text = " ".join(RUNBOOK.read_text(encoding="utf-8").split())
     fine = (
         "Redis answers",

@@ -30,9 +30,7 @@ MINOR = {"Slots", "Maintenance", "NoSuchWorkflowError"}
 def public_classes(path: str) -> set[str]:
     """The names of a file's public classes."""
     return {
-        node.name
-        for node in tree(ROOT / path).body
-        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+        node.name for node in tree(ROOT / path).body if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     }
 
 

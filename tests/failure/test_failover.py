@@ -47,14 +47,14 @@ class Moments:
         self._states: list[dict[bytes, Any]] = []
 
     def note(self) -> None:
-        """How things stand now; the master sends nothing but writes, so its offset is that of the last one."""
+        """Record the present state; the master sends nothing but writes, so its offset is that of the last one."""
         offset = int(self.admin.info("replication")["master_repl_offset"])
         if not self.offsets or offset > self.offsets[-1]:
             self.offsets.append(offset)
             self._states.append(everything(self.admin))
 
     def at(self, offset: int) -> dict[bytes, Any]:
-        """What a replica holds that was sent so much."""
+        """The state of a replica that received the stream up to that offset."""
         return self._states[bisect.bisect_right(self.offsets, offset) - 1]
 
 

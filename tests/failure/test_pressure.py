@@ -48,13 +48,13 @@ async def connections(ours: World, count: int) -> AsyncIterator[list[Connection]
 
 
 async def timed(asking: Awaitable[Any]) -> tuple[Any, float]:
-    """What it comes to and how long it took."""
+    """Return the result and the time that it took."""
     began = time.monotonic()
     return await asking, time.monotonic() - began
 
 
 async def test_slow_and_silent_clients_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who sends nothing, or a header a moment for ever, is closed when the time is up; others are answered meanwhile."""
+    """A client that sends nothing, or one header after another without an end, is closed in time; others are answered."""
     monkeypatch.setattr(listener, "IDLE_SECONDS", 1.0)
     async with world() as ours, connections(ours, 60) as many:
         silent, slow, kept = many[:20], many[20:40], many[40:]
@@ -143,7 +143,7 @@ async def test_idle_connections_make_room_for_new_ones(monkeypatch: pytest.Monke
 async def test_bodies_beyond_the_limit_are_not_taken_in(
     path: str, headers: dict[str, str], size: int, status: int
 ) -> None:
-    """Whether their length is told or not."""
+    """A body beyond the limit is refused, with a Content-Length or without."""
     async with world() as ours:
 
         async def chunks() -> AsyncIterator[bytes]:

@@ -45,7 +45,7 @@ class Crowd:
             return heard.status, time.monotonic() - began
 
     async def ask_all(self) -> list[tuple[int, float]]:
-        """What each of them gets."""
+        """The responses to all of them."""
         return await asyncio.gather(*map(self.ask, range(200)))
 
     async def recovers(self, seconds: float) -> None:

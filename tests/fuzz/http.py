@@ -87,7 +87,7 @@ class Operation(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What came back, as far as it was waited for."""
+    """A response, or as much of it as was awaited."""
 
     status: int
     headers: Mapping[bytes, bytes]
@@ -204,7 +204,7 @@ async def answer_to(port: int, sent: bytes, seconds: float = _ANSWER_SECONDS) ->
 
 
 def check(sent: bytes, answer: Answer | None, *, framed: bool) -> None:
-    """What holds of every answer."""
+    """Assert the properties of every answer."""
     if answer is None:
         assert not framed, sent[:500]  # only what is no HTTP may end without one
         return

@@ -81,7 +81,7 @@ async def _filled(url: str) -> tuple[str, str, str]:
 
 
 async def _errors(process: asyncio.subprocess.Process) -> list[str]:
-    """What the service logs as an error, until it ends."""
+    """The errors in the service's log, until it ends."""
     assert process.stderr is not None
     return [line.decode() async for line in process.stderr if b'"level":"ERROR"' in line]
 

@@ -1,4 +1,4 @@
-"""What a Dockerfile says, read and done."""
+"""The instructions of a Dockerfile, read and executed."""
 
 import json
 import re
@@ -111,7 +111,7 @@ def made(stage: Sequence[Instruction]) -> list[str]:
 
 
 def settings(stage: Sequence[Instruction]) -> Mapping[str, str]:
-    """What ENV sets."""
+    """The variables that ENV sets."""
     pairs = (pair.partition("=") for name, text in stage if name == "ENV" for pair in shlex.split(text))
     return {name: value for name, _, value in pairs}
 

@@ -26,7 +26,7 @@ def substituted(value: str, variables: Mapping[str, str]) -> str:
 
 
 class Image(NamedTuple):
-    """What an image says of how it is run."""
+    """The configuration of an image."""
 
     entry: list[str]
     user: str
@@ -125,7 +125,7 @@ class Running:
         self.status: int | None = None
 
     def child(self) -> int:
-        """What is process 1 inside."""
+        """The program that is process 1 inside."""
         return int(Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()[0])
 
     async def stop(self) -> None:

@@ -46,7 +46,7 @@ async def owned(client: Client, partition: int, name: str) -> Partition:
 
 
 async def read(partition: Partition) -> Batch:
-    """What an owner has in hand after a read."""
+    """The owner's state after a read."""
     batch = await partition.reader.take(None)
     assert batch is not None
     return batch

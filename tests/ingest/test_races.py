@@ -35,7 +35,7 @@ async def working(pipe: Pipeline) -> AsyncIterator[None]:
 
 
 async def starts(pipe: Pipeline, organization: str) -> int | None:
-    """How many `workflow_started` events count; None for an organization without the workflow."""
+    """Count the applied `workflow_started` events; None for an organization without the workflow."""
     now = await pipe.now()
     reply = await pipe.ask(POPUP, (now - timedelta(days=3)).isoformat(), now.isoformat(), organization)
     return None if reply.status == 404 else int(reply.json["started_workflows_count"])

@@ -116,7 +116,7 @@ async def test_what_waits_or_comes_again_counts_once(pipe: Pipeline) -> None:
 
 
 async def test_an_archive_that_lacks_an_event_lets_it_come_again(pipe: Pipeline) -> None:
-    """What is not in it is not counted, and not remembered either: sent again with its id it counts."""
+    """An event that the archive lacks is not counted, and its id is not stored: sent again, it counts."""
     now = await pipe.now()
     raws = life(now)
     await pipe.apply(raws)

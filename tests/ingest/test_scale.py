@@ -45,7 +45,7 @@ async def working(client: Client, installation: Installation) -> AsyncIterator[W
 
 
 async def owners(client: Client) -> dict[str, int]:
-    """How many partitions each worker owns."""
+    """The number of partitions of each worker."""
     counts: dict[str, int] = {}
     for partition in range(PARTITIONS):
         owner = await client.get(keys.keyspace(partition).lease)

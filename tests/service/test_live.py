@@ -182,7 +182,7 @@ async def test_a_revoked_token_ends_the_stream(monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_an_interval_that_went_out_of_reach_ends_the_stream() -> None:
-    """What no poll will answer any more is the last event."""
+    """The event that ends the stream names the problem of all later polls."""
     async with world() as ours, listening(ours) as stream:
         await stream.event()
         ours.reports.say = IntervalError("/interval", "before all that is kept")

@@ -1,4 +1,4 @@
-"""What live streams cost a real Redis, and how soon they show what entered the stream."""
+"""The cost of live streams for a real Redis, and their delay."""
 
 import asyncio
 import json
@@ -70,14 +70,14 @@ async def listening(pipe: Pipeline, count: int, query: str) -> AsyncIterator[lis
 
 
 async def polls(pipe: Pipeline) -> int:
-    """How many answers were computed for streams so far."""
+    """The number of answers computed for streams so far."""
     async with pipe.http.get("/metrics") as response:
         [found] = re.findall(r"^sidedata_live_polls_total (\S+)$", await response.text(), re.MULTILINE)
     return int(float(found))
 
 
 async def commands(pipe: Pipeline) -> int:
-    """How many commands Redis has run so far, those within scripts included."""
+    """The number of commands that Redis has run so far, including those in scripts."""
     stats = await pipe.client.info("commandstats")
     return sum(stat["calls"] for name, stat in stats.items() if name != "cmdstat_info")
 

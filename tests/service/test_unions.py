@@ -39,7 +39,7 @@ def brute(parts: dict[BucketField, CachedField], runs: list[Run], rows: int) -> 
 
 
 def same(merged: MergedRun, expected: tuple[Registers, dict[str, int]], rows: range) -> bool:
-    """Whether those rows and all sums are as expected."""
+    """Tell if those rows and all sums are as expected."""
     return bool(np.array_equal(merged.rows, expected[0][rows.start : rows.stop])) and merged.sums == expected[1]
 
 

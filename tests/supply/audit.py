@@ -17,7 +17,7 @@ _ASKING = ("--require-hashes", "--disable-pip", "--format", "json", "--progress-
 
 
 class Told(NamedTuple):
-    """What became of an audit."""
+    """The result of an audit."""
 
     line: str
     failed: bool

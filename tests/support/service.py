@@ -41,7 +41,7 @@ class CannedReports:
         self.asked: list[tuple[str, str, datetime, datetime]] = []
 
     async def answer(self, organization_id: str, workflow_id: str, start: datetime, end: datetime) -> Answer:
-        """What it was told to say."""
+        """Return the prepared answer."""
         self.asked.append((organization_id, workflow_id, start, end))
         await asyncio.sleep(0)
         if isinstance(self.say, Exception):

@@ -47,7 +47,7 @@ class WorkerProcess:
         return self._process.poll()
 
     def log(self) -> str:
-        """What it has said."""
+        """The process's output so far."""
         return self._log.read_text(errors="replace")
 
     def signal(self, number: signal.Signals) -> None:

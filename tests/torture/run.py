@@ -19,7 +19,7 @@ _ASK_SECONDS = 0.2
 
 @dataclass
 class Result:
-    """What a run came to."""
+    """The result of a run."""
 
     seed: int
     kill_points: int

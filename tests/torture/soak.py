@@ -52,7 +52,7 @@ async def memory(client: Client, worker: WorkerProcess) -> tuple[int, int]:
 
 
 async def soak(events: int) -> bool:
-    """Whether memory stayed flat and every event was applied once."""
+    """Check that memory stayed flat and every event was applied once."""
     async with stage(1) as standing, pipeline(standing.server.url, partitions=1) as pipe:
         await pipe.client.config_set("appendfsync", "everysec")
         return await _soaked(standing, pipe.client, events)

@@ -56,7 +56,7 @@ class Guard:
             self.environment[f"REDIS_PASSWORD_{user.upper()}"] = password(user)
 
     def command(self, *arguments: str) -> list[str]:
-        """What starts it; the arguments come after redis.conf and win."""
+        """The command that starts it; the arguments come after redis.conf and override it."""
         return ["sh", str(DEPLOY / "redis-start.sh"), "run", str(DEPLOY / "redis.conf"), *arguments]
 
 

@@ -21,7 +21,9 @@ _WORDS = (
     rf"(?:let|lets|letting){_GAP}(?:\w+{_GAP})?through",
 )
 # "A visitor who interacted" names its subject; a "who" at the start of a sentence or behind one of these words does not.
-_BEFORE_WHO = "and|ask|asks|but|by|find|for|found|from|if|know|knows|learn|list|of|or|say|says|see|show|shows|than|to|with"
+_BEFORE_WHO = (
+    "and|ask|asks|but|by|find|for|found|from|if|know|knows|learn|list|of|or|say|says|see|show|shows|than|to|with"
+)
 WORDS = re.compile(
     rf"\b(?i:{'|'.join(_WORDS)})\b|\bWho\b|\b(?:{_BEFORE_WHO}){_GAP}who\b|(?:[:;(—] |^\| )who\b", re.MULTILINE
 )

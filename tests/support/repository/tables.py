@@ -28,12 +28,12 @@ def setting_rows() -> list[str]:
 
 
 def worker_metrics() -> list[MetricWrapperBase]:
-    """What a worker counts."""
+    """The metrics of a worker."""
     return [metric for metric in vars(Metrics()).values() if isinstance(metric, MetricWrapperBase)]
 
 
 def service_metrics() -> list[MetricWrapperBase]:
-    """What a service counts."""
+    """The metrics of a service."""
     made = ServiceMetrics(CollectorRegistry())
     return [metric for metric in vars(made).values() if isinstance(metric, MetricWrapperBase)]
 
