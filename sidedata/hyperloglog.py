@@ -13,7 +13,7 @@ dense: 6 bits a register, least significant bits first, so 3 bytes hold 4 regist
     byte 0    byte 1    byte 2
     11000000  22221111  33333322      (the digit is the register that the bit belongs to)
 
-sparse: operations that say what runs of registers hold, for sketches with few elements:
+sparse: operations that describe runs of registers, for sketches with few elements:
 
     00xxxxxx            ZERO   the next x + 1 registers are 0
     01xxxxxx yyyyyyyy   XZERO  the next (x, y as 14 bits) + 1 registers are 0
@@ -178,10 +178,10 @@ def _unpack_sparse(payloads: Sequence[bytes]) -> tuple[NDArray[np.int64], NDArra
 
 
 def _xzeros(code: Registers) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Where an XZERO begins, and where its second byte is.
+    """Find the first and the second byte of each XZERO.
 
-    Only XZERO has a second byte, which may look like anything. In a run of bytes that all look like XZERO the first is one
-    for certain (what stands before it is none), its neighbour is its second byte, and so on.
+    Only XZERO has a second byte, which may have any value. In a run of bytes that all look like XZERO the first certainly is one
+    (no XZERO stands before it), its neighbour is its second byte, and so on.
     """
     like = (code & 0xC0) == 0x40
     xzero = like.copy()
@@ -206,10 +206,10 @@ def estimates(rows: Registers) -> list[int]:
     """Estimate the number of distinct elements of each row of registers, as PFCOUNT would."""
     if not len(rows):
         return []
-    # What counts is the sum of 2^-register, and how many registers are 0. In whole units of 2^-15, which hold registers up to 15,
-    # and for the few beyond in units of 2^-31: so the sum is exact, and takes a fifth of the time of counting each value.
+    # The estimate needs the sum of 2^-register and the number of registers that are 0. The sum is in whole units of 2^-15 for
+    # registers up to 15, and in units of 2^-31 for the few beyond: exact, and in a fifth of the time of counting each value.
     units = np.add.reduce(np.right_shift(_ONE, rows, dtype=np.uint16), axis=1, dtype=np.uint32)
-    # Looked for by eight, because they are so few.
+    # They are few, so the search takes eight at a time.
     eights = np.flatnonzero((rows > _HALF).view(np.uint64) != 0)
     beyond = rows.reshape(-1, 8)[eights]
     if len(eights) and beyond.max() > 2 * _HALF + 1:
