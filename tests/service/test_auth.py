@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from sidedata.reads.tokens import find_token
-from sidedata.schema import tokens
+from sidedata.service.http import token_cache
 from sidedata.writes.tokens import create_token, revoke_token
 from tests.support.constants import ORG, OTHER_ORG
 from tests.support.service import EVENTS, NOW, QUERY, SIDEDATA, WORKFLOWS, world
