@@ -24,7 +24,7 @@ SERVICE_REPORTS: Final = 5_300
 STREAM_BYTES: Final = 265
 ID_BYTES: Final = 9.1
 VISITOR_BYTES: Final = 400
-# KB after 400 days of a workflow with so many events a day, of either kind (`bench.scale --memory`).
+# KB after 400 days of a workflow by its events a day, of either kind (`bench.scale --memory`).
 WORKFLOW_KB: Final = {10: (441, 452), 100: (1_068, 1_561), 1_000: (2_971, 4_298), 10_000: (15_278, 15_364)}
 
 # --- chosen ---------------------------------------------------------------------------------------------------------------

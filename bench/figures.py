@@ -32,7 +32,7 @@ class Rounds:
         self._values: dict[str, list[float]] = {}
 
     def add(self, name: str, value: float) -> None:
-        """Note a round's figure, and show it to whoever waits."""
+        """Record a round's figure, and show it."""
         self._values.setdefault(name, []).append(value)
         print(f"    {name}: {short(value)}", flush=True)
 

@@ -42,7 +42,7 @@ class Done(Struct):
     busy: float  # share of a processor that the generator itself took
     refused: int  # answers of 503, warming up included
     faults: list[str]  # other answers that are none
-    exhausted: bool = False  # the bodies came to their end before the time
+    exhausted: bool = False  # the bodies were used up before the time
 
     @property
     def rate(self) -> float:

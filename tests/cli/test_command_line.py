@@ -95,7 +95,7 @@ def test_how_a_command_fails_is_decided_in_one_place(
 
 
 def test_what_is_not_there_is_said(sidedata: Sidedata) -> None:
-    """Nothing on stdout, a word on stderr; a reason that no letter can have is a mistake, and so is told."""
+    """Nothing on stdout, a word on stderr; an unknown reason is misuse."""
     assert (sidedata("dead", "list").stdout, sidedata("dead", "list").stderr) == ("", "no dead letters\n")
     assert sidedata("dead", "list", "--reason", "too_old").stderr == "no dead letters of the reason too_old\n"
     assert (sidedata("dead", "list", "--json").stdout, sidedata("dead", "list", "--json").stderr) == ("", "")

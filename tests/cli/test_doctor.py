@@ -35,7 +35,7 @@ KEEPING = ("--appendonly", "yes")
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits long for the second look."""
+    """The second look follows soon."""
     monkeypatch.setattr(doctor, "_TICK_SECONDS", 0.0)
 
 

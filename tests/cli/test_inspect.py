@@ -79,7 +79,7 @@ def test_every_kind_of_key_has_its_words() -> None:
 
 
 async def test_a_bucket_is_told_by_the_organizations_clock(redis_url: str) -> None:
-    """Partition, workflow, local day and the values that the events came to."""
+    """Partition, workflow, local day and the values that the events produced."""
     async with pipeline(redis_url, partitions=4) as pipe:
         at = await filled(pipe)
         local = at + timedelta(hours=5, minutes=45)
@@ -242,7 +242,7 @@ def until_drawn(terminal: int, text: bytes) -> None:
 
 
 def overview(*applied: int) -> Overview:
-    """Partitions that have applied so many events."""
+    """Partitions that have applied that number of events."""
     states = [PartitionState(number, "", 0, events, 0) for number, events in enumerate(applied)]
     return Overview(0, 0, len(states), 0, sum(applied), states)
 

@@ -39,7 +39,7 @@ def lives(pid: int) -> bool:
 
 @asynccontextmanager
 async def several(url: str, count: int = 2) -> AsyncIterator[tuple[asyncio.subprocess.Process, str, dict[str, str]]]:
-    """The command with so many processes, its address, and the headers that open it."""
+    """The command with that number of processes, its address, and the headers that open it."""
     client = connect(url, timeout=5)
     try:
         token, _ = await create_token(client, ORG, ["reports", "ingest"])

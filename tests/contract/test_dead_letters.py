@@ -18,7 +18,7 @@ BAD = [
     ("invalid_json", b'{"type": "page_view", "visitor_id": NaN}'),
     ("invalid_json", started(NOON) + b"x"),
     ("invalid_json", started(NOON, visitor="@").replace(b"@", b"\xff")),
-    ("invalid_json", started(NOON, newer="@").replace(b"@", b"\xc3\x28")),  # in a field that nobody reads
+    ("invalid_json", started(NOON, newer="@").replace(b"@", b"\xc3\x28")),  # in an unknown field
     ("invalid_event", b"null"),
     ("invalid_event", b"[]"),
     ("invalid_event", b"7"),

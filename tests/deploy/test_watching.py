@@ -64,7 +64,7 @@ def test_every_metric_that_is_asked_for_exists() -> None:
 
 
 def test_jobs_are_named_as_alerts_ask_for_them() -> None:
-    """A job that nobody scrapes would never raise an alert."""
+    """A job without a scrape would never raise an alert."""
     [config] = documents(DEPLOY / "prometheus/prometheus.yaml")
     jobs = {scrape["job_name"] for scrape in config["scrape_configs"]}
     for query in queries():

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import ROOT
-from tests.support.repository.english import banned_openings, banned_words
+from tests.support.repository.english import banned_openings, banned_words, comments_and_docstrings
 from tests.support.repository.pages import PAGES, name_of
 from tests.support.repository.syntax import modules
 
@@ -22,7 +22,7 @@ def product_files() -> list[Path]:
 
 @pytest.mark.parametrize("package", [*PRODUCT, "tests", "bench"])
 def test_docstrings_open_with_a_verb_or_a_noun(package: str) -> None:
-    """The first word of a docstring is never "What", "Who", "Whether" or "How"."""
+    """The first word of a docstring is never `What`, `Who`, `Whether` or `How`."""
     assert modules(package), "the package is empty"
     assert not [
         f"{path.relative_to(ROOT)}:{line}: {opening}"
@@ -38,6 +38,16 @@ def test_product_code_uses_the_terms_of_its_field() -> None:
         f"{path.relative_to(ROOT)}:{line}: {word}"
         for path in product_files()
         for line, word in banned_words(path.read_text(encoding="utf-8"))
+    ]
+
+
+@pytest.mark.parametrize("package", ["tests", "bench"])
+def test_tests_and_benchmarks_use_the_terms_of_their_field(package: str) -> None:
+    """No banned word stands in their docstrings and comments."""
+    assert not [
+        f"{path.relative_to(ROOT)}:{line}: {word}"
+        for path in modules(package)
+        for line, word in banned_words(comments_and_docstrings(path))
     ]
 
 

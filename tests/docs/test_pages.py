@@ -1,6 +1,6 @@
 """Pages and code agree: what is there is documented, and what is documented is there.
 
-Where a table comes from the code, `python -m tests.support.repository.tables` writes it anew.
+Where a table comes from the code, `python -m tests.support.repository.tables` updates it.
 """
 
 import re

@@ -34,7 +34,7 @@ def head(ours: World, method: str, path: str, *lines: str) -> bytes:
 
 @asynccontextmanager
 async def connections(ours: World, count: int) -> AsyncIterator[list[Connection]]:
-    """So many connections to the service, closed at the end."""
+    """Open that number of connections to the service, closed at the end."""
     port = int(ours.base.rpartition(":")[2])
     made: list[Connection] = []
     try:
@@ -121,7 +121,7 @@ async def test_thousands_of_idle_connections_disturb_nobody() -> None:
 
 
 async def test_idle_connections_make_room_for_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where all places are taken by clients that ask nothing, the one that has waited longest is closed for who comes."""
+    """If idle clients use all connections, the longest idle one is closed for a new client."""
     monkeypatch.setattr(listener._Server, "max_connections", 50)
     monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     async with world() as ours, connections(ours, 200):
@@ -159,7 +159,7 @@ async def test_bodies_beyond_the_limit_are_not_taken_in(
 
 
 async def test_uploads_together_stay_within_their_memory() -> None:
-    """Beyond it an upload is told to come again, and goes in when there is room."""
+    """Beyond it an upload gets a 503, and succeeds when there is room."""
     async with world(bodies_mb=1) as ours, connections(ours, 3) as many:
         long = "Content-Length: 500000"
         for _, writer in many[:2]:

@@ -159,7 +159,7 @@ def _body(dice: random.Random, operation: Operation) -> bytes:
 
 
 def _framed(dice: random.Random, body: bytes, head: list[bytes]) -> tuple[bytes, bool]:
-    """The body as it is sent, its headers added; and whether its length is told truthfully."""
+    """The body as it is sent, its headers added; and if its declared length is true."""
     kind = dice.random()
     if body or kind < 0.1:
         head.append(b"Content-Type: " + (dice.choice(_TYPES).encode() if kind > 0.85 else b"application/json"))

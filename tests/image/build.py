@@ -20,7 +20,7 @@ class Instruction(NamedTuple):
 
 
 class Place(Protocol):
-    """Where an image comes to be."""
+    """The folder in which an image is built."""
 
     def path(self, inside: str) -> Path:
         """The file outside that has this absolute name inside."""

@@ -38,7 +38,7 @@ NOTHING = Image([], "0:0", "/", {})
 
 
 class Container:
-    """One service of compose.yaml on a root file system; the network is that of whoever starts it."""
+    """One service of compose.yaml on a root file system; the network is the caller's."""
 
     def __init__(
         self, name: str, service: Mapping[str, Any], root: Path, variables: Mapping[str, str], image: Image

@@ -101,7 +101,7 @@ async def test_a_zone_set_at_the_first_event_is_the_zone_of_its_buckets(
 
             await asyncio.gather(pipe.push(raw, organization=organization), register(organization, n))
             async with asyncio.timeout(10):
-                while await pipe.client.xlen(keys.keyspace(0).events):  # noqa: ASYNC110 - Redis tells nobody
+                while await pipe.client.xlen(keys.keyspace(0).events):  # noqa: ASYNC110 - Redis sends no notification
                     await asyncio.sleep(0.005)
             name = (await pipe.client.hget(keys.keyspace(0).organization(organization), "timezone")).decode()
             day = zone(name).day(int(now.timestamp())).start

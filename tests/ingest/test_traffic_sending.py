@@ -39,7 +39,7 @@ class StoppingClock(ManualClock):
 
 
 async def send(client: Client, *, days: int, seconds: float, rate: float = 25, zone: str = ZONE) -> None:
-    """Send traffic that starts `NOW` and is stopped so many seconds later."""
+    """Send traffic that starts `NOW` and is stopped that number of seconds later."""
     stop = asyncio.Event()
     await send_traffic(
         client,

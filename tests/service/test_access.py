@@ -99,7 +99,7 @@ async def listed(ours: World) -> list[tokens.TokenRecord]:
 
 
 async def test_a_service_that_may_only_read_answers_all_the_same(client: Client, redis_url: str) -> None:
-    """It has no last uses, and nobody notices."""
+    """It has no last uses, and no request fails for it."""
     if (await client.info("server"))["redis_version"] < "7":
         pytest.skip("rights to read only can be given from Redis 7.0 on")
     token, _ = await create_token(as_user("operator", client), ORG, ["reports"])

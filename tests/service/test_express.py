@@ -1,4 +1,4 @@
-"""The short way of plain reports gives the long way's answers, and lets nobody pass whom the long way would not."""
+"""The fast path gives the ordinary path's answers, and authorizes no request that the ordinary path would refuse."""
 
 import asyncio
 import json

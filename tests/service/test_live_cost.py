@@ -49,7 +49,7 @@ async def next_count(response: aiohttp.ClientResponse) -> int:
 
 @asynccontextmanager
 async def listening(pipe: Pipeline, count: int, query: str) -> AsyncIterator[list[aiohttp.ClientResponse]]:
-    """So many streams, each with its first answer."""
+    """Open that number of streams, each with its first answer."""
     async with pipe.http.get("/livez") as response:
         origin = response.url.origin()
     connector = aiohttp.TCPConnector(limit=0)
@@ -60,7 +60,7 @@ async def listening(pipe: Pipeline, count: int, query: str) -> AsyncIterator[lis
             for stream in await asyncio.gather(*asked):
                 if stream.status == 200:
                     streams.append(stream)
-                else:  # client and server share one busy loop: who waited too long comes again
+                else:  # client and server share one busy loop: a stream that waited too long connects again
                     assert stream.status == 503
                     stream.close()
         await asyncio.gather(*map(next_count, streams))
@@ -83,7 +83,7 @@ async def commands(pipe: Pipeline) -> int:
 
 
 async def cost(pipe: Pipeline, count: int, query: str) -> float:
-    """Commands that Redis runs for each poll while so many listen; one of them changes the answer."""
+    """Count Redis's commands for each poll with that number of listeners; one poll sees a change."""
     async with listening(pipe, count, query) as streams:
         begun, before = await polls(pipe), await commands(pipe)
 

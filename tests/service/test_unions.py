@@ -1,4 +1,4 @@
-"""Merged runs of buckets: the same as merging every bucket anew, whatever was kept, changed or given up in between."""
+"""Merged runs of buckets: the same as merging every bucket again, whatever was cached, changed or evicted in between."""
 
 import numpy as np
 import pytest

@@ -1,6 +1,6 @@
 """Known weaknesses of what is locked: `python -m tests.supply.audit [LOCK]…` asks PyPI by pip-audit, and fails for what is found.
 
-Where that can't be asked (no network, or a mirror that has archives only) it says so in one line and fails nobody; it never says
+Where that can't be asked (no network, or a mirror that has archives only) it says so in one line and succeeds; it never says
 "none" of a package that it could not ask about.
 """
 

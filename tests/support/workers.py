@@ -1,4 +1,4 @@
-"""Partitions, events and shares of workers, for tests of who owns what."""
+"""Partitions, events and shares of workers, for tests of ownership."""
 
 import asyncio
 import time

@@ -71,7 +71,7 @@ async def _soaked(standing: Stage, client: Client, events: int) -> bool:
                 sent += _ENTRY
                 while sent % (10 * _ENTRY) == 0 and await client.xlen(keys.keyspace(0).events) > _WAITING:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
-            while await client.xlen(keys.keyspace(0).events):  # noqa: ASYNC110 - Redis tells nobody
+            while await client.xlen(keys.keyspace(0).events):  # noqa: ASYNC110 - Redis sends no notification
                 await asyncio.sleep(0.01)
             looks.append(await memory(client, worker))
             rate = sent / (time.monotonic() - started_at)

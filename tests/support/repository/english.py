@@ -1,7 +1,9 @@
 """The rules of prose that a search can hold: openings of docstrings, and words with a plainer or more exact term."""
 
 import ast
+import io
 import re
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +40,20 @@ def banned_words(text: str) -> Iterator[tuple[int, str]]:
     plain = _QUOTED.sub(lambda match: "x" * len(match[0]), text)
     for match in WORDS.finditer(plain):
         yield plain.count("\n", 0, match.start()) + 1, " ".join(match[0].split())
+
+
+def comments_and_docstrings(path: Path) -> str:
+    """The text of a Python file without its code, on the same lines."""
+    source = path.read_text(encoding="utf-8")
+    lines = source.splitlines()
+    kept: dict[int, int] = {}  # the column from which a line is kept, by its number
+    for node in ast.walk(tree(path)):
+        if isinstance(node, _DOCUMENTED) and ast.get_docstring(node) is not None:
+            kept.update(dict.fromkeys(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1), 0))
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            kept[token.start[0]] = token.start[1]
+    return "\n".join(line[kept[number] :] if number in kept else "" for number, line in enumerate(lines, 1))
 
 
 def banned_openings(path: Path) -> Iterator[tuple[int, str]]:

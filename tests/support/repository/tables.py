@@ -1,4 +1,4 @@
-"""The tables on the pages that come from the code; `python -m tests.support.repository.tables` writes them there anew."""
+"""The tables on the pages that come from the code; `python -m tests.support.repository.tables` updates them."""
 
 import re
 from pathlib import Path
