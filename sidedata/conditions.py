@@ -45,6 +45,9 @@ CONDITIONS: Final = {
         "start replicas, or lower min-replicas-to-write in Redis",
     ),
     "TRYAGAIN": Condition("a slot of the cluster is being moved", "wait until the slot migration is over"),
+    "TIMEOUT": Condition(
+        "the answer was not ready in time", "see if Redis hangs, by SLOWLOG GET and `sidedata doctor`; ask again"
+    ),
     "UNBLOCKED": Condition("Redis ended a read that waited", "wait; it happens in a failover"),
     "NOAUTH": Condition(
         "Redis requires a login", "put the user and the password into SIDEDATA_REDIS_URL", passing=False

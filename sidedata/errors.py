@@ -18,6 +18,13 @@ class StoreUnavailableError(SidedataError):
     """Retry: Redis is out of reach, restarting, failing over, or out of memory; nothing was half done."""
 
 
+def late_error(text: str) -> StoreUnavailableError:
+    """Make the error of an answer that was not ready in time; its code is TIMEOUT."""
+    error = StoreUnavailableError(text)
+    error.code = "TIMEOUT"
+    return error
+
+
 class StopError(SidedataError):
     """Stop: going on would be wrong until an operator changes something."""
 

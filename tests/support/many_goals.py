@@ -2,44 +2,47 @@
 
 import uuid
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
-from sidedata.schema.counts import goal_field, goal_sketch
 from sidedata.schema.installation import Installation
 from tests.support.redis.client import Client
 
-_AT_ONCE = 500
-_DAY_SECONDS = 86_400
+_SKETCHES: Final = 40
+# KEYS 1 to n: sketches. ARGV: a bucket, then ids of goals; each gets two of the sketches, and three events.
+_WRITE: Final = """
+local bucket = ARGV[1]
+for place = 2, #ARGV do
+  local name = 'triggered:' .. ARGV[place]
+  local sketch = redis.call('GET', KEYS[place % #KEYS + 1])
+  redis.call('SET', bucket .. name .. ':visitors', sketch)
+  redis.call('SET', bucket .. name .. ':sessions', sketch)
+  redis.call('HSET', bucket .. 'counts', name, 3)
+end
+redis.call('SET', bucket .. 'visitors', redis.call('GET', KEYS[1]))
+redis.call('HSET', bucket .. 'counts', 'started', 1)
+"""
 
 
 def goal_id(number: int) -> str:
     """The id of a goal."""
-    return str(uuid.UUID(int=(0x4444 << 112) | number))
+    return str(uuid.UUID(int=(0x44444444 << 96) | number))
 
 
 async def write_many_goals(
-    client: Client, installation: Installation, organization: str, workflow: str, *, goals: int, days: int, visitors: int = 3
+    client: Client, installation: Installation, organization: str, workflow: str, *, goals: int, days: int
 ) -> None:
-    """Write `days` whole days before today, UTC; each goal is triggered once by each of some visitors on each day."""
+    """Write `days` whole days before today, UTC; each goal is triggered three times on each, by three visitors."""
     space = installation.keyspace_of(organization)
+    sketches = [f"{space.prefix}sketch:{number}" for number in range(_SKETCHES)]
+    for number, name in enumerate(sketches):
+        await client.raw.pfadd(name, *(f"v{number * 3 + seen}" for seen in range(3)))
+    ids = [goal_id(number) for number in range(goals)]
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     for ago in range(1, days + 1):
         start = int((midnight - timedelta(days=ago)).timestamp())
         bucket = space.bucket(organization, workflow, "day", start)
-        names = [goal_field("triggered", goal_id(number)) for number in range(goals)]
-        for first in range(0, goals, _AT_ONCE):
-            pipe = client.raw.pipeline(transaction=False)
-            for number, name in enumerate(names[first : first + _AT_ONCE], first):
-                seen = [f"v{(number * 7 + ago * 13 + visitor) % 50_000}" for visitor in range(visitors)]
-                pipe.pfadd(bucket + goal_sketch(name, "visitors"), *seen)
-                pipe.pfadd(bucket + goal_sketch(name, "sessions"), *seen)
-            await pipe.execute()
-        await client.raw.hset(f"{bucket}counts", mapping={"started": 1, **dict.fromkeys(names, visitors)})
-        await client.raw.pfadd(f"{bucket}visitors", "v1")
-    pipe = client.raw.pipeline(transaction=False)
-    for number in range(goals):
-        pipe.set(space.goal(organization, goal_id(number)), f"1 Goal {number}")
-    pipe.hset(
-        space.workflow(organization, workflow),
-        mapping={"kind": "interaction", "revision": 1, "fence": 1, "changes_from": 1},
-    )
-    await pipe.execute()
+        await client.raw.eval(_WRITE, len(sketches), *sketches, bucket, *ids)
+    await client.raw.mset({space.goal(organization, goal): f"1 Goal {goal}" for goal in ids})
+    record = {"kind": "interaction", "revision": 1, "fence": 1, "changes_from": 1}
+    await client.raw.hset(space.workflow(organization, workflow), mapping=record)
+    await client.raw.delete(*sketches)
