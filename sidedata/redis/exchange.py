@@ -7,6 +7,7 @@ without INFO, goes unchecked.
 """
 
 import contextlib
+import select
 import time
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Sequence
@@ -106,11 +107,24 @@ async def exchange(connection: Connection, commands: Sequence[Command]) -> list[
 
 
 def is_lost(connection: object) -> bool:
-    """Tell if an idle connection was reset or closed; redis-py's own check sees an end in order and no reset."""
+    """Tell if an idle connection was reset or closed.
+
+    redis-py's own check sees an end in order that the event loop has read, no reset, and no end of this very moment.
+    """
     reader, writer = getattr(connection, "_reader", None), getattr(connection, "_writer", None)
     if not isinstance(reader, StreamReader) or not isinstance(writer, StreamWriter):
         return False
-    return reader.at_eof() or reader.exception() is not None or writer.is_closing()
+    return reader.at_eof() or reader.exception() is not None or writer.is_closing() or _is_readable(writer)
+
+
+def _is_readable(writer: StreamWriter) -> bool:
+    """Ask the kernel: nothing comes over an idle connection but its end. Over TLS something else may."""
+    opened = writer.get_extra_info("socket")
+    if opened is None or writer.get_extra_info("ssl_object") is not None:
+        return False
+    polling = select.poll()
+    polling.register(opened.fileno(), select.POLLIN)
+    return bool(polling.poll(0))
 
 
 def packed(command: Command) -> bytes:

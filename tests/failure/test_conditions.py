@@ -123,7 +123,7 @@ async def report(pipe: Pipeline, hours: int = 24) -> tuple[int, str]:
         return heard.status, await heard.text()
 
 
-@pytest.mark.holds("9.1")
+@pytest.mark.holds("9.2")
 @pytest.mark.parametrize("name", CONDITIONS)
 async def test_a_condition_is_named_with_its_remedy(server: RedisServer, name: str) -> None:
     """By readiness of service and worker, and by the doctor; a reader's 503 does not speak of writes."""

@@ -30,8 +30,8 @@ APPEND = Script.of("return redis.call('INCR', KEYS[1])")
 
 @pytest.fixture
 def server(private_server: Callable[..., RedisServer]) -> RedisServer:
-    """A server with an append-only file."""
-    return private_server("--appendonly", "yes")
+    """A server that forgets nothing when it is killed."""
+    return private_server("--appendonly", "yes", "--appendfsync", "always")
 
 
 @pytest_asyncio.fixture
