@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from ssl import SSLContext
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import redis.exceptions as redis_errors
@@ -36,7 +36,7 @@ class _TlsConnection(SSLConnection):
     redis-py reads them once for each connection object, which lives as long as the process.
     """
 
-    def _connection_arguments(self) -> Mapping[str, Any]:
+    def _connection_arguments(self) -> Mapping[str, object]:
         made = self.ssl_context
         options = [name for name in vars(type(made))["__slots__"] if name != "context"]
         files = [getattr(made, name) for name in _TLS_FILES]

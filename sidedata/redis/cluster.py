@@ -198,6 +198,9 @@ class ClusterGateway:
         # If it fails, the next command that does asks for it again. The address that was given comes first, because all nodes may
         # have got new ones; the known nodes follow, because the one at that address may be down.
         nodes = self._cluster.nodes_manager
+        with contextlib.suppress(redis_errors.RedisError, OSError):
+            # A connection made before may lead to where the address pointed then.
+            await asyncio.gather(*(node.disconnect() for node in self._given.values()))
         for startup_nodes in (self._given, dict(nodes.nodes_cache)):
             nodes.startup_nodes = startup_nodes
             with contextlib.suppress(redis_errors.RedisError, redis_errors.RedisClusterException, OSError):

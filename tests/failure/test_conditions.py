@@ -1,4 +1,4 @@
-"""Conditions in which Redis refuses commands: each is named with its remedy, and reading is told from writing."""
+"""Conditions in which Redis refuses commands: each is named with its remedy, and reads are distinguished from writes."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ INGEST = f"/api/ingest/v1/orgs/{ORG}/events"
 
 
 class Expected(NamedTuple):
-    """What is said of a condition: the check, its status for a service, and words of its detail and advice."""
+    """The expected message of a condition: the check, its status for a service, and words of its detail and advice."""
 
     check: str
     status: str

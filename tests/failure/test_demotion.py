@@ -89,7 +89,7 @@ async def readiness(running: Life) -> tuple[int, dict[str, str]]:
 async def test_a_failover_behind_a_fixed_address_is_over_within_two_seconds(
     private_server: Callable[..., RedisServer],
 ) -> None:
-    """Nothing of ours is restarted; what the new master has is answered, ingest goes on, and every partition has an owner."""
+    """No process is restarted; the data of the new master are answered, ingest goes on, and every partition has an owner."""
     ports = free_port(), free_port()
     async with pair(private_server, ports) as servers, life(cast("Cluster", servers.forwarder)) as running:
         await running.send(PARTITION, [happening(ORGANIZATIONS[PARTITION], number) for number in range(10)])

@@ -49,7 +49,7 @@ async def tls_server(certificates: Certificates, port: int, directory: Path) -> 
 
 
 async def answers(gateway: Gateway, number: int = 1) -> bool:
-    """Tell if so many reads at once are answered."""
+    """Tell if that number of reads at once is answered."""
     try:
         await asyncio.gather(*(gateway.command("GET", "n") for _ in range(number)))
     except StoreUnavailableError:

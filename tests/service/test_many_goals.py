@@ -1,4 +1,4 @@
-"""A workflow with thousands of goals: its answer comes within a few askings, and nobody else waits for it."""
+"""A workflow with thousands of goals: its answer comes within a few requests, and no other report waits for it."""
 
 import asyncio
 import json
