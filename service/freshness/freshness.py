@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from sidedata.errors import CommandRefusedError, StoreUnavailableError
+from sidedata.errors import CommandRefusedError, late_error
 from sidedata.events.timestamps import from_milliseconds
 from sidedata.reads.partitions import partitions_with_backlog, read_progress
 from sidedata.redis.gateway import Gateway
@@ -101,7 +101,7 @@ class Freshness:
             async with asyncio.timeout(_TIMEOUT_SECONDS):
                 progress = await read_progress(self._gateway, space)
         except TimeoutError as error:
-            raise StoreUnavailableError("Redis did not answer in time") from error
+            raise late_error("Redis did not answer in time") from error
         text = from_milliseconds(progress.as_of_ms)
         lag = (progress.now_ms - progress.as_of_ms) / 1000
         measured = self._newest[space.partition] = AsOf(text, lag, began)

