@@ -13,6 +13,7 @@ from sidedata.service.api.health import ServiceChecks
 from sidedata.service.api.live_hub import HUB, Hub
 from sidedata.service.api.pages import Pages
 from sidedata.service.api.report import post_sidedata
+from sidedata.service.api.reports.timeline import post_timeline
 from sidedata.service.http.access_log import access_log, set_common_headers
 from sidedata.service.http.auth import AUTHENTICATOR, Authenticator, authorization
 from sidedata.service.http.cors import answer_preflights, origins, set_cors_headers
@@ -58,7 +59,7 @@ def create_app(
     description.fill(endpoints)
     register(app, endpoints)
     if not allowed:  # the fast path sets no CORS headers
-        app[FAST_PATH] = next(endpoint for endpoint in endpoints if endpoint.handler is post_sidedata)
+        app[FAST_PATH] = tuple(endpoint for endpoint in endpoints if endpoint.handler in (post_sidedata, post_timeline))
     return app
 
 

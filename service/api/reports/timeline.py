@@ -32,14 +32,27 @@ async def get_timeline(request: web.Request) -> web.Response:
 
 
 async def _answer(request: web.Request, asked: TimelineRequest) -> web.Response:
+    encoding = preferred_format(request)
+    dated = await fetch_timeline(request, (request[ORGANIZATION], request[WORKFLOW]), asked, encoding)
+    return respond(request, dated, encoding)
+
+
+async def fetch_timeline(
+    request: web.Request, workflow: tuple[str, str], asked: TimelineRequest, encoding: Format
+) -> DatedAnswer:
+    """Fetch a timeline and turn its errors into problems; a workflow is given by organization and id.
+
+    Raises:
+        ProblemError: 404 or 400.
+        StoreUnavailableError: Redis is out of reach.
+    """
     backend = request.app[BACKEND]
-    reports, encoding = backend.reports, preferred_format(request)
-    workflow = request[ORGANIZATION], request[WORKFLOW]
     with backend.admission, refusals(request):
         # Measured before the numbers are read, so that all events of before are in them.
         as_of = await backend.freshness.measure(backend.installation.keyspace_of(workflow[0]))
-        answer = await timeline(reports, workflow, asked.interval, asked.granularity, encoding)
-    return respond(request, DatedAnswer(answer, as_of), encoding)
+        return DatedAnswer(
+            await timeline(backend.reports, workflow, asked.interval, asked.granularity, encoding), as_of
+        )
 
 
 @contextmanager
