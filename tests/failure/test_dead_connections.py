@@ -1,7 +1,7 @@
 """Connections that Redis, or a firewall before it, has closed: readers don't notice, and no write is sent twice."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -130,7 +130,7 @@ async def test_a_slow_write_is_sent_once(forwarder: Forwarder, gateway: Gateway,
     await gateway.call(APPEND, ["n"])
     await gateway.command("SET", "n", 0)
     forwarder.held = True
-    ways = {
+    ways: dict[str, Callable[[], Awaitable[object]]] = {
         "command": lambda: gateway.command("INCR", "n"),
         "batch": lambda: gateway.batch([("INCR", "n"), ("XADD", "x", "*", "f", "v")]),
         "script": lambda: gateway.call(APPEND, ["n"]),
@@ -148,12 +148,12 @@ async def test_a_slow_write_is_sent_once(forwarder: Forwarder, gateway: Gateway,
 async def test_the_pin_of_the_protocol_may_go(server: RedisServer, forwarder: Forwarder, protocol: int) -> None:
     """When this passes with 3, redis-py checks connections of the newer protocol: `_PROTOCOL` in client.py may go."""
     pool = ConnectionPool.from_url(forwarder.url, protocol=protocol)
-    connection = await pool.get_connection()
+    connection = await pool.get_connection()  # type: ignore[no-untyped-call] # redis-py's own
     await pool.release(connection)
     server.kill()
     await until(connection._reader.at_eof)
     server.start()
-    connection = await pool.get_connection()
+    connection = await pool.get_connection()  # type: ignore[no-untyped-call] # redis-py's own
     try:
         await connection.send_command("PING")
         assert await connection.read_response() == b"PONG"
