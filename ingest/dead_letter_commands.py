@@ -11,7 +11,7 @@ from sidedata.cli.options import STORE, settings_options
 from sidedata.cli.tables import print_table
 from sidedata.errors import StopError, UsageError
 from sidedata.events.dead_letter import DeadLetter
-from sidedata.events.decode import Reason
+from sidedata.events.rejection import Reason
 from sidedata.ingest import dead_letters
 from sidedata.settings import Settings
 

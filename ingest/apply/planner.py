@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from sidedata.calendar.levels import SLACK_SECONDS, Retention
 from sidedata.calendar.zones import DAY_SECONDS
 from sidedata.events.dead_letter import DeadLetter
-from sidedata.events.decode import KIND_OF, PURCHASE_GOAL, Kind, Rejection
+from sidedata.events.decode import KIND_OF, PURCHASE_GOAL, Kind
+from sidedata.events.rejection import Rejection
 from sidedata.ingest.apply.attribution import FORGET_MS, Goal, Visitor
 from sidedata.ingest.apply.dedup import Deduplicator
 from sidedata.ingest.apply.model import (

@@ -21,7 +21,8 @@ import msgspec
 from msgspec import Struct
 
 from sidedata.calendar.zones import HOUR_SECONDS, zone
-from sidedata.events.decode import PURCHASE_GOAL, EventType
+from sidedata.events.decode import PURCHASE_GOAL
+from sidedata.events.wire import EventType
 
 # How busy each hour of the local day is, relative to the others: a weekday has a lunch dip and an evening peak, ...
 _WEEKDAY = (

@@ -16,7 +16,8 @@ import msgspec
 from msgspec import Struct
 
 from sidedata.errors import StoreUnavailableError
-from sidedata.events.decode import Rejection, decode_event
+from sidedata.events.decode import decode_event
+from sidedata.events.rejection import Rejection
 from sidedata.reads.streams import stream_pages
 from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import Entry

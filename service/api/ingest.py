@@ -5,17 +5,18 @@ Only the worker can check the kinds of workflows and the retention; it does so l
 """
 
 import asyncio
-import json
 import re
 from collections.abc import Iterator
 
 import msgspec
 from aiohttp import web
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import Raw
 
-from sidedata.events.decode import MAX_EVENT_BYTES, Rejection, decode_event
-from sidedata.events.wire import KNOWN_FIELDS
+from sidedata.events.decode import MAX_EVENT_BYTES, decode_event
 from sidedata.events.json_array import split_leniently
+from sidedata.events.lenient import BOM, trim
+from sidedata.events.rejection import Rejection
+from sidedata.events.rewrite import with_field
 from sidedata.service.http.auth import ORGANIZATION
 from sidedata.service.http.bodies import content_type, decoded_body
 from sidedata.service.http.problems import MOST_FIELD_ERRORS, FieldError, ProblemError, unavailable
@@ -43,13 +44,7 @@ class Accepted(msgspec.Struct, frozen=True):
     accepted: int
 
 
-class _Owner(msgspec.Struct):
-    organization_id: Raw | UnsetType = UNSET
-
-
 _ARRAY = msgspec.json.Decoder(list[Raw])
-_FIELDS = msgspec.json.Decoder(dict[str, Raw])
-_OWNER = msgspec.json.Decoder(_Owner)
 # A line with content, from its first character on; blank lines are skipped without making a string of them. Blanks are those of
 # JSON, so that an event with any other white space is refused and not altered.
 _LINE = re.compile(rb"[^ \t\r\n][^\n]*")
@@ -108,8 +103,7 @@ async def validate(raws: Iterator[bytes], organization: str) -> list[bytes]:
         if rejection is None:
             events.append(event)
         elif len(errors) < MOST_FIELD_ERRORS:
-            prefix = f"{rejection.pointer}: " if rejection.pointer else ""
-            detail = f"{rejection.reason}: {rejection.detail.removeprefix(prefix)}"
+            detail = f"{rejection.reason}: {rejection.sentence}"
             errors.append(FieldError(f"/{index}{rejection.pointer}", detail))
     if errors:
         raise ProblemError(400, f"{count - len(events)} of {count} events are invalid; none was accepted", errors)
@@ -117,67 +111,37 @@ async def validate(raws: Iterator[bytes], organization: str) -> list[bytes]:
 
 
 def validate_event(raw: bytes, organization: str) -> tuple[bytes, Rejection | None]:
-    """Validate one event; returns it with its organization added if it has none, and the reason if it is invalid."""
+    """Validate one event; returns it as it enters the stream, with its organization, and the reason if it is invalid."""
     decoded = decode_event(raw, organization)
-    if not isinstance(decoded, Rejection):
-        return raw, None
-    if not _lacks_organization(raw):
+    if isinstance(decoded, Rejection):
         return raw, decoded
-    spliced = _splice(raw, organization)
-    if len(spliced) > MAX_EVENT_BYTES >= len(raw) and decoded.reason != "invalid_json":
-        # The event itself is within the limit, so it must fit the stream too: unknown fields go.
-        spliced = _splice(_strip_unknown(raw), organization)
-    decoded = decode_event(spliced, organization)
-    return spliced, decoded if isinstance(decoded, Rejection) else None
-
-
-def _lacks_organization(raw: bytes) -> bool:
-    """Tell if it is a JSON object without `organization_id`, in whatever escapes that name may be spelled."""
-    try:
-        return _OWNER.decode(raw).organization_id is UNSET
-    except ValueError:
-        pass  # perhaps because of half a surrogate pair in an unknown field
-    except RecursionError:
-        return False
-    try:
-        fields = json.loads(raw, parse_int=str, parse_float=str)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(fields, dict) and "organization_id" not in fields
-
-
-def _strip_unknown(raw: bytes) -> bytes:
-    """The object without blanks between its fields and without unknown fields."""
-    try:
-        fields = _FIELDS.decode(raw)
-    except (ValueError, RecursionError):  # a name that is not valid text: such an event stays too large
-        return raw
-    return msgspec.json.encode({name: value for name, value in fields.items() if name in KNOWN_FIELDS})
-
-
-def _splice(raw: bytes, organization: str) -> bytes:
-    """The object with `organization_id` as its first field."""
-    inner = raw.strip()[1:]
-    comma = b"" if inner.lstrip().startswith(b"}") else b","
-    return b'{"organization_id":"' + organization.encode() + b'"' + comma + inner
+    if "organization_id" in decoded.defaults:
+        named = with_field(raw, "organization_id", organization)
+        if len(named) > MAX_EVENT_BYTES:
+            return raw, Rejection("too_large", f"the event has {len(named)} bytes with its organization's")
+        return named, None
+    return (raw if raw.startswith(b"{") else trim(raw)), None
 
 
 def _elements(body: bytes) -> Iterator[bytes] | None:
-    """The elements of a JSON array; None if the decoder can't skip one of them, or the body is not JSON."""
-    if body.count(b",") > _SUSPICIOUS_COMMAS:
-        _count_elements(body)
+    """The elements of a JSON array, or a single object; None if the decoder can't skip an element, or the body is not JSON."""
+    body = trim(body)
+    if body.startswith(b"{"):
+        return iter((body,))
+    if body.count(b",") > _SUSPICIOUS_COMMAS and not _count_elements(body):
+        return None
     try:
         elements = _ARRAY.decode(body)
     except msgspec.ValidationError as error:
-        raise ProblemError(400, "the body must be a JSON array of events") from error
+        raise ProblemError(400, "the body must be a JSON array of events, or one event") from error
     except (ValueError, RecursionError):
         return None
     return (bytes(element) for element in elements)
 
 
 def _elements_leniently(body: bytes) -> Iterator[bytes]:
-    """The elements of an array with half a surrogate pair or deep nesting; takes up to two seconds, so run it in a thread."""
-    split = split_leniently(body)
+    """The elements of an array that the decoder can't read; takes up to two seconds, so run it in a thread."""
+    split = split_leniently(body, MAX_EVENTS)
     if isinstance(split, Rejection):
         raise ProblemError(400, f"the body is not a JSON array of events: {split.detail}")
     return iter(split)
@@ -191,8 +155,8 @@ class _TooManyError(Exception):
     pass
 
 
-def _count_elements(body: bytes) -> None:
-    """Refuse an array of too many elements before all of them are in memory at once."""
+def _count_elements(body: bytes) -> bool:
+    """Refuse an array of too many elements before all of them are in memory at once; False if the decoder can't read it."""
     count = 0
 
     def element(_kind: type, _value: object) -> _Element:
@@ -206,10 +170,15 @@ def _count_elements(body: bytes) -> None:
         msgspec.json.decode(body, type=list[_Element], dec_hook=element)
     except _TooManyError as error:
         raise ProblemError(413, f"more than {MAX_EVENTS} events") from error
-    except (ValueError, RecursionError) as error:
-        raise ProblemError(400, "the body is not a JSON array of events") from error
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _lines(body: bytes) -> Iterator[bytes]:
     """The lines with content."""
-    return (match[0].rstrip(b" \t\r") for match in _LINE.finditer(body))
+    return (line for match in _LINE.finditer(body) if (line := _without_mark(match[0].rstrip(b" \t\r"))))
+
+
+def _without_mark(line: bytes) -> bytes:
+    return trim(line) if line.startswith(BOM) else line

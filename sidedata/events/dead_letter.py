@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-from sidedata.events.decode import Rejection
+from sidedata.events.rejection import Rejection
 
 # Other fields that a dead letter holds one by one. Lua can't pass on many thousands at once, so more are packed into one field.
 _MAX_FIELDS = 1_000
