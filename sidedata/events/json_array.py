@@ -31,8 +31,7 @@ def split_leniently(value: bytes, most: int) -> list[bytes] | Rejection:
     body = trim(value)
     if body.startswith(b"["):
         elements = _elements(body, most)
-        if elements is not None:
-            return elements
+        return Rejection("invalid_json", "strings and brackets don't close") if elements is None else elements
     parsed = parse_json(body)
     if isinstance(parsed, Rejection):
         return parsed
