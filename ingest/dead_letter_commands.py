@@ -34,7 +34,7 @@ def list_(reason: str | None, limit: int, settings: Settings, *, as_json: bool) 
     async def command() -> list[DeadLetter]:
         letters: list[DeadLetter] = []
         async with open_store(settings) as (gateway, installation):
-            async for letter in dead_letters.read_all(gateway, installation, reason):
+            async for letter in dead_letters.read_all(gateway, installation, dead_letters.Filter(reason=reason)):
                 letters.append(letter)
                 if len(letters) >= limit:
                     break
@@ -89,7 +89,8 @@ def replay(letter_ids: tuple[str, ...], reason: str | None, settings: Settings, 
             ids = list(letter_ids)
             if everything:
                 # All ids are read first: an event that fails again must not be replayed in an endless loop.
-                ids = [letter.id async for letter in dead_letters.read_all(gateway, installation, reason)]
+                choice = dead_letters.Filter(reason=reason)
+                ids = [letter.id async for letter in dead_letters.read_all(gateway, installation, choice)]
             for letter_id in ids:
                 if await dead_letters.replay(gateway, installation, letter_id):
                     replayed += 1

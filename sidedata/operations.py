@@ -145,6 +145,8 @@ class Operations:
         self._steps.append(("change_names", self._index(organization_key)))
 
     def dead_letter(self, letter: DeadLetter) -> None:
-        """Write a dead letter."""
+        """Write a dead letter, and its id in the index of its organization; a shadow's are only counted."""
         fields = letter.stored_fields()
-        self.dead_letters += (len(fields), *fields)
+        indexed = letter.organization and not self.keyspace.run
+        index = self._index(self.keyspace.dead_of(letter.organization)) if indexed else 0
+        self.dead_letters += (len(fields), index, *fields)

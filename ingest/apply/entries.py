@@ -74,10 +74,10 @@ def _read(
         home = partition_of(decoded.organization_id, partitions)
         if home != partition:
             rejection = Rejection("wrong_partition", f"the organization belongs to partition {home}")
-            return DeadLetter.of(rejection, entry, raw)
+            return DeadLetter.of(rejection, entry, raw, decoded=decoded)
         if decoded.at_us > min(entry_ms * 1000 + AHEAD_US, LATEST_US):
             rejection = Rejection("in_future", "more than 5 minutes ahead of its stream entry", "/timestamp")
-            return DeadLetter.of(rejection, entry, raw)
+            return DeadLetter.of(rejection, entry, raw, decoded=decoded)
         return StreamEvent(decoded, entry, entry_ms, position, raw)
     assert isinstance(decoded, Rejection)  # noqa: S101 - an event was returned above
     return DeadLetter.of(decoded, entry, raw)

@@ -75,7 +75,7 @@ class Planner:
             rejection = self._apply(resolved)
             if rejection is not None:
                 source = resolved.source
-                self._write_dead_letter(DeadLetter.of(rejection, source.entry, source.raw))
+                self._write_dead_letter(DeadLetter.of(rejection, source.entry, source.raw, decoded=source.event))
             elif id_hash is not None:
                 new_ids[id_hash] = None
         self._write()

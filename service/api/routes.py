@@ -6,6 +6,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from sidedata.probes import HealthHandlers, Liveness, Readiness
+from sidedata.service.api.dead_letters import DeadLetterItem, get_dead_letters
 from sidedata.service.api.ingest import JSON, NDJSON, Accepted, post_events
 from sidedata.service.api.live import get_live
 from sidedata.service.api.pages import Pages
@@ -18,6 +19,7 @@ from sidedata.service.openapi.schemas import EventBody, InteractionReport, PageN
 _ORGANIZATION = "/api/reporting/workflow/v1/orgs/{organization_id}/workflows/"
 _SIDEDATA = f"{_ORGANIZATION}{{workflow_id}}/sidedata/"
 _EVENTS = "/api/ingest/v1/orgs/{organization_id}/events"
+_DEAD_LETTERS = "/api/ingest/v1/orgs/{organization_id}/dead-letters/"
 
 _COMMON_REFUSALS = (401, 403, 429, 503)
 
@@ -83,6 +85,17 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
             returns=(Media(JSON, (Accepted,), example=examples.ACCEPTED),),
             success=202,
             refusals=(400, 408, 413, 415, *_COMMON_REFUSALS),
+        ),
+        Endpoint(
+            "GET",
+            _DEAD_LETTERS,
+            get_dead_letters,
+            "The organization's dead letters, newest first; `event` is there for tokens that have the scope `admin`, too",
+            scope="ingest",
+            query=("limit?", "before?"),
+            returns=(Media(JSON, (DeadLetterItem,), many=True, example=examples.DEAD_LETTERS),),
+            headers=("Link",),
+            refusals=(400, *_COMMON_REFUSALS),
         ),
         Endpoint(
             "GET",

@@ -43,7 +43,12 @@ class WorkflowCache:
     """One workflow as of `revision`."""
 
     def __init__(
-        self, gateway: Gateway, installation: Installation, organization_id: str, workflow_id: str, most_merged_bytes: int
+        self,
+        gateway: Gateway,
+        installation: Installation,
+        organization_id: str,
+        workflow_id: str,
+        most_merged_bytes: int,
     ) -> None:
         self._gateway = gateway
         self._installation = installation

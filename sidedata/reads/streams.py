@@ -63,5 +63,20 @@ async def find_dead_letter(gateway: Gateway, keyspace: Keyspace, entry: str) -> 
     return _dead_letter(keyspace, page[0]) if page else None
 
 
+async def dead_letter_ids(gateway: Gateway, keyspace: Keyspace, organization: str, before: str, most: int) -> list[str]:
+    """Read the ids of at most `most` dead letters of an organization in a partition, newest first; some may be gone.
+
+    Args:
+        before: read those before this id in the stream; "+" reads the newest.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+        CommandRefusedError: the account may not read dead letters.
+    """
+    last = before if before == "+" else f"({before}"
+    found = entries(await gateway.command("XREVRANGE", keyspace.dead_of(organization), last, "-", "COUNT", most))
+    return [f"{keyspace.partition}/{entry.decode()}" for entry, _ in found]
+
+
 def _dead_letter(keyspace: Keyspace, entry: Entry) -> DeadLetter:
     return parse(f"{keyspace.partition}/{entry[0].decode()}", entry[1])

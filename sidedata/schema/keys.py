@@ -62,6 +62,14 @@ KEYS: Final[dict[str, Key]] = {
     "dead": Key(
         "sd:{p}:dead", "stream", "dead letters", "none; an entry goes after 30 days", "worker", "`sidedata dead`"
     ),
+    "dead index": Key(
+        "sd:{p}:dead:<org>",
+        "stream",
+        "ids of the organization's dead letters, the dead letters' own",
+        "dead letters' retention",
+        "worker",
+        "service",
+    ),
     "dead rewrite": Key(
         "sd:{p}:dead:anew",
         "stream",
@@ -204,6 +212,10 @@ class Keyspace:
     def live(self) -> "Keyspace":
         """The live keys that a shadow is built for."""
         return Keyspace(self.partition)
+
+    def dead_of(self, organization: str) -> str:
+        """The index of an organization's dead letters; it may name letters that are gone."""
+        return self.prefix + _FORMATS["dead index"] % organization
 
     def organization(self, organization: str) -> str:
         """An organization's record; missing: time zone UTC, no events."""
