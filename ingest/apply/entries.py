@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from sidedata.events.dead_letter import DeadLetter
-from sidedata.events.decode import MAX_ENTRY_EVENTS, Event, decode_event
+from sidedata.events.decode import AHEAD_US, MAX_ENTRY_EVENTS, Event, decode_event
 from sidedata.events.json_array import split_array
-from sidedata.events.rejection import Rejection
+from sidedata.events.rejection import IN_FUTURE, Rejection
 from sidedata.schema.keys import partition_of
 
-AHEAD_US = 300_000_000  # an event may be 5 minutes ahead of its stream entry
 LATEST_US = (
     253_402_041_600_000_000  # 9999-12-29: an entry's id can lie beyond the last day that has a local time in every zone
 )
@@ -76,8 +75,7 @@ def _read(
             rejection = Rejection("wrong_partition", f"the organization belongs to partition {home}")
             return DeadLetter.of(rejection, entry, raw, decoded=decoded)
         if decoded.at_us > min(entry_ms * 1000 + AHEAD_US, LATEST_US):
-            rejection = Rejection("in_future", "more than 5 minutes ahead of its stream entry", "/timestamp")
-            return DeadLetter.of(rejection, entry, raw, decoded=decoded)
+            return DeadLetter.of(IN_FUTURE, entry, raw, decoded=decoded)
         return StreamEvent(decoded, entry, entry_ms, position, raw)
     assert isinstance(decoded, Rejection)  # noqa: S101 - an event was returned above
     return DeadLetter.of(decoded, entry, raw)

@@ -1,7 +1,7 @@
 """Events over HTTP: a JSON array or one object per line; all of them enter the stream, or none.
 
 Each event is validated as the worker will validate it, so that a producer learns at once which event would become a dead letter.
-Only the worker can check the kinds of workflows and the retention; it does so later.
+What else will make it one is named as a warning, as far as it is known.
 """
 
 import asyncio
@@ -10,13 +10,14 @@ from collections.abc import Iterator
 
 import msgspec
 from aiohttp import web
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
-from sidedata.events.decode import MAX_EVENT_BYTES, decode_event
+from sidedata.events.decode import MAX_EVENT_BYTES, Event, decode_event
 from sidedata.events.json_array import split_leniently
 from sidedata.events.lenient import BOM, trim
 from sidedata.events.rejection import Rejection
 from sidedata.events.rewrite import with_field
+from sidedata.service.api.ingest_warnings import EventWarning, KindCache, warnings
 from sidedata.service.http.auth import ORGANIZATION
 from sidedata.service.http.bodies import content_type, decoded_body
 from sidedata.service.http.problems import MOST_FIELD_ERRORS, FieldError, ProblemError, unavailable
@@ -39,10 +40,13 @@ _SUSPICIOUS_COMMAS = 50 * MAX_EVENTS
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """The number of events that are now in the stream."""
+    """The number of events that are now in the stream, and the first 20 of them that will become dead letters."""
 
     accepted: int
+    warnings: list[EventWarning] | UnsetType = UNSET
 
+
+KINDS = web.AppKey("KINDS", KindCache)
 
 _ARRAY = msgspec.json.Decoder(list[Raw])
 # A line with content, from its first character on; blank lines are skipped without making a string of them. Blanks are those of
@@ -62,13 +66,14 @@ async def post_events(request: web.Request) -> web.Response:
             raws = _elements(body) if media_type == JSON else _lines(body)
             if raws is None:
                 raws = await asyncio.to_thread(_elements_leniently, body)
-            events = await validate(raws, organization)
+            raws_in, events = await validate(raws, organization)
         async with redis_timeout(request):
+            found = await warnings(backend, request.app[KINDS], organization, events)
             try:
                 await append(
                     backend.gateway,
                     installation.keyspace_of(organization),
-                    events,
+                    raws_in,
                     backend.settings.backlog_limit,
                     backend.settings.wait_replicas,
                 )
@@ -77,20 +82,21 @@ async def post_events(request: web.Request) -> web.Response:
                 raise unavailable("too many events wait to be applied; send this again in a moment") from error
     request.app[METRICS].ingested.inc(len(events))
     return web.Response(
-        body=msgspec.json.encode(Accepted(len(events))),
+        body=msgspec.json.encode(Accepted(len(events), found or UNSET)),
         status=202,
         content_type="application/json",
         headers={"Cache-Control": "no-store"},
     )
 
 
-async def validate(raws: Iterator[bytes], organization: str) -> list[bytes]:
-    """Validate events and return them in the form in which they enter the stream.
+async def validate(raws: Iterator[bytes], organization: str) -> tuple[list[bytes], list[Event]]:
+    """Validate events and return them in the form in which they enter the stream, and decoded.
 
     Raises:
         ProblemError: 400 with the first errors, or 413 for too many events.
     """
-    events: list[bytes] = []
+    valid: list[bytes] = []
+    events: list[Event] = []
     errors: list[FieldError] = []
     count = 0
     for index, raw in enumerate(raws):
@@ -99,19 +105,19 @@ async def validate(raws: Iterator[bytes], organization: str) -> list[bytes]:
             raise ProblemError(413, f"more than {MAX_EVENTS} events")
         if count % _SLICE == 0:
             await asyncio.sleep(0)
-        event, rejection = validate_event(raw, organization)
-        if rejection is None:
+        entering, event = validate_event(raw, organization)
+        if isinstance(event, Event):
+            valid.append(entering)
             events.append(event)
         elif len(errors) < MOST_FIELD_ERRORS:
-            detail = f"{rejection.reason}: {rejection.sentence}"
-            errors.append(FieldError(f"/{index}{rejection.pointer}", detail))
+            errors.append(FieldError(f"/{index}{event.pointer}", f"{event.reason}: {event.sentence}"))
     if errors:
         raise ProblemError(400, f"{count - len(events)} of {count} events are invalid; none was accepted", errors)
-    return events
+    return valid, events
 
 
-def validate_event(raw: bytes, organization: str) -> tuple[bytes, Rejection | None]:
-    """Validate one event; returns it as it enters the stream, with its organization, and the reason if it is invalid."""
+def validate_event(raw: bytes, organization: str) -> tuple[bytes, Event | Rejection]:
+    """Validate one event; returns it as it enters the stream, with its organization, and decoded."""
     decoded = decode_event(raw, organization)
     if isinstance(decoded, Rejection):
         return raw, decoded
@@ -119,8 +125,8 @@ def validate_event(raw: bytes, organization: str) -> tuple[bytes, Rejection | No
         named = with_field(raw, "organization_id", organization)
         if len(named) > MAX_EVENT_BYTES:
             return raw, Rejection("too_large", f"the event has {len(named)} bytes with its organization's")
-        return named, None
-    return (raw if raw.startswith(b"{") else trim(raw)), None
+        return named, decoded
+    return (raw if raw.startswith(b"{") else trim(raw)), decoded
 
 
 def _elements(body: bytes) -> Iterator[bytes] | None:

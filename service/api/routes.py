@@ -6,9 +6,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from sidedata.probes import HealthHandlers, Liveness, Readiness
-from sidedata.service.api.dead_letters import DeadLetterItem, get_dead_letters
 from sidedata.service.api.ingest import JSON, NDJSON, Accepted, post_events
 from sidedata.service.api.live import get_live
+from sidedata.service.api.management.dead_letters import DeadLetterItem, get_dead_letters
 from sidedata.service.api.pages import Pages
 from sidedata.service.api.report import EFFECTIVE, get_sidedata, post_sidedata
 from sidedata.service.api.workflows import TIME_ZONE, WorkflowItem, get_workflows

@@ -1,7 +1,7 @@
 """Dead letters, and the fields that hold one in its stream. Pure.
 
 at        time of the commit that wrote it, RFC 3339
-reason    see `decode.Reason`
+reason    see `rejection.Reason`
 detail    a sentence
 entry     id of the stream entry that brought the event
 event     the event's bytes
@@ -9,21 +9,70 @@ organization, workflow, type   of the event, as far as its bytes tell; absent wh
 field:*   other fields of that entry, if it had a form of its own, so that nothing of it is lost
 """
 
+import re
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from sidedata.events.decode import Event
-from sidedata.events.identity import find_identity, identity_of
-from sidedata.events.lenient import parse_object, trim
+from sidedata.events.decode import Event, canonical_uuid
+from sidedata.events.lenient import parse_json, parse_object, trim
 from sidedata.events.rejection import Rejection
 from sidedata.events.rewrite import with_field
 from sidedata.events.timestamps import from_milliseconds
 
 # Other fields that a dead letter holds one by one. Lua can't pass on many thousands at once, so more are packed into one field.
 _MAX_FIELDS = 1_000
+_MAX_BYTES: Final = 1 << 20  # of a value that is searched; an event has 16 KiB at most
+_MAX_TYPE: Final = 100
+_FIELD: Final = rb'"%s"\s*:\s*"([^"\\]{1,100})"'
+_ORGANIZATION: Final = re.compile(_FIELD % b"organization_id")
+_WORKFLOW: Final = re.compile(_FIELD % b"workflow_id")
+_TYPE: Final = re.compile(_FIELD % b"type")
 _PACKER = msgspec.msgpack.Encoder()
+
+
+class Identity(Struct, frozen=True):
+    """Ids in lower case, and the type as it came; "" where the bytes don't tell."""
+
+    organization: str = ""
+    workflow: str = ""
+    type: str = ""
+
+
+def identity_of(event: Event) -> Identity:
+    """The identity of a decoded event."""
+    return Identity(event.organization_id, event.workflow_id or "", event.type)
+
+
+def find_identity(raw: bytes) -> Identity:
+    """Find the identity in bytes that are no event.
+
+    Fields of a JSON object are read. Of other text, such as one that was cut off, a field counts if all of its values agree:
+    an array may hold the events of several organizations.
+    """
+    if len(raw) > _MAX_BYTES:
+        return Identity()
+    parsed = parse_json(trim(raw))
+    if isinstance(parsed, dict):
+        organization, workflow, kind = (parsed.get(name) for name in ("organization_id", "workflow_id", "type"))
+    else:
+        organization, workflow, kind = (_only(pattern, raw) for pattern in (_ORGANIZATION, _WORKFLOW, _TYPE))
+    return Identity(_uuid(organization), _uuid(workflow), _text(kind))
+
+
+def _only(pattern: re.Pattern[bytes], raw: bytes) -> str:
+    values = {value.lower() for value in pattern.findall(raw)}
+    return values.pop().decode(errors="replace") if len(values) == 1 else ""
+
+
+def _uuid(value: object) -> str:
+    return (canonical_uuid(value) or "") if type(value) is str else ""
+
+
+def _text(value: object) -> str:
+    return value if type(value) is str and len(value) <= _MAX_TYPE and value.isprintable() else ""
 
 
 class DeadLetter(Struct):

@@ -30,6 +30,7 @@ from sidedata.events.wire import (
 
 MAX_EVENT_BYTES: Final = 16 * 1024
 MAX_ENTRY_EVENTS: Final = 1_000
+AHEAD_US: Final = 300_000_000  # an event may be 5 minutes ahead of its stream entry
 PURCHASE_GOAL: Final = "System: Visitor purchased"
 
 Kind = Literal["page_navigation", "interaction"]

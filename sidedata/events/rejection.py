@@ -28,7 +28,15 @@ class Rejection(Struct, frozen=True):
         return self.detail.removeprefix(f"{self.pointer}: ") if self.pointer else self.detail
 
 
+TOO_OLD: Final = Rejection("too_old", "before the days that are kept", "/timestamp")
+IN_FUTURE: Final = Rejection("in_future", "more than 5 minutes ahead of its stream entry", "/timestamp")
 TOO_DEEP: Final = Rejection("invalid_event", "nested too deeply: 500 levels are read")
+
+
+def kind_mismatch(event_type: str, kind: str, fixed: str) -> Rejection:
+    """The refusal of an event that belongs to workflows of another kind than its workflow is."""
+    detail = f"{event_type} belongs to {kind} workflows; this one is {fixed}"
+    return Rejection("workflow_kind_mismatch", detail, "/workflow_id")
 
 
 class RejectionError(Exception):

@@ -1,6 +1,7 @@
 """Reads of records: an installation's configuration, an organization, a workflow. Ids are 36 lowercase characters."""
 
-from typing import cast
+from collections.abc import Sequence
+from typing import Final, cast
 
 from sidedata.events.decode import Kind
 from sidedata.redis.gateway import Gateway
@@ -8,6 +9,8 @@ from sidedata.redis.replies import array, integer, mapping, optional_string, opt
 from sidedata.schema.installation import Configuration
 from sidedata.schema.keys import CONFIG, Keyspace
 from sidedata.schema.records import DEFAULT_ZONE, OrganizationRecord, WorkflowRecord
+
+_CHUNK: Final = 500  # records to one batch; more would make Redis hold megabytes of replies
 
 
 async def read_configuration(gateway: Gateway) -> Configuration:
@@ -65,6 +68,26 @@ async def read_workflow(
         name=name or "",
         last_event_us=int(newest_us) if newest_us else None,
     )
+
+
+async def read_kinds(
+    gateway: Gateway, keyspace: Keyspace, organization: str, workflows: Sequence[str]
+) -> dict[str, Kind]:
+    """Read the kinds of workflows; those that have none are left out.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    kinds: dict[str, Kind] = {}
+    for first in range(0, len(workflows), _CHUNK):
+        chunk = workflows[first : first + _CHUNK]
+        stored = await gateway.batch(
+            [("HGET", keyspace.workflow(organization, workflow), "kind") for workflow in chunk]
+        )
+        for workflow, kind in zip(chunk, map(optional_text, stored), strict=True):
+            if kind is not None:
+                kinds[workflow] = cast("Kind", kind)  # Redis holds no other
+    return kinds
 
 
 async def read_partitions(gateway: Gateway) -> int | None:

@@ -24,7 +24,10 @@ BAD = [
     ("invalid_event", b"[]"),
     ("invalid_event", b"7"),
     ("invalid_event", b"{}"),
-    *(("invalid_event", json.dumps({k: v for k, v in GOOD.items() if k != left_out}).encode()) for left_out in REQUIRED),
+    *(
+        ("invalid_event", json.dumps({k: v for k, v in GOOD.items() if k != left_out}).encode())
+        for left_out in REQUIRED
+    ),
     *(("invalid_event", json.dumps(GOOD | {name: None}).encode()) for name in REQUIRED),
     ("invalid_event", event("session_ended", NOON, workflow=POPUP)),
     ("invalid_event", event("Page_View", NOON, workflow=POPUP)),

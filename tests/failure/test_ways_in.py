@@ -133,7 +133,7 @@ def posted_as_array(raws: list[bytes]) -> list[bytes]:
 def accepted(raws: list[bytes]) -> list[bytes]:
     """The texts that pass, as they enter the stream."""
     answers = [validate_event(raw, ORG) for raw in raws]
-    return [raw for raw, rejection in answers if rejection is None]
+    return [raw for raw, event in answers if isinstance(event, Event)]
 
 
 LINES = [pushed, rebased, rebuilt, produced, posted]

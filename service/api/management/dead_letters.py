@@ -19,8 +19,8 @@ from sidedata.events.lenient import parse_object, trim
 from sidedata.events.rejection import Rejection
 from sidedata.reads.streams import dead_letter_ids, find_dead_letter
 from sidedata.schema.keys import keyspace
+from sidedata.service.api.management.paging import next_page, read_page
 from sidedata.service.http.auth import ORGANIZATION, RECORD
-from sidedata.service.http.pages import next_page, read_page
 from sidedata.service.http.problems import FieldError, ProblemError, missing_right
 from sidedata.service.http.state import BACKEND, Backend, redis_timeout
 
