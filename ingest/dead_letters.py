@@ -84,6 +84,37 @@ async def drop(gateway: Gateway, installation: Installation, letter_ids: Sequenc
     return dropped
 
 
+async def drop_all(gateway: Gateway, installation: Installation, choice: Filter) -> int:
+    """Delete all dead letters that a filter chooses and return how many there were.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach; some may be gone.
+    """
+    dropped = 0
+    for partition in range(installation.partitions):
+        space = keyspace(partition)
+        last = "+"
+        while page := await dead_letters_before(gateway, space, last, _PAGE):
+            letters = [letter for letter in page if choice.matches(letter)]
+            if letters:
+                dropped += await dead_letters.drop(gateway, space, letters)
+            last = "(" + page[-1].id.partition("/")[2]
+    return dropped
+
+
+async def mark_seen(gateway: Gateway, installation: Installation) -> None:
+    """Mark all dead letters that exist now as seen.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    for partition in range(installation.partitions):
+        space = keyspace(partition)
+        newest = await dead_letters_before(gateway, space, "+", 1)
+        if newest:
+            await dead_letters.mark_seen(gateway, space, newest[0])
+
+
 def _location(installation: Installation, letter_id: str) -> tuple[Keyspace, str]:
     """Split a dead letter's id into its partition's keyspace and its id in the stream there."""
     partition, slash, entry = letter_id.partition("/")

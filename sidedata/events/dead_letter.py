@@ -16,8 +16,8 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from sidedata.events.decode import Event, canonical_uuid
-from sidedata.events.lenient import parse_json, parse_object, trim
+from sidedata.events.decode import Event, canonical_uuid, decode_event
+from sidedata.events.lenient import parse_json, trim
 from sidedata.events.rejection import Rejection
 from sidedata.events.rewrite import with_field
 from sidedata.events.timestamps import from_milliseconds
@@ -140,25 +140,30 @@ def parse(letter_id: str, fields: Sequence[bytes]) -> DeadLetter:
     """Read a dead letter from its fields in the stream; a missing field is empty."""
     pairs = list(zip(fields[::2], fields[1::2], strict=True))
     texts = {name: value.decode(errors="replace") for name, value in pairs if name != b"event"}
+    raw = dict(pairs).get(b"event", b"")
+    # Letters of older versions don't have the fields of an identity.
+    identity = find_identity(raw) if b"organization" not in fields[::2] else Identity()
     others = [part for name, value in pairs if name.startswith(b"field:") for part in (name[6:], value)]
     return DeadLetter(
         texts.get(b"reason", ""),
         texts.get(b"detail", ""),
         texts.get(b"entry", ""),
-        dict(pairs).get(b"event", b""),
+        raw,
         others,
         letter_id,
         texts.get(b"at", ""),
-        texts.get(b"organization", ""),
-        texts.get(b"workflow", ""),
-        texts.get(b"type", ""),
+        texts.get(b"organization", identity.organization),
+        texts.get(b"workflow", identity.workflow),
+        texts.get(b"type", identity.type),
     )
 
 
 def with_entry_time(letter: DeadLetter) -> bytes | None:
-    """The event of a dead letter with the time at which it entered the stream, if it has no timestamp; None if it has one."""
-    fields = parse_object(trim(letter.event))
+    """The event of a dead letter with the time at which it entered the stream, if it has no timestamp; None
+    if it has one, and for what is no event.
+    """
+    event = decode_event(letter.event)
     ms = letter.entry.partition("-")[0]
-    if isinstance(fields, Rejection) or fields.get("timestamp") is not None or not ms.isdecimal():
+    if isinstance(event, Rejection) or "timestamp" not in event.defaults or not ms.isdecimal():
         return None
     return with_field(letter.event, "timestamp", from_milliseconds(int(ms)))

@@ -82,6 +82,7 @@ KEYS: Final[dict[str, Key]] = {
         "sd:{p}:cursor",
         "hash",
         "`entry` applied last, `fence`, `revision`, `events` applied, `records`, `ids:<generation>`, "
+        "`dead_seen` (the newest dead letter that was marked as seen), "
         "`swap` (a run, while one is under way)",
         ENDLESS,
         "worker",

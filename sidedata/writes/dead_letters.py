@@ -39,6 +39,15 @@ async def drop(gateway: Gateway, keyspace: Keyspace, letters: Sequence[DeadLette
     return integer(await gateway.call(_DROP, [keyspace.dead, *indexes], [_id(letter) for letter in letters]))
 
 
+async def mark_seen(gateway: Gateway, keyspace: Keyspace, newest: DeadLetter) -> None:
+    """Record the newest dead letter of a partition that somebody has looked at.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    await gateway.command("HSET", keyspace.cursor, "dead_seen", _id(newest))
+
+
 def _id(letter: DeadLetter) -> str:
     """The dead letter's id in its stream."""
     return letter.id.partition("/")[2]
