@@ -236,4 +236,5 @@ class Planner:
         for organization in self._new_organizations:
             record = {"timezone": organization.zone.name, "has_events": "1", "since": str(organization.id_epoch_ms)}
             operations.put(keyspace.organization(organization.id), record, 0)
+            operations.list_organization(organization.id)
         self._deduplicator.add(operations, list(self._new_ids), self._lookups.now_ms)

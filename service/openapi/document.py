@@ -45,6 +45,7 @@ _REFUSALS = {
     403: "a token without the scope, or of another organization",
     404: "no such workflow in this organization, or no such path",
     405: "this path does not take that method; `Allow` lists its methods",
+    409: "what is fixed already: another time zone than that of the events, another kind than the workflow's",
     408: "the body took too long to arrive",
     413: "the body is too large",
     415: "the body has an unsupported type or encoding",
@@ -190,7 +191,7 @@ def _refusal(status: int, description: str = "", kind: type = Problem) -> dict[s
     if status in (429, 503):
         refusal["headers"] = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
     if status == 405:
-        refusal["headers"] = {"Allow": {"description": "GET, HEAD or POST", "schema": {"type": "string"}}}
+        refusal["headers"] = {"Allow": {"description": "GET, HEAD, POST or PUT", "schema": {"type": "string"}}}
     if status == 401:
         refusal["headers"] = {"WWW-Authenticate": {"description": "Token", "schema": {"type": "string"}}}
     return refusal

@@ -49,6 +49,23 @@ DEAD_LETTERS: list[dict[str, Any]] = [
     }
 ]
 
+_ORGANIZATION_ID = "0b7c1f9a-2a55-4a3d-8c39-3d1f6f0e7a21"
+ORGANIZATION_FIELDS = {"name": "Acme", "time_zone": "Europe/Helsinki"}
+ORGANIZATION: dict[str, Any] = {
+    "id": _ORGANIZATION_ID,
+    **ORGANIZATION_FIELDS,
+    "has_events": True,
+    "zone_rules": "2026a",
+}
+WORKFLOW_FIELDS = {"kind": "interaction", "name": "Autumn campaign"}
+TOKEN: dict[str, Any] = {
+    "id": "5f1e0c9a7b3d",
+    "organization_id": _ORGANIZATION_ID,
+    "scopes": ["reports", "ingest"],
+    "expires_at": None,
+}
+SEEN_ORGANIZATIONS: list[dict[str, Any]] = [{"id": _ORGANIZATION_ID, **ORGANIZATION_FIELDS}]
+
 LIVE = """event: sidedata
 id: 2026-11-25T14:05:00+02:00/2026-11-25T15:10:00+02:00
 data: {"unique_visitors_count":3,"started_workflows_count":4,"visitor_purchase_sums":[],"triggered_goals":[],"affected_goals":[]}

@@ -159,9 +159,7 @@ def parse(letter_id: str, fields: Sequence[bytes]) -> DeadLetter:
 
 
 def with_entry_time(letter: DeadLetter) -> bytes | None:
-    """The event of a dead letter with the time at which it entered the stream, if it has no timestamp; None
-    if it has one, and for what is no event.
-    """
+    """Add the time at which an event without a timestamp entered the stream; None for an event with one, and for no event."""
     event = decode_event(letter.event)
     ms = letter.entry.partition("-")[0]
     if isinstance(event, Rejection) or "timestamp" not in event.defaults or not ms.isdecimal():

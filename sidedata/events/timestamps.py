@@ -1,7 +1,7 @@
 """RFC 3339 date-times, read to the microsecond and written to the millisecond. Pure."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 # `fromisoformat` reads more than RFC 3339 allows, so this pattern comes first. Two forms more than RFC 3339's are read, because
@@ -75,6 +75,11 @@ def _from_cache(text: str) -> int | None:
         return _seconds[text[:19]] if length == 20 else None
     except KeyError:
         return None  # a second that is not cached, a leap second, or no date-time
+
+
+def from_microseconds(at_us: int) -> str:
+    """Format microseconds since the epoch as an RFC 3339 date-time in UTC, with as many digits as needed."""
+    return (_EPOCH + timedelta(microseconds=at_us)).isoformat().replace("+00:00", "Z")
 
 
 def from_milliseconds(ms: int) -> str:

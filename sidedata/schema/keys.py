@@ -82,7 +82,7 @@ KEYS: Final[dict[str, Key]] = {
         "sd:{p}:cursor",
         "hash",
         "`entry` applied last, `fence`, `revision`, `events` applied, `records`, `ids:<generation>`, "
-        "`dead_seen` (the newest dead letter that was marked as seen), "
+        "`dead_seen` (the newest dead letter that was marked as seen), `listed` (the list of organizations is complete), "
         "`swap` (a run, while one is under way)",
         ENDLESS,
         "worker",
@@ -92,10 +92,18 @@ KEYS: Final[dict[str, Key]] = {
     "organization": Key(
         "sd:{p}:organization:<org>",
         "hash",
-        "`timezone`, `has_events`, `since` (ms, salts its event ids), `names` (revision)",
+        "`timezone`, `name`, `has_events`, `since` (ms, salts its event ids), `names` (revision)",
         ENDLESS,
         "worker, `sidedata org`",
         "both",
+    ),
+    "organizations": Key(
+        "sd:{p}:organizations",
+        "sorted set",
+        "the partition's organizations, all with the score 0: sorted by id",
+        ENDLESS,
+        "worker, `sidedata org`, service",
+        "service",
     ),
     "workflows": Key(
         "sd:{p}:workflows:<org>",
@@ -196,7 +204,7 @@ class Keyspace:
         run: a rebuild's run: the names are then those of its shadow, beside the live ones and in their slot. "" for live ones.
     """
 
-    __slots__ = ("cursor", "dead", "dead_rewrite", "events", "lease", "partition", "prefix", "run")
+    __slots__ = ("cursor", "dead", "dead_rewrite", "events", "lease", "organizations", "partition", "prefix", "run")
 
     def __init__(self, partition: int, run: str = "") -> None:
         self.partition = partition
@@ -207,6 +215,7 @@ class Keyspace:
         self.dead = self.prefix + _FORMATS["dead"]
         self.dead_rewrite = self.prefix + _FORMATS["dead rewrite"]
         self.cursor = self.prefix + _FORMATS["cursor"]
+        self.organizations = self.prefix + _FORMATS["organizations"]
         self.lease = self.prefix + _FORMATS["lease"]
 
     @property

@@ -117,6 +117,7 @@ def test_good_streams_are_never_slowed() -> None:
         throttle.record(valid=0, dead_letters=5_000, dropped=0)
         throttle.record(valid=0, dead_letters=0, dropped=0)
         assert throttle.pause_seconds == 0
+    throttle.record(valid=1, dead_letters=0, dropped=0)
     for _ in range(100):
         throttle.record(valid=0, dead_letters=1, dropped=0)
     assert throttle.pause_seconds == 0
