@@ -72,7 +72,7 @@ def list_(organization: str | None, reason: str | None, limit: int, settings: Se
     if counts.total() >= _MAX_SUMMARY:
         click.echo(f"of {_MAX_SUMMARY:,} dead letters that were counted:", err=True)
     for (owner, cause), number in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-        click.echo(f"{number} {cause} of {owner or 'no organization that can be told'}", err=True)
+        click.echo(f"{number} {cause} of {owner or 'an unknown organization'}", err=True)
 
 
 @dead.command()
@@ -94,8 +94,8 @@ def show(letter_id: str, settings: Settings, *, as_json: bool) -> None:
         return
     click.echo(f"{letter.reason}: {letter.detail}\nentry {letter.entry}, at {letter.at}", err=True)
     known = (("organization", letter.organization), ("workflow", letter.workflow), ("type", letter.type))
-    if told := ", ".join(f"{name} {value}" for name, value in known if value):
-        click.echo(told, err=True)
+    if details := ", ".join(f"{name} {value}" for name, value in known if value):
+        click.echo(details, err=True)
     click.echo(letter.event)
 
 

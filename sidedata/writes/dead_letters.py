@@ -40,7 +40,7 @@ async def drop(gateway: Gateway, keyspace: Keyspace, letters: Sequence[DeadLette
 
 
 async def mark_seen(gateway: Gateway, keyspace: Keyspace, newest: DeadLetter) -> None:
-    """Record the newest dead letter of a partition that somebody has looked at.
+    """Record the newest seen dead letter of a partition.
 
     Raises:
         StoreUnavailableError: Redis is out of reach.

@@ -119,11 +119,11 @@ async def missing_rights(gateway: Gateway) -> list[str]:
     Raises:
         StoreUnavailableError: Redis is out of reach, or can't take writes.
     """
-    space, nobody = keyspace(0), "00000000-0000-0000-0000-000000000000"
+    space, nil = keyspace(0), "00000000-0000-0000-0000-000000000000"
     attempts: list[tuple[str, Command]] = [
-        ("read dead letters", ("XREVRANGE", space.dead_of(nobody), "+", "-", "COUNT", 1)),
+        ("read dead letters", ("XREVRANGE", space.dead_of(nil), "+", "-", "COUNT", 1)),
         ("read the lists of organizations", ("ZRANGEBYLEX", space.organizations, "-", "+", "LIMIT", 0, 1)),
-        ("write records", ("ZADD", space.organizations, "XX", 0, nobody)),
+        ("write records", ("ZADD", space.organizations, "XX", 0, nil)),
     ]
     missing: list[str] = []
     for action, attempt in attempts:

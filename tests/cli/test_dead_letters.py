@@ -45,11 +45,11 @@ def letters(redis_url: str) -> None:
 
 @pytest.mark.usefixtures("letters")
 def test_the_list_is_narrowed_and_summed(sidedata: Callable[..., Result]) -> None:
-    """By organization and reason; letters of older versions are told by their event."""
+    """By organization and reason; in letters of older versions the event names them."""
     done = sidedata("dead", "list")
     assert done.stderr.splitlines() == [
         f"2 too_old of {ORG}",
-        "1 invalid_event of no organization that can be told",
+        "1 invalid_event of an unknown organization",
         f"1 in_future of {ORG}",
         f"1 invalid_event of {ORG}",
         f"1 too_old of {OTHER_ORG}",

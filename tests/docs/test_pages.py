@@ -105,9 +105,6 @@ def test_every_command_is_in_the_table() -> None:
 PROMISED = [
     ["org", "list"],
     ["workflow", "list", "ORG"],
-    ["dead", "drop"],
-    ["dead", "seen"],
-    ["push", "--check", "FILE"],
 ]
 
 

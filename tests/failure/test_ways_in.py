@@ -164,7 +164,7 @@ def test_unknown_fields_change_nothing(way: Callable[[list[bytes]], list[bytes]]
 @pytest.mark.parametrize("way", [without_mark, posted_as_array])
 @pytest.mark.parametrize("broken", BROKEN[:13], ids=range(13))
 def test_an_element_is_a_dead_letter_alone(way: Callable[[list[bytes]], list[bytes]], broken: bytes) -> None:
-    """Elements are told apart by strings and brackets over the bytes."""
+    """Elements are separated by strings and brackets over the bytes."""
     if broken.startswith((b"\xff\xfe", b"{\x00")):
         broken = broken.removesuffix(b"\x00").replace(b"\x00", b"")[:-1] + b"\xe9}"
     assert len(way([GOOD[1], broken, GOOD[2]])) == 2

@@ -85,7 +85,12 @@ def _is_json(raw: bytes) -> bool | None:
         raise ValueError(name)
 
     try:
-        json.loads(raw.strip(b" \t\r\n").removeprefix(b"\xef\xbb\xbf").decode(), parse_int=str, parse_float=str, parse_constant=no)
+        json.loads(
+            raw.strip(b" \t\r\n").removeprefix(b"\xef\xbb\xbf").decode(),
+            parse_int=str,
+            parse_float=str,
+            parse_constant=no,
+        )
     except RecursionError:
         return None
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a token may do and see: the token itself, and the organizations."""
+"""The rights of the token of a request, and the organizations that it may see."""
 
 from datetime import UTC, datetime
 
