@@ -98,32 +98,27 @@ def decode_event(raw: bytes, organization_id: str | None = None, entered_us: int
 
 def _read(wire: WireEvent, organization_id: str | None, entered_us: int) -> Event:
     # Ids that an event repeats of its predecessors are looked up right here: this runs for every event.
-    defaults: tuple[str, ...] = ()
     organization = _uuids.get(wire.organization_id)  # type: ignore[arg-type] # nothing but text is ever found
     if organization is None:
-        if isinstance(wire.organization_id, str):
-            organization = _uuid("/organization_id", wire.organization_id)
-        else:
-            organization = organization_id or reject("/organization_id", "missing")
-            defaults = ("organization_id",)
+        organization = _organization(wire.organization_id, organization_id)
     if organization_id is not None and organization != organization_id:
         reject("/organization_id", "another organization than the path's")
-    if type(wire.timestamp) is str:
-        at_us = _time(wire.timestamp)
-    else:
+    try:
+        at_us = microseconds(wire.timestamp)  # type: ignore[arg-type] # what is no text has no characters: a TypeError
+    except TypeError:
         at_us = entered_us
-        defaults += ("timestamp",)
+    except ValueError as error:
+        reject("/timestamp", str(error))
     kind = type(wire)
-    event_id = wire.id if type(wire.id) is str else None
+    event_id = wire.id
+    if event_id is UNSET:
+        event_id = None
     event = Event(TYPES[kind], organization, None, wire.visitor_id, wire.session_id, at_us, event_id)
-    if defaults:
-        event.defaults = defaults
+    # Only then may a field be missing; nearly all events have both.
+    if at_us == entered_us or organization == organization_id:
+        event.defaults = _defaults(wire)
     if kind is GoalReached:
-        assert isinstance(wire, GoalReached)  # noqa: S101 - for the type checker
-        if wire.workflow_id is not UNSET and bytes(wire.workflow_id) != b"null":
-            reject("/workflow_id", "goal_reached belongs to no workflow: leave this field out")
-        if isinstance(wire.purchase, Purchase):
-            event.units, event.currency = _purchase(wire.purchase)
+        _read_outer_goal(wire, event)
     else:
         workflow_id = wire.workflow_id
         assert isinstance(workflow_id, str)  # noqa: S101 - only goal_reached declares anything else
@@ -135,11 +130,24 @@ def _read(wire: WireEvent, organization_id: str | None, entered_us: int) -> Even
     return event
 
 
-def _time(timestamp: str) -> int:
-    try:
-        return microseconds(timestamp)
-    except ValueError as error:
-        reject("/timestamp", str(error))
+def _read_outer_goal(wire: WireEvent, event: Event) -> None:
+    assert isinstance(wire, GoalReached)  # noqa: S101 - for the type checker
+    if wire.workflow_id is not UNSET and bytes(wire.workflow_id) != b"null":
+        reject("/workflow_id", "goal_reached belongs to no workflow: leave this field out")
+    if isinstance(wire.purchase, Purchase):
+        event.units, event.currency = _purchase(wire.purchase)
+
+
+def _organization(text: object, default: str | None) -> str:
+    if isinstance(text, str):
+        return _uuid("/organization_id", text)
+    return default or reject("/organization_id", "missing")
+
+
+def _defaults(wire: WireEvent) -> tuple[str, ...]:
+    """The fields that the text leaves out."""
+    fields = (("organization_id", wire.organization_id), ("timestamp", wire.timestamp))
+    return tuple(name for name, value in fields if not isinstance(value, str))
 
 
 def _uuid(pointer: str, text: str) -> str:

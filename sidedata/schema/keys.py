@@ -98,7 +98,7 @@ KEYS: Final[dict[str, Key]] = {
         "both",
     ),
     "organizations": Key(
-        "sd:{p}:organizations",
+        "sd:{p}:organization:ids",
         "sorted set",
         "the partition's organizations, all with the score 0: sorted by id",
         ENDLESS,

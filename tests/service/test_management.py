@@ -151,7 +151,7 @@ def rights_before() -> list[str]:
     """The service's rights in the version before: without those that its new paths need."""
     text = (DEPLOY / "users.acl").read_text()
     lines = [line.strip() for line in text.partition("user service")[2].partition("\nuser ")[0].splitlines()[1:]]
-    needed = ("+xrange", "+hset)", "organizations", ":cursor")
+    needed = ("+xrange", "+hset)", "organization:ids", ":cursor")
     return [
         part
         for line in lines
