@@ -5,11 +5,11 @@ from typing import Literal
 import msgspec
 from aiohttp import web
 
+from sidedata.events.timestamps import from_microseconds
 from sidedata.reads.workflow_list import list_workflows
 from sidedata.service.http.auth import ORGANIZATION
 from sidedata.service.http.problems import ProblemError
 from sidedata.service.http.state import BACKEND, redis_timeout
-from sidedata.service.report.overview.encode import rfc3339
 
 # The zone of the hours and days in reports; a dashboard reads the list of workflows first.
 TIME_ZONE = "Sidedata-Time-Zone"
@@ -31,7 +31,15 @@ async def get_workflows(request: web.Request) -> web.Response:
     backend = request.app[BACKEND]
     async with redis_timeout(request):
         zone, entries = await list_workflows(backend.gateway, backend.installation, request[ORGANIZATION])
-    items = [WorkflowItem(entry.id, entry.kind, entry.name, rfc3339(entry.last_event_us)) for entry in entries]
+    items = [
+        WorkflowItem(
+            entry.id,
+            entry.kind,
+            entry.name,
+            None if entry.last_event_us is None else from_microseconds(entry.last_event_us),
+        )
+        for entry in entries
+    ]
     return web.Response(
         body=msgspec.json.encode(items),
         content_type="application/json",

@@ -9,7 +9,7 @@ from sidedata.service.api.reports.requests import OverviewRequest, overview_from
 from sidedata.service.api.reports.timeline import refusals, respond
 from sidedata.service.http.auth import ORGANIZATION
 from sidedata.service.http.bodies import content_type, plain_body
-from sidedata.service.http.problems import unavailable
+from sidedata.service.http.problems import missing_right
 from sidedata.service.http.state import BACKEND
 from sidedata.service.report.overview.overviews import Question
 
@@ -37,5 +37,5 @@ async def _answer(request: web.Request, asked: OverviewRequest) -> web.Response:
         try:
             answer = await overviews.answer(question)
         except CommandRefusedError as error:
-            raise unavailable(f"this service lacks a right that users.acl of this version gives: {error}") from error
+            raise missing_right("read many workflows at once", error) from error
     return respond(request, DatedAnswer(answer, as_of), encoding)

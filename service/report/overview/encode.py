@@ -1,16 +1,15 @@
 """An overview as JSON and as CSV (RFC 4180)."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from sidedata.events.timestamps import from_microseconds
 from sidedata.reads.workflow_list import WorkflowState
 from sidedata.service.report.timeline.encode import csv_bytes
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # A spreadsheet would read such a cell as a formula, with whatever an event's producer or an administrator wrote there.
 _FORMULA: Final = ("=", "+", "-", "@")
 _COLUMNS: Final = (
@@ -35,7 +34,7 @@ def json_items(items: Sequence[Item], missing: Sequence[str]) -> dict[str, Any]:
             "id": workflow.id,
             "kind": workflow.kind,
             "name": workflow.name,
-            "last_event_at": rfc3339(workflow.last_event_us),
+            "last_event_at": _text(workflow.last_event_us),
             "sidedata": Raw(report),
         }
         if points is not None:
@@ -85,7 +84,7 @@ def _row(workflow: WorkflowState, figures: _Figures, currencies: Sequence[str]) 
         workflow.id,
         workflow.kind,
         f"'{name}" if name.startswith(_FORMULA) else name,
-        rfc3339(workflow.last_event_us) or "",
+        _text(workflow.last_event_us) or "",
         figures.unique_visitors_count,
     ]
     if workflow.kind == "page_navigation":
@@ -97,8 +96,5 @@ def _row(workflow: WorkflowState, figures: _Figures, currencies: Sequence[str]) 
     return [*row, "", figures.started_workflows_count, *events, *(sums.get(currency, "0") for currency in currencies)]
 
 
-def rfc3339(at_us: int | None) -> str | None:
-    """An instant in microseconds since the epoch as RFC 3339 in UTC."""
-    if at_us is None:
-        return None
-    return (_EPOCH + timedelta(microseconds=at_us)).isoformat().replace("+00:00", "Z")
+def _text(at_us: int | None) -> str | None:
+    return None if at_us is None else from_microseconds(at_us)
