@@ -31,7 +31,7 @@ from sidedata.service.http.access_log import (
 from sidedata.service.http.auth import AUTHENTICATOR, bearer
 from sidedata.service.http.endpoint import Endpoint
 from sidedata.service.http.problems import response_to
-from sidedata.service.http.state import BACKEND
+from sidedata.service.http.state import BACKEND, Backend
 
 FAST_PATH = web.AppKey("FAST_PATH", tuple[Endpoint, ...])
 _Ids = tuple[str, str]  # of organization and workflow
@@ -41,19 +41,18 @@ class _Route(NamedTuple):
     """An endpoint of the fast path, and what its answers say of the headers of requests that they depend on."""
 
     path: str
-    fetch: Callable[[web.Request, _Ids], Awaitable[DatedAnswer]]
+    fetch: Callable[[Backend, bytes, _Ids], Awaitable[DatedAnswer]]  # with the body
     vary: str
 
 
-async def _report(request: web.Request, ids: _Ids) -> DatedAnswer:
-    interval = from_body(request.content.read_nowait())
-    backend = request.app[BACKEND]
+async def _report(backend: Backend, body: bytes, ids: _Ids) -> DatedAnswer:
+    interval = from_body(body)
     with backend.admission:
         return await fetch(backend, *ids, interval, body=True)
 
 
-async def _timeline(request: web.Request, ids: _Ids) -> DatedAnswer:
-    return await fetch_timeline(request, ids, timeline_from_body(request.content.read_nowait()), "json")
+async def _timeline(backend: Backend, body: bytes, ids: _Ids) -> DatedAnswer:
+    return await fetch_timeline(backend, ids, timeline_from_body(body), "json", body=True)
 
 
 def with_fast_path(app: web.Application, ordinary: Handler) -> Handler:
@@ -67,6 +66,7 @@ class FastPath:
 
     def __init__(self, app: web.Application, endpoints: tuple[Endpoint, ...], ordinary: Handler) -> None:
         self._app = app
+        self._backend = app[BACKEND]
         self._authenticator = app[AUTHENTICATOR]
         self._ordinary = ordinary
         self._routes: dict[str, _Route] = {}  # by the part of the path after the workflow
@@ -89,7 +89,8 @@ class FastPath:
         status = CLIENT_CLOSED_REQUEST
         response: web.StreamResponse
         try:
-            response = RawResponse(await route.fetch(request, ids), request_id, route.vary)
+            dated = await route.fetch(self._backend, request.content.read_nowait(), ids)
+            response = RawResponse(dated, request_id, route.vary)
             status = 200
         except (asyncio.CancelledError, ConnectionResetError):
             raise

@@ -12,12 +12,16 @@ from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
+import aiohttp
 import pytest
 
+from sidedata.clock import SystemClock
+from sidedata.service.app import create_app
+from sidedata.service.report.reports import Reports
 from tests.support.constants import ORG
 from tests.support.events import PAGES, POPUP, bought, interaction, started, triggered, view
 from tests.support.pipeline import Pipeline, pipeline
-from tests.support.service import SIDEDATA, world
+from tests.support.service import SIDEDATA, served, world
 
 ZONE = "Europe/Helsinki"
 
@@ -276,6 +280,27 @@ async def test_bad_requests_name_their_fault() -> None:
             heard = await ours.ask("GET", f"{SIDEDATA}/timeline/?{query}")
             assert heard.status == 400
             assert [error["pointer"] for error in json.loads(heard.body)["errors"]] == [pointer]
+
+
+async def test_both_ways_say_the_same(redis_url: str) -> None:
+    """The fast path of plain requests, and the ordinary one: status, headers but for the time, and body."""
+    async with pipeline(redis_url, partitions=4) as pipe:
+        now = await pipe.now()
+        await fill(pipe, now)
+        clock = SystemClock()
+        reports = Reports(pipe.client, pipe.installation, pipe.settings, clock)
+        app = create_app(pipe.settings, pipe.client, pipe.installation, clock, reports)
+        async with served(app) as base, aiohttp.ClientSession(base, headers=pipe.http.headers) as http:
+            for granularity in ("day", "5min"):
+                interval = {"start": (now - timedelta(days=6)).isoformat(), "end": now.isoformat()}
+                body = {"interval": interval, "granularity": granularity}
+                answers = []
+                for accept in ("application/json;q=0.9", "*/*"):  # the token is found on the first, ordinary one
+                    async with http.post(path(PAGES), json=body, headers={"Accept": accept}) as response:
+                        varying = ("date", "x-request-id", "sidedata-as-of")
+                        headers = {name: text for name, text in response.headers.items() if name.lower() not in varying}
+                        answers.append((response.status, headers, await response.text()))
+                assert answers[0] == answers[1]
 
 
 async def test_an_unknown_workflow_is_not_found(redis_url: str) -> None:

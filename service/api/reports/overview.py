@@ -30,7 +30,7 @@ async def _answer(request: web.Request, asked: OverviewRequest) -> web.Response:
     backend = request.app[BACKEND]
     overviews, encoding = backend.overviews, preferred_format(request)
     organization = request[ORGANIZATION]
-    with backend.admission, refusals(request):
+    with backend.admission, refusals(body=request.method == "POST"):
         # Measured before the numbers are read; all workflows of an organization have one partition.
         as_of = await backend.freshness.measure(backend.installation.keyspace_of(organization))
         question = Question(organization, asked.workflows, asked.interval, asked.granularity, encoding)

@@ -12,7 +12,7 @@ from sidedata.service.http.auth import ORGANIZATION, WORKFLOW
 from sidedata.service.http.bodies import content_type, plain_body
 from sidedata.service.http.conditional import matches
 from sidedata.service.http.problems import FieldError, ProblemError
-from sidedata.service.http.state import BACKEND
+from sidedata.service.http.state import BACKEND, Backend
 from sidedata.service.report.reports import IntervalError, NoSuchWorkflowError
 from sidedata.service.report.timeline.encode import Format
 from sidedata.service.report.timeline.plan import GranularityError
@@ -33,12 +33,13 @@ async def get_timeline(request: web.Request) -> web.Response:
 
 async def _answer(request: web.Request, asked: TimelineRequest) -> web.Response:
     encoding = preferred_format(request)
-    dated = await fetch_timeline(request, (request[ORGANIZATION], request[WORKFLOW]), asked, encoding)
+    workflow = request[ORGANIZATION], request[WORKFLOW]
+    dated = await fetch_timeline(request.app[BACKEND], workflow, asked, encoding, body=request.method == "POST")
     return respond(request, dated, encoding)
 
 
 async def fetch_timeline(
-    request: web.Request, workflow: tuple[str, str], asked: TimelineRequest, encoding: Format
+    backend: Backend, workflow: tuple[str, str], asked: TimelineRequest, encoding: Format, *, body: bool
 ) -> DatedAnswer:
     """Fetch a timeline and turn its errors into problems; a workflow is given by organization and id.
 
@@ -46,8 +47,7 @@ async def fetch_timeline(
         ProblemError: 404 or 400.
         StoreUnavailableError: Redis is out of reach.
     """
-    backend = request.app[BACKEND]
-    with backend.admission, refusals(request):
+    with backend.admission, refusals(body=body):
         # Measured before the numbers are read, so that all events of before are in them.
         as_of = await backend.freshness.measure(backend.installation.keyspace_of(workflow[0]))
         return DatedAnswer(
@@ -56,8 +56,8 @@ async def fetch_timeline(
 
 
 @contextmanager
-def refusals(request: web.Request) -> Iterator[None]:
-    """Turn the errors of reports into problems.
+def refusals(*, body: bool) -> Iterator[None]:
+    """Turn the errors of reports into problems; `body` tells if the interval was in one, for the pointers.
 
     Raises:
         ProblemError: 404 or 400.
@@ -69,7 +69,7 @@ def refusals(request: web.Request) -> Iterator[None]:
     except GranularityError as error:
         raise ProblemError(400, str(error), [FieldError("/granularity", str(error))]) from error
     except IntervalError as error:
-        pointer = error.pointer if request.method == "POST" else error.pointer.removeprefix("/interval")
+        pointer = error.pointer if body else error.pointer.removeprefix("/interval")
         raise ProblemError(400, str(error), [FieldError(pointer, str(error))]) from error
 
 
