@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from sidedata.calendar.zones import Zone, zone
 from sidedata.clock import Clock
-from sidedata.errors import late_error
+from sidedata.errors import StoreUnavailableError, late_error
 from sidedata.reads.workflow_list import OrganizationState, WorkflowState, newest_ids, read_states
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
@@ -33,7 +33,9 @@ from sidedata.service.report.workflow_cache import WorkflowCache
 _MOST_WORKFLOWS: Final = 100
 _MOST_POINTS_TOGETHER: Final = 10_000
 # Readings at once: each is short for Redis, and more at once would not be faster.
-_AT_ONCE: Final = 8
+_AT_ONCE: Final = 4
+# A refresh that took too long is repeated if another has succeeded this recently: then Redis answers, and the machine is busy.
+_PATIENCE_SECONDS: Final = 1.0
 _MOST_ANSWERS: Final = 32  # up to some hundred KB each
 # A hundred workflows may take some seconds the first time; a Redis that does not answer is found out by each refresh.
 _DEADLINE_SECONDS: Final = 8.0
@@ -55,6 +57,23 @@ class _Plans(NamedTuple):
     report: Plan
     timeline: TimelinePlan | None
     requirements: Requirements
+
+
+class _PatientRefresh:
+    """Refreshes caches one after another, and bears with a slow one as long as others succeed."""
+
+    def __init__(self, now: float) -> None:
+        self._now = now
+        self._succeeded_at = float("-inf")
+
+    async def __call__(self, cache: WorkflowCache, requirements: Requirements) -> None:
+        try:
+            await cache.refresh(requirements, self._now)
+        except StoreUnavailableError as error:
+            if error.code != "TIMEOUT" or time.monotonic() - self._succeeded_at > _PATIENCE_SECONDS:
+                raise
+        else:
+            self._succeeded_at = time.monotonic()
 
 
 class Overviews:
@@ -141,6 +160,7 @@ class Overviews:
         """The items of the workflows that exist, in their order."""
         slots = asyncio.Semaphore(_AT_ONCE)
         deadline = time.monotonic() + _DEADLINE_SECONDS
+        refresh = _PatientRefresh(now)
 
         async def item(workflow: WorkflowState) -> Item | None:
             kind = workflow.kind
@@ -154,8 +174,8 @@ class Overviews:
             cache.expect(kind)
             async with slots:
                 while time.monotonic() < deadline:
-                    await cache.refresh(own.requirements, now)
-                    if cache.kind != kind or cache.timezone != state.timezone:
+                    await refresh(cache, own.requirements)
+                    if cache.revision is not None and (cache.kind != kind or cache.timezone != state.timezone):
                         return None  # it was purged a moment ago
                     report = await self._reports.assemble_in_steps(cache, own.report)
                     found = self._cached(cache, workflow, own, report)
