@@ -140,14 +140,19 @@ class _Stream:
             await self._send_status()
 
     async def _wait(self) -> None:
-        """Wait for news, but at least until the next event is allowed, and at most until the next comment or token check."""
+        """Wait for news: at least until the next event is allowed, at most until the next comment, status or token check."""
         until = min(self._comment_at, self._token_at, self._status_at)
+        last_body = self._last_body
         if self._next_event_at > self._loop.time():
-            await self._hub.pause(max(0.0, min(self._next_event_at, until) - self._loop.time()))
-            return
+            until = min(self._next_event_at, until)
+            if not self._behind or self._channel.answer is None:
+                await self._hub.pause(max(0.0, until - self._loop.time()))
+                return
+            # Numbers that are behind may catch up at any moment, which is news at once.
+            last_body = self._channel.answer.body
         try:
             async with asyncio.timeout(max(0.0, until - self._loop.time())):
-                await self._channel.news(self._last_body, failing=self._failing, behind=self._behind)
+                await self._channel.news(last_body, failing=self._failing, behind=self._behind)
         except TimeoutError:
             return
 
