@@ -48,8 +48,8 @@ async def test_three_thousand_goals_over_sixty_days(redis_url: str) -> None:
 
         async def others() -> None:
             while True:
-                # From before the moment at which it is due, because a busy service would begin late. In processor time, because other
-                # programs of the machine take theirs; client and service share the thread.
+                # From before the moment at which it is due, because a busy service would begin late. In processor time,
+                # because other programs of the machine take theirs; client and service share the thread.
                 began = time.thread_time()
                 await asyncio.sleep(0.02)
                 status, _ = await ask(pipe, POPUP_2, DAYS)
