@@ -60,7 +60,7 @@ async def run_worker(settings: Settings) -> None:
                 installation = await _wait_for_installation(gateway, attached, stop, SystemClock())
                 if installation is None:
                     return
-                for check in await redis_checks(gateway):
+                for check in await redis_checks(gateway, installation.partitions):
                     if check.status in ("warning", "failed"):
                         _log.warning("%s", check.detail)
                 worker = Worker(gateway, installation, attached, metrics)
@@ -93,7 +93,7 @@ async def _health(settings: Settings, gateway: Gateway, metrics: Metrics) -> Asy
     """Serve /livez, /readyz and /metrics for as long as the context lasts."""
 
     async def checks() -> list[Check]:
-        return await redis_checks(gateway)
+        return await redis_checks(gateway, settings.partitions)
 
     runner = web.AppRunner(health_app(metrics.registry, checks), access_log=None, handle_signals=False)
     await runner.setup()

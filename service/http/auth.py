@@ -12,6 +12,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from sidedata.clock import Clock
+from sidedata.conditions import ONLY_WRITES_FAIL
+from sidedata.errors import StoreUnavailableError
 from sidedata.events.decode import canonical_uuid
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.tokens import Scope, TokenRecord
@@ -65,7 +67,13 @@ class Authenticator:
         return record is not None and record.concerns(organization) and record.allows(scope)
 
     async def _count(self, record: TokenRecord) -> None:
-        if await count_request(self._gateway, record.id, int(self._clock.now())) > self._limit:
+        try:
+            requests = await count_request(self._gateway, record.id, int(self._clock.now()))
+        except StoreUnavailableError as error:
+            if error.code not in ONLY_WRITES_FAIL:
+                raise
+            return  # Redis still answers reads, and can't count them
+        if requests > self._limit:
             detail = f"more than {self._limit} requests of this token in a second"
             raise ProblemError(429, detail, headers={"Retry-After": "1"})
 

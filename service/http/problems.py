@@ -16,6 +16,7 @@ import msgspec
 from aiohttp import http_exceptions, web
 from aiohttp.typedefs import Handler
 
+from sidedata.conditions import CONDITIONS
 from sidedata.errors import SidedataError, StoreUnavailableError
 
 CONTENT_TYPE = "application/problem+json"
@@ -128,6 +129,11 @@ def _warn(text: str) -> None:
         _log.warning("%s", text)
 
 
+def _reason(error: StoreUnavailableError) -> str:
+    """The reason of a 503 in words of our own: a server's text is for the operator, in the log."""
+    return CONDITIONS[error.code].detail if error.code in CONDITIONS else "Redis is out of reach"
+
+
 def response_to(error: Exception) -> web.Response:
     """The response to an exception."""
     match error:
@@ -137,7 +143,7 @@ def response_to(error: Exception) -> web.Response:
             return _from_http_exception(error)
         case StoreUnavailableError():
             _warn(str(error))
-            return unavailable("Redis is out of reach or can't take writes now; try again").response()
+            return unavailable(f"{_reason(error)}; try again").response()
         case web.RequestPayloadError() | http_exceptions.HttpProcessingError():
             # The body's framing is broken (bad chunks, a connection cut short), so it has no content to judge.
             return problem_response(400, "the body could not be read to its end")

@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Final
 
+from sidedata.conditions import condition_of
 from sidedata.errors import SidedataError
 from sidedata.events.dead_letter import DeadLetter
 from sidedata.inspect.health import Status
 from sidedata.inspect.overview import Overview, read_overview
 from sidedata.inspect.samples import read_anomalies
-from sidedata.inspect.server_findings import ADVICE, Finding, reachable, redis_findings
+from sidedata.inspect.server_findings import Finding, reachable, redis_findings
 from sidedata.inspect.settings_findings import settings_findings
 from sidedata.reads.partitions import live_workers, read_partitions
 from sidedata.reads.records import read_configuration
@@ -35,7 +36,7 @@ async def examine(
 ) -> list[Finding]:
     """Examine everything; where Redis doesn't answer, or holds no installation, the list ends there."""
     findings = settings_findings(settings, environ)
-    findings += await redis_findings(gateway, settings.wait_replicas)
+    findings += await redis_findings(gateway, settings.wait_replicas, settings.partitions)
     if not reachable(findings):
         return findings
     installation, more = await _installation(gateway, settings)
@@ -57,8 +58,7 @@ async def _or_failure(examination: Awaitable[list[Finding]]) -> list[Finding]:
     try:
         return await examination
     except SidedataError as error:
-        advice = "see that Redis stays reachable and that this user may read; then run the doctor again"
-        return [Finding("redis", "failed", str(error), advice)]
+        return [Finding("redis", "failed", str(error), f"{condition_of(error).advice}; then run the doctor again")]
 
 
 async def _installation(gateway: Gateway, settings: Settings) -> tuple[Installation | None, list[Finding]]:
@@ -66,7 +66,7 @@ async def _installation(gateway: Gateway, settings: Settings) -> tuple[Installat
     try:
         stored = await read_configuration(gateway)
     except SidedataError as error:
-        return None, [Finding(name, "failed", str(error), ADVICE["redis"])]
+        return None, [Finding(name, "failed", str(error), condition_of(error).advice)]
     if stored.partitions is None or stored.schema is None:
         advice = "start a service or a worker, which makes one; or is this the wrong Redis?"
         return None, [Finding(name, "failed", "there is none in this Redis", advice)]
