@@ -49,7 +49,7 @@ def keys_after(server: ServerBinary, directory: Path, key: str) -> int | None:
         limit = time.monotonic() + _SECONDS
         while process.poll() is None and time.monotonic() < limit:
             try:
-                count = int(client.execute_command("DBSIZE"))
+                count = int(client.dbsize())
             except (redis.ConnectionError, redis.BusyLoadingError):
                 time.sleep(0.01)
                 continue
