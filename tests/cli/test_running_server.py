@@ -39,6 +39,8 @@ COMMANDS = [
     "dead list",
     "dead show 0-1",
     "dead replay --all",
+    "dead drop --all --yes",
+    "dead seen",
     f"purge --org {ORG}",
     "push events.ndjson",
     f"rebuild --org {ORG} events.ndjson --dry-run",
