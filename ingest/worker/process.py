@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from sidedata.clock import Clock, SystemClock
-from sidedata.embedded.server import redis_url
+from sidedata.embedded.server import attach
 from sidedata.errors import StopError, StoreUnavailableError
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.worker.listing import fill_list
@@ -53,18 +53,18 @@ async def run_worker(settings: Settings) -> None:
     """
     log_to_stderr(settings.log_level)
     stop = stop_on_signals()
-    async with redis_url(settings) as url:
-        gateway = connect(url, timeout=_TIMEOUT_SECONDS)
+    async with attach(settings) as attached:
+        gateway = connect(attached.redis_url, timeout=_TIMEOUT_SECONDS)
         try:
             metrics = Metrics(new_registry())
-            async with _health(settings, gateway, metrics):
-                installation = await _wait_for_installation(gateway, settings, stop, SystemClock())
+            async with _health(attached, gateway, metrics):
+                installation = await _wait_for_installation(gateway, attached, stop, SystemClock())
                 if installation is None:
                     return
                 for check in await redis_checks(gateway, installation.partitions):
                     if check.status in ("warning", "failed"):
                         _log.warning("%s", check.detail)
-                worker = Worker(gateway, installation, settings, metrics)
+                worker = Worker(gateway, installation, attached, metrics)
                 _log.info("worker %s on %d partitions", worker.name, installation.partitions)
                 gc.freeze()
                 gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)

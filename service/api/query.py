@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from sidedata.calendar.instants import parse_instant
 from sidedata.service.http.problems import FieldError, ProblemError
 
 LONGEST = timedelta(hours=400 * 24)
@@ -62,7 +63,7 @@ def from_body(body: bytes) -> Interval:
     # Nearly all bodies are valid: they are decoded in one step. An invalid one is decoded again, to find all of its errors.
     try:
         text = _QUERY_DECODER.decode(body).interval
-        interval = Interval(datetime.fromisoformat(text.start), datetime.fromisoformat(text.end))
+        interval = Interval(parse_instant(text.start), parse_instant(text.end))
         if _is_valid(interval):
             return interval
     except (ValueError, OverflowError, RecursionError):
@@ -200,7 +201,7 @@ def read_interval(fields: Mapping[str, Any], pointer: str, errors: list[FieldErr
 
 
 def _instant(text: Any, pointer: str, errors: list[FieldError], *, blank_is_plus: bool) -> datetime | None:  # noqa: ANN401 - any JSON value
-    """A date-time in any form that Python reads."""
+    """A date or date-time in any form that `parse_instant` reads."""
     if not isinstance(text, str):
         errors.append(FieldError(pointer, "must be a string"))
         return None
@@ -223,8 +224,8 @@ def _instant(text: Any, pointer: str, errors: list[FieldError], *, blank_is_plus
 
 def _parse(text: str) -> datetime | None:
     try:
-        return datetime.fromisoformat(text)
-    except (ValueError, OverflowError):
+        return parse_instant(text)
+    except ValueError:
         return None
 
 

@@ -169,6 +169,11 @@ class WorkflowCache:
             goals=self.names,
         )
         self._most_fields = _MOST_FIELDS if len(reading.data) >= len(fields) else 2 * len(reading.data) + 1
+        if self.revision is not None and not self._continues(reading):
+            # Read again, from nothing: this reading left out what the cache had.
+            self.clear()
+            await self._refresh(batch, now)
+            return
         self._apply(reading)
 
     def _missing(self, requirements: Requirements) -> list[BucketField]:
@@ -193,33 +198,31 @@ class WorkflowCache:
         cached = (self.timezone, self.kind, self.revision, self.names_revision)
         return await newest(self._gateway, self._installation, self.organization_id, self.workflow_id) == cached
 
+    def _continues(self, reading: Reading) -> bool:
+        """Tell if a reading tells all that changed since the revision of the cache."""
+        if self.revision is None or reading.fence != self.fence or reading.timezone != self.timezone:
+            # Changes of an earlier owner may be missing: a crash or failover may have lost part of the data that is cached here.
+            return False
+        # The log of changes names only the newest changes, and none after a purge or a restored backup.
+        complete = reading.changes_from <= self.revision < reading.revision and bool(reading.changed)
+        return reading.revision == self.revision or complete
+
     def _apply(self, reading: Reading) -> None:
         """Move to the revision of a reading."""
         self._is_doubtful = False
-        # Names are the organization's. At an unchanged revision of names the reading lacks the known ones, so they outlive a clear.
-        names = self.names.copy() if reading.names == self.names_revision else {}
-        if reading.revision == self.revision and reading.fence != self.fence:
-            self.clear()  # another owner's commit of that number, in place of one that was lost
-        if self.revision is not None and reading.revision != self.revision:
-            # The log of changes names only the newest changes, and none after a purge or a restored backup. Changes of an earlier
-            # owner are missing too: a crash or failover may have lost part of the data that is cached here.
-            complete = reading.changes_from <= self.revision < reading.revision and bool(reading.changed)
-            if not complete or reading.fence != self.fence:
-                self.clear()
+        if reading.revision != self.revision:
             for level, start in reading.changed:
                 for name in get_args(FieldName):
                     self._drop(BucketField(level, start, name))
             self._merged.invalidate(reading.changed)
             self.points.invalidate(reading.changed)
-        if reading.timezone != self.timezone:
-            self.clear()
         if reading.revision != self.revision or reading.names != self.names_revision:
             self.epoch += 1
             self._drop_answers()
             self.edges.clear()
         self.timezone, self.kind = reading.timezone, reading.kind
         self.revision, self.fence, self.names_revision = reading.revision, reading.fence, reading.names
-        self.names = {**names, **reading.goals}
+        self.names.update(reading.goals)
         again = [(field.level, field.start) for field in reading.data if field in self.fields]
         self._merged.invalidate(again)
         self.points.invalidate(again)

@@ -13,7 +13,6 @@ from typing import Final, NamedTuple, NoReturn, Self
 import msgspec
 
 from sidedata.cli.parent import PARENT_PIPE
-from sidedata.embedded.server import ATTACH_ONLY
 from sidedata.errors import StopError
 from sidedata.settings import Settings, variable
 
@@ -36,7 +35,7 @@ class Supervisor:
     def __init__(
         self, settings: Settings, *, logs: Path | None = None, variables: Mapping[str, str] | None = None
     ) -> None:
-        self._environment = {**environment(settings), **(variables or {}), PARENT_PIPE: "1", ATTACH_ONLY: "1"}
+        self._environment = {**environment(settings), **(variables or {}), PARENT_PIPE: "1"}
         self._logs = logs
         self._children: dict[int, _Child] = {}  # by process id
         self._exits: asyncio.Queue[tuple[str, int]] = asyncio.Queue()  # command and status
