@@ -7,6 +7,8 @@ from typing import Protocol
 import msgspec
 
 _ENCODER = msgspec.json.Encoder()
+# Of one workflow; a client that polls random intervals would not profit from more. Most have 2 KB, a timeline up to 130 KB.
+_MOST_ANSWERS, _MOST_BYTES = 1_000, 4 << 20
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -15,6 +17,30 @@ class Answer(msgspec.Struct, frozen=True):
     body: bytes
     etag: str
     effective: str
+
+
+class AnswerCache:
+    """The answers of one revision of a workflow, by the key of their plan."""
+
+    def __init__(self) -> None:
+        self._answers: dict[tuple[object, ...], Answer] = {}
+        self.size = 0  # bytes
+
+    def get(self, key: tuple[object, ...]) -> Answer | None:
+        """The answer of a plan, or None."""
+        return self._answers.get(key)
+
+    def add(self, key: tuple[object, ...], answer: Answer) -> None:
+        """Cache an answer."""
+        if len(self._answers) >= _MOST_ANSWERS or self.size > _MOST_BYTES:
+            self.clear()
+        self._answers[key] = answer
+        self.size += len(answer.body)
+
+    def clear(self) -> None:
+        """Drop all answers."""
+        self._answers.clear()
+        self.size = 0
 
 
 class Coverage(Protocol):

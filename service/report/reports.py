@@ -180,7 +180,7 @@ class Reports:
 
     def _add(self, cache: WorkflowCache, key: tuple[object, ...], answer: Answer) -> None:
         """Cache an answer until the workflow changes, and keep all caches within their memory."""
-        cache.add_answer(key, answer)
+        cache.answers.add(key, answer)
         self._misses.inc()
         self._cache_bytes.set(self._caches.trim(cache))
 

@@ -22,7 +22,7 @@ from sidedata.hyperloglog import unpack
 from sidedata.reads.workflow_parts import BucketField, Data, FieldName, Goals, Reading, newest, read
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
-from sidedata.service.report.answer import Answer
+from sidedata.service.report.answer import AnswerCache
 from sidedata.service.report.assemble import EdgeBuckets, EdgeFigures, Runs, day_sums
 from sidedata.service.report.merged_runs import SESSIONS, VISITORS, CachedField, MergedRun, MergedRuns
 from sidedata.service.report.points.point_cache import PointCache
@@ -34,10 +34,6 @@ _OPEN_SECONDS = 900
 _LENGTH = {"5min": 300, "hour": 3600, "day": 90_000}
 # Fields to request in one reading. Redis returns only as many as are quick to read; the next request is cut to that number.
 _MOST_FIELDS = 400
-_MOST_ANSWERS = (
-    1_000  # of one workflow, some 2 KB each; a client that polls random intervals would not profit from more
-)
-_MOST_ANSWER_BYTES = 4 << 20  # of one workflow; a timeline may have 130 KB
 _MOST_EDGES = 2_000  # of one workflow, some 1 KB each; intervals share them
 
 
@@ -66,8 +62,7 @@ class WorkflowCache:
         self.names: dict[str, str] = {}  # of goals
         self.fields: dict[BucketField, CachedField] = {}
         self.rows: dict[str, int] = {}  # of goals' visitors by `<role>:<goal>`; their sessions have the next row
-        self.answers: dict[tuple[object, ...], Answer] = {}  # by the plan's key, as of `revision`
-        self._answers_size = 0  # bytes
+        self.answers = AnswerCache()  # as of `revision`
         self.edges: dict[Runs, EdgeFigures] = {}  # as of `revision`
         self.points = PointCache()
         self._merged = MergedRuns(self.fields, most_merged_bytes)
@@ -78,7 +73,7 @@ class WorkflowCache:
     @property
     def size(self) -> int:
         """Approximate bytes of memory."""
-        return self._fields_size + self._merged.size + self.points.size + self._answers_size
+        return self._fields_size + self._merged.size + self.points.size + self.answers.size
 
     def merge(self, runs: Sequence[Run], rows: range = range(SESSIONS + 1)) -> MergedRun:
         """Merge those rows of runs, whose fields must all be cached."""
@@ -99,17 +94,6 @@ class WorkflowCache:
         visitors = [self.merge(runs).rows[: VISITORS + 1] for runs in groups]
         return EdgeBuckets(edge, self.fields[BucketField("day", edge.day.start, "counts")].counts, visitors)
 
-    def add_answer(self, key: tuple[object, ...], answer: Answer) -> None:
-        """Cache an answer of this revision."""
-        if len(self.answers) >= _MOST_ANSWERS or self._answers_size > _MOST_ANSWER_BYTES:
-            self._drop_answers()
-        self.answers[key] = answer
-        self._answers_size += len(answer.body)
-
-    def _drop_answers(self) -> None:
-        self.answers.clear()
-        self._answers_size = 0
-
     def add_edges(self, edges: Mapping[Runs, EdgeFigures]) -> None:
         """Cache figures of edges of this revision."""
         if len(self.edges) >= _MOST_EDGES:
@@ -122,7 +106,7 @@ class WorkflowCache:
         self.revision = self.names_revision = self.timezone = None
         self.fields.clear()
         self.points.clear()
-        self._drop_answers()
+        self.answers.clear()
         self.names.clear()
         self.rows.clear()
         self.edges.clear()
@@ -218,7 +202,7 @@ class WorkflowCache:
             self.points.invalidate(reading.changed)
         if reading.revision != self.revision or reading.names != self.names_revision:
             self.epoch += 1
-            self._drop_answers()
+            self.answers.clear()
             self.edges.clear()
         self.timezone, self.kind = reading.timezone, reading.kind
         self.revision, self.fence, self.names_revision = reading.revision, reading.fence, reading.names
