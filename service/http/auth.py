@@ -35,6 +35,8 @@ class Authenticator:
     async def authorize(self, request: web.Request, scope: Scope) -> None:
         """Authorize a request; its path ids are stored in lower case under `ORGANIZATION` and `WORKFLOW`.
 
+        The token's record is stored under `RECORD`, even if the request is refused afterwards.
+
         Raises:
             ProblemError: 401, 400, 403 or 429.
             StoreUnavailableError: Redis is out of reach.
@@ -47,6 +49,7 @@ class Authenticator:
         if token is None or record is None:
             detail = "no such token" if token else "a token is needed: Authorization: Token <key>"
             raise ProblemError(401, detail, headers={"WWW-Authenticate": "Token"})
+        request[RECORD] = record
         organization = _path_ids(request)
         if not record.concerns(organization):
             raise ProblemError(403, "the token is of another organization")
@@ -57,12 +60,12 @@ class Authenticator:
                 await self._count(record)
         request[TOKEN] = token
 
-    def authorize_cached(self, token: str, organization: str, scope: Scope) -> bool:
-        """Tell if `authorize` would accept the request without Redis; False means that only `authorize` can tell."""
+    def authorize_cached(self, token: str, organization: str, scope: Scope) -> TokenRecord | None:
+        """The token's record if `authorize` would accept the request without Redis; None means that only `authorize` can tell."""
         if self._limit:
-            return False
+            return None
         record = self.tokens.cached(token, self._clock.now())
-        return record is not None and record.concerns(organization) and record.allows(scope)
+        return record if record is not None and record.concerns(organization) and record.allows(scope) else None
 
     async def _count(self, record: TokenRecord) -> None:
         if await count_request(self._gateway, record.id, int(self._clock.now())) > self._limit:
@@ -74,6 +77,7 @@ AUTHENTICATOR = web.AppKey("AUTHENTICATOR", Authenticator)
 ORGANIZATION = web.RequestKey("ORGANIZATION", str)
 WORKFLOW = web.RequestKey("WORKFLOW", str)
 TOKEN = web.RequestKey("TOKEN", str)
+RECORD = web.RequestKey("RECORD", TokenRecord)
 
 
 def bearer(request: web.Request) -> str | None:
