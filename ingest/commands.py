@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ from sidedata.ingest.archive.push import FAULTS_SHOWN, PushReport
 from sidedata.ingest.archive.push import push as send
 from sidedata.ingest.dead_letter_commands import dead
 from sidedata.ingest.purge.purge import Purge, PurgeReport
+from sidedata.json_log import log_to_stderr
 from sidedata.schema.records import parse_uuid
 from sidedata.settings import Settings
 
@@ -100,24 +102,39 @@ async def _push(source: IO[bytes], size: int | None, settings: Settings, report:
 @click.option("--org", "organization", required=True, help="the organization")
 @click.option("--workflow", help="only this workflow of it")
 @click.option("--dry-run", is_flag=True, help="only count, delete nothing")
+@click.option("--yes", is_flag=True, help="don't ask on a terminal")
 @click.option(
     "--tokens", "with_tokens", is_flag=True, help="revoke the organization's tokens, too: for one that does not return"
 )
 @settings_options(*STORE)
-def purge(organization: str, workflow: str | None, settings: Settings, *, dry_run: bool, with_tokens: bool) -> None:
-    """Delete all data of an organization, or of one workflow; a whole organization's time zone may then be set again."""
+def purge(
+    organization: str, workflow: str | None, settings: Settings, *, dry_run: bool, yes: bool, with_tokens: bool
+) -> None:
+    """Delete all data of an organization, or of one workflow; a whole organization's time zone may then be set again.
+
+    On a terminal it counts first and asks.
+    """
     organization_id = parse_uuid(organization)
     workflow_id = parse_uuid(workflow) if workflow is not None else None
 
-    async def command() -> PurgeReport:
+    async def command(*, dry: bool) -> PurgeReport:
         async with open_store(settings) as (gateway, installation):
             target = (organization_id, workflow_id)
-            return await Purge(gateway, settings, installation, *target, dry=dry_run, with_tokens=with_tokens).run()
+            return await Purge(gateway, settings, installation, *target, dry=dry, with_tokens=with_tokens).run()
 
-    report = run(command())
-    click.echo(
-        f"{'would delete' if dry_run else 'deleted'} {report.keys} keys, {report.dead_letters} dead letters, "
-        f"{report.waiting_events} waiting events, {report.visitors} visitors' interactions, {report.tokens} tokens"
+    if sys.stdin.isatty() and not (yes or dry_run):
+        name = f"organization {organization_id}" if workflow_id is None else f"workflow {workflow_id}"
+        click.echo(f"{name}: {_amounts(run(command(dry=True)))}", err=True)
+        if not click.confirm("Delete all of it? It can't be undone", err=True):
+            raise StopError("nothing was deleted")
+    report = run(command(dry=dry_run))
+    click.echo(f"{'would delete' if dry_run else 'deleted'} {_amounts(report)}")
+
+
+def _amounts(report: PurgeReport) -> str:
+    return (
+        f"{report.keys} keys, {report.dead_letters} dead letters, {report.waiting_events} waiting events, "
+        f"{report.visitors} visitors' interactions, {report.tokens} tokens"
     )
 
 
@@ -149,6 +166,7 @@ def traffic(
     from sidedata.ingest.demo.traffic import send_traffic  # noqa: PLC0415
     from sidedata.ingest.worker.process import stop_on_signals  # noqa: PLC0415 - the other commands need none of it
 
+    log_to_stderr(settings.log_level)
     organization_id, pages_id, interactions_id = parse_uuid(organization), parse_uuid(pages), parse_uuid(interactions)
 
     async def command() -> None:

@@ -73,7 +73,8 @@ KEYS: Final[dict[str, Key]] = {
     "cursor": Key(
         "sd:{p}:cursor",
         "hash",
-        "`entry` applied last, `fence`, `revision`, `events` applied, `records`, `ids:<generation>`, "
+        "`entry` applied last, `fence`, `forced` (the newest fence that a command took), `revision`, `events` applied, "
+        "`records`, `ids:<generation>`, "
         "`swap` (a run, while one is under way)",
         ENDLESS,
         "worker",
