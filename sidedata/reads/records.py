@@ -1,13 +1,31 @@
-"""Reads of records: an installation's configuration, an organization, a workflow. Ids are 36 lowercase characters."""
+"""Reads of records: an installation, an organization or all of them, a workflow. Ids are 36 lowercase characters."""
 
-from typing import cast
+from typing import Final, cast
+
+from msgspec import Struct
 
 from sidedata.events.decode import Kind
 from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import array, integer, mapping, optional_string, optional_strings, optional_text
-from sidedata.schema.installation import Configuration
+from sidedata.redis.scan import pages
+from sidedata.schema.installation import Configuration, Installation
+from sidedata.schema.key_names import parse
 from sidedata.schema.keys import CONFIG, Keyspace
 from sidedata.schema.records import DEFAULT_ZONE, OrganizationRecord, WorkflowRecord
+
+_CHUNK: Final = 500  # records to one batch
+# Both begin so: an organization's record, and its list of workflows. Either may exist without the other.
+_PATTERN: Final = "sd:{*}:[ow][ro][gr]*"
+_KINDS: Final = ("organization", "workflows")
+
+
+class ListedOrganization(Struct, frozen=True, kw_only=True):
+    """An organization in the list; without a record its zone is UTC."""
+
+    id: str
+    timezone: str
+    has_events: bool
+    name: str | None
 
 
 async def read_configuration(gateway: Gateway) -> Configuration:
@@ -38,6 +56,38 @@ async def read_organization(gateway: Gateway, keyspace: Keyspace, organization: 
     return OrganizationRecord(
         id=organization, timezone=timezone.decode() if timezone else DEFAULT_ZONE, has_events=has_events == b"1"
     )
+
+
+async def read_organizations(gateway: Gateway, installation: Installation) -> list[ListedOrganization]:
+    """Read all organizations that have a record or workflows, by id.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    found: set[str] = set()
+    async for page in pages(gateway, _PATTERN):
+        for key in page:
+            parts = parse(key.decode(errors="replace"))
+            if parts is not None and parts.kind in _KINDS and parts.organization is not None:
+                found.add(parts.organization)
+    ids = sorted(found)
+    organizations: list[ListedOrganization] = []
+    for first in range(0, len(ids), _CHUNK):
+        chunk = ids[first : first + _CHUNK]
+        records = await gateway.batch(
+            [
+                ("HMGET", installation.keyspace_of(key).organization(key), "timezone", "has_events", "name")
+                for key in chunk
+            ]
+        )
+        for organization, record in zip(chunk, records, strict=True):
+            timezone, has_events, name = map(optional_text, array(record))
+            organizations.append(
+                ListedOrganization(
+                    id=organization, timezone=timezone or DEFAULT_ZONE, has_events=has_events == "1", name=name or None
+                )
+            )
+    return organizations
 
 
 async def read_workflow(

@@ -8,7 +8,7 @@ from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import strings
 from sidedata.redis.scripts import script
 from sidedata.schema.installation import Installation
-from sidedata.schema.records import MAX_NAME_CHARACTERS, is_valid_name, parse_kind, parse_uuid
+from sidedata.schema.records import KINDS, MAX_NAME_CHARACTERS, is_valid_name, parse_kind, parse_uuid
 
 _SET_ORGANIZATION: Final = script("set_organization")
 _SET_WORKFLOW: Final = script("set_workflow")
@@ -40,18 +40,18 @@ async def set_workflow(
     installation: Installation,
     organization_id: str,
     workflow_id: str,
-    kind: str,
+    kind: str | None,
     name: str | None = None,
 ) -> None:
-    """Register a workflow's kind and name; without a name, a registered one stays.
+    """Register a workflow's kind and name; without a name, a registered one stays, and likewise the kind.
 
     Raises:
-        UsageError: no UUID, no such kind, or too long a name.
+        UsageError: no UUID, no such kind, no kind for a workflow without one, or too long a name.
         StopError: the workflow is of another kind.
         StoreUnavailableError: Redis is out of reach.
     """
     organization, workflow = parse_uuid(organization_id), parse_uuid(workflow_id)
-    valid_kind = parse_kind(kind)
+    valid_kind = "" if kind is None else parse_kind(kind)
     if name is not None and not is_valid_name(name):
         raise UsageError(f"a workflow's name is text of at most {MAX_NAME_CHARACTERS} characters")
     keyspace = installation.keyspace_of(organization)
@@ -62,6 +62,8 @@ async def set_workflow(
             [workflow, valid_kind, "unnamed" if name is None else "named", name or ""],
         )
     )
+    if status == b"unknown":
+        raise UsageError(f"workflow {workflow} has no kind yet: give one of {', '.join(KINDS)}")
     if status != b"ok":
         raise StopError(
             f"workflow {workflow} is of kind {details[0].decode()}, and a kind is fixed; `sidedata purge` frees it"
