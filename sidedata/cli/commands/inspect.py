@@ -154,15 +154,14 @@ def _print_memory(memory: Memory, allocator: str, *, kinds: bool, workflows: boo
         )
     if workflows:
         print_table(
-            ("workflow", "organization", "kind", "name", "bytes", "share"),
+            ("workflow", "kind", "bytes", "share", "organization and name"),
             (
                 (
                     workflow.workflow,
-                    workflow.organization,
                     workflow.kind,
-                    workflow.name,
                     workflow.estimated_bytes,
                     f"{_PERCENT * workflow.estimated_bytes / whole:.1f} %",
+                    f"{workflow.organization} {workflow.name}".rstrip(),
                 )
                 for workflow in memory.workflows
             ),
