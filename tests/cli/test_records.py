@@ -144,4 +144,4 @@ def test_inspect_sums_up(sidedata: Sidedata, redis_url: str) -> None:
     lag = row.split()[3]
     assert 0 <= float(lag) < LIMIT_SECONDS
     assert row.split() == ["5", "worker-a", "4", lag, "77", "1"]
-    assert sum("nobody" in line for line in lines) == 15
+    assert sum("none" in line for line in lines) == 15

@@ -63,7 +63,7 @@ def test_a_purge_that_need_not_ask_goes_on(stored: redis.Redis, flag: str) -> No
 
 @pytest.mark.holds("8.6")
 def test_a_purge_without_a_terminal_goes_on(sidedata: Sidedata, stored: redis.Redis) -> None:
-    """A script has nobody to answer."""
+    """A script can answer no question."""
     assert sidedata("purge", "--org", ORG).exit_code == 0
     assert not stored.exists(RECORD)
 
@@ -107,8 +107,8 @@ def test_idle_partitions_are_left_out(sidedata: Sidedata, redis_url: str) -> Non
     with redis.Redis.from_url(redis_url) as client:
         client.hset(keys.keyspace(5).cursor, mapping={"events": 77})
     assert "15 idle partitions are left out" in (shown := sidedata("inspect").stdout)
-    assert shown.splitlines()[1].split()[:2] == ["5", "nobody"]
-    assert sidedata("inspect", "--all").stdout.count("nobody") == 16
+    assert shown.splitlines()[1].split()[:2] == ["5", "none"]
+    assert sidedata("inspect", "--all").stdout.count("none") == 16
     assert sidedata("inspect", "--json").stdout.count('"partition"') == 16
 
 

@@ -112,7 +112,7 @@ def _print_partitions(overview: Overview, *, everything: bool) -> None:
     rows = [
         (
             state.partition,
-            state.owner or "nobody",
+            state.owner or "none",
             state.lag_entries,
             f"{state.lag_seconds:.1f}",
             state.events_applied,
