@@ -81,9 +81,8 @@ def revoke(token_id: str, settings: Settings) -> None:
 def _name_and_times(record: TokenRecord) -> str:
     """The rest of a record in one cell, which fits below the others on a narrow terminal."""
     name = f"{record.name}: " if record.name else ""
-    expires = "" if record.expires_at is None else f", expires {_minute(record.expires_at)}"
-    used = "never used" if record.used_at is None else f"last used {_minute(record.used_at)}"
-    return f"{name}created {_minute(record.created_at)}{expires}, {used}"
+    expires, used = ("never" if at is None else _minute(at) for at in (record.expires_at, record.used_at))
+    return f"{name}created {_minute(record.created_at)}, expires {expires}, last used {used}"
 
 
 def _minute(seconds: float) -> str:
