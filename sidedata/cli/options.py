@@ -1,5 +1,6 @@
-"""Settings as flags, which derive from the table in `sidedata.settings`."""
+"""Settings as flags, which derive from the table in `sidedata.settings`; and the question before a deletion."""
 
+import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import Final, TypeVar, cast, get_args
@@ -53,3 +54,21 @@ def _help(name: str) -> str:
 def _metavar(name: str) -> str:
     # Flags and variables are parsed by the same code, so click only shows the type.
     return "N" if isinstance(_FIELDS[name].default, int) else "TEXT"
+
+
+def is_interactive(*, yes: bool) -> bool:
+    """Tell if a question would be asked: on a terminal, unless `yes`."""
+    return not yes and sys.stdin.isatty()
+
+
+def confirm_deletion(question: str, *, yes: bool) -> None:
+    """Ask on a terminal; without one, or with `yes`, the answer is yes.
+
+    Raises:
+        click.exceptions.Exit: 1, declined.
+    """
+    if not is_interactive(yes=yes):
+        return
+    if not click.confirm(question, err=True):
+        click.echo("nothing was deleted", err=True)
+        raise click.exceptions.Exit(1)

@@ -1,6 +1,5 @@
 """The status of an installation at one look: servers, workers, backlog, freshness, dead letters, the doctor's findings."""
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -8,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from sidedata.events.decode import canonical_uuid
+from sidedata.events.dead_letter import DeadLetter, find_identity
 from sidedata.inspect.doctor import examine
 from sidedata.inspect.overview import Overview, read_overview
 from sidedata.inspect.server_findings import Finding
@@ -23,7 +22,6 @@ from sidedata.settings import Settings
 UNKNOWN: Final = "unknown"
 _LETTERS: Final = 1_000  # the newest of a partition that are read
 _SAMPLE: Final = 1_000  # keys that the doctor looks at
-_ORGANIZATION: Final = re.compile(rb'"organization_id"\s*:\s*"([^"\\]{36})"')
 
 
 class ServerStatus(Struct, frozen=True):
@@ -94,14 +92,13 @@ async def _letters(gateway: Gateway, overview: Overview) -> Counter[str]:
     for state in overview.states:
         if state.dead_letters:
             letters = await dead_letters_before(gateway, keyspace(state.partition), "+", _LETTERS)
-            counts.update(organization_in(letter.event) for letter in letters)
+            counts.update(map(_organization, letters))
     return counts
 
 
-def organization_in(event: bytes) -> str:
-    """Find the organization that bytes name, in lower case; `UNKNOWN` if they name none, or several."""
-    named = {value.lower() for value in _ORGANIZATION.findall(event)}
-    return (canonical_uuid(named.pop().decode(errors="replace")) if len(named) == 1 else None) or UNKNOWN
+def _organization(letter: DeadLetter) -> str:
+    """The organization of a dead letter; letters of older versions have it in their event alone."""
+    return letter.organization or find_identity(letter.event).organization or UNKNOWN
 
 
 def _rfc3339(ms: int) -> str:

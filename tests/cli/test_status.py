@@ -4,7 +4,6 @@ import json
 
 import redis
 
-from sidedata.inspect.status import organization_in
 from sidedata.schema import keys
 from tests.support.command_line import Sidedata
 from tests.support.constants import ORG, OTHER_ORG
@@ -53,9 +52,3 @@ def test_an_empty_installation_has_a_status(sidedata: Sidedata) -> None:
     status = json.loads(sidedata("status", "--json", "--lease-ms", "1000").stdout)
     assert (status["oldest_unapplied_at"], status["dead_letters_by_organization"]) == (None, {})
     assert status["as_of"].endswith("Z")
-
-
-def test_a_letter_of_several_organizations_is_of_none() -> None:
-    """Bytes that name two, or none that is a UUID."""
-    assert organization_in(f'[{{"organization_id":"{ORG}"}},{{"organization_id":"{OTHER_ORG}"}}]'.encode()) == "unknown"
-    assert organization_in(b'{"organization_id": "' + b"x" * 36 + b'"}') == "unknown"

@@ -11,7 +11,7 @@ from sidedata.cli.event_loop import run
 from sidedata.cli.options import STORE, settings_options
 from sidedata.cli.tables import print_table
 from sidedata.errors import StopError, UsageError
-from sidedata.reads.records import ListedOrganization, read_organization, read_organizations, read_workflow
+from sidedata.reads.records import find_organizations, read_organization, read_organizations, read_workflow
 from sidedata.reads.workflow_list import WorkflowList, list_workflows
 from sidedata.schema.records import KINDS, OrganizationRecord, WorkflowRecord, parse_uuid
 from sidedata.settings import Settings
@@ -65,9 +65,10 @@ def show_organization(organization: str, settings: Settings, *, as_json: bool) -
 def list_organizations(settings: Settings, *, as_json: bool) -> None:
     """List all organizations that something is stored of, by id."""
 
-    async def command() -> Sequence[ListedOrganization]:
+    async def command() -> Sequence[OrganizationRecord]:
         async with open_store(settings) as (gateway, installation):
-            return await read_organizations(gateway, installation)
+            ids = {organization async for page in find_organizations(gateway) for organization in page}
+            return await read_organizations(gateway, installation, sorted(ids))
 
     records = run(command())
     if as_json:
