@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -147,13 +148,13 @@ async def test_a_slow_write_is_sent_once(forwarder: Forwarder, gateway: Gateway,
 @pytest.mark.parametrize("protocol", [2, pytest.param(3, marks=pytest.mark.xfail(strict=True, raises=ConnectionError))])
 async def test_the_pin_of_the_protocol_may_go(server: RedisServer, forwarder: Forwarder, protocol: int) -> None:
     """When this passes with 3, redis-py checks connections of the newer protocol: `_PROTOCOL` in client.py may go."""
-    pool = ConnectionPool.from_url(forwarder.url, protocol=protocol)
-    connection = await pool.get_connection()  # type: ignore[no-untyped-call] # redis-py's own
+    pool: Any = ConnectionPool.from_url(forwarder.url, protocol=protocol)
+    connection = await pool.get_connection()
     await pool.release(connection)
     server.kill()
     await until(connection._reader.at_eof)
     server.start()
-    connection = await pool.get_connection()  # type: ignore[no-untyped-call] # redis-py's own
+    connection = await pool.get_connection()
     try:
         await connection.send_command("PING")
         assert await connection.read_response() == b"PONG"
