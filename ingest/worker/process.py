@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from sidedata.cli.processes.address import taken_port
 from sidedata.clock import Clock, SystemClock
 from sidedata.embedded.server import attach
-from sidedata.errors import StopError, StoreUnavailableError
+from sidedata.errors import StoreUnavailableError
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.worker.listing import fill_list
 from sidedata.ingest.worker.worker import Worker
@@ -108,7 +109,7 @@ async def _health(settings: Settings, gateway: Gateway, metrics: Metrics) -> Asy
         try:
             await site.start()
         except OSError as error:
-            raise StopError(f"can't listen on {settings.host}:{settings.worker_port}: {error.strerror}") from error
+            raise taken_port("SIDEDATA_WORKER_PORT", settings.host, settings.worker_port, error) from error
         yield
     finally:
         await runner.cleanup()

@@ -17,7 +17,7 @@ import socket
 
 from sidedata import failpoints
 from sidedata.clock import Clock, SystemClock
-from sidedata.errors import LeaseLostError, StoreUnavailableError
+from sidedata.errors import LeaseLostError, SidedataError, StoreUnavailableError
 from sidedata.ingest.apply.partition import Partition, live_partition
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.ownership import lease
@@ -25,6 +25,7 @@ from sidedata.ingest.worker.maintenance import maintain_partition
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
 from sidedata.settings import Settings
+from sidedata.writes.commit import Ownership
 
 _log = logging.getLogger("sidedata.worker")
 
@@ -185,12 +186,22 @@ class Worker:
             try:
                 await assignment.task
             except (LeaseLostError, asyncio.CancelledError):
-                _log.warning("partition %d has another owner; its batch under way is dropped", number)
+                await self._log_loss(number, assignment.partition.ownership)
                 self.metrics.lease_changes.labels("lost").inc()
             except StoreUnavailableError as error:
                 self._lost.add(number)
                 _log.warning("partition %d: %s", number, error)
                 self.metrics.lease_changes.labels("lost").inc()
+
+    async def _log_loss(self, number: int, ownership: Ownership) -> None:
+        """Log that a partition has another owner: a warning, unless an operator's command took it."""
+        by_command = False
+        with contextlib.suppress(SidedataError):
+            by_command = await lease.was_taken_by_command(self._gateway, ownership)
+        if by_command:
+            _log.info("a command took partition %d, a purge or a rebuild; its events are applied afterwards", number)
+        else:
+            _log.warning("partition %d has another owner; its batch under way is dropped", number)
 
     async def _leave(self) -> None:
         """Finish the batch of every partition, then leave the list of workers."""

@@ -101,6 +101,7 @@ async def _cursor(subject: Subject) -> list[Row]:
     texts = {
         "entry": "the last entry that was applied",
         "fence": "of the last owner; each has a greater one",
+        "forced": "the newest fence that a command took, a purge or a rebuild",
         "revision": "the last commit's, a time in microseconds",
         "events": "applied so far",
         "records": "changes of records from outside",

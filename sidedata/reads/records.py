@@ -76,15 +76,27 @@ async def organizations_after(
     for partition in range(installation.partitions):
         names = await gateway.command("ZRANGEBYLEX", keyspace(partition).organizations, first, "+", "LIMIT", 0, most)
         found += [name.decode() for name in strings(names)]
-    ids = sorted(found)[:most]
-    if not ids:
-        return []
-    keys = [installation.keyspace_of(one).organization(one) for one in ids]
-    records = await gateway.batch([("HMGET", key, *_ORGANIZATION_FIELDS) for key in keys])
-    return [
-        _organization(one, record) or OrganizationRecord(id=one, timezone=DEFAULT_ZONE, has_events=False)
-        for one, record in zip(ids, records, strict=True)
-    ]
+    return await read_organizations(gateway, installation, sorted(found)[:most])
+
+
+async def read_organizations(
+    gateway: Gateway, installation: Installation, ids: Sequence[str]
+) -> list[OrganizationRecord]:
+    """Read the records of organizations, in that order; one without a record is in UTC and has no events.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    organizations: list[OrganizationRecord] = []
+    for first in range(0, len(ids), _CHUNK):
+        chunk = ids[first : first + _CHUNK]
+        keys = [installation.keyspace_of(one).organization(one) for one in chunk]
+        records = await gateway.batch([("HMGET", key, *_ORGANIZATION_FIELDS) for key in keys])
+        organizations += [
+            _organization(one, record) or OrganizationRecord(id=one, timezone=DEFAULT_ZONE, has_events=False)
+            for one, record in zip(chunk, records, strict=True)
+        ]
+    return organizations
 
 
 async def unlisted_partitions(gateway: Gateway, installation: Installation) -> list[int]:

@@ -81,7 +81,8 @@ KEYS: Final[dict[str, Key]] = {
     "cursor": Key(
         "sd:{p}:cursor",
         "hash",
-        "`entry` applied last, `fence`, `revision`, `events` applied, `records`, `ids:<generation>`, "
+        "`entry` applied last, `fence`, `forced` (the newest fence that a command took), `revision`, `events` applied, "
+        "`records`, `ids:<generation>`, "
         "`dead_seen` (the newest dead letter that was marked as seen), `listed` (the list of organizations is complete), "
         "`swap` (a run, while one is under way)",
         ENDLESS,
