@@ -4,7 +4,6 @@ Nothing of a visitor is shown: sketches hold none, ids are hashes, and of waitin
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -42,7 +41,7 @@ class Asked(msgspec.Struct, frozen=True):
 
 def clock(reporting: Zone, second: int) -> str:
     """An instant by a zone's clock."""
-    moment = datetime.fromtimestamp(second, reporting.info)
+    moment = reporting.moment(second)
     return f"{moment:%a} {moment.isoformat(' ')}"
 
 
