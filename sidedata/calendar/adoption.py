@@ -11,19 +11,16 @@ Three tables are tried in this order, and the first that can be had is taken:
 3. the old offsets up to the next edge of an hour that lies ahead, for changes by part of an hour: they move the edges of hours.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import date
+from collections.abc import Iterator
 from functools import lru_cache
-from itertools import permutations
 from typing import NamedTuple
 
 from sidedata.calendar.levels import Retention
-from sidedata.calendar.rules import ZoneRules, release_order
-from sidedata.calendar.zones import DAY_SECONDS, Day, Hour, Zone
+from sidedata.calendar.rules import ZoneRules, release_order, seam_date
+from sidedata.calendar.zones import DAY_SECONDS, Day, Hour, Zone, table_zone
 
 # Events may be 5 minutes ahead of their stream entry; what begins later than this holds nothing yet.
 _AHEAD_SECONDS = 600
-_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
 
 class Keep(NamedTuple):
@@ -66,7 +63,7 @@ Decision = Keep | AdoptName | AdoptFuture | Recut
 # The organizations of one zone mostly have the same table: of 1,000 in one pass, few have to be decided.
 @lru_cache(maxsize=512)
 def decide(
-    stored: ZoneRules | None, candidate: ZoneRules, retention: Retention, now: int, strays: tuple[int, ...] = ()
+    stored: ZoneRules | None, candidate: ZoneRules, retention: Retention, now: int, doubtful: tuple[int, ...] = ()
 ) -> Decision:
     """Compare the stored rules with those of a source.
 
@@ -75,7 +72,7 @@ def decide(
         candidate: the source's table, from before the oldest day kept.
         retention: how long buckets are kept.
         now: seconds since the epoch; the caller commits no events between the decision and what it does about it.
-        strays: starts of day buckets that the stored table does not explain, see `explain_days`.
+        doubtful: starts of days that are cut again in any case where their hours are kept, see `explain_days`.
     """
     if stored is None:
         return AdoptFuture(candidate, None)
@@ -83,14 +80,14 @@ def decide(
     if release_order(candidate.release) < release_order(stored.release):
         return Keep(stored)
     grown = candidate.start < stored.start or stored.end < candidate.end
-    if not newer and not grown and not strays:
+    if not newer and not grown and not doubtful:
         return Keep(stored)
     fitted = stored.fitted(candidate)
     if not newer:
         candidate = fitted  # of one release a table that reaches further is taken, and a table that differs is not
-    history = _History(_zone(fitted), retention, now, strays)
+    history = _History(table_zone(fitted), retention, now, doubtful)
     rules, seam, days = history.first_possible(candidate)
-    since = _since(rules, candidate, history.oldest) if newer else stored.since
+    since = seam_date(rules, candidate, history.oldest) if newer else stored.since
     rules = rules._replace(since=since)
     if days:
         return Recut(rules, seam if since else None, days, history.obsolete(days))
@@ -101,27 +98,27 @@ def decide(
 
 
 class _History:
-    """The buckets that exist: days and hours by the stored rules, up to the horizon, and strays."""
+    """The buckets that exist: days and hours by the stored rules, up to the horizon, and the doubtful days."""
 
-    def __init__(self, stored: Zone, retention: Retention, now: int, strays: tuple[int, ...]) -> None:
+    def __init__(self, stored: Zone, retention: Retention, now: int, doubtful: tuple[int, ...]) -> None:
         self._stored = stored
         self._retention = retention
         self._now = now
         self._horizon = now + _AHEAD_SECONDS
-        self._strays = strays
+        self._doubtful = doubtful
         self.oldest = now - retention.day
 
     def first_possible(self, candidate: ZoneRules) -> tuple[ZoneRules, int | None, tuple[Day, ...]]:
         """The first table that can be had, its seam, and the days that are cut again for it."""
         for rules, seam in self._tables(candidate):
-            days = self._changed_days(_zone(rules))
+            days = self._changed_days(table_zone(rules))
             if days is not None:
                 return rules, seam, days
         raise AssertionError("a table that differs in the future alone is always possible")
 
     def _tables(self, candidate: ZoneRules) -> Iterator[tuple[ZoneRules, int | None]]:
         yield candidate, None
-        zone, old = _zone(candidate), self._stored.rules
+        zone, old = table_zone(candidate), self._stored.rules
         day = self._stored.day(self._now - self._retention.hour)
         while day.start <= self._now:
             # Either the old or the new midnight leaves the day before as it is: the later of the two.
@@ -132,16 +129,16 @@ class _History:
         yield old.splice(candidate, seam), seam
 
     def _changed_days(self, merged: Zone) -> tuple[Day, ...] | None:
-        """The days that differ from the stored ones, or are mixed with strays; None: hours of a day that differs are missing."""
+        """The days that differ from the stored ones, or are doubtful; None: hours of a day that differs are missing."""
         different = [start for start, _ in merged.rules.differences(self._stored.rules)]
-        first = min((*different, *self._strays), default=self._horizon) - 2 * DAY_SECONDS
+        first = min((*different, *self._doubtful), default=self._horizon) - 2 * DAY_SECONDS
         changed: list[Day] = []
         at = merged.day(max(first, self.oldest)).start
         while at < self._horizon:
             day = merged.day(at)
             at = day.end
             same = self._past(day) == self._past(self._stored.day(day.start))
-            if same and not any(stray < day.end and day.start < stray + DAY_SECONDS for stray in self._strays):
+            if same and not any(start < day.end and day.start < start + DAY_SECONDS for start in self._doubtful):
                 continue
             if all(self._has(hour) for hour in day.hours):
                 changed.append(day)
@@ -164,60 +161,12 @@ class _History:
         return same and self._retention.keeps_hour(self._stored.day(hour.start), self._now)
 
     def obsolete(self, days: tuple[Day, ...]) -> tuple[int, ...]:
-        """The starts of stored days and strays that overlap the days cut again and begin none of them."""
+        """The starts of stored and doubtful days that overlap the days cut again and begin none of them."""
         starts: set[int] = set()
         for day in days:
             at = self._stored.day(day.start).start
             while at < min(day.end, self._horizon):
                 starts.add(at)
                 at = self._stored.day(at).end
-            starts.update(stray for stray in self._strays if day.start <= stray < day.end)
+            starts.update(start for start in self._doubtful if day.start <= start < day.end)
         return tuple(sorted(starts - {day.start for day in days}))
-
-
-def _since(rules: ZoneRules, candidate: ZoneRules, oldest: int) -> date | None:
-    """The local date from which a table holds the offsets of the newer rules; None: on all days kept."""
-    ends = [end for _, end in rules.differences(candidate) if end > oldest]
-    return date.fromordinal((ends[-1] + rules.offset(ends[-1])) // DAY_SECONDS + _EPOCH_ORDINAL) if ends else None
-
-
-@lru_cache(maxsize=64)
-def _zone(rules: ZoneRules) -> Zone:
-    return Zone(rules)
-
-
-class Explanation(NamedTuple):
-    """The table by which existing day buckets were cut, and the starts that it does not explain."""
-
-    rules: ZoneRules
-    strays: tuple[int, ...]
-
-
-def explain_days(day_starts: Iterable[int], candidates: Sequence[ZoneRules]) -> Explanation:
-    """The table, of those that machines may have used, that explains the most of the day buckets of an organization.
-
-    An installation that was updated in mid-life has days of two tables: then it is one table up to a day and the other after it.
-    Where processes with both ran side by side, days of the other one are strays.
-
-    Args:
-        day_starts: starts of the existing day buckets, in seconds since the epoch.
-        candidates: the tables, the preferred one first; at least one.
-    """
-    starts = sorted(day_starts)
-    found = [Explanation(rules, _strays(rules, starts)) for rules in candidates]
-    for (old, old_strays), (new, new_strays) in permutations(found[:], 2):
-        old_alone, new_alone = set(new_strays) - set(old_strays), set(old_strays) - set(new_strays)
-        if not old_alone or not new_alone:
-            continue
-        for start in (min(new_alone), max(old_alone) + DAY_SECONDS):
-            zones = (_zone(old), _zone(new))
-            for seam in sorted({edge for zone in zones for day in [zone.day(start)] for edge in (day.start, day.end)}):
-                rules = old.splice(new, seam)._replace(release=min(old.release, new.release, key=release_order))
-                rules = rules._replace(since=_since(rules, new, rules.start))
-                found.append(Explanation(rules, _strays(rules, starts)))
-    return min(found, key=lambda explanation: len(explanation.strays))
-
-
-def _strays(rules: ZoneRules, starts: Sequence[int]) -> tuple[int, ...]:
-    zone = _zone(rules)
-    return tuple(start for start in starts if zone.day(start).start != start)

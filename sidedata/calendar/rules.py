@@ -11,13 +11,13 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, tzinfo
-from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple, Self
 
 UNKNOWN = "unknown"  # the release of data that name none
 
 _DAY_SECONDS = 86400
+_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 # Two clock changes within one step that cancel each other would be missed; in the data since 1970 none are that close.
 _STEP_SECONDS = 6 * 3600
 _RELEASE = re.compile(r"(\d{4})([a-z]{1,3})", re.ASCII)
@@ -154,7 +154,12 @@ def source_offset(source: tzinfo, instant: int) -> int:
     return offset.days * _DAY_SECONDS + offset.seconds
 
 
-@lru_cache(maxsize=256)
+def seam_date(rules: ZoneRules, newer: ZoneRules, oldest: int) -> date | None:
+    """The local date from which a table holds the offsets of newer rules; None: from the instant `oldest` on, or before."""
+    ends = [end for _, end in rules.differences(newer) if end > oldest]
+    return date.fromordinal((ends[-1] + rules.offset(ends[-1])) // _DAY_SECONDS + _EPOCH_ORDINAL) if ends else None
+
+
 def table_span(day: int, now_day: int) -> tuple[int, int]:
     """The span of a new table, for the oldest day kept and the present day, both in days since the epoch.
 

@@ -192,6 +192,12 @@ def five_minutes(instant: int, hour: Hour) -> tuple[int, int]:
     return start, min(start + FINE_SECONDS, hour.end)
 
 
+@lru_cache(maxsize=64)
+def table_zone(rules: ZoneRules) -> Zone:
+    """The zone of a table alone; it is remembered together with its days."""
+    return Zone(rules)
+
+
 @lru_cache(maxsize=1)
 def _names() -> frozenset[str]:
     # Two names that the files of a system may have stand for no zone: its own, and none.
