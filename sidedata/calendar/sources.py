@@ -23,6 +23,7 @@ REFRESH_SECONDS = 3600
 # A folder that changed less than this ago may still be in the middle of its replacement: its release is not believed yet.
 _SETTLED_SECONDS = 5
 _TRIES = 3
+_REMEMBERED_TABLES = 2_000  # all zones for three days; a day later the tables of new spans are read
 _VERSION = re.compile(rb"# version (\d{4}[a-z]{1,3})\s", re.ASCII)
 _PACKAGE_VERSION = re.compile(rb"^IANA_VERSION = [\"'](\d{4}[a-z]{1,3})[\"']", re.ASCII | re.MULTILINE)
 _MAGIC = b"TZif"
@@ -43,10 +44,11 @@ class ZoneFolder(NamedTuple):
 
 
 class ZoneData:
-    """Folders of zone files, the preferred one first. Immutable: all that is asked of it is of the same files."""
+    """Folders of zone files, the preferred one first. All that is asked of it is of the same files."""
 
     def __init__(self, folders: Sequence[ZoneFolder]) -> None:
         self.folders = tuple(folders)
+        self._tables: dict[tuple[str, int, int], tuple[ZoneRules, ...]] = {}
 
     @property
     def release(self) -> str:
@@ -60,13 +62,18 @@ class ZoneData:
 
     def rules(self, name: str, start: int, end: int) -> ZoneRules | None:
         """The table of a zone from the first folder that has it; None: there is no such zone."""
-        return next(self.candidates(name, start, end), None)
+        return next(iter(self.candidates(name, start, end)), None)
 
-    def candidates(self, name: str, start: int, end: int) -> Iterator[ZoneRules]:
-        """The tables of a zone from every folder that has it, the preferred one first."""
-        for folder in self.folders:
-            if (zone := _load(folder, name)) is not None:
-                yield read_rules(name, folder.release, zone, start, end)
+    def candidates(self, name: str, start: int, end: int) -> tuple[ZoneRules, ...]:
+        """The tables of a zone from every folder that has it, the preferred one first; 5 ms each when they are read."""
+        tables = self._tables.get((name, start, end))
+        if tables is None:
+            zones = [(folder.release, _load(folder, name)) for folder in self.folders]
+            tables = tuple(read_rules(name, release, zone, start, end) for release, zone in zones if zone is not None)
+            if len(self._tables) >= _REMEMBERED_TABLES:
+                self._tables.clear()
+            self._tables[name, start, end] = tables
+        return tables
 
     def zone(self, name: str) -> ZoneInfo | None:
         """The data for instants that no table covers; None: there is no such zone."""
