@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from bench.figures import Table
-from sidedata.embedded.server import find_server
+from sidedata.embedded.server_binary import find_server
 
 _README = Path(__file__).parent / "README.md"
 _PACKAGES = ("redis", "hiredis", "aiohttp", "uvloop", "msgspec", "numpy", "duckdb", "chdb")

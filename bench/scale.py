@@ -21,10 +21,10 @@ import redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
 from sidedata.ingest.worker.worker import drain
-from tests.support.redis.client import connect
 from sidedata.schema import keys
-from sidedata.schema.installation import open_installation
 from sidedata.settings import Settings
+from sidedata.writes.installation import open_installation
+from tests.support.redis.client import connect
 from tests.support.redis.servers import RedisServer
 
 ROUNDS = 20

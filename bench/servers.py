@@ -16,7 +16,7 @@ import redis
 
 from bench.load import Done, Load
 from bench.wire import Names
-from sidedata.embedded.server import find_server
+from sidedata.embedded.server_binary import find_server
 from sidedata.schema import keys
 
 SECRET: Final = "the secret of a benchmark"  # noqa: S105 - it guards nothing

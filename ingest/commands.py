@@ -87,7 +87,8 @@ async def _push(source: IO[bytes], size: int | None, settings: Settings, report:
                 raise StopError("there is no event in the file to rebase by")
             shift = rebase_days(newest, time.time())
             click.echo(
-                f"shifted by {shift // 7} weeks: the newest event, {instant_text(newest)}, moves on {shift} days", err=True
+                f"shifted by {shift // 7} weeks: the newest event, {instant_text(newest)}, moves on {shift} days",
+                err=True,
             )
             source.seek(0)
         with reading(source, size) as advance:
@@ -124,9 +125,13 @@ def purge(organization: str, workflow: str | None, settings: Settings, *, dry_ru
 @click.option("--org", "organization", required=True, help="the organization")
 @click.option("--pages", required=True, help="its page-navigation workflow")
 @click.option("--interactions", required=True, help="its interaction workflow")
-@click.option("--zone", default="Europe/Helsinki", show_default=True, help="the time zone of the visitors' days and nights")
+@click.option(
+    "--zone", default="Europe/Helsinki", show_default=True, help="the time zone of the visitors' days and nights"
+)
 @click.option("--days", type=click.IntRange(min=0), default=7, show_default=True, help="days of history to send first")
-@click.option("--rate", type=click.FloatRange(min=0.1), default=25.0, show_default=True, help="approximate events a second")
+@click.option(
+    "--rate", type=click.FloatRange(min=0.1), default=25.0, show_default=True, help="approximate events a second"
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="the same seed gives the same visitors")
 @settings_options(*STORE)
 def traffic(

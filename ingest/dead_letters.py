@@ -14,7 +14,9 @@ from sidedata.writes import dead_letters
 _PAGE: Final = 500
 
 
-async def read_all(gateway: Gateway, installation: Installation, reason: str | None = None) -> AsyncIterator[DeadLetter]:
+async def read_all(
+    gateway: Gateway, installation: Installation, reason: str | None = None
+) -> AsyncIterator[DeadLetter]:
     """Read all dead letters, or those of one reason; those of a partition newest first.
 
     Raises:

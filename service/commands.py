@@ -16,7 +16,6 @@ from sidedata.errors import StopError, StoreUnavailableError
 from sidedata.json_log import log_to_stderr
 from sidedata.redis.client import connect
 from sidedata.redis.gateway import Gateway
-from sidedata.writes.installation import open_installation
 from sidedata.service.app import create_app
 from sidedata.service.http.state import BACKEND
 from sidedata.service.metrics import METRICS
@@ -25,6 +24,7 @@ from sidedata.service.server.listener import Listener
 from sidedata.service.server.memory import prefault
 from sidedata.service.server.processes import serve_with_several
 from sidedata.settings import Settings
+from sidedata.writes.installation import open_installation
 
 # Responses are due within a second, refusals too.
 REDIS_TIMEOUT_SECONDS = 0.7

@@ -12,8 +12,8 @@ import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
-from tests.support.redis.client import Client, connect
 from tests.support.browser.chromium import VARIABLE, Page, chromium_page, find_chromium
+from tests.support.redis.client import Client, connect
 from tests.support.redis.servers import RedisServer, find_binary, talked, version_text
 from tests.support.redis.users import DEPLOYED, version
 

@@ -35,7 +35,7 @@ class ArchiveError(SidedataError):
 
 
 class Line(Struct):
-    """A line: its number from 1, its bytes, and the organization that it names, in lower case; `fault` is set if it is unreadable."""
+    """A line: its number from 1, its bytes, and the organization that it names, in lower case; `fault` is set if unreadable."""
 
     number: int
     raw: bytes

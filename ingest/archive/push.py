@@ -1,4 +1,4 @@
-"""Sending an archive to the ingest streams, as it was recorded, at the workers' pace."""
+"""The sending of an archive to the ingest streams, unchanged, at the workers' pace."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -14,13 +14,13 @@ from sidedata.redis.gateway import Gateway
 from sidedata.settings import Settings
 
 _ATTEMPTS = 10
-_BREATH_LINES = 500
-_BREATH_SECONDS = 0.001
+_YIELD_LINES = 500
+_YIELD_SECONDS = 0.001
 FAULTS_SHOWN = 20
 
 
-class Sent(Struct):
-    """What a push came to; `faults` holds the first lines that could not be read."""
+class PushReport(Struct):
+    """The result of a push; `faults` holds the first unreadable lines."""
 
     events: int = 0
     unreadable: int = 0
@@ -31,35 +31,35 @@ async def push(
     gateway: Gateway,
     settings: Settings,
     lines: Iterable[Line],
-    sent: Sent,
+    report: PushReport,
     progress: Callable[[], None] = lambda: None,
 ) -> None:
-    """Send all readable lines, counting in `sent` as it goes; a full backlog is waited for.
+    """Send all readable lines and count them in `report`; while the backlog is full, it waits.
 
-    Lines go as they are, none is given an id. A batch whose connection broke is sent again: events with ids count once,
-    those without may count twice.
+    Lines are sent unchanged, without new ids. A batch whose connection broke is sent again: events with ids count once, events
+    without may count twice.
 
     Raises:
         StoreUnavailableError: Redis stayed out of reach.
         StopError: Redis refused for good.
-        ArchiveError: the file can't be read on; what came before has been sent.
+        ArchiveError: the rest of the file can't be read; the lines before it were sent.
     """
     limits = Limits(backlog_limit=settings.backlog_limit, wait_replicas=settings.wait_replicas, attempts=_ATTEMPTS)
     sender = Sender(gateway, limits)
     try:
-        for place, line in enumerate(lines):
+        for index, line in enumerate(lines):
             if line.fault is not None:
-                sent.unreadable += 1
-                if len(sent.faults) < FAULTS_SHOWN:
-                    sent.faults.append(line)
+                report.unreadable += 1
+                if len(report.faults) < FAULTS_SHOWN:
+                    report.faults.append(line)
                 continue
             await sender.room(len(line.raw))
             if sender.failure is not None:
-                break  # the rest of the file would fail like it
+                break  # the rest of the file would fail likewise
             sender.put_nowait(line.raw, line.partition)
-            if place % _BREATH_LINES == 0:
-                await asyncio.sleep(_BREATH_SECONDS)  # reading holds the loop up, and batches go in between
-                sent.events = sender.sent
+            if index % _YIELD_LINES == 0:
+                await asyncio.sleep(_YIELD_SECONDS)  # reading blocks the event loop; batches are sent in between
+                report.events = sender.sent
                 progress()
     finally:
         try:
@@ -68,5 +68,5 @@ async def push(
             failure = StopError if isinstance(sender.failure, StopError) else StoreUnavailableError
             raise failure(str(error)) from error
         finally:
-            sent.events = sender.sent
+            report.events = sender.sent
             progress()

@@ -1,4 +1,4 @@
-"""Sending the events of simulated visitors: their history as fast as Redis takes it, then theirs of now, as time goes by."""
+"""The sending of simulated events: a history at once, then live events as time passes."""
 
 import asyncio
 import logging
@@ -9,9 +9,10 @@ from itertools import islice
 from sidedata.clock import Clock
 from sidedata.errors import StoreUnavailableError
 from sidedata.ingest.demo.visitors import Site, Visitors
-from sidedata.redis.client import Client, translated
-from sidedata.schema import keys
+from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
+from sidedata.schema.keys import Keyspace
+from sidedata.writes.append import append_entries
 
 _log = logging.getLogger("sidedata.traffic")
 
@@ -23,8 +24,8 @@ _TICK_SECONDS = 0.2  # live events come in small groups, five times a second
 _RETRY_SECONDS = 0.5
 
 
-async def send_traffic(  # noqa: PLR0913 - what a person may choose of a demonstration
-    client: Client,
+async def send_traffic(  # noqa: PLR0913 - the options of a demonstration
+    gateway: Gateway,
     installation: Installation,
     *,
     organization: str,
@@ -37,21 +38,21 @@ async def send_traffic(  # noqa: PLR0913 - what a person may choose of a demonst
     stop: asyncio.Event,
     seed: int,
 ) -> None:
-    """Send the visitors' last `days` days, then about `rate` events a second, until `stop` is set.
+    """Send the events of the last `days` days, then about `rate` events a second, until `stop` is set.
 
-    Every call sends events with ids of their own, so one after another add up. While Redis is out of reach it waits.
+    Every call generates new event ids, so the events of several calls add up. While Redis is out of reach it waits.
 
     Args:
-        organization: like `pages` and `interactions`, its workflows, in lower case.
+        organization: an id in lower case, like those of its workflows, `pages` and `interactions`.
 
     Raises:
         StopError: Redis refuses for good.
         UsageError: there is no such zone.
     """
-    sender = _Sender(client, keys.events(installation.partition_of(organization)), clock, stop)
+    sender = _Sender(gateway, installation.keyspace_of(organization), clock, stop)
     visitors = Visitors(Site(organization, pages, interactions), zone, seed=seed, run=secrets.token_hex(4))
     began = clock.now()
-    # As busy as a week of so many events; longer histories are thinner instead of longer in coming.
+    # The rate of a week with that number of events; longer histories are sparser, so that sending them takes no longer.
     average = HISTORY_EVENTS / (max(days, 7) * _DAY_SECONDS)
     entries = _entries(raw for _, raw in visitors.history(began - days * _DAY_SECONDS, began, average))
     while not stop.is_set() and (group := list(islice(entries, _ENTRIES_AT_ONCE))):
@@ -65,36 +66,32 @@ async def send_traffic(  # noqa: PLR0913 - what a person may choose of a demonst
             due.append(raw)
             at, raw = next(live)
         await sender.send(list(_entries(due)))
-        if len(due) < ENTRY_EVENTS:  # else there may be more to catch up with
+        if len(due) < ENTRY_EVENTS:  # otherwise more events may be due
             await clock.sleep(_TICK_SECONDS)
 
 
 def _entries(raws: Iterable[bytes]) -> Iterator[bytes]:
-    """JSON arrays of so many events each."""
+    """Pack events into JSON arrays of at most `ENTRY_EVENTS` each."""
     rest = iter(raws)
     while batch := list(islice(rest, ENTRY_EVENTS)):
         yield b"[" + b",".join(batch) + b"]"
 
 
 class _Sender:
-    def __init__(self, client: Client, stream: str, clock: Clock, stop: asyncio.Event) -> None:
-        self._client = client
-        self._stream = stream
+    def __init__(self, gateway: Gateway, keyspace: Keyspace, clock: Clock, stop: asyncio.Event) -> None:
+        self._gateway = gateway
+        self._keyspace = keyspace
         self._clock = clock
         self._stop = stop
 
     async def send(self, entries: Sequence[bytes]) -> None:
-        """Put entries into the stream, again and again until Redis took them all; their events have ids."""
+        """Append entries to the stream, with retries until Redis has all of them; their events have ids, so they count once."""
         if not entries:
             return
         failed = False
         while not (failed and self._stop.is_set()):
             try:
-                with translated():
-                    pipe = self._client.pipeline(transaction=False)
-                    for entry in entries:
-                        pipe.xadd(self._stream, {"events": entry})
-                    await pipe.execute()
+                await append_entries(self._gateway, self._keyspace, entries)
             except StoreUnavailableError as error:
                 if not failed:
                     _log.warning("%s; trying again", error)

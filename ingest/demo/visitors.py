@@ -1,13 +1,13 @@
-"""Visitors of a web shop that does not exist: what they do, told in order of time. Pure: seeded dice, no I/O, no clock.
+"""A simulation of the visitors of a web shop: their events in order of time. Pure: a seeded generator, no I/O, no clock.
 
 Sessions begin at random, thinned by a table of the local week where days and nights matter. A session is planned as a whole when
-it begins, and so is what follows from it hours later; a heap by time lets many of them overlap while events leave in order.
+it begins, with its consequences hours later; a heap by time lets sessions overlap while events come in order.
 
-    page_view ...                  every session, more or less of them
-    workflow_started               in some a guide offers help
-      interaction ...              some take it up
-        goal_triggered             and some of these leave what it asks for
-    goal_reached ...               cart, checkout, purchase: mostly of those who took it up, at once or within a day
+    page_view ...                  in every session, in different numbers
+    workflow_started               in some sessions a guide offers help
+      interaction ...              some visitors accept it
+        goal_triggered             and some of these leave their e-mail address or the like
+    goal_reached ...               cart, checkout, purchase: mostly after an interaction, at once or within a day
 """
 
 import hashlib
@@ -21,9 +21,10 @@ import msgspec
 from msgspec import Struct
 
 from sidedata.calendar.zones import HOUR_SECONDS, zone
-from sidedata.events.decode import PURCHASE_GOAL, EventType
+from sidedata.events.decode import PURCHASE_GOAL
+from sidedata.events.wire import EventType
 
-# How busy each hour of the local day is, relative to the others: a weekday has a lunch dip and an evening peak, ...
+# The relative traffic of each hour of the local day: a weekday has a lunch dip and an evening peak, ...
 _WEEKDAY = (
     *(0.22, 0.12, 0.07, 0.05, 0.06, 0.12, 0.30, 0.55, 0.80, 0.95, 1.00, 0.92),
     *(0.66, 0.80, 0.92, 0.95, 0.98, 1.05, 1.20, 1.45, 1.60, 1.40, 0.90, 0.45),
@@ -39,15 +40,14 @@ _BUSIEST = max(_WEEK)
 _MEAN = sum(_WEEK) / len(_WEEK)
 _EPOCH_HOUR = 3 * 24  # 1970 began on a Thursday; `_WEEK` begins on Monday
 
-# What the probabilities below come to, measured; a test holds it. It turns events a second into sessions a second.
+# The measured result of the probabilities below; a test holds it. It converts events a second to sessions a second.
 _EVENTS_PER_SESSION = 4.25
 
 _KNOWN_VISITORS = 12_000
-_FLATTENED = (
-    50  # so many regulars come about equally often; by Zipf's law alone the first would make 7 % of all sessions
-)
+# The first 50 regular visitors come about equally often; by Zipf's law alone the first would make 7 % of all sessions.
+_FLATTENED = 50
 _NEW_VISITORS = 0.25
-# Nearly all sessions are over by then. Above 80 events a second the wait would be felt, so the rate is reached bit by bit instead.
+# Nearly all sessions end within it. Above 80 events a second its computation would take too long, so the rate rises slowly instead.
 _WARM_UP_SECONDS = 300
 _WARM_UP_EVENTS = 25_000
 
@@ -63,7 +63,7 @@ class _Goal(Struct, frozen=True):
 _GUIDE_GOALS = (
     _Goal("90a15eed-0000-4000-8000-000000000001", "E-mail left"),
     _Goal("90a15eed-0000-4000-8000-000000000002", "Voucher taken"),
-    _Goal("90a15eed-0000-4000-8000-000000000003", "Call asked for"),
+    _Goal("90a15eed-0000-4000-8000-000000000003", "Call requested"),
 )
 _CART = _Goal("90a15eed-0000-4000-8000-000000000011", "Cart filled")
 _CHECKOUT = _Goal("90a15eed-0000-4000-8000-000000000012", "Checkout started")
@@ -76,7 +76,7 @@ class _Purchase(Struct, frozen=True):
 
 
 class _Event(Struct, omit_defaults=True):
-    """As on the wire; `id` and `timestamp` are filled in when it leaves."""
+    """An event as on the wire; `id` and `timestamp` are set when it is encoded."""
 
     type: EventType
     organization_id: str
@@ -90,7 +90,7 @@ class _Event(Struct, omit_defaults=True):
 
 
 class Site(Struct, frozen=True):
-    """What is visited: an organization and its workflow of either kind, as lowercase UUIDs."""
+    """The simulated site: an organization and its workflow of either kind, as lowercase UUIDs."""
 
     organization: str
     pages: str
@@ -98,12 +98,12 @@ class Site(Struct, frozen=True):
 
 
 class Visitors:
-    """The visitors of a site; the same arguments make the same events.
+    """The visitors of a site; the same arguments generate the same events.
 
     Args:
-        zone_name: whose days and nights they have.
-        seed: who the regular visitors are, and all that is random.
-        run: told apart by it, events and sessions of one seed have ids of their own.
+        zone_name: the zone of the visitors' days and nights.
+        seed: the seed of the regular visitors' ids and of all random choices.
+        run: a part of the ids of events and sessions, which makes them unique among runs with one seed.
     """
 
     def __init__(self, site: Site, zone_name: str, *, seed: int, run: str) -> None:
@@ -115,11 +115,11 @@ class Visitors:
         self._events = self._sessions = self._strangers = 0
 
     def history(self, start: float, end: float, per_second: float) -> Iterator[tuple[float, bytes]]:
-        """Events with their times, `start <= time < end`, busy and quiet as the local week is; `per_second` on its average."""
+        """Generate events with their times, `start <= time < end`, in the rhythm of the local week; `per_second` on average."""
         return self._within(start, end, self._by_the_week(start, end, per_second / _EVENTS_PER_SESSION))
 
     def steady(self, start: float, per_second: float) -> Iterator[tuple[float, bytes]]:
-        """Events from `start` on, without end and at an even rate, as if they had been coming for a while."""
+        """Generate events from `start` on, without end and at an even rate, as if traffic had begun earlier."""
         early = start - min(_WARM_UP_SECONDS, _WARM_UP_EVENTS / per_second)
         return self._within(start, inf, self._evenly(early, per_second / _EVENTS_PER_SESSION))
 
@@ -132,7 +132,7 @@ class Visitors:
             yield at
 
     def _by_the_week(self, start: float, end: float, per_second: float) -> Iterator[float]:
-        # Thinning: as many as in the busiest hour, of which each stays as likely as its own hour is busy.
+        # Thinning: arrivals at the rate of the busiest hour, each accepted with the relative traffic of its own hour.
         for at in self._evenly(start, per_second * _BUSIEST / _MEAN):
             if at >= end:
                 return
@@ -185,7 +185,7 @@ class Visitors:
     # --- what ------------------------------------------------------------------------------------------------------------
 
     def _visit(self, at: float) -> Iterator[tuple[float, _Event]]:
-        """A session that begins at `at`, and what follows from it, not in order."""
+        """Generate a session that begins at `at`, and its consequences, not in order."""
         dice = self._random
         visitor, session = self._visitor(), self._session()
         yield at, self._event("page_view", visitor, session)
@@ -212,7 +212,7 @@ class Visitors:
     def _shop(self, at: float, visitor: str, session: str) -> Iterator[tuple[float, _Event]]:
         dice = self._random
         if dice.random() < 0.45:
-            # Another day, or another time of this one; a few too late for the interaction to have anything to do with it.
+            # In a later session within a day; a few come too late to be attributed to the interaction.
             at += dice.uniform(1, 23) * HOUR_SECONDS if dice.random() < 0.85 else dice.uniform(25, 40) * HOUR_SECONDS
             session = self._session()
             yield at, self._event("page_view", visitor, session)
@@ -226,8 +226,8 @@ class Visitors:
                 yield at, self._event("goal_reached", visitor, session, _PURCHASED, self._payment(visitor))
 
     def _payment(self, visitor: str) -> _Purchase:
-        place = int(visitor[:4], 16) / 0x1_0000  # a visitor pays in one currency all the time
-        currency = next(name for share, name in _CURRENCIES if place < share)
+        position = int(visitor[:4], 16) / 0x1_0000  # a visitor always pays in the same currency
+        currency = next(name for share, name in _CURRENCIES if position < share)
         whole = 4 + int(self._random.lognormvariate(3.6, 0.8))
         return _Purchase(f"{whole}.{self._random.choice(_CENTS):02}", currency)
 
@@ -239,5 +239,5 @@ class Visitors:
 
 
 def _opaque(text: str) -> str:
-    """An id as analytics scripts give them: the same for the same visitor, and of no meaning."""
+    """Derive an id as analytics scripts make them: the same for the same visitor, without meaning."""
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

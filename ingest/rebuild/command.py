@@ -15,7 +15,7 @@ from sidedata.cli.tables import print_table
 from sidedata.embedded.data_directory import embedded_secret
 from sidedata.embedded.server import redis_url
 from sidedata.errors import UsageError
-from sidedata.ingest.archive.lines import open_archive, opened_file, read_lines
+from sidedata.ingest.archive.lines import open_archive, open_file, read_lines
 from sidedata.ingest.rebuild.rebuild import Rebuild
 from sidedata.ingest.rebuild.report import Report, json_of, remarks, rows
 from sidedata.redis.client import connect
@@ -78,7 +78,7 @@ def _rebuild(
             gateway = connect(url, timeout=TIMEOUT_SECONDS)
             try:
                 installation = await open_installation(gateway, settings, secret_needed=True)
-                with opened_file(file) as (source, size), reading(source, size) as advance:
+                with open_file(file) as (source, size), reading(source, size) as advance:
                     lines = read_lines(open_archive(source), installation.partitions)
                     work = Rebuild(
                         gateway,

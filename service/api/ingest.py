@@ -14,8 +14,8 @@ from aiohttp import web
 from msgspec import UNSET, Raw, UnsetType
 
 from sidedata.events.decode import MAX_EVENT_BYTES, Rejection, decode_event
-from sidedata.events.wire import KNOWN_FIELDS
 from sidedata.events.json_array import split_leniently
+from sidedata.events.wire import KNOWN_FIELDS
 from sidedata.service.http.auth import ORGANIZATION
 from sidedata.service.http.bodies import content_type, decoded_body
 from sidedata.service.http.problems import MOST_FIELD_ERRORS, FieldError, ProblemError, unavailable

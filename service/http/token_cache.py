@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from sidedata.clock import Clock
 from sidedata.errors import SidedataError
-from sidedata.redis.gateway import Gateway
 from sidedata.reads.tokens import find_token
-from sidedata.writes.tokens import record_use
+from sidedata.redis.gateway import Gateway
 from sidedata.schema.tokens import USE_SECONDS, TokenRecord
+from sidedata.writes.tokens import record_use
 
 # A revoked token must stop within 5 seconds; on a stream this and the interval between two checks add up.
 CACHE_SECONDS = 2.0

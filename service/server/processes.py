@@ -22,8 +22,8 @@ from sidedata.cli.stopping import until_first_ends
 from sidedata.embedded.server import redis_url
 from sidedata.errors import StopError, StoreUnavailableError
 from sidedata.redis.client import connect
-from sidedata.writes.installation import open_installation
 from sidedata.settings import Settings
+from sidedata.writes.installation import open_installation
 
 _RESTART_SECONDS = 1.0
 _CHECK_SECONDS = 1.0

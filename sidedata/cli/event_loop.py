@@ -3,12 +3,12 @@
 import asyncio
 import importlib.util
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import TypeVar
 
 Result = TypeVar("Result")
 
 
-def run(coroutine: Coroutine[Any, Any, Result]) -> Result:
+def run(coroutine: Coroutine[object, None, Result]) -> Result:
     """Run a coroutine to its end and return its result."""
     if importlib.util.find_spec("uvloop") is None:
         return asyncio.run(coroutine)

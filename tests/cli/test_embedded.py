@@ -16,9 +16,9 @@ import pytest
 from sidedata.embedded.data_directory import data_directory, embedded_secret, socket_path
 from sidedata.embedded.server import redis_url
 from sidedata.errors import StopError
-from tests.support.redis.client import connect
 from sidedata.settings import Settings
 from tests.support.paths import ROOT
+from tests.support.redis.client import connect
 
 # A process of its own that enters, says its address, and leaves when its input ends.
 USER = """

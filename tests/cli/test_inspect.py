@@ -17,16 +17,19 @@ import redis
 from sidedata.cli.commands.watch import Rates, frame
 from sidedata.errors import StopError
 from sidedata.inspect.explain import Explanation, explain
-from sidedata.inspect.overview import Overview, PartitionState
-from sidedata.inspect.samples import pages, read_memory
+from sidedata.inspect.overview import Overview
+from sidedata.inspect.samples import read_memory
 from sidedata.inspect.values import VALUES
-from tests.support.redis.client import connect
+from sidedata.reads.key_samples import sample_names
+from sidedata.reads.partitions import PartitionState
 from sidedata.schema import keys
-from sidedata.schema.key_names import KINDS, parse
+from sidedata.schema.key_names import parse
+from sidedata.schema.keys import KEYS
 from tests.support.command_line import Sidedata
 from tests.support.constants import ORG
 from tests.support.events import GOAL_2, PAGES, POPUP, bought, interaction, reached, started, triggered, view
 from tests.support.pipeline import Pipeline, pipeline
+from tests.support.redis.client import connect
 from tests.support.redis.cluster import Cluster
 from tests.support.redis.users import as_user
 
@@ -60,19 +63,19 @@ async def test_every_stored_key_is_explained(redis_url: str) -> None:
     async with pipeline(redis_url, partitions=4) as pipe:
         await filled(pipe)
         seen = set()
-        async for page in pages(pipe.client, 10_000):
+        async for page in sample_names(pipe.client, 10_000):
             for key in page:
                 rows = await told(pipe, key)
                 assert {"holds", "lives", "memory"} <= set(rows), key
                 parsed = parse(key)
                 assert parsed is not None
                 seen.add(parsed.kind)
-        assert seen >= set(KINDS) - {"workers", "rate", "dead anew", "lease", "tokens used", "shadow", "swap"}
+        assert seen >= set(KEYS) - {"workers", "rate", "dead rewrite", "lease", "tokens used", "shadow", "swap"}
 
 
 def test_every_kind_of_key_has_its_words() -> None:
     """The table of values has a row for each row of the grammar."""
-    assert set(VALUES) == set(KINDS)
+    assert set(VALUES) == set(KEYS)
 
 
 async def test_a_bucket_is_told_by_the_organizations_clock(redis_url: str) -> None:
@@ -97,8 +100,8 @@ async def test_a_bucket_is_told_by_the_organizations_clock(redis_url: str) -> No
 async def test_what_a_rebuild_has_built_is_told_as_what_it_stands_for(redis_url: str) -> None:
     """A sketch of a shadow by its visitors, a swap by its steps."""
     async with pipeline(redis_url, partitions=4) as pipe:
-        shadow = keys.Shadow(3, "0a1b2c3d")
-        sketch = f"{keys.keyspace(shadow).bucket(ORG, PAGES, 'day', NEW_YEAR)}visitors"
+        shadow = keys.Keyspace(3, "0a1b2c3d")
+        sketch = f"{shadow.bucket(ORG, PAGES, 'day', NEW_YEAR)}visitors"
         await pipe.client.pfadd(sketch, "a", "b")
         await pipe.client.expire(sketch, 1000)
         rows = await told(pipe, sketch)
@@ -159,7 +162,7 @@ async def test_a_cluster_is_sampled_whole() -> None:
                 await client.hset(keys.keyspace(partition).cursor, "events", partition)
             memory = await read_memory(client, 1000)
             assert [(kind.kind, kind.keys) for kind in memory.by_kind] == [("cursor", 30)]
-            assert len([key async for page in pages(client, 15) for key in page]) == 15
+            assert len([key async for page in sample_names(client, 15) for key in page]) == 15
         finally:
             await client.aclose()
     finally:

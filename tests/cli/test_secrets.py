@@ -9,11 +9,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from sidedata.cli.command_line import without
-from tests.support.redis.client import connect
-from sidedata.schema import keys, tokens
+from sidedata.cli.command_line import without_flags
+from sidedata.schema import keys
 from sidedata.settings import Settings
+from sidedata.writes.tokens import create_token
 from tests.support.constants import ORG
+from tests.support.redis.client import connect
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user
 from tests.support.service import QUERY, SIDEDATA, WORKFLOWS
@@ -31,7 +32,7 @@ async def test_neither_log_nor_error_nor_metric_names_a_secret(private_server: C
     path = server.url.removeprefix("unix://")
     right, wrong = f"unix://:{PASSWORD}@{path}", f"unix://:{PASSWORD}-wrong@{path}"
     client = connect(right, timeout=5)
-    token, _ = await tokens.create(as_user("operator", client), ORG, ["reports"])
+    token, _ = await create_token(as_user("operator", client), ORG, ["reports"])
     await client.aclose()
     said = b""
     async with serving(right, SIDEDATA_SECRET=INSTALLATION_SECRET, SIDEDATA_LOG_LEVEL="DEBUG") as process:
@@ -134,7 +135,7 @@ async def test_an_address_with_a_password_leaves_the_command_line(private_server
 )
 def test_only_the_flag_and_its_value_leave(words: list[str], left: list[str]) -> None:
     """Whatever else is on the command line stays as it was."""
-    assert without(words, {"secret": "s"}) == left
+    assert without_flags(words, {"secret": "s"}) == left
 
 
 def family(root: int) -> list[Path]:

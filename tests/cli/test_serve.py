@@ -9,9 +9,9 @@ from collections.abc import Callable
 import aiohttp
 import pytest
 
-from tests.support.redis.client import connect
-from sidedata.schema import tokens
+from sidedata.writes.tokens import create_token
 from tests.support.constants import ORG
+from tests.support.redis.client import connect
 from tests.support.redis.servers import RedisServer
 from tests.support.service import QUERY, SIDEDATA, WORKFLOWS
 from tests.support.serving import address, serving
@@ -22,7 +22,7 @@ async def test_it_serves_and_leaves_with_0(redis_url: str) -> None:
     """SIGTERM ends it at once, an open stream and a log in JSON notwithstanding."""
     client = connect(redis_url, timeout=5)
     try:
-        token, _ = await tokens.create(client, ORG, ["reports"])
+        token, _ = await create_token(client, ORG, ["reports"])
     finally:
         await client.aclose()
     async with serving(redis_url) as process:

@@ -12,12 +12,12 @@ import aiohttp
 import pytest
 
 from sidedata.ingest.worker.worker import drain
-from tests.support.redis.client import connect
-from sidedata.schema import tokens
-from sidedata.schema.installation import open_installation
 from sidedata.settings import Settings
+from sidedata.writes.installation import open_installation
+from sidedata.writes.tokens import create_token
 from tests.support.constants import ORG
 from tests.support.events import PAGES, view
+from tests.support.redis.client import connect
 from tests.support.redis.users import as_user
 from tests.support.serving import address, serving
 from tests.support.waiting import eventually
@@ -42,7 +42,7 @@ async def several(url: str, count: int = 2) -> AsyncIterator[tuple[asyncio.subpr
     """The command with so many processes, its address, and the headers that open it."""
     client = connect(url, timeout=5)
     try:
-        token, _ = await tokens.create(client, ORG, ["reports", "ingest"])
+        token, _ = await create_token(client, ORG, ["reports", "ingest"])
     finally:
         await client.aclose()
     async with serving(url, SIDEDATA_PROCESSES=str(count)) as process:

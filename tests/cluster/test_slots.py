@@ -12,12 +12,13 @@ from sidedata.errors import StopError, StoreUnavailableError
 from sidedata.ingest.archive.lines import Line
 from sidedata.ingest.rebuild.rebuild import Rebuild
 from sidedata.reads.workflow_parts import BucketField, read
-from tests.support.redis.client import connect
 from sidedata.redis.redis_errors import translated
 from sidedata.schema import keys
+from sidedata.schema.keys import keyspace
 from sidedata.writes.append import append
 from tests.support.events import POPUP
 from tests.support.pipeline import pipeline
+from tests.support.redis.client import connect
 from tests.support.redis.cluster import Cluster, Node, slot_of
 from tests.support.redis.cluster_life import ORGANIZATIONS, PARTITIONS, ask, happening
 from tests.support.waiting import TIME_FACTOR, eventually
@@ -51,14 +52,14 @@ async def test_ask_is_followed_by_many_at_once(cluster: Cluster) -> None:
         await asyncio.gather(*(client.ping() for _ in range(5)))
         target = next(node for node in map(cluster.master_of, (0, 16383)) if node is not cluster.master_of(slot))
         source = cluster.begin_move(slot, target)
-        await asyncio.gather(*(append(client, 3, [b"{}"], 1000) for _ in range(64)))
+        await asyncio.gather(*(append(client, keyspace(3), [b"{}"], 1000) for _ in range(64)))
         assert await client.xlen(stream) == 64
         assert [len(await client.pipeline().xlen(stream).get("{3}").execute())] == [2]
-        await append(client, 3, [b"{}"], 1000, wait_replicas=1)
+        await append(client, keyspace(3), [b"{}"], 1000, wait_replicas=1)
         while cluster.move_keys(slot, source, target):
             pass
         cluster.end_move(slot, target)
-        await append(client, 3, [b"{}"], 1000, wait_replicas=1)
+        await append(client, keyspace(3), [b"{}"], 1000, wait_replicas=1)
         assert await client.xlen(stream) == 66
     finally:
         await client.aclose()
@@ -136,11 +137,11 @@ async def test_a_command_is_sent_once(cluster: Cluster) -> None:
     master = cluster.master_of(slot_of(stream))
     client = connect(cluster.url, timeout=0.3)
     try:
-        await append(client, 3, [b"{}"], 1000)
+        await append(client, keyspace(3), [b"{}"], 1000)
         master.freeze()
         began = time.monotonic()
         with pytest.raises(StoreUnavailableError):
-            await append(client, 3, [b"{}"], 1000)
+            await append(client, keyspace(3), [b"{}"], 1000)
         assert time.monotonic() - began < 0.6 * TIME_FACTOR
         master.thaw()
 

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 import pytest
 
 from sidedata.errors import StoreUnavailableError, UsageError
-from tests.support.redis.client import connect
 from sidedata.redis.redis_errors import translated
 from sidedata.schema import keys
+from sidedata.schema.keys import keyspace
 from sidedata.writes.append import append
 from tests.support.oracle.replay import run
 from tests.support.redis.certificates import Certificates
+from tests.support.redis.client import connect
 from tests.support.redis.cluster import Cluster, slot_of
 from tests.support.waiting import TIME_FACTOR, eventually
 
@@ -50,14 +51,14 @@ async def test_redirections_are_followed(cluster: Cluster) -> None:
     slot = slot_of(stream)
     client = connect(cluster.url, timeout=5)
     try:
-        await append(client, 3, [b"{}"], 1000)
+        await append(client, keyspace(3), [b"{}"], 1000)
         target = next(node for node in map(cluster.master_of, (0, 16383)) if node is not cluster.master_of(slot))
         source = cluster.begin_move(slot, target)
-        await append(client, 3, [b"{}"], 1000, wait_replicas=1)
+        await append(client, keyspace(3), [b"{}"], 1000, wait_replicas=1)
         while cluster.move_keys(slot, source, target):
             pass
         cluster.end_move(slot, target)
-        await append(client, 3, [b"{}"], 1000, wait_replicas=1)
+        await append(client, keyspace(3), [b"{}"], 1000, wait_replicas=1)
         assert await client.xlen(stream) == 3
     finally:
         await client.aclose()
@@ -69,7 +70,7 @@ async def test_a_replica_that_takes_over_is_found(cluster: Cluster) -> None:
     client = connect(cluster.url, timeout=2)
     master = cluster.master_of(slot_of(stream))
     try:
-        await append(client, 5, [b"{}"], 1000, wait_replicas=1)
+        await append(client, keyspace(5), [b"{}"], 1000, wait_replicas=1)
         master.kill()
 
         async def there() -> bool:

@@ -68,8 +68,8 @@ def test_a_full_memory_forgets_what_came_first(seed: int) -> None:
             affected = [goal.key for goal in visitor.interact(workflow, at_us, arrived_ms)]
             assert affected == brute.interact(workflow, at_us, arrived_ms), (seed, n)
         if choose.random() < 0.2:
-            stored |= {field.encode(): text.encode() for field, text in visitor.changed_fields().items()}
-            for field in visitor.gone_fields():
+            stored |= {field.encode(): text.encode() for field, text in visitor.updates().items()}
+            for field in visitor.deletions():
                 stored.pop(field.encode(), None)
             visitor = Visitor(stored, WINDOW_US, MOST_GOALS)
             assert len([field for field in stored if field.startswith(b"goal:")]) <= MOST_GOALS

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from sidedata.ingest.worker import worker
 from sidedata.ingest.worker.worker import Worker
-from tests.support.redis.client import Client, connect
 from sidedata.schema import keys
 from tests.support.constants import ORG, OTHER_ORG
 from tests.support.events import (
@@ -30,6 +29,7 @@ from tests.support.events import (
     view,
 )
 from tests.support.pipeline import Pipeline, pipeline
+from tests.support.redis.client import Client, connect
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user
 

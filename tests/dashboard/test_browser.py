@@ -14,9 +14,9 @@ import pytest_asyncio
 from aiohttp import web
 
 from sidedata.clock import SystemClock
-from sidedata.schema.tokens import create, revoke
 from sidedata.service.app import create_app
 from sidedata.service.report.reports import Reports
+from sidedata.writes.tokens import create_token, revoke_token
 from tests.support.browser.chromium import Page
 from tests.support.browser.states import LOOKS, Installation, look, states
 from tests.support.constants import ORG, OTHER_ORG
@@ -186,7 +186,7 @@ async def refusal(page: Page) -> str:
 
 async def test_a_token_of_another_organization_is_refused_with_the_reason(page: Page, pipe: Pipeline) -> None:
     """What the service said leads the question for another token."""
-    token, _ = await create(as_user("operator", pipe.client), OTHER_ORG, ["reports"])
+    token, _ = await create_token(as_user("operator", pipe.client), OTHER_ORG, ["reports"])
     await enter(page, pipe, token=token)
     assert "organization" in await refusal(page)
     page.forgive("403")
@@ -194,10 +194,10 @@ async def test_a_token_of_another_organization_is_refused_with_the_reason(page: 
 
 async def test_a_revoked_token_is_asked_for_again(page: Page, pipe: Pipeline) -> None:
     """A page that is open notices within seconds, and shows numbers no longer."""
-    token, record = await create(as_user("operator", pipe.client), ORG, ["reports"])
+    token, record = await create_token(as_user("operator", pipe.client), ORG, ["reports"])
     await enter(page, pipe, token=token, workflow=PAGES)
     await shown(page)
-    await revoke(as_user("operator", pipe.client), record.id)
+    await revoke_token(as_user("operator", pipe.client), record.id)
     assert "token" in await refusal(page)
     page.forgive("401")
 
@@ -238,7 +238,7 @@ async def violations(page: Page, where: str) -> list[str]:
 async def test_axe_finds_nothing_in_any_state(page: Page, pipe: Pipeline) -> None:
     """Each state, on a phone and on a wide screen, light and dark, keeps every rule of axe-core."""
     await pipe.workflow(POPUP_2, "interaction")
-    token, _ = await create(as_user("operator", pipe.client), None, ["reports"])
+    token, _ = await create_token(as_user("operator", pipe.client), None, ["reports"])
     found: list[str] = []
     async with AsyncExitStack() as running:
         base = await running.enter_async_context(another_service(pipe, 0))

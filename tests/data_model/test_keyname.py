@@ -1,8 +1,5 @@
-"""Names of keys are read as they are made: a round trip through every function of `schema.keys`, and its table row by row."""
+"""Names of keys are read as they are made: a round trip through every name of a keyspace and every row of the table."""
 
-import inspect
-import re
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -11,97 +8,87 @@ from hypothesis import strategies as st
 
 from sidedata.calendar.levels import Level
 from sidedata.schema import keys
-from sidedata.schema.key_names import KINDS, parse
+from sidedata.schema.key_names import KeyName, parse
+from sidedata.schema.keys import KEYS, Keyspace
 from tests.support.constants import ORG
 from tests.support.events import GOAL, POPUP
 
+RUN = "0a1b2c3d"
 START = int(datetime(2026, 11, 23, 22, tzinfo=UTC).timestamp())
-# What a function's parameter is called in a parsed name, and a value for it.
-PARAMETERS: dict[str, tuple[str, object]] = {
-    "partition": ("partition", 3),
-    "organization_id": ("organization", ORG),
-    "workflow_id": ("workflow", POPUP),
-    "goal_id": ("goal", GOAL),
-    "level": ("level", "hour"),
-    "start": ("start", START),
-    "generation": ("generation", 20_000),
-    "layer": ("layer", 1),
-    "visitor_hash": ("visitor", "00ff12ab34cd56ef"),
-    "token_id": ("token", "a-token_1"),
-    "second": ("second", 1_760_000_000),
-    "run": ("run", "0a1b2c3d"),
-}
-# What is behind the last colon, where a function makes the beginning of a name only, and what it is read as.
-ENDINGS: dict[str, dict[str, dict[str, object]]] = {
-    "bucket": {
-        "visitors": {"kind": "visitors"},
-        "sessions": {"kind": "sessions"},
-        "counts": {"kind": "counts"},
-        f"triggered:{GOAL}:visitors": {"kind": "goal visitors", "role": "triggered", "goal": GOAL},
-        f"affected:{GOAL}:sessions": {"kind": "goal sessions", "role": "affected", "goal": GOAL},
-    },
-    "ids": {"255": {"kind": "ids", "number": 255}},
-}
-NO_KEYS = {"Shadow", "partition_of", "prefix", "instant", "hour_field"}
+BUCKET = {"organization": ORG, "workflow": POPUP, "level": "hour", "start": START}
 
 
-def functions() -> dict[str, Callable[..., str]]:
-    """The functions of `sidedata.schema.keys` that name keys."""
+def names(space: Keyspace) -> dict[str, tuple[str, dict[str, object]]]:
+    """The name of a key of each kind of a partition, by its kind, and the parts that it is read as."""
+    bucket = space.bucket(ORG, POPUP, "hour", START)
     return {
-        name: function
-        for name, function in inspect.getmembers(keys)
-        if callable(function) and getattr(function, "__module__", "") == keys.__name__ and name not in NO_KEYS
+        "events": (space.events, {}),
+        "dead": (space.dead, {}),
+        "dead rewrite": (space.dead_rewrite, {}),
+        "cursor": (space.cursor, {}),
+        "lease": (space.lease, {}),
+        "organization": (space.organization(ORG), {"organization": ORG}),
+        "workflows": (space.workflows(ORG), {"organization": ORG}),
+        "workflow": (space.workflow(ORG, POPUP), {"organization": ORG, "workflow": POPUP}),
+        "changes": (space.changes(ORG, POPUP), {"organization": ORG, "workflow": POPUP}),
+        "goal": (space.goal(ORG, GOAL), {"organization": ORG, "goal": GOAL}),
+        "visitors": (f"{bucket}visitors", BUCKET),
+        "sessions": (f"{bucket}sessions", BUCKET),
+        "counts": (f"{bucket}counts", BUCKET),
+        "goal visitors": (f"{bucket}triggered:{GOAL}:visitors", {**BUCKET, "role": "triggered", "goal": GOAL}),
+        "goal sessions": (f"{bucket}affected:{GOAL}:sessions", {**BUCKET, "role": "affected", "goal": GOAL}),
+        "ids": (f"{space.ids(20_000, 1)}255", {"generation": 20_000, "layer": 1, "number": 255}),
+        "visitor": (space.visitor(ORG, "00ff12ab34cd56ef"), {"organization": ORG, "visitor": "00ff12ab34cd56ef"}),
+        "swap": (space.swap(RUN), {"run": RUN}),
     }
 
 
-@pytest.mark.parametrize("name", sorted(functions()))
-def test_what_a_function_makes_is_read_back(name: str) -> None:
-    """Every argument is in the parsed name, and nothing else is."""
-    function = functions()[name]
-    taken = [PARAMETERS[parameter] for parameter in inspect.signature(function).parameters]
-    made = function(*(value for _, value in taken))
-    for ending, told in ENDINGS.get(name, {"": {"kind": name.replace("_", " ")}}).items():
-        parsed = parse(made + ending)
-        assert parsed is not None
-        filled = {field: getattr(parsed, field) for field in parsed.__struct_fields__}
-        assert {field: value for field, value in filled.items() if value is not None} == {**dict(taken), **told}
+def parts(parsed: KeyName) -> dict[str, object]:
+    """The parts that a name has."""
+    every = {field: getattr(parsed, field) for field in parsed.__struct_fields__}
+    return {field: value for field, value in every.items() if value is not None}
 
 
-@pytest.mark.parametrize("name", sorted(functions().keys() - {"swap"}))
-def test_a_shadow_names_the_same_keys_beside(name: str) -> None:
-    """Whatever a rebuild builds is in the slot of the live key that it stands for, and is read back with its name."""
-    parameters = [
-        parameter for parameter in inspect.signature(functions()[name]).parameters if parameter != "partition"
-    ]
-    values = [PARAMETERS[parameter][1] for parameter in parameters]
-    live = functions()[name](3, *values)
-    made = functions()[name](keys.Shadow(3, "0a1b2c3d"), *values)
-    assert made == live.replace("sd:{3}:", "sd:{3}:rebuild:0a1b2c3d:")
-    parsed = parse(made)
+@pytest.mark.parametrize("kind", sorted(names(Keyspace(3))))
+def test_a_name_is_parsed_into_its_parts(kind: str) -> None:
+    """Every part is in the parsed name, and nothing else is."""
+    name, expected = names(Keyspace(3))[kind]
+    parsed = parse(name)
     assert parsed is not None
-    assert (parsed.kind, parsed.partition, parsed.run, parsed.stands_for) == ("shadow", 3, "0a1b2c3d", live)
+    assert parts(parsed) == {"kind": kind, "partition": 3, **expected}
 
 
-@pytest.mark.parametrize("name", ["CONFIG", "TOKENS", "TOKENS_USED", "WORKERS"])
-def test_keys_of_no_partition_are_read(name: str) -> None:
-    """They have a kind and nothing else."""
-    parsed = parse(getattr(keys, name))
+@pytest.mark.parametrize("kind", sorted(names(Keyspace(3)).keys() - {"swap"}))
+def test_a_shadow_names_the_same_keys_beside(kind: str) -> None:
+    """A key that a rebuild builds is in the slot of its live key and is read back with that key's name."""
+    live, _ = names(Keyspace(3))[kind]
+    shadow, _ = names(Keyspace(3, RUN))[kind]
+    assert shadow == live.replace("sd:{3}:", f"sd:{{3}}:rebuild:{RUN}:")
+    parsed = parse(shadow)
     assert parsed is not None
-    assert parsed.about.pattern == getattr(keys, name)
+    assert (parsed.kind, parsed.partition, parsed.run, parsed.stands_for) == ("shadow", 3, RUN, live)
 
 
-def test_the_grammar_is_the_table_of_keys() -> None:
-    """Patterns, types and life spans are those of the table; one row of it tells a goal's two sketches."""
-    types = {"sorted set": "zset", "HyperLogLog": "string", "set of integers": "set"}
-    told = {}
-    for line in (keys.__doc__ or "").splitlines():
-        if line.startswith("| `"):
-            pattern, type_, _, lives, *_ = (cell.strip() for cell in line.strip("|").split("|"))
-            endless = lives in {"for ever", "until applied"} or pattern == "`sd:{p}:dead`"
-            told[pattern.strip("`")] = (types.get(type_, type_), endless)
-            if "<role>" in pattern:
-                told[re.sub(r"visitors`$", "sessions", pattern).strip("`")] = (types.get(type_, type_), endless)
-    assert {kind.pattern: (kind.type, kind.endless) for kind in KINDS.values()} == told
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (keys.CONFIG, {"kind": "config"}),
+        (keys.TOKENS, {"kind": "tokens"}),
+        (keys.TOKENS_USED, {"kind": "tokens used"}),
+        (keys.WORKERS, {"kind": "workers"}),
+        (keys.rate("a-token_1", 1_760_000_000), {"kind": "rate", "token": "a-token_1", "second": 1_760_000_000}),
+    ],
+)
+def test_keys_of_no_partition_are_parsed(name: str, expected: dict[str, object]) -> None:
+    """Configuration, tokens, workers and rates have their own kinds."""
+    parsed = parse(name)
+    assert parsed is not None
+    assert parts(parsed) == expected
+
+
+def test_every_row_of_the_table_is_named_by_these_tests() -> None:
+    """No row is without a name that is built and parsed above."""
+    assert {*names(Keyspace(3)), "config", "tokens", "tokens used", "workers", "rate", "shadow"} == set(KEYS)
 
 
 @given(start=st.integers(0, 4_000_000_000), level=st.sampled_from(["5min", "hour", "day"]))

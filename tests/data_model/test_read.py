@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from sidedata.hyperloglog import empty, estimates, merge, unpack
-from sidedata.reads import workflow_parts
 from sidedata.reads.workflow_parts import BucketField, Goals, read
 from tests.support.constants import ORG
 from tests.support.events import GOAL, PAGES, POPUP, triggered, view
@@ -54,22 +53,22 @@ async def test_counts_and_sketches_are_of_one_revision(
     """A commit between the two round trips of a reading makes it read again, as often as it happens."""
     async with pipeline(redis_url, partitions=1) as pipe:
         if ordinary:
-            monkeypatch.setattr(pipe.client, "line", None)
+            monkeypatch.setattr(pipe.client.gateway, "multiplexed", None)
         now = await pipe.now()
         hour = BucketField("hour", int(now.timestamp()) // 3600 * 3600, "goals")
         await pipe.apply(triggered(now, "v0"))
-        sketches, commits = workflow_parts._sketches, 0
+        poll, commits = pipe.client.gateway.poll, 0
 
-        async def overtaken(*arguments: Any) -> Any:  # noqa: ANN401 - those of `_sketches`
+        async def overtaken(*arguments: Any) -> Any:  # noqa: ANN401 - those of `poll`
             nonlocal commits
             if commits < 3:
                 commits += 1
                 await pipe.apply(triggered(now, f"v{commits}"))
-            return await sketches(*arguments)
+            return await poll(*arguments)
 
-        monkeypatch.setattr(workflow_parts, "_sketches", overtaken)
+        monkeypatch.setattr(pipe.client.gateway, "poll", overtaken)
         found = await read(
-            *(pipe.client, pipe.installation, ORG, POPUP),
+            *(pipe.client.gateway, pipe.installation, ORG, POPUP),
             revision=None,
             names=None,
             missing=[hour],

@@ -5,19 +5,15 @@ import asyncio
 import pytest
 
 from sidedata.errors import StopError, UsageError
-from tests.support.redis.client import Client
+from sidedata.reads.records import read_organization, read_workflow
 from sidedata.schema import keys
 from sidedata.schema.installation import Installation
-from sidedata.schema.records import (
-    OrganizationRecord,
-    WorkflowRecord,
-    set_organization,
-    set_workflow,
-    show_organization,
-    show_workflow,
-)
+from sidedata.schema.keys import keyspace
+from sidedata.schema.records import OrganizationRecord, WorkflowRecord
+from sidedata.writes.records import set_organization, set_workflow
 from tests.support.constants import ORG
 from tests.support.events import POPUP
+from tests.support.redis.client import Client
 
 INSTALLATION = Installation(16)
 PARTITION = INSTALLATION.partition_of(ORG)
@@ -31,10 +27,10 @@ async def changes(client: Client) -> int:
 @pytest.mark.holds("1.0.1")
 async def test_an_organization_has_the_zone_that_was_set(client: Client) -> None:
     """It can be set again while there are no events; each time the workers are told."""
-    assert await show_organization(client, INSTALLATION, ORG) is None
+    assert await read_organization(client, keyspace(PARTITION), ORG) is None
     for number, zone in enumerate(["Europe/Helsinki", "Asia/Kathmandu"], 1):
         await set_organization(client, INSTALLATION, ORG.upper(), zone)
-        assert await show_organization(client, INSTALLATION, ORG) == OrganizationRecord(
+        assert await read_organization(client, keyspace(PARTITION), ORG) == OrganizationRecord(
             id=ORG, timezone=zone, has_events=False
         )
         assert await changes(client) == number
@@ -48,7 +44,7 @@ async def test_the_zone_is_fixed_by_events(client: Client) -> None:
         await set_organization(client, INSTALLATION, ORG, "Europe/Helsinki")
     assert await changes(client) == 0
     await set_organization(client, INSTALLATION, ORG, "Asia/Tokyo")
-    assert await show_organization(client, INSTALLATION, ORG) == OrganizationRecord(
+    assert await read_organization(client, keyspace(PARTITION), ORG) == OrganizationRecord(
         id=ORG, timezone="Asia/Tokyo", has_events=True
     )
 
@@ -63,16 +59,16 @@ async def test_events_without_a_record_fix_utc(client: Client) -> None:
 
 async def test_a_workflow_is_registered(client: Client) -> None:
     """It is shown and listed, without an event; its name can change, and no name leaves the one that it has."""
-    assert await show_workflow(client, INSTALLATION, ORG, POPUP) is None
+    assert await read_workflow(client, keyspace(PARTITION), ORG, POPUP) is None
     name = "Hilfe bei der Wahl \N{WHITE SMILING FACE} [a]"
     await set_workflow(client, INSTALLATION, ORG, POPUP.upper(), "interaction", name)
     await set_workflow(client, INSTALLATION, ORG, POPUP, "interaction")
-    assert await show_workflow(client, INSTALLATION, ORG, POPUP) == WorkflowRecord(
+    assert await read_workflow(client, keyspace(PARTITION), ORG, POPUP) == WorkflowRecord(
         id=POPUP, organization=ORG, kind="interaction", name=name, last_event_us=None
     )
     assert await client.zscore(keys.keyspace(PARTITION).workflows(ORG), POPUP) == 0
     await set_workflow(client, INSTALLATION, ORG, POPUP, "interaction", "")
-    shown = await show_workflow(client, INSTALLATION, ORG, POPUP)
+    shown = await read_workflow(client, keyspace(PARTITION), ORG, POPUP)
     assert shown is not None
     assert shown.name == ""
     assert await changes(client) == 3
@@ -83,7 +79,7 @@ async def test_registering_keeps_the_time_of_the_newest_event(client: Client) ->
     await client.hset(keys.keyspace(PARTITION).workflow(ORG, POPUP), mapping={"kind": "interaction", "revision": "7"})
     await client.zadd(keys.keyspace(PARTITION).workflows(ORG), {POPUP: 1_700_000_000_123_456})
     await set_workflow(client, INSTALLATION, ORG, POPUP, "interaction", "late")
-    assert await show_workflow(client, INSTALLATION, ORG, POPUP) == WorkflowRecord(
+    assert await read_workflow(client, keyspace(PARTITION), ORG, POPUP) == WorkflowRecord(
         id=POPUP,
         organization=ORG,
         kind="interaction",
@@ -98,7 +94,7 @@ async def test_a_kind_is_fixed(client: Client) -> None:
     await set_workflow(client, INSTALLATION, ORG, POPUP, "interaction", "first")
     with pytest.raises(StopError, match="of kind interaction"):
         await set_workflow(client, INSTALLATION, ORG, POPUP, "page_navigation", "second")
-    shown = await show_workflow(client, INSTALLATION, ORG, POPUP)
+    shown = await read_workflow(client, keyspace(PARTITION), ORG, POPUP)
     assert shown is not None
     assert (shown.kind, shown.name) == ("interaction", "first")
     assert await changes(client) == 1
@@ -123,7 +119,7 @@ async def test_what_is_no_uuid_is_misuse(client: Client, bad: str) -> None:
     with pytest.raises(UsageError):
         await set_workflow(client, INSTALLATION, ORG, bad, "interaction")
     with pytest.raises(UsageError):
-        await show_workflow(client, INSTALLATION, bad, POPUP)
+        await read_workflow(client, keyspace(PARTITION), bad, POPUP)
     assert await client.dbsize() == 0
 
 

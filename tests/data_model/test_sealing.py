@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 import pytest_asyncio
 
-from sidedata.ingest.apply.partition import Partition
+from sidedata.ingest.apply.partition import live_partition
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.ownership.lease import acquire
 from sidedata.schema import keys
@@ -15,6 +15,7 @@ from tests.support.constants import ORG
 from tests.support.events import GOAL, PAGES, POPUP, bought, interaction, started, triggered, view
 from tests.support.pipeline import Pipeline, pipeline
 from tests.support.redis.users import as_user
+from tests.support.workers import applied_entries
 
 HOUR, DAY = 3_600, 86_400
 
@@ -56,13 +57,13 @@ async def test_an_owner_notices_that_an_hour_was_sealed(pipe: Pipeline) -> None:
     recent = await pipe.now() - timedelta(days=3)
     taken = await acquire(as_user("worker", pipe.client), pipe.settings, 0, "owner", force=True)
     assert taken is not None
-    partition = Partition(as_user("worker", pipe.client), pipe.settings, 1, taken, Metrics())
+    partition = live_partition(as_user("worker", pipe.client), pipe.settings, 1, taken, Metrics())
     await pipe.push(view(recent, "v1"))
-    assert await partition.run_once(None) == 1
+    assert await applied_entries(partition) == 1
     hour = f"{keys.keyspace(0).bucket(ORG, PAGES, 'hour', int(recent.timestamp()) // HOUR * HOUR)}visitors"
     assert await pipe.client.delete(hour) == 1
     await pipe.push(view(recent, "v2"))
-    assert await partition.run_once(None) == 1
+    assert await applied_entries(partition) == 1
     assert await pipe.reasons() == ["too_old"]
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.support.redis.client import Client
 from sidedata.schema import keys
 from tests.support.events import PAGES, POPUP, bought, interaction, reached, started, triggered, view
 from tests.support.pipeline import pipeline
+from tests.support.redis.client import Client
 from tests.support.redis.servers import RedisServer
 
 # Redis hashes with MurmurHash64A and this seed, for everybody to know (src/hyperloglog.c).

@@ -5,18 +5,20 @@ import time
 import pytest
 
 from sidedata.errors import StopError, UsageError
-from tests.support.redis.client import Client
-from sidedata.schema import keys, tokens
+from sidedata.reads.tokens import find_token, list_tokens
+from sidedata.schema import keys
+from sidedata.writes.tokens import create_token, revoke_token
 from tests.support.constants import ORG, OTHER_ORG
+from tests.support.redis.client import Client
 from tests.support.redis.users import as_user
 
 
 @pytest.mark.holds("7.2")
 async def test_a_token_is_found_with_what_it_allows(client: Client) -> None:
     """Its record names organization, scopes and name; the UUID is stored in lower case."""
-    token, record = await tokens.create(as_user("operator", client), ORG.upper(), ["ingest", "reports"], name="tills")
+    token, record = await create_token(as_user("operator", client), ORG.upper(), ["ingest", "reports"], name="tills")
     assert token.startswith("sd_")
-    assert await tokens.find(as_user("service", client), token) == record
+    assert await find_token(as_user("service", client), token) == record
     assert (record.organization, record.scopes, record.name) == (ORG, ("reports", "ingest"), "tills")
     assert record.concerns(ORG)
     assert not record.concerns(OTHER_ORG)
@@ -27,7 +29,7 @@ async def test_a_token_is_found_with_what_it_allows(client: Client) -> None:
 @pytest.mark.holds("7.2")
 async def test_a_token_of_all_organizations_concerns_each(client: Client) -> None:
     """None stands for all."""
-    _, record = await tokens.create(as_user("operator", client), None, ["admin"])
+    _, record = await create_token(as_user("operator", client), None, ["admin"])
     assert record.organization == "all"
     assert record.concerns(ORG)
 
@@ -35,7 +37,7 @@ async def test_a_token_of_all_organizations_concerns_each(client: Client) -> Non
 @pytest.mark.holds("7.3")
 async def test_redis_never_sees_the_token(client: Client) -> None:
     """Neither the text nor anything that it could be made from is stored."""
-    token, _ = await tokens.create(as_user("operator", client), ORG, ["reports"])
+    token, _ = await create_token(as_user("operator", client), ORG, ["reports"])
     dump = repr(await client.hgetall(keys.TOKENS))
     assert token not in dump
     assert token.removeprefix("sd_") not in dump
@@ -46,35 +48,34 @@ async def test_redis_never_sees_the_token(client: Client) -> None:
 )
 async def test_what_is_no_token_is_unknown(client: Client, token: str) -> None:
     """Any text can stand in a header; none of it is an error."""
-    assert await tokens.find(as_user("service", client), token) is None
+    assert await find_token(as_user("service", client), token) is None
 
 
 async def test_a_revoked_token_is_unknown(client: Client) -> None:
     """Revoking takes the public id, leaves the others alone, and says whether there was such a token."""
-    token, record = await tokens.create(as_user("operator", client), ORG, ["reports"])
-    kept, _ = await tokens.create(as_user("operator", client), ORG, ["reports"])
-    assert await tokens.revoke(as_user("operator", client), record.id)
-    assert not await tokens.revoke(as_user("operator", client), record.id)
-    assert await tokens.find(as_user("service", client), token) is None
-    assert await tokens.find(as_user("service", client), kept) is not None
+    token, record = await create_token(as_user("operator", client), ORG, ["reports"])
+    kept, _ = await create_token(as_user("operator", client), ORG, ["reports"])
+    assert await revoke_token(as_user("operator", client), record.id)
+    assert not await revoke_token(as_user("operator", client), record.id)
+    assert await find_token(as_user("service", client), token) is None
+    assert await find_token(as_user("service", client), kept) is not None
 
 
 async def test_an_expired_token_is_unknown_but_listed(client: Client) -> None:
     """At its end it stops working; the list still shows it."""
     end = time.time() + 3600
-    token, record = await tokens.create(as_user("operator", client), ORG, ["reports"], expires_at=end)
-    assert await tokens.find(as_user("service", client), token, now=end - 0.001) == record
-    assert await tokens.find(as_user("service", client), token, now=end) is None
-    assert await tokens.list_all(as_user("operator", client)) == [record]
+    token, record = await create_token(as_user("operator", client), ORG, ["reports"], expires_at=end)
+    assert await find_token(as_user("service", client), token, now=end - 0.001) == record
+    assert await find_token(as_user("service", client), token, now=end) is None
+    assert await list_tokens(as_user("operator", client)) == [record]
 
 
 async def test_the_list_is_oldest_first(client: Client) -> None:
     """All tokens are in it."""
     made = [
-        (await tokens.create(as_user("operator", client), None, ["reports"], name=str(number)))[1]
-        for number in range(5)
+        (await create_token(as_user("operator", client), None, ["reports"], name=str(number)))[1] for number in range(5)
     ]
-    assert await tokens.list_all(as_user("operator", client)) == made
+    assert await list_tokens(as_user("operator", client)) == made
 
 
 @pytest.mark.parametrize(
@@ -93,17 +94,17 @@ async def test_nonsense_makes_no_token(
 ) -> None:
     """What makes no sense is refused before anything is stored."""
     with pytest.raises(UsageError):
-        await tokens.create(as_user("operator", client), organization, scopes, expires_at, name)
+        await create_token(as_user("operator", client), organization, scopes, expires_at, name)
     assert not await client.exists(keys.TOKENS)
 
 
 async def test_a_record_of_a_newer_version_is_read(client: Client) -> None:
     """Fields that this version doesn't know are left aside; what is no record at all stops the process."""
-    token, record = await tokens.create(as_user("operator", client), None, ["reports"])
+    token, record = await create_token(as_user("operator", client), None, ["reports"])
     (field,) = await client.hkeys(keys.TOKENS)
     stored = await client.hget(keys.TOKENS, field)
     await client.hset(keys.TOKENS, field, stored[:-1] + b',"colour":"green"}')
-    assert await tokens.find(as_user("service", client), token) == record
+    assert await find_token(as_user("service", client), token) == record
     await client.hset(keys.TOKENS, field, b"{}")
     with pytest.raises(StopError, match="can't be read"):
-        await tokens.find(as_user("service", client), token)
+        await find_token(as_user("service", client), token)

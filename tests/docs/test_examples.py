@@ -18,11 +18,11 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.support.redis.client import connect
 from sidedata.schema import keys
-from sidedata.schema.tokens import create
 from sidedata.settings import PREFIX
+from sidedata.writes.tokens import create_token
 from tests.support.paths import ROOT
+from tests.support.redis.client import connect
 from tests.support.repository.examples import ORGANIZATIONS, PROGRAMS
 from tests.support.repository.pages import Block, blocks
 
@@ -53,7 +53,7 @@ class Reader:
         async def token() -> str:
             client = connect(self._environment["SIDEDATA_REDIS_URL"], timeout=5)
             try:
-                return (await create(client, ORGANIZATIONS[page], ["reports", "ingest"]))[0]
+                return (await create_token(client, ORGANIZATIONS[page], ["reports", "ingest"]))[0]
             finally:
                 await client.aclose()
 

@@ -19,7 +19,8 @@ from packaging.requirements import Requirement
 from prometheus_client import CollectorRegistry
 
 from sidedata.cli.main import cli
-from sidedata.events.decode import EventType, Reason
+from sidedata.events.decode import Reason
+from sidedata.events.wire import EventType
 from sidedata.inspect.health import Check
 from sidedata.probes import HealthHandlers
 from sidedata.service.api.pages import Pages

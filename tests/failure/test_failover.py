@@ -7,17 +7,20 @@ import secrets
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import redis
 
 from sidedata.clock import SystemClock
-from sidedata.ingest.apply.partition import Partition
+from sidedata.ingest.apply.partition import Partition, live_partition
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.ownership.lease import acquire
-from tests.support.redis.client import Client, connect
-from sidedata.redis.scripts import Script, Value
+from sidedata.redis.gateway import Gateway
+from sidedata.redis.replies import Reply, Word
+from sidedata.redis.scripts import Script
+from sidedata.redis.standalone import StandaloneGateway
+from sidedata.schema.keys import keyspace
 from sidedata.service.report.reports import Reports
 from sidedata.settings import Settings
 from sidedata.writes.append import append
@@ -25,8 +28,10 @@ from tests.support.constants import ORG
 from tests.support.events import POPUP, bought, interaction, reached, started, triggered
 from tests.support.oracle.instant import held
 from tests.support.pipeline import Pipeline, pipeline
+from tests.support.redis.client import Client, connect
 from tests.support.redis.replicas import Recorder, everything, take_over
 from tests.support.redis.servers import RedisServer
+from tests.support.workers import applied_entries
 
 ROUNDS = 12
 AGAIN = 6  # of the takeovers, after which everything is sent again
@@ -71,7 +76,7 @@ async def work(pipe: Pipeline, chance: random.Random, sent: list[bytes]) -> None
             again = chance.sample(sent, min(len(sent), chance.randrange(4)))
             fresh = happenings(chance, range(len(sent), len(sent) + chance.randrange(1, 12)))
             sent += fresh
-            await append(pipe.client, 0, [*again, *fresh, *[b"{}"] * chance.randrange(2)], 1000)
+            await append(pipe.client, keyspace(0), [*again, *fresh, *[b"{}"] * chance.randrange(2)], 1000)
         await pipe.drain()
 
 
@@ -89,10 +94,12 @@ async def test_a_replica_that_takes_over_is_of_one_instant(
     master, replica = private_server("--repl-ping-replica-period", "3600"), private_server()
     moments = Moments(master)
     sent: list[bytes] = []
-    run = Script.__call__
+    run = StandaloneGateway.call
 
-    async def noted(script: Script, client: Client, names: Sequence[str | bytes], args: Sequence[Value] = ()) -> Any:  # noqa: ANN401 - as the script's own
-        reply = await run(script, client, names, args)
+    async def noted(
+        gateway: StandaloneGateway, script: Script, names: Sequence[str | bytes], args: Sequence[Word] = ()
+    ) -> Reply:
+        reply = await run(gateway, script, names, args)
         moments.note()
         held(moments.admin, 0, ORG, sent)
         return reply
@@ -100,7 +107,7 @@ async def test_a_replica_that_takes_over_is_of_one_instant(
     async with pipeline(master.url, **SETTINGS) as pipe:
         with Recorder(master.url) as recorded:
             moments.note()
-            monkeypatch.setattr(Script, "__call__", noted)
+            monkeypatch.setattr(StandaloneGateway, "call", noted)
             await work(pipe, chance, sent)
             monkeypatch.undo()
             recorded.until(moments.offsets[-1])
@@ -115,7 +122,7 @@ async def test_a_replica_that_takes_over_is_of_one_instant(
         take_over(admin, recorded, length)
         before = held(admin, 0, ORG, sent)
         async with pipeline(replica.url, **SETTINGS) as pipe:
-            await append(pipe.client, 0, sent, 1000)
+            await append(pipe.client, keyspace(0), sent, 1000)
             await pipe.drain()
         assert held(admin, 0, ORG, sent) == sent, f"{len(before)} of {len(sent)} had been applied at {length}"
     admin.close()
@@ -123,25 +130,20 @@ async def test_a_replica_that_takes_over_is_of_one_instant(
 
 
 class Either:
-    """A client of whichever server is the master in the eyes of who uses it."""
+    """A gateway to whichever server is the master in the eyes of who uses it."""
 
     def __init__(self, master: Client) -> None:
         self.master = master
 
-    async def execute_command(self, *command: Any) -> Any:  # noqa: ANN401 - the client's own
-        """The reply of that server."""
-        return await self.master.execute_command(*command)
-
-    def pipeline(self, **options: Any) -> Any:  # noqa: ANN401 - the client's own
-        """One to that server."""
-        return self.master.pipeline(**options)
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - a method of that server's gateway
+        return getattr(self.master.gateway, name)
 
 
 async def owner(master: Client, settings: Settings) -> Partition:
     """Whoever owns the partition from now on, on that server."""
     taken = await acquire(master, settings, 0, "worker", force=True)
     assert taken is not None
-    return Partition(master, settings, 1, taken, Metrics())
+    return live_partition(master, settings, 1, taken, Metrics())
 
 
 async def test_what_a_deposed_master_said_is_forgotten(private_server: Callable[..., RedisServer]) -> None:
@@ -154,18 +156,18 @@ async def test_what_a_deposed_master_said_is_forgotten(private_server: Callable[
     async with pipeline(old.url, **SETTINGS) as pipe:
         hours = [datetime.now(UTC) - timedelta(hours=ago) for ago in (6, 5, 4)]
         named = [started(at, id=f"id-{number}") for number, at in enumerate([*hours, hours[0], *hours])]
-        await append(pipe.client, 0, named[:3], 1000)
+        await append(pipe.client, keyspace(0), named[:3], 1000)
         await pipe.drain()
         with Recorder(old.url) as recorded:
             take_over(of_new, recorded, 0)
         replica = connect(new.url, timeout=10)
         either = Either(replica)
-        reports = Reports(either, pipe.installation, pipe.settings, SystemClock())
+        reports = Reports(cast("Gateway", either), pipe.installation, pipe.settings, SystemClock())
         owners = {client: await owner(client, pipe.settings) for client in (replica, pipe.client)}
 
         async def applied(master: Client, *events: bytes) -> None:
-            await append(master, 0, events, 1000)
-            assert await owners[master].run_once(None) == 1
+            await append(master, keyspace(0), events, 1000)
+            assert await applied_entries(owners[master]) == 1
 
         async def answer() -> int:
             now = datetime.now(UTC)

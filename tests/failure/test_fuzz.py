@@ -81,7 +81,7 @@ def test_no_element_costs_its_neighbours(elements: list[bytes]) -> None:
     """In an array of any JSON values each is an event or a letter of its own, in its place."""
     arrivals, letters = read_entry(ENTRY, [b"events", b"[" + b",".join(elements) + b"]"], PARTITION, 16)
     assert [one.raw for one in arrivals] == [element for element in elements if element in GOOD]
-    assert [one.raw for one in letters] == [element for element in elements if element not in GOOD]
+    assert [one.event for one in letters] == [element for element in elements if element not in GOOD]
 
 
 @given(st.datetimes(), st.timedeltas(), ZONES, st.sampled_from(["page_navigation", "interaction"]), st.booleans())
@@ -112,7 +112,7 @@ def test_brackets_that_do_not_pair_up_swallow_nothing(poison: bytes) -> None:
     value = b"[" + GOOD[0] + b"," + poison + b"," + GOOD[0] + b"]"
     arrivals, letters = read_entry(ENTRY, [b"events", value], PARTITION, 16)
     assert arrivals == []
-    assert [(letter.fault.reason, letter.raw) for letter in letters] == [("invalid_json", value)]
+    assert [(letter.reason, letter.event) for letter in letters] == [("invalid_json", value)]
 
 
 def test_a_damaged_archive_is_said_to_be_damaged() -> None:

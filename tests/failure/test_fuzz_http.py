@@ -8,10 +8,10 @@ import pytest
 
 from sidedata.clock import SystemClock
 from sidedata.schema.installation import Installation
-from sidedata.schema.tokens import create
 from sidedata.service.app import create_app
 from sidedata.service.report.reports import Reports
 from sidedata.settings import Settings
+from sidedata.writes.tokens import create_token
 from tests.fuzz import http
 from tests.support.constants import ORG, SECRET
 from tests.support.events import PAGES, view
@@ -35,7 +35,7 @@ async def test_no_request_breaks_the_service(
         now = await pipe.now()
         # The organization is its own workflow too, so that a request with the one id for both finds something.
         await pipe.apply(view(now, workflow=ORG), view(now, workflow=PAGES))
-        token, _ = await create(pipe.client, ORG, ["reports", "ingest"])
+        token, _ = await create_token(pipe.client, ORG, ["reports", "ingest"])
         settings = Settings(secret=SECRET, backlog_limit=10**9)
         installation, clock = Installation(2), SystemClock()
         serving = as_user("service", pipe.client)

@@ -12,8 +12,8 @@ from datetime import timedelta
 import pytest
 import pytest_asyncio
 
-from sidedata.ingest.apply.partition import Partition
-from sidedata.ingest.apply.throttle import Poison
+from sidedata.ingest.apply.partition import Partition, live_partition
+from sidedata.ingest.apply.throttle import DeadLetterThrottle
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.ownership import lease
 from sidedata.ingest.worker.worker import Worker
@@ -45,7 +45,7 @@ async def owned(pipe: Pipeline, metrics: Metrics, **settings: int) -> Partition:
     chosen = type(pipe.settings)(**{**values, **settings})
     taken = await lease.acquire(as_user("worker", pipe.client), chosen, 0, "test", force=True)
     assert taken is not None
-    return Partition(as_user("worker", pipe.client), chosen, 1, taken, metrics)
+    return live_partition(as_user("worker", pipe.client), chosen, 1, taken, metrics)
 
 
 def sample(metrics: Metrics, name: str) -> float:
@@ -111,17 +111,17 @@ async def test_a_stream_of_nothing_but_poison(pipe: Pipeline, caplog: pytest.Log
 
 def test_good_streams_are_never_slowed() -> None:
     """One good event in a batch of any number of letters is enough, and so is one that was here before."""
-    poison = Poison(0, Metrics())
+    throttle = DeadLetterThrottle(0, Metrics())
     for _ in range(100):
-        poison.batch(good=1, letters=5_000, letters_dropped=0)
-        poison.batch(good=0, letters=5_000, letters_dropped=0)
-        poison.batch(good=0, letters=0, letters_dropped=0)
-        assert poison.pause_seconds == 0
+        throttle.record(valid=1, dead_letters=5_000, dropped=0)
+        throttle.record(valid=0, dead_letters=5_000, dropped=0)
+        throttle.record(valid=0, dead_letters=0, dropped=0)
+        assert throttle.pause_seconds == 0
     for _ in range(100):
-        poison.batch(good=0, letters=1, letters_dropped=0)
-    assert poison.pause_seconds == 0.5
-    poison.batch(good=1, letters=1, letters_dropped=0)
-    assert poison.pause_seconds == 0
+        throttle.record(valid=0, dead_letters=1, dropped=0)
+    assert throttle.pause_seconds == 0.5
+    throttle.record(valid=1, dead_letters=1, dropped=0)
+    assert throttle.pause_seconds == 0
 
 
 async def test_letters_stay_within_their_number(pipe: Pipeline, caplog: pytest.LogCaptureFixture) -> None:
@@ -144,7 +144,9 @@ async def test_letters_stay_for_their_time(pipe: Pipeline) -> None:
     now_ms = int((await pipe.now()).timestamp() * 1000)
     day = 86_400_000
     for age in (31 * day, 30 * day + 60_000, 30 * day - 60_000):
-        await pipe.client.xadd(keys.keyspace(0).dead, {"reason": "invalid_json", "event": str(age)}, id=f"{now_ms - age}-0")
+        await pipe.client.xadd(
+            keys.keyspace(0).dead, {"reason": "invalid_json", "event": str(age)}, id=f"{now_ms - age}-0"
+        )
     await pipe.push(started(await pipe.now()))
     await partition.run_once(None)
     assert [letter.fields["event"] for letter in await pipe.letters()] == [str(30 * day - 60_000).encode()]

@@ -9,14 +9,14 @@ import aiohttp
 import pytest
 
 from sidedata.clock import SystemClock
-from tests.support.redis.client import connect
-from sidedata.schema.installation import open_installation
-from sidedata.schema.tokens import create
 from sidedata.service.app import create_app
 from sidedata.service.http.state import BACKEND
 from sidedata.service.report.reports import Reports
 from sidedata.settings import Settings
+from sidedata.writes.installation import open_installation
+from sidedata.writes.tokens import create_token
 from tests.support.constants import ORG, SECRET
+from tests.support.redis.client import connect
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user
 from tests.support.service import EVENTS, INTERVAL, SIDEDATA, WORKFLOW, WORKFLOWS, served
@@ -68,7 +68,7 @@ async def test_a_redis_that_freezes_or_dies_is_answered_for_within_a_second(
     """Two hundred clients of a service process are told so within a second each, and served again within five."""
     server = private_server("--appendonly", "yes")
     client = connect(server.url, timeout=5)
-    token, _ = await create(client, ORG, ["reports", "ingest"])
+    token, _ = await create_token(client, ORG, ["reports", "ingest"])
     await client.aclose()
     headers, links = {"Authorization": f"Token {token}"}, aiohttp.TCPConnector(limit=0)
     async with (
@@ -95,7 +95,7 @@ async def test_a_redis_that_freezes_or_dies_leaves_nothing_behind(
     client = connect(server.url, timeout=0.8)
     settings = Settings(redis_url=server.url, secret=SECRET)
     installation, clock = await open_installation(client, settings), SystemClock()
-    token, _ = await create(client, ORG, ["reports", "ingest"])
+    token, _ = await create_token(client, ORG, ["reports", "ingest"])
     serves = as_user("service", client)
     app = create_app(settings, serves, installation, clock, Reports(serves, installation, settings, clock))
     headers, links = {"Authorization": f"Token {token}"}, aiohttp.TCPConnector(limit=0)

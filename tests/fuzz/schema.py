@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
-from sidedata.schema.tokens import create
+from sidedata.writes.tokens import create_token
 from tests.support.constants import ORG, SECRET
 from tests.support.events import GOAL, PAGES, bought, interaction, started, triggered, view
 from tests.support.pipeline import pipeline
@@ -76,7 +76,7 @@ async def _filled(url: str) -> tuple[str, str, str]:
         now = await pipe.now()
         makers = (started, interaction, triggered)
         await pipe.apply(view(now), *(make(now, workflow=GOAL) for make in makers), bought(now, "1.5"))
-        token, _ = await create(pipe.client, None, ["reports", "ingest"])
+        token, _ = await create_token(pipe.client, None, ["reports", "ingest"])
     return token, (now - timedelta(days=9)).date().isoformat(), (now + timedelta(days=1)).date().isoformat()
 
 

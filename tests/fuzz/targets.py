@@ -11,7 +11,7 @@ from typing import get_args
 
 from sidedata.calendar.levels import Retention
 from sidedata.calendar.zones import zone as find_zone
-from sidedata.events.decode import Event, Fault, Reason, decode_event
+from sidedata.events.decode import Event, Reason, Rejection, decode_event
 from sidedata.events.money import MAX_PURCHASE, UNITS
 from sidedata.ingest.apply.entries import read_entry
 from sidedata.ingest.archive.lines import ArchiveError, open_archive, read_lines
@@ -51,9 +51,9 @@ def event(dice: random.Random) -> None:
     validate_event(raw, ORG)
 
 
-def check_event(raw: bytes, read: Event | Fault) -> None:
+def check_event(raw: bytes, read: Event | Rejection) -> None:
     """What holds of every event and every fault."""
-    if isinstance(read, Fault):
+    if isinstance(read, Rejection):
         assert read.reason in _REASONS
         read.detail.encode()
         read.pointer.encode()
@@ -111,9 +111,9 @@ def check_entry(poison: bytes, good: bytes) -> None:
         assert len(arrivals) + len(letters) >= 3, value
         assert [one.raw for one in arrivals].count(good) >= 2, value
     elif not arrivals:
-        assert [letter.raw for letter in letters] == [value], value
+        assert [letter.event for letter in letters] == [value], value
     if arrivals:
-        kept = sum(len(one.raw) for one in arrivals) + sum(len(one.raw) for one in letters)
+        kept = sum(len(one.raw) for one in arrivals) + sum(len(one.event) for one in letters)
         blanks = sum(value.count(blank) for blank in b" \t\r\n")
         assert kept >= len(value) - blanks - len(arrivals) - len(letters) - 1, value
 

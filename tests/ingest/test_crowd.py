@@ -8,10 +8,10 @@ from redis.asyncio.connection import AbstractConnection
 
 from sidedata.ingest.worker import worker
 from sidedata.ingest.worker.worker import Worker, drain
-from tests.support.redis.client import Client, connect
 from sidedata.schema import keys
 from sidedata.settings import Settings
 from tests.support.constants import SECRET
+from tests.support.redis.client import Client, connect
 from tests.support.redis.users import as_user
 from tests.support.workers import INSTALLATION, PARTITIONS, SETTINGS, all_applied, applied, balanced, send, until
 
@@ -51,7 +51,9 @@ class Crowd:
             one._leave = nothing  # type: ignore[method-assign]
             # The Redis client may lose a cancellation that comes in an awkward moment, and a worker that did takes more partitions.
             while left := {
-                work for work in (task, *(owned.task for owned in one._owned.values())) if work and not work.done()
+                work
+                for work in (task, *(assignment.task for assignment in one._assignments.values()))
+                if work and not work.done()
             }:
                 for work in left:
                     work.cancel()

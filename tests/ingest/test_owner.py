@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from sidedata.ingest.apply import owner_cache as recall
-from sidedata.ingest.apply.partition import Partition
+from sidedata.ingest.apply import owner_cache
+from sidedata.ingest.apply.partition import Partition, live_partition
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.ownership import lease
 from sidedata.schema import keys
 from tests.support.constants import ORG as ORGANIZATION
 from tests.support.events import PAGES, POPUP, bought, interaction, triggered, view
 from tests.support.pipeline import Pipeline, pipeline
+from tests.support.workers import applied_entries
 
 
 @pytest_asyncio.fixture
@@ -29,7 +30,7 @@ async def owner(pipe: Pipeline, name: str) -> Partition:
     """The partition, in the hands of `name`."""
     taken = await lease.acquire(pipe.client, pipe.settings, 0, name, force=True)
     assert taken is not None
-    return Partition(pipe.client, pipe.settings, 1, taken, Metrics())
+    return live_partition(pipe.client, pipe.settings, 1, taken, Metrics())
 
 
 async def calls(pipe: Pipeline, command: str) -> int:
@@ -43,11 +44,11 @@ async def test_a_visitor_that_is_known_costs_no_sketch(pipe: Pipeline) -> None:
     now = await pipe.now()
     partition = await owner(pipe, "owner")
     await pipe.push(view(now))
-    assert await partition.run_once(None) == 1
+    assert await applied_entries(partition) == 1
     before = await calls(pipe, "pfadd")
     revision = await pipe.client.hget(keys.keyspace(0).workflow(ORGANIZATION, PAGES), "revision")
     await pipe.push([view(now + timedelta(microseconds=n)) for n in range(1, 1_000)])
-    assert await partition.run_once(None) == 1
+    assert await applied_entries(partition) == 1
     assert await calls(pipe, "pfadd") == before
     assert await pipe.client.hget(keys.keyspace(0).workflow(ORGANIZATION, PAGES), "revision") == revision
     newest = int((now + timedelta(microseconds=999)).timestamp() * 1_000_000)
@@ -61,7 +62,7 @@ async def test_a_bucket_is_told_its_expiry_once(pipe: Pipeline) -> None:
     for n in range(5):
         await pipe.push([view(now, f"v{n}", f"s{n}"), triggered(now, f"v{n}")])
         before = await calls(pipe, "expireat")
-        assert await partition.run_once(None) == 1
+        assert await applied_entries(partition) == 1
         told = await calls(pipe, "expireat") - before
         assert told > 10 if n == 0 else told <= 2, told  # two logs of changes, whose expiry moves every ten minutes
     unlimited = [key async for key in pipe.client.scan_iter("sd:{0}:*") if await pipe.client.ttl(key) == -1]
@@ -75,7 +76,7 @@ async def test_a_log_of_changes_names_the_newest(pipe: Pipeline) -> None:
     sizes = []
     for n in range(100):
         await pipe.push(view(now - timedelta(days=n)))
-        assert await partition.run_once(None) == 1
+        assert await applied_entries(partition) == 1
         sizes.append(await pipe.client.zcard(keys.keyspace(0).changes(ORGANIZATION, PAGES)))
         if n % 30 == 0:
             whole = (await pipe.ask(PAGES, (now - timedelta(days=150)).isoformat(), now.isoformat())).json
@@ -89,8 +90,8 @@ async def test_an_owner_that_forgets_counts_the_same(
     pipe: Pipeline, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
     """However little it may remember: visitors, sessions, goals and sums are those of the events."""
-    monkeypatch.setattr(recall, "_MOST_IDS", most)
-    monkeypatch.setattr(recall, "_MOST_RECORDS", most)
+    monkeypatch.setattr(owner_cache, "_MOST_IDS", most)
+    monkeypatch.setattr(owner_cache, "_MOST_RECORDS", most)
     dice = random.Random(most)
     now = await pipe.now()
     partition = await owner(pipe, "owner")
@@ -106,7 +107,7 @@ async def test_an_owner_that_forgets_counts_the_same(
         raws.append(bought(now, "0.1", visitor=f"v{dice.choice(sorted(visitors))}", id=f"b{batch}"))
         spent += 1
         await pipe.push(raws + raws[:1])  # one of each batch comes twice
-        assert await partition.run_once(None) == 1
+        assert await applied_entries(partition) == 1
     interval = ((now - timedelta(hours=6)).isoformat(), (now + timedelta(minutes=5)).isoformat())
     pages, popup = (await pipe.ask(PAGES, *interval)).json, (await pipe.ask(POPUP, *interval)).json
     assert abs(pages["unique_visitors_count"] - len(visitors)) <= 1
@@ -120,22 +121,22 @@ async def test_records_forgotten_while_others_are_learnt(pipe: Pipeline, monkeyp
     now = await pipe.now()
     partition = await owner(pipe, "owner")
     await pipe.push(view(now))
-    assert await partition.run_once(None) == 1
-    known = partition._recall
-    ask, asked = known._ask, 0
+    assert await applied_entries(partition) == 1
+    known = partition._owner_cache
+    ask, asked = known._query, 0
 
     async def forgetful(*questions: Any) -> Any:  # noqa: ANN401 - as the method has it
         nonlocal asked
         asked += 1
         if asked == 1:
-            known.forget_records()
+            known.drop_records()
         return await ask(*questions)
 
-    monkeypatch.setattr(known, "_ask", forgetful)
+    monkeypatch.setattr(known, "_query", forgetful)
     await pipe.push(
         [view(now, "v2"), interaction(now, "v2")]
     )  # a workflow that is new, of an organization that is known
-    assert await partition.run_once(None) == 1
+    assert await applied_entries(partition) == 1
     interval = ((now - timedelta(hours=1)).isoformat(), (now + timedelta(minutes=5)).isoformat())
     assert (await pipe.ask(PAGES, *interval)).json["unique_visitors_count"] == 2
     assert (await pipe.ask(POPUP, *interval)).json["unique_visitors_count"] == 1

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from sidedata.ingest.ownership import lease
-from sidedata.ingest.purge.purge import Purge, Purged
+from sidedata.ingest.purge.purge import Purge, PurgeReport
 from sidedata.ingest.worker.worker import Worker
-from tests.support.redis.client import Client
-from sidedata.schema import keys, tokens
+from sidedata.reads.tokens import find_token, list_tokens
+from sidedata.schema import keys
 from sidedata.settings import Settings
+from sidedata.writes.tokens import create_token, record_use
 from tests.support.constants import ORG, OTHER_ORG, SECRET
 from tests.support.events import (
     GOAL,
@@ -31,6 +32,7 @@ from tests.support.events import (
     view,
 )
 from tests.support.pipeline import Pipeline, pipeline
+from tests.support.redis.client import Client
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user
 
@@ -112,7 +114,7 @@ async def fill(pipe: Pipeline, now: datetime) -> int:
     await pipe.organization("Asia/Kathmandu")
     await pipe.workflow(POPUP, "interaction")
     for owner in (ORG, OTHER_ORG):
-        await tokens.create(pipe.client, owner, ["reports"], name="of the two")
+        await create_token(pipe.client, owner, ["reports"], name="of the two")
     mine, theirs = life(now, ORG, VISITOR, SESSION), life(now, OTHER_ORG, NEIGHBOUR, "s")
     bad, worse = broken(now, ORG, VISITOR), broken(now, OTHER_ORG, NEIGHBOUR)
     mixed = [raw for pair in zip(bad, worse, strict=True) for raw in pair]
@@ -148,7 +150,7 @@ async def test_nothing_is_left(server: RedisServer) -> None:
         theirs = {key for key in await everything(pipe.client) if OTHER_ORG.encode() in key}
         assert (await state_of(pipe, ORG, now))[0].startswith('{"timeframe_stat"')
         purged = await purge(pipe, with_tokens=True).run()
-        assert purged.letters == letters
+        assert purged.dead_letters == letters
         assert purged.keys > 20
         assert ORG.encode() not in (await readable(pipe.client)).lower()
         # Redis only marks what is deleted of a stream; once its neighbours are applied the bytes are gone too.
@@ -157,7 +159,7 @@ async def test_nothing_is_left(server: RedisServer) -> None:
         assert theirs <= {key for key in await everything(pipe.client) if OTHER_ORG.encode() in key}
         assert await pipe.client.xlen(keys.keyspace(pipe.partition(OTHER_ORG)).dead) >= len(broken(now, OTHER_ORG, "x"))
         assert all("404" in text for text in await state_of(pipe, ORG, now))
-        # Purged events that were waiting beside them have changed nothing for the neighbours but being applied.
+        # PurgeReport events that were waiting beside them have changed nothing for the neighbours but being applied.
         assert [json.loads(text)["unique_visitors_count"] for text in await state_of(pipe, OTHER_ORG, now)] == [
             json.loads(text)["unique_visitors_count"] for text in before
         ]
@@ -185,9 +187,9 @@ async def test_all_can_begin_anew(server: RedisServer) -> None:
 async def test_the_organizations_tokens_go_when_asked(redis_url: str, workflow: str | None, kept: bool) -> None:  # noqa: FBT001 - a parameter
     """And no other: those of neighbours and of all stay, and so do all when a workflow goes or nobody asks."""
     async with pipeline(redis_url, partitions=2) as pipe:
-        made = [await tokens.create(pipe.client, owner, ["reports"]) for owner in (ORG, ORG, OTHER_ORG, None)]
+        made = [await create_token(pipe.client, owner, ["reports"]) for owner in (ORG, ORG, OTHER_ORG, None)]
         for _, record in made:
-            await tokens.note_use(pipe.client, record.id, 1_000.0)
+            await record_use(pipe.client, record.id, 1_000.0)
         before = {record.id for _, record in made}
         for dry in (True, False):
             told = await Purge(
@@ -195,8 +197,8 @@ async def test_the_organizations_tokens_go_when_asked(redis_url: str, workflow: 
             ).run()
             assert told.tokens == (0 if kept or workflow else 2)
         gone = set() if kept or workflow else {record.id for _, record in made[:2]}
-        assert before - {record.id for record in await tokens.list_all(pipe.client)} == gone
-        found = [await tokens.find(pipe.client, text) for text, _ in made]
+        assert before - {record.id for record in await list_tokens(pipe.client)} == gone
+        found = [await find_token(pipe.client, text) for text, _ in made]
         assert [record is None for record in found] == [record.id in gone for _, record in made]
         noted = {name.decode() for name in await pipe.client.hkeys(keys.TOKENS_USED)}
         assert noted == before - gone
@@ -211,7 +213,7 @@ async def test_a_dry_run_says_what_would_go_and_changes_nothing(server: RedisSer
         told = await purge(pipe, workflow=workflow, dry=True).run()
         assert await everything(pipe.client) == before
         assert await purge(pipe, workflow=workflow).run() == told
-        assert await purge(pipe, workflow=workflow).run() == Purged()
+        assert await purge(pipe, workflow=workflow).run() == PurgeReport()
 
 
 @pytest.mark.holds("8.18")

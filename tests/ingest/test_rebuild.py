@@ -35,7 +35,7 @@ async def test_wrong_counters_are_right_again(pipe: Pipeline) -> None:
         assert await answers(other) == right
     assert await answers(pipe) == right
     assert report.swapped
-    assert (report.applied, report.duplicates, report.read.others) == (len(life(now)), 5, 3)
+    assert (report.applied, report.duplicates, report.archive.others) == (len(life(now)), 5, 3)
     assert any(one.differing for one in report.workflows)
     assert await everything(pipe.client, f"*{OTHER_ORG}*") == theirs
     await assert_no_shadow(pipe.client)
@@ -159,7 +159,7 @@ async def test_bad_events_are_counted_by_reason(pipe: Pipeline) -> None:
     now = await pipe.now()
     bad = [view(now - timedelta(days=900)), started(now, workflow=PAGES), view(now + timedelta(days=1)), view("never")]
     report = await rebuild(pipe, [view(now), *bad]).run()
-    assert report.letters == {"too_old": 1, "workflow_kind_mismatch": 1, "in_future": 1, "invalid_event": 1}
+    assert report.dead_letters == {"too_old": 1, "workflow_kind_mismatch": 1, "in_future": 1, "invalid_event": 1}
     assert report.applied == 1
     assert await pipe.letters() == []
 

@@ -61,7 +61,7 @@ async def rebuilt(url: str, world: World, zones: Mapping[str, str], tally: Tally
                 timezone=zone,
             )
             report = await work.run()
-            assert report.letters == dict(Counter(reason for reason, _ in oracle.dead[dead:]))
+            assert report.dead_letters == dict(Counter(reason for reason, _ in oracle.dead[dead:]))
             assert report.duplicates == oracle.duplicates - known
             # Those with ids come again, and others for the first time.
             again = [line.raw for line in archive if b'"id"' in line.raw and line.organization == organization]

@@ -11,12 +11,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sidedata.ingest.worker.worker import Worker
-from tests.support.redis.client import Client, connect
 from sidedata.schema import keys
-from sidedata.schema.installation import Installation, open_installation
+from sidedata.schema.installation import Installation
 from sidedata.settings import Settings
+from sidedata.writes.installation import open_installation
 from tests.support.constants import SECRET
 from tests.support.events import PAGES, started
+from tests.support.redis.client import Client, connect
 from tests.support.redis.users import as_user
 from tests.support.waiting import TIME_FACTOR, eventually
 from tests.torture.harness import stage
@@ -148,7 +149,8 @@ async def waits_beside(client: Client, hot: int, others: list[int]) -> list[floa
             return bool(await client.xlen(keys.keyspace(partition).events) == 0)
 
         await client.xadd(
-            keys.keyspace(partition).events, {"event": started(datetime.now(UTC), organization_id=ORGANIZATIONS[partition])}
+            keys.keyspace(partition).events,
+            {"event": started(datetime.now(UTC), organization_id=ORGANIZATIONS[partition])},
         )
         began = time.monotonic()
         await eventually(applied)

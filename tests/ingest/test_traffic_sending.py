@@ -3,20 +3,19 @@
 import asyncio
 import json
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import pytest
-from redis.exceptions import ConnectionError as RedisConnectionError
 
 from sidedata.clock import ManualClock
 from sidedata.errors import StopError, UsageError
 from sidedata.ingest.demo.traffic import ENTRY_EVENTS, HISTORY_EVENTS, send_traffic
-from tests.support.redis.client import Client
 from sidedata.schema import keys
 from sidedata.schema.installation import Installation
 from tests.support.constants import ORG
 from tests.support.events import PAGES, POPUP
+from tests.support.redis.client import Client, LossyGateway
 
 ZONE = "Europe/Helsinki"
 NOW = datetime(2026, 11, 2, tzinfo=ZoneInfo(ZONE)).timestamp()
@@ -64,30 +63,6 @@ async def sent(client: Client) -> list[list[dict[str, Any]]]:
     return [json.loads(fields[b"events"]) for _, fields in rows]
 
 
-class LossyClient:
-    """Redis takes what it is sent, then the connection breaks: as often as `losses` says."""
-
-    def __init__(self, client: Client, losses: int, error: Exception) -> None:
-        self._client = client
-        self.losses = losses
-        self._error = error
-
-    def pipeline(self, *, transaction: bool) -> Client:
-        """A pipeline that may lose its reply."""
-        pipe = self._client.pipeline(transaction=transaction)
-        execute = pipe.execute
-
-        async def lossy() -> list[Any]:
-            replies: list[Any] = await execute()
-            if self.losses:
-                self.losses -= 1
-                raise self._error
-            return replies
-
-        pipe.execute = lossy
-        return pipe
-
-
 async def test_history_comes_first_and_then_the_present(client: Client) -> None:
     """A week in about 60,000 events up to now, then live ones, none ahead of its time; entries of 500 at the most."""
     await send(client, days=7, seconds=20)
@@ -119,9 +94,9 @@ async def test_high_rates_keep_to_the_size_of_entries(client: Client) -> None:
 
 async def test_what_may_be_lost_is_sent_again_with_its_ids(client: Client) -> None:
     """After broken connections the same entries come again, and none is missing."""
-    lossy = LossyClient(client, 2, RedisConnectionError("gone"))
-    await send(lossy, days=1, seconds=5)
-    assert lossy.losses == 0
+    losing = LossyGateway(client, 2)
+    await send(cast("Client", losing), days=1, seconds=5)
+    assert losing.losses == 0
     entries = await sent(client)
     assert entries[:8] == entries[8:16] == entries[16:24]
     numbers = {int(event["id"].rsplit("-", 1)[1]) for entry in entries for event in entry}
@@ -130,7 +105,7 @@ async def test_what_may_be_lost_is_sent_again_with_its_ids(client: Client) -> No
 
 async def test_it_stops_while_redis_is_out_of_reach(client: Client) -> None:
     """A stop is heeded between two attempts."""
-    await send(LossyClient(client, 1_000_000, RedisConnectionError("gone")), days=1, seconds=3)
+    await send(cast("Client", LossyGateway(client, 1_000_000)), days=1, seconds=3)
 
 
 async def test_a_refusal_ends_it(client: Client) -> None:

@@ -12,11 +12,11 @@ import pytest
 from sidedata import BufferFull, DeliveryFailed, InvalidEvent, Limits, Producer, ProducerError
 from sidedata.producer.encode import encode, new_id
 from sidedata.producer.sender import Sender
-from tests.support.redis.client import Client
 from sidedata.schema import keys
 from tests.support.constants import ORG
 from tests.support.events import PAGES, view
 from tests.support.producers import OTHER_ORG, entries, installed, seen
+from tests.support.redis.client import lossy
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user, login
 from tests.support.waiting import eventually
@@ -125,7 +125,7 @@ async def test_each_event_counts_once_though_redis_restarts(private_server: Call
 async def test_a_batch_that_is_sent_twice_counts_once(redis_url: str) -> None:
     """The reply was lost, the write was not: the same ids go again."""
     async with installed(redis_url) as pipe:
-        sender = Sender(Losing(pipe.client, 2), Limits())
+        sender = Sender(lossy(pipe.client, 2), Limits())
         for number in range(5):
             sender.put_nowait(encode(seen(f"v{number}")).raw, pipe.partition(ORG))
         await sender.close()
@@ -134,22 +134,6 @@ async def test_a_batch_that_is_sent_twice_counts_once(redis_url: str) -> None:
         assert sender.sent == 5
         await pipe.drain()
         assert await pipe.client.hget(keys.keyspace(pipe.partition(ORG)).cursor, "events") == b"5"
-
-
-class Losing:
-    """A client whose first replies get lost."""
-
-    def __init__(self, client: Client, replies: int) -> None:
-        self._client = client
-        self._replies = replies
-
-    async def execute_command(self, *command: Any, **options: Any) -> Any:  # noqa: ANN401 - a reply
-        """The command's reply, or none though it was done."""
-        reply = await self._client.execute_command(*command, **options)
-        if self._replies:
-            self._replies -= 1
-            raise ConnectionError("the reply is lost")
-        return reply
 
 
 async def test_a_full_backlog_is_waited_for_and_holds_up_no_other(redis_url: str) -> None:

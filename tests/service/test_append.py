@@ -12,14 +12,16 @@ import redis.exceptions
 from sidedata.clock import SystemClock
 from sidedata.errors import StoreUnavailableError
 from sidedata.events.decode import MAX_ENTRY_EVENTS
-from tests.support.redis.client import Client, connect
-from sidedata.schema import keys, tokens
+from sidedata.schema import keys
 from sidedata.schema.installation import Installation
+from sidedata.schema.keys import keyspace
 from sidedata.service.app import create_app
 from sidedata.service.report.reports import Reports
 from sidedata.settings import Settings
 from sidedata.writes.append import MAX_ENTRY_BYTES, BacklogFullError, append, pack
+from sidedata.writes.tokens import create_token
 from tests.support.constants import ORG, SECRET
+from tests.support.redis.client import Client, connect
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user, login
 from tests.support.service import EVENTS, INTERVAL, QUERY, SIDEDATA, WORKFLOW, WORKFLOWS, served, world
@@ -47,23 +49,23 @@ def test_entries_are_within_their_limits() -> None:
 
 async def test_all_entries_go_in_together(client: Client) -> None:
     """A request of many entries is one write."""
-    await append(as_user("service", client), 1, [b'{"n":%d}' % number for number in range(2_500)], 100)
+    await append(as_user("service", client), keyspace(1), [b'{"n":%d}' % number for number in range(2_500)], 100)
     entries = await client.xrange(STREAM)
     assert [len(json.loads(fields[b"events"])) for _, fields in entries] == [1000, 1000, 500]
 
 
 async def test_nothing_goes_in_above_the_limit(client: Client) -> None:
     """The limit is held against what is there, not against what comes."""
-    await append(as_user("service", client), 1, [b"{}"] * 3_000, 2)
+    await append(as_user("service", client), keyspace(1), [b"{}"] * 3_000, 2)
     with pytest.raises(BacklogFullError):
-        await append(as_user("service", client), 1, [b"{}"], 2)
+        await append(as_user("service", client), keyspace(1), [b"{}"], 2)
     assert await client.xlen(STREAM) == 3
 
 
 async def test_concurrent_requests_never_pass_the_limit_together(client: Client) -> None:
     """Of fifty at once on a limit of four, exactly five get in: the fifth finds no more than four."""
     results = await asyncio.gather(
-        *(append(as_user("service", client), 1, [b"{}"], 4) for _ in range(50)), return_exceptions=True
+        *(append(as_user("service", client), keyspace(1), [b"{}"], 4) for _ in range(50)), return_exceptions=True
     )
     assert sum(result is None for result in results) == 5
     assert await client.xlen(STREAM) == 5
@@ -78,7 +80,7 @@ async def test_a_full_redis_takes_nothing(client: Client, private_server: Callab
         await full.xadd(STREAM, {"events": "[]"})
         await full.config_set("maxmemory", 1)
         with pytest.raises(StoreUnavailableError):
-            await append(as_user("service", full), 1, [b"{}"] * 5_000, 100)
+            await append(as_user("service", full), keyspace(1), [b"{}"] * 5_000, 100)
         await full.config_set("maxmemory", 0)
         assert await full.xlen(STREAM) == 1
         async with world(full) as ours:
@@ -99,7 +101,7 @@ async def test_a_frozen_redis_is_answered_for_within_a_second(private_server: Ca
     serving = as_user("service", client)
     reports = Reports(serving, installation, settings, clock)
     try:
-        token, _ = await tokens.create(client, ORG, ["reports", "ingest"])
+        token, _ = await create_token(client, ORG, ["reports", "ingest"])
         app = create_app(settings, serving, installation, clock, reports)
         async with served(app) as base, world() as ours:
             ours.base, ours.token = base, token

@@ -4,7 +4,9 @@ import asyncio
 
 import pytest
 
+from sidedata.reads.tokens import find_token
 from sidedata.schema import tokens
+from sidedata.writes.tokens import create_token, revoke_token
 from tests.support.constants import ORG, OTHER_ORG
 from tests.support.service import EVENTS, NOW, QUERY, SIDEDATA, WORKFLOWS, world
 
@@ -47,9 +49,9 @@ async def test_a_token_for_all_organizations_passes_everywhere() -> None:
 async def test_a_revoked_token_stops_within_seconds() -> None:
     """It may be remembered for two seconds and no longer."""
     async with world() as ours:
-        token, record = await tokens.create(ours.client, ORG, ["reports"])
+        token, record = await create_token(ours.client, ORG, ["reports"])
         assert (await ours.ask("GET", PATH, token=token)).status == 200
-        await tokens.revoke(ours.client, record.id)
+        await revoke_token(ours.client, record.id)
         ours.clock.set(NOW + 2)
         assert (await ours.ask("GET", PATH, token=token)).status == 401
 
@@ -57,7 +59,7 @@ async def test_a_revoked_token_stops_within_seconds() -> None:
 async def test_a_token_that_was_just_made_passes_at_once() -> None:
     """That a token is unknown is not remembered."""
     async with world() as ours:
-        text, record = await tokens.create(ours.client, ORG, ["reports"])
+        text, record = await create_token(ours.client, ORG, ["reports"])
         stored = await ours.client.hgetall("sd:tokens")
         field = next(name for name, value in stored.items() if record.id.encode() in value)
         await ours.client.hdel("sd:tokens", field)
@@ -69,7 +71,7 @@ async def test_a_token_that_was_just_made_passes_at_once() -> None:
 async def test_concurrent_requests_share_a_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fifty requests at once with one token ask Redis once."""
     looked = 0
-    find = tokens.find
+    find = find_token
 
     async def counted(*arguments: object) -> object:
         nonlocal looked

@@ -10,10 +10,10 @@ import aiohttp
 import pytest
 
 from sidedata.errors import StoreUnavailableError
-from sidedata.schema import tokens
 from sidedata.service.api import live as live_api
 from sidedata.service.api.live_hub import HUB
 from sidedata.service.report.reports import IntervalError
+from sidedata.writes.tokens import create_token, revoke_token
 from tests.support.constants import ORG
 from tests.support.service import EFFECTIVE, NOW, QUERY, SIDEDATA, World, canned, world
 from tests.support.waiting import TIME_FACTOR, until
@@ -171,10 +171,10 @@ async def test_a_revoked_token_ends_the_stream(monkeypatch: pytest.MonkeyPatch) 
     """The stream says why and is over."""
     monkeypatch.setattr(live_api, "TOKEN_SECONDS", 0.05)
     async with world() as ours:
-        token, record = await tokens.create(ours.client, ORG, ["reports"])
+        token, record = await create_token(ours.client, ORG, ["reports"])
         async with listening(ours, token=token) as stream:
             await stream.event()
-            await tokens.revoke(ours.client, record.id)
+            await revoke_token(ours.client, record.id)
             ours.clock.set(NOW + 2)
             name, data = await stream.event()
             assert (name, isinstance(data, dict) and data["status"]) == ("problem", 401)

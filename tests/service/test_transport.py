@@ -13,11 +13,11 @@ import redis
 
 from sidedata.embedded.server import redis_url as address_of
 from sidedata.errors import StopError, StoreUnavailableError, UsageError
-from tests.support.redis.client import connect
 from sidedata.redis.redis_errors import translated
-from sidedata.schema.installation import open_installation
 from sidedata.settings import Settings, read_settings
+from sidedata.writes.installation import open_installation
 from tests.support.redis.certificates import Certificates
+from tests.support.redis.client import connect
 from tests.support.redis.servers import find_binary
 from tests.support.service import QUERY, SIDEDATA, world
 

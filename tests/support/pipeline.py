@@ -16,16 +16,17 @@ from aiohttp import web
 
 from sidedata.clock import Clock, SystemClock
 from sidedata.ingest.worker.worker import drain
-from tests.support.redis.client import Client, connect
 from sidedata.schema import keys
-from sidedata.schema.installation import Installation, open_installation
-from sidedata.schema.records import set_organization, set_workflow
-from sidedata.schema.tokens import create
+from sidedata.schema.installation import Installation
 from sidedata.service.app import create_app
 from sidedata.service.report.reports import Reports
 from sidedata.settings import Settings
+from sidedata.writes.installation import open_installation
+from sidedata.writes.records import set_organization, set_workflow
+from sidedata.writes.tokens import create_token
 from tests.support.constants import ORG, SECRET
 from tests.support.events import PAGES, as_array
+from tests.support.redis.client import Client, connect
 from tests.support.redis.users import as_user
 from tests.support.waiting import TIME_FACTOR
 
@@ -106,7 +107,9 @@ class Pipeline:
         values = {name: getattr(self.settings, name) for name in self.settings.__struct_fields__}
         await drain(as_user("worker", self.client), self.installation, Settings(**{**values, **settings}))
         for partition in range(self.installation.partitions):
-            assert await self.client.xlen(keys.keyspace(partition).events) == 0, "an entry leaves the stream when it is applied"
+            assert await self.client.xlen(keys.keyspace(partition).events) == 0, (
+                "an entry leaves the stream when it is applied"
+            )
 
     async def apply(self, *entries: Entry, organization: str = ORG) -> list[str]:
         """Push and drain."""
@@ -167,7 +170,7 @@ async def pipeline(url: str, *, clock: Clock | None = None, **settings: Any) -> 
     try:
         serving = as_user("service", client)
         installation = await open_installation(serving, chosen, secret_needed=True)
-        token, _ = await create(as_user("operator", client), None, ["reports", "ingest"])
+        token, _ = await create_token(as_user("operator", client), None, ["reports", "ingest"])
         clock = clock or SystemClock()
         reports = Reports(serving, installation, chosen, clock)
         async with served(create_app(chosen, serving, installation, clock, reports), token) as http:

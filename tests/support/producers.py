@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.support.redis.client import Client
 from sidedata.schema import keys
 from tests.support.constants import ORG
 from tests.support.events import PAGES
 from tests.support.pipeline import Pipeline, pipeline
+from tests.support.redis.client import Client
 
 # Of another partition than the first.
 OTHER_ORG = next(

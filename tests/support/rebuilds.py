@@ -8,12 +8,12 @@ from typing import Any
 
 from sidedata.ingest.archive.lines import Line
 from sidedata.ingest.rebuild.rebuild import Rebuild
-from tests.support.redis.client import Client
 from sidedata.schema import keys
 from sidedata.settings import Settings
 from tests.support.constants import ORG
 from tests.support.events import GOAL_2, PAGES, POPUP, POPUP_2, bought, interaction, reached, started, triggered, view
 from tests.support.pipeline import Pipeline, pipeline
+from tests.support.redis.client import Client
 from tests.support.redis.users import as_user
 
 

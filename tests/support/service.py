@@ -11,15 +11,15 @@ import aiohttp
 from aiohttp import web
 
 from sidedata.clock import ManualClock
-from tests.support.redis.client import Client, fake
-from sidedata.schema import tokens
 from sidedata.schema.installation import Installation
 from sidedata.service.app import create_app
 from sidedata.service.report.reports import Answer, Reports
 from sidedata.service.server.listener import Listener
 from sidedata.settings import Settings
+from sidedata.writes.tokens import create_token
 from tests.support.constants import ORG, SECRET
 from tests.support.events import PAGES
+from tests.support.redis.client import Client, fake
 from tests.support.redis.users import as_user
 
 WORKFLOW = PAGES
@@ -87,7 +87,7 @@ class World:
 
     async def new_token(self, organization: str | None = ORG, scopes: tuple[str, ...] = ("reports", "ingest")) -> str:
         """Another token."""
-        text, _ = await tokens.create(self.client, organization, scopes)
+        text, _ = await create_token(self.client, organization, scopes)
         return text
 
 

@@ -7,16 +7,23 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
-from tests.support.redis.client import Client
+from sidedata.ingest.apply.partition import Partition
 from sidedata.schema import keys
 from sidedata.schema.installation import Installation
 from sidedata.settings import Settings
 from tests.support.constants import SECRET
 from tests.support.events import started
+from tests.support.redis.client import Client
 
 PARTITIONS = 16
 INSTALLATION = Installation(PARTITIONS)
 SETTINGS = Settings(secret=SECRET)
+
+
+async def applied_entries(partition: Partition, block_ms: int | None = None) -> int:
+    """Apply one batch; the number of its stream entries, 0 where none came."""
+    outcome = await partition.run_once(block_ms)
+    return 0 if outcome is None else outcome.entries
 
 
 def organizations(partitions: int) -> dict[int, str]:

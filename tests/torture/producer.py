@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sidedata.errors import StoreUnavailableError
-from tests.support.redis.client import Client
 from sidedata.schema import keys
+from sidedata.schema.keys import keyspace
 from sidedata.writes.append import append
 from tests.support.events import PURCHASED, as_array, bought, event
+from tests.support.redis.client import Client
 from tests.torture.harness import PARTITIONS, Stage
 
 ORGANIZATIONS = {
@@ -64,7 +65,7 @@ class Producer:
     async def _send(self, partition: int, raws: list[bytes]) -> None:
         while True:
             try:
-                await append(self._client, partition, raws, _BACKLOG)
+                await append(self._client, keyspace(partition), raws, _BACKLOG)
             except StoreUnavailableError:
                 self.retries += 1
                 await asyncio.sleep(0.05)

@@ -11,10 +11,10 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tests.support.redis.client import Client, connect
 from sidedata.schema import keys
 from tests.support.events import as_array, interaction, reached, started, view
 from tests.support.pipeline import pipeline
+from tests.support.redis.client import Client, connect
 from tests.torture.harness import Stage, WorkerProcess, stage
 
 _VISITORS = 2_000

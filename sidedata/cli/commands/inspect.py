@@ -121,7 +121,7 @@ def _print_partitions(overview: Overview) -> None:
         f"events applied: {overview.events_applied}, dead letters: {overview.dead_letters}"
     )
     if not overview.workers:
-        click.echo("no worker applies events: start one (`sidedata worker`, or `sidedata up`)", err=True)
+        click.echo("no worker applies events: start a worker (`sidedata worker`, or `sidedata up`)", err=True)
     if overview.dead_letters:
         click.echo("`sidedata dead list` says why events could not be applied", err=True)
 

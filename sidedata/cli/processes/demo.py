@@ -8,7 +8,7 @@ import shutil
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -19,7 +19,7 @@ from msgspec import Struct
 from sidedata.cli.connection import open_store
 from sidedata.cli.processes.address import base_url
 from sidedata.embedded.data_directory import data_directory
-from sidedata.embedded.server import find_server
+from sidedata.embedded.server_binary import find_server
 from sidedata.errors import StopError
 from sidedata.reads.tokens import find_token
 from sidedata.settings import Settings
@@ -142,7 +142,7 @@ def _is_complete(answer: str) -> bool:
     return all(value != [] for value in _object(answer).values())
 
 
-def _object(answer: str) -> dict[str, Any]:
+def _object(answer: str) -> dict[str, object]:
     try:
         value = json.loads(answer)
     except ValueError:
@@ -150,7 +150,7 @@ def _object(answer: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def pretty(value: Any, indent: str = "") -> str:  # noqa: ANN401 - any JSON
+def pretty(value: object, indent: str = "") -> str:
     """Format JSON for people: a line for each field, arrays of plain values or pairs on one line, numbers unchanged."""
     deeper = indent + "  "
     match value:

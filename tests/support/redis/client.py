@@ -1,6 +1,7 @@
 """The tests' client: the product's gateway, with all of redis-py's commands beside it for setting up and looking."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from fakeredis import FakeAsyncRedis
@@ -10,9 +11,14 @@ from redis.asyncio.connection import ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from sidedata.errors import StoreUnavailableError
 from sidedata.redis import client as product
 from sidedata.redis.gateway import Gateway
+from sidedata.redis.replies import Command, Reply, Word
+from sidedata.redis.scripts import Script
 from sidedata.redis.standalone import StandaloneGateway
+
+Kept = TypeVar("Kept")
 
 
 class Client:
@@ -64,3 +70,37 @@ def fake() -> Client:
     """A client of a Redis in memory."""
     raw = FakeAsyncRedis()
     return Client(StandaloneGateway(raw.connection_pool), raw)
+
+
+class LossyGateway:
+    """A gateway whose first replies get lost: the command was done, and its caller hears that Redis is out of reach."""
+
+    def __init__(self, client: Client, losses: int) -> None:
+        self.losses = losses
+        self._gateway = client.gateway
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - the gateway's own
+        return getattr(self._gateway, name)
+
+    async def command(self, *words: Word) -> Reply:
+        """The command's reply, or none though it was done."""
+        return self._lose(await self._gateway.command(*words))
+
+    async def batch(self, commands: Sequence[Command]) -> list[Reply]:
+        """The commands' replies, or none though they were done."""
+        return self._lose(await self._gateway.batch(commands))
+
+    async def call(self, script: Script, keys: Sequence[str | bytes], args: Sequence[Word] = ()) -> Reply:
+        """The script's reply, or none though it was done."""
+        return self._lose(await self._gateway.call(script, keys, args))
+
+    def _lose(self, replies: Kept) -> Kept:
+        if self.losses:
+            self.losses -= 1
+            raise StoreUnavailableError("the reply is lost")
+        return replies
+
+
+def lossy(client: Client, losses: int) -> Gateway:
+    """A gateway that loses so many replies."""
+    return cast("Gateway", LossyGateway(client, losses))

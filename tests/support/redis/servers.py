@@ -14,7 +14,7 @@ from pathlib import Path
 
 import redis
 
-from sidedata.embedded.server import bundled_server
+from sidedata.embedded.server_binary import bundled_server
 from tests.support.redis.users import DEPLOYED, Guard, login, password
 
 VARIABLE = "SIDEDATA_TEST_REDIS_SERVER"

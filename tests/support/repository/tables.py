@@ -10,7 +10,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from bench import capacity
 from sidedata.ingest.metrics import Metrics
-from sidedata.schema import keys
+from sidedata.schema.keys import KEYS
 from sidedata.service.metrics import ServiceMetrics
 from sidedata.settings import Settings, variable
 from tests.support.paths import ROOT
@@ -49,9 +49,13 @@ def metric_rows(metrics: list[MetricWrapperBase]) -> list[str]:
 
 
 def keys_table() -> str:
-    """The table of keys and what follows it, as the module that makes them has it."""
-    text = keys.__doc__ or ""
-    return text[text.index("| key |") :].strip()
+    """The table of keys as the schema has it."""
+    head = "| key | type | holds | TTL | written by | read by |\n| --- | --- | --- | --- | --- | --- |\n"
+    rows = (
+        f"| `{row.pattern}` | {row.type} | {row.holds} | {row.ttl} | {row.writers} | {row.readers} |"
+        for row in KEYS.values()
+    )
+    return head + "\n".join(rows)
 
 
 def scaling() -> list[tuple[str, list[str]]]:
@@ -71,8 +75,9 @@ def main() -> None:
     for mark, rows in scaling():
         _replace(ROOT / "docs/SCALING.md", mark, rows)
     page = ROOT / "ARCHITECTURE.md"
-    before, table, _ = page.read_text(encoding="utf-8").partition("\n| key |")
-    page.write_text(before + table.removesuffix("| key |") + keys_table() + "\n", encoding="utf-8")
+    before, _, behind = page.read_text(encoding="utf-8").partition("\n| key |")
+    rest = re.sub(r"\A[^\n]*\n(?:\|[^\n]*\n)*", "", behind)
+    page.write_text(f"{before}\n{keys_table()}\n{rest}", encoding="utf-8")
 
 
 def _replace(page: Path, mark: str, lines: list[str]) -> None:
