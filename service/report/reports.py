@@ -59,7 +59,7 @@ class Reports:
     def _warm_up(self) -> None:
         """Load the names of zones and the days of UTC: some 20 ms that the first request would have to wait for."""
         utc, now = zone("UTC"), self._clock.now()
-        end = datetime.fromtimestamp(now, utc.info)
+        end = utc.moment(int(now))
         for kind in get_args(Kind):
             make_plan(utc, kind, end - _COMMON_RANGE, end, now, self._retention)
 

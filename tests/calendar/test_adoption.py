@@ -17,7 +17,7 @@ from tests.support.zone_files import HOUR, Changes, SeamZone, made_zone, second
 
 NOW = second("2026-11-28T12:07:30")
 DAY = 86400
-KEPT = Retention(fine=2 * DAY, hour=20 * DAY, day=60 * DAY, late=2 * DAY)
+KEPT = Retention(five_minutes=2 * DAY, hour=20 * DAY, day=60 * DAY, late=2 * DAY)
 STEP = 600  # an event every 10 minutes; it is its own visitor
 EDGE = (NOW - KEPT.day) // STEP * STEP - 3 * DAY
 
