@@ -9,7 +9,7 @@ from sidedata.probes import HealthHandlers, Liveness, Readiness
 from sidedata.service.api.ingest import JSON, NDJSON, Accepted, post_events
 from sidedata.service.api.live import get_live
 from sidedata.service.api.pages import Pages
-from sidedata.service.api.report import EFFECTIVE, get_sidedata, post_sidedata
+from sidedata.service.api.report import EFFECTIVE, ZONE_RULES, get_sidedata, post_sidedata
 from sidedata.service.api.workflows import TIME_ZONE, WorkflowItem, get_workflows
 from sidedata.service.http.endpoint import ENDPOINTS, Endpoint, Media
 from sidedata.service.openapi import examples
@@ -35,7 +35,7 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
             scope="reports",
             accepts=(Media(JSON, (QueryBody,), example=examples.QUERY),),
             returns=(_REPORT,),
-            headers=(EFFECTIVE,),
+            headers=(EFFECTIVE, ZONE_RULES),
             refusals=(400, 404, 408, 413, 415, *_COMMON_REFUSALS),
         ),
         Endpoint(
@@ -46,7 +46,7 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
             scope="reports",
             query=("start", "end"),
             returns=(_REPORT,),
-            headers=(EFFECTIVE, "ETag", "Cache-Control"),
+            headers=(EFFECTIVE, ZONE_RULES, "ETag", "Cache-Control"),
             refusals=(400, 404, *_COMMON_REFUSALS),
         ),
         Endpoint(
@@ -57,7 +57,7 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
             scope="reports",
             query=("start?", "end?", "window?"),
             returns=(Media("text/event-stream", example=examples.LIVE),),
-            headers=(EFFECTIVE,),
+            headers=(EFFECTIVE, ZONE_RULES),
             refusals=(400, 404, *_COMMON_REFUSALS),
         ),
         Endpoint(

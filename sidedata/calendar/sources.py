@@ -4,7 +4,7 @@ The newer of the two serves, by the release in the first line of its `tzdata.zi`
 `PYTHONTZPATH`, if set, replaces both. Python's own `zoneinfo` would take the system's files, whatever their age.
 
 Files are replaced under running processes, by `apt` or `pip`, one after the other. So a folder is read as a whole, and again if it
-changed while it was read; what was read serves until the whole folder is read again, at most once an hour.
+changed while it was read; what was read serves until the whole folder is read again, at most twice an hour.
 """
 
 import io
@@ -19,7 +19,7 @@ from zoneinfo import TZPATH, ZoneInfo
 
 from sidedata.calendar.rules import UNKNOWN, ZoneRules, read_rules, release_order
 
-REFRESH_SECONDS = 3600
+REFRESH_SECONDS = 1500
 # A folder that changed less than this ago may still be in the middle of its replacement: its release is not believed yet.
 _SETTLED_SECONDS = 5
 _TRIES = 3
@@ -49,6 +49,11 @@ class ZoneData:
     def __init__(self, folders: Sequence[ZoneFolder]) -> None:
         self.folders = tuple(folders)
         self._tables: dict[tuple[str, int, int], tuple[ZoneRules, ...]] = {}
+
+    @property
+    def settled(self) -> bool:
+        """True if no folder was in the middle of its replacement when it was read."""
+        return all(folder.settled for folder in self.folders)
 
     @property
     def release(self) -> str:
@@ -81,7 +86,7 @@ class ZoneData:
 
 
 class ZoneSources:
-    """Reads the folders that zone data come from, and keeps what it read for an hour."""
+    """Reads the folders that zone data come from, and keeps what it read for 25 minutes."""
 
     def __init__(self, package: Path | None, system: Sequence[Path], override: Sequence[Path] | None = None) -> None:
         """Name the folders.
@@ -99,11 +104,11 @@ class ZoneSources:
         self._signatures: dict[str, _Signature] = {}
 
     def data(self, now: float) -> ZoneData:
-        """The zone data, read at most once an hour; `now` is in seconds since the epoch, by the clock of the file system.
+        """The zone data, read at most every 25 minutes; `now` is in seconds since the epoch, by the clock of the file system.
 
         Blocks for some 100 ms when it reads, for 20 when no file has changed.
         """
-        unsettled = self._data is not None and not all(folder.settled for folder in self._data.folders)
+        unsettled = self._data is not None and not self._data.settled
         wait = _SETTLED_SECONDS if unsettled else REFRESH_SECONDS
         if self._data is None or now - self._read_at >= wait or now < self._read_at:
             self._data = self._read(now, self._data)

@@ -32,11 +32,16 @@ async def read_organization(gateway: Gateway, keyspace: Keyspace, organization: 
         StoreUnavailableError: Redis is out of reach.
     """
     key = keyspace.organization(organization)
-    timezone, has_events = optional_strings(await gateway.command("HMGET", key, "timezone", "has_events"))
+    timezone, has_events, rules = optional_strings(
+        await gateway.command("HMGET", key, "timezone", "has_events", "rules")
+    )
     if timezone is None and has_events is None:
         return None
     return OrganizationRecord(
-        id=organization, timezone=timezone.decode() if timezone else DEFAULT_ZONE, has_events=has_events == b"1"
+        id=organization,
+        timezone=timezone.decode() if timezone else DEFAULT_ZONE,
+        has_events=has_events == b"1",
+        zone_rules=None if rules is None else rules.decode(),
     )
 
 

@@ -74,6 +74,7 @@ KEYS: Final[dict[str, Key]] = {
         "sd:{p}:cursor",
         "hash",
         "`entry` applied last, `fence`, `revision`, `events` applied, `records`, `ids:<generation>`, "
+        "`zones` (the release of zone data that its organizations were compared with), "
         "`swap` (a run, while one is under way)",
         ENDLESS,
         "worker",
@@ -83,7 +84,8 @@ KEYS: Final[dict[str, Key]] = {
     "organization": Key(
         "sd:{p}:organization:<org>",
         "hash",
-        "`timezone`, `has_events`, `since` (ms, salts its event ids), `names` (revision)",
+        "`timezone`, `rules` (the offsets of that zone), `has_events`, `since` (ms, salts its event ids), "
+        "`names` (revision; new rules move it too)",
         ENDLESS,
         "worker, `sidedata org`",
         "both",

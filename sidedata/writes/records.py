@@ -1,7 +1,10 @@
 """Writes of records from outside of the event stream: an organization's time zone, a workflow's kind and name."""
 
+import asyncio
+import time
 from typing import Final
 
+from sidedata.calendar.reporting import newest_rules, process_sources
 from sidedata.calendar.zones import zone
 from sidedata.errors import StopError, UsageError
 from sidedata.redis.gateway import Gateway
@@ -24,9 +27,13 @@ async def set_organization(gateway: Gateway, installation: Installation, organiz
     """
     organization = parse_uuid(organization_id)
     name = zone(timezone).name
+    data = await asyncio.to_thread(process_sources().data, time.time())
+    rules = newest_rules(data, name, int(time.time()))
     keyspace = installation.keyspace_of(organization)
     status, *details = strings(
-        await gateway.call(_SET_ORGANIZATION, [keyspace.organization(organization), keyspace.cursor], [name])
+        await gateway.call(
+            _SET_ORGANIZATION, [keyspace.organization(organization), keyspace.cursor], [name, rules.encode()]
+        )
     )
     if status != b"ok":
         raise StopError(
