@@ -63,6 +63,7 @@ class Worker:
         settings: Settings,
         metrics: Metrics | None = None,
         clock: Clock | None = None,
+        rulebook: Rulebook | None = None,
     ) -> None:
         self.name = f"{socket.gethostname()}-{os.getpid()}-{NAME_MARK}{secrets.token_hex(3)}"
         self.metrics = metrics or Metrics()
@@ -70,7 +71,7 @@ class Worker:
         self._installation = installation
         self._settings = settings
         self._clock = clock or SystemClock()
-        self._rulebook = Rulebook(settings)
+        self._rulebook = rulebook or Rulebook(settings)
         self._comparison = Comparison(gateway, self._rulebook, self._clock)
         self._assignments: dict[int, _Assignment] = {}
         self._unavailable = False
@@ -215,9 +216,11 @@ class Worker:
         self.metrics.owned.set(0)
 
 
-async def drain(gateway: Gateway, installation: Installation, settings: Settings) -> None:
+async def drain(
+    gateway: Gateway, installation: Installation, settings: Settings, rulebook: Rulebook | None = None
+) -> None:
     """Apply all entries that are in the streams now, then release the partitions; for tests and imports without a worker."""
-    metrics, rulebook = Metrics(), Rulebook(settings)
+    metrics, rulebook = Metrics(), rulebook or Rulebook(settings)
     found: dict[int, list[str]] = {}
     async for number, organizations in organizations_of(gateway, range(installation.partitions)):
         found.setdefault(number, []).extend(organizations)

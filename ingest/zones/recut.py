@@ -30,6 +30,7 @@ from sidedata.writes.swap import SwapStep, WorkflowSwap
 from sidedata.writes.zones.recut import drop, lengthen, merge_sketches, write_counts
 
 TTL_SECONDS: Final = 2 * DAY_SECONDS
+_LONGEST_DAY_SECONDS: Final = 26 * HOUR_SECONDS
 _CHUNK: Final = 250  # keys of a step: under a millisecond
 
 
@@ -126,7 +127,11 @@ class RecutDays:
         day = self._stored.day(start)
         for hour in decode(counts).hours:
             at = start + (hour.index * HOUR_SECONDS - start - _seconds(hour.offset)) % DAY_SECONDS
-            if at in hours and not hours[at].visitors:
+            # A day of 25 hours has two hours that this may be.
+            places = [
+                place for place in (at, at + DAY_SECONDS) if place < start + _LONGEST_DAY_SECONDS and place in hours
+            ]
+            if places and not any(hours[place].visitors for place in places):
                 return day.end
         if day.start == start and all(hour.start in hours for hour in day.hours):
             sums = _sums(hours[hour.start].counts for hour in day.hours)

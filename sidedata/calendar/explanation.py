@@ -15,8 +15,8 @@ from sidedata.calendar.zones import DAY_SECONDS, table_zone
 class Explanation(NamedTuple):
     """The table by which existing day buckets were cut.
 
-    `strays` are the starts that it does not explain. `doubtful` are the strays and the days on which the candidates differ: another
-    process may have filled them by another table, under the same key.
+    `strays` are the starts that it does not explain. `doubtful` are the strays, the days before them, and the days on which the
+    candidates differ: another process may have filled them by another table, under the same key.
     """
 
     rules: ZoneRules
@@ -49,6 +49,9 @@ def explain_days(day_starts: Iterable[int], candidates: Sequence[ZoneRules]) -> 
                 found.append(Explanation(rules, _strays(rules, starts)))
     best = min(found, key=lambda explanation: len(explanation.strays))
     doubtful = {*best.strays, *(day for rules in candidates for day in _different_days(best.rules, rules, starts))}
+    # The day before a stray ended where the stray begins, so it may hold hours of the next one.
+    zone = table_zone(best.rules)
+    doubtful.update(zone.day(start - DAY_SECONDS // 2).start for start in best.strays)
     return best._replace(doubtful=tuple(sorted(doubtful)))
 
 

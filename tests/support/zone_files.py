@@ -65,8 +65,10 @@ class SeamZone(tzinfo):
     def utcoffset(self, moment: datetime | None, /) -> timedelta | None:
         """The offset of a local time."""
         assert moment is not None
-        old = moment.replace(tzinfo=self._old)
-        return (old if old.astimezone(UTC) < self._seam else moment.replace(tzinfo=self._new)).utcoffset()
+        old, new = moment.replace(tzinfo=self._old), moment.replace(tzinfo=self._new)
+        # A local time that the seam skips is read with the offset before it.
+        is_new = self._seam <= new.astimezone(UTC) and self._seam <= old.astimezone(UTC)
+        return (new if is_new else old).utcoffset()
 
     def dst(self, _moment: datetime | None, /) -> timedelta | None:
         """Not known."""
