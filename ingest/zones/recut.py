@@ -63,6 +63,7 @@ class RecutDays:
         self._stored = stored
         self._decision = decision
         self._now = now
+        self._doubtful = frozenset(doubtful)
         self._expiry = now + TTL_SECONDS
         self._days = {day.start: day for day in decision.days}
         self._day_of_hour = {hour.start: day for day in decision.days for hour in day.hours}
@@ -133,8 +134,11 @@ class RecutDays:
             ]
             if places and not any(hours[place].visitors for place in places):
                 return day.end
-        if day.start == start and all(hour.start in hours for hour in day.hours):
-            sums = _sums(hours[hour.start].counts for hour in day.hours)
+        span = [hour.start for hour in day.hours]
+        if start in self._doubtful:  # another table may have cut it: up to 26 hours may be in it
+            span = [place for place in hours if start <= place < start + _LONGEST_DAY_SECONDS]
+        if all(place in hours for place in span) and max(span, default=0) + HOUR_SECONDS >= start + DAY_SECONDS:
+            sums = _sums(hours[place].counts for place in span)
             events = [name for name in (*goal_fields(counts), "started") if name in counts]
             if any(sums.get(name, 0) < counts[name] for name in events):
                 return day.end
