@@ -5,7 +5,7 @@
 #   redis-start.sh render          only write the list; `redis-cli --user admin ACL LOAD` then makes it count
 #
 # A user's passwords are the lines of the file $ACL_PASSWORDS<user>, or else the variable REDIS_PASSWORD_<USER>. Two lines
-# are two passwords that both count, which is how they are changed while everybody stays connected. Only hashes are written.
+# are two passwords that both count, so a password changes while all connections stay open. Only hashes are written.
 set -eu
 umask 077
 : "${ACL_TEMPLATE:=/etc/sidedata/users.acl}"
@@ -29,7 +29,14 @@ access() {
     if [ -n "$hashes" ]; then printf 'on%s' "$hashes"; else printf off; fi
 }
 
+# Without a list Redis would let the default user in with all rights; with a list of users who are all off nothing works.
+fail() {
+    echo "redis-start.sh: $1" >&2
+    exit 1
+}
+
 render() {
+    [ -s "$ACL_TEMPLATE" ] || fail "there is no list of users in $ACL_TEMPLATE"
     awk '
         /^[ \t]*(#|$)/ { next }
         /^user /       { if (line) print line; line = $0; next }
@@ -44,6 +51,7 @@ render() {
             *) printf '%s\n' "$line" ;;
         esac
     done > "$ACL_FILE.new"
+    grep -q '^user [a-z]* on ' "$ACL_FILE.new" || fail "no user has a password: neither $ACL_PASSWORDS<user> nor REDIS_PASSWORD_<USER>"
     mv "$ACL_FILE.new" "$ACL_FILE"
 }
 
@@ -52,7 +60,7 @@ case ${1:-} in
     run)
         shift
         render
-        # The list is in its file; nobody who looks at the server's environment should find more than that.
+        # The list is in its file; the server's environment must not show passwords.
         for name in $(env | sed -n 's/^\(REDIS_PASSWORD_[A-Z]*\)=.*/\1/p'); do unset "$name"; done
         exec redis-server "$@" --aclfile "$ACL_FILE"
         ;;

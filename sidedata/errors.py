@@ -1,7 +1,7 @@
 """Errors by what the caller does next: retry, dead-letter, or stop.
 
 Errors of the Redis client are translated into these at one boundary (`sidedata/redis/redis_errors.py`), cause attached.
-What an event does wrong is no exception but a `sidedata.events.decode.Fault`, because it is data: it becomes a dead letter.
+What an event does wrong is no exception but a `sidedata.events.decode.Rejection`, because it is data: it becomes a dead letter.
 """
 
 

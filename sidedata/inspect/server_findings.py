@@ -47,7 +47,13 @@ async def redis_findings(gateway: Gateway, wait_replicas: int) -> list[Finding]:
     """Examine Redis; where it can't be reached, the last finding says so and `reachable` is false."""
     checks = await redis_checks(gateway)
     findings = [
-        Finding(check.name, check.status, check.detail, "" if check.status == "ok" else ADVICE.get(check.name, ""))
+        # The detail of an unknown check says what to make sure of.
+        Finding(
+            check.name,
+            check.status,
+            check.detail,
+            "" if check.status in ("ok", "unknown") else ADVICE.get(check.name, ""),
+        )
         for check in checks
     ]
     if not reachable(findings):

@@ -88,7 +88,7 @@ async def test_without_workers_nobody_owns_anything(private_server: Callable[...
         await pipe.push(view(await pipe.now()), entry_id="1000-1")
         findings = await found(pipe)
         assert problems(findings) == {"leases", "streams", "persistence"}
-        assert findings["leases"].detail == "nobody owns any partition"
+        assert findings["leases"].detail == "no worker owns any partition"
         assert findings["streams"].status == "failed"
         assert "late: partition 1" in findings["streams"].detail
 
@@ -127,7 +127,7 @@ async def test_keys_that_should_not_be_there_are_found(redis_url: str) -> None:
         await pipe.apply(view(await pipe.now()))
         bucket = (await pipe.client.keys(f"sd:{{1}}:day:{ORG}:*:visitors"))[0].decode()
         for make, what in (
-            (pipe.client.persist(bucket), f"1 of 1[0-9] keys looked at should end and have no TTL: {bucket}"),
+            (pipe.client.persist(bucket), f"1 of 1[0-9] sampled keys should end and have no TTL: {bucket}"),
             (pipe.client.set("sd:cache", 1), "are none that sidedata makes: sd:cache"),
             (
                 pipe.client.xadd(keys.keyspace(9).events, {"event": "{}"}),

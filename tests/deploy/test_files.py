@@ -134,7 +134,7 @@ def test_pods_are_hardened_probed_and_end_in_order() -> None:
         assert container["livenessProbe"]["httpGet"]["path"] == "/livez"
         assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
         assert container["securityContext"]["readOnlyRootFilesystem"]
-        [example] = documents(DEPLOY / "kubernetes/secret.example.yaml")
+        [example, _redis] = documents(DEPLOY / "kubernetes/secret.example.yaml")
         wanted = {one["valueFrom"]["secretKeyRef"]["key"] for one in container["env"]}
         assert wanted <= set(example["stringData"])
 

@@ -123,7 +123,7 @@ def reader_only(reader: Client) -> Client:
     async def read_only(*words: Word) -> Reply:
         return 1 if words[0] == "HSET" else await command(*words)
 
-    reader.command = read_only
+    reader.command = read_only  # type: ignore[method-assign]
     return reader
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from sidedata.reads.tokens import find_token
-from sidedata.schema import tokens
+from sidedata.service.http import token_cache
 from sidedata.writes.tokens import create_token, revoke_token
 from tests.support.constants import ORG, OTHER_ORG
 from tests.support.service import EVENTS, NOW, QUERY, SIDEDATA, WORKFLOWS, world
@@ -79,7 +79,7 @@ async def test_concurrent_requests_share_a_look_up(monkeypatch: pytest.MonkeyPat
         await asyncio.sleep(0)
         return await find(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(tokens, "find", counted)
+    monkeypatch.setattr(token_cache, "find_token", counted)
     async with world() as ours:
         heard = await asyncio.gather(*(ours.ask("GET", PATH) for _ in range(50)))
     assert {answer.status for answer in heard} == {200}

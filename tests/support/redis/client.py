@@ -13,7 +13,7 @@ from redis.backoff import NoBackoff
 
 from sidedata.errors import StoreUnavailableError
 from sidedata.redis import client as product
-from sidedata.redis.gateway import Gateway
+from sidedata.redis.gateway import Commands, Gateway
 from sidedata.redis.replies import Command, Reply, Word
 from sidedata.redis.scripts import Script
 from sidedata.redis.standalone import StandaloneGateway
@@ -28,13 +28,36 @@ class Client:
         self.gateway = gateway
         self.others: dict[str, Client] = {}  # of other users of the same server; they are closed together
         self.raw = raw
-        self.command = gateway.command
-        self.batch = gateway.batch
-        self.poll = gateway.poll
-        self.call = gateway.call
-        self.call_and_wait = gateway.call_and_wait
-        self.primaries = gateway.primaries
-        self.time_ms = gateway.time_ms
+
+    async def command(self, *words: Word) -> Reply:
+        """As the gateway."""
+        return await self.gateway.command(*words)
+
+    async def batch(self, commands: Sequence[Command]) -> list[Reply]:
+        """As the gateway."""
+        return await self.gateway.batch(commands)
+
+    async def poll(self, *commands: Command) -> list[Reply]:
+        """As the gateway."""
+        return await self.gateway.poll(*commands)
+
+    async def call(self, script: Script, keys: Sequence[str | bytes], args: Sequence[Word] = ()) -> Reply:
+        """As the gateway."""
+        return await self.gateway.call(script, keys, args)
+
+    async def call_and_wait(
+        self, script: Script, keys: Sequence[str | bytes], args: Sequence[Word], *, replicas: int, wait_ms: int
+    ) -> tuple[Reply, int]:
+        """As the gateway."""
+        return await self.gateway.call_and_wait(script, keys, args, replicas=replicas, wait_ms=wait_ms)
+
+    async def primaries(self) -> Sequence[Commands]:
+        """As the gateway."""
+        return await self.gateway.primaries()
+
+    async def time_ms(self, key: str) -> int:
+        """As the gateway."""
+        return await self.gateway.time_ms(key)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - the client's own
         return getattr(self.raw, name)
@@ -68,7 +91,7 @@ def of_pool(pool: ConnectionPool) -> Client:
 
 def fake() -> Client:
     """A client of a Redis in memory."""
-    raw = FakeAsyncRedis()
+    raw = FakeAsyncRedis(protocol=2)
     return Client(StandaloneGateway(raw.connection_pool), raw)
 
 
