@@ -15,6 +15,7 @@ from sidedata.errors import StopError, StoreUnavailableError
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.worker.worker import Worker
 from sidedata.inspect.health import Check, redis_checks
+from sidedata.inspect.zones import zone_check
 from sidedata.json_log import log_to_stderr
 from sidedata.metrics import new_registry
 from sidedata.probes import health_app
@@ -93,7 +94,8 @@ async def _health(settings: Settings, gateway: Gateway, metrics: Metrics) -> Asy
     """Serve /livez, /readyz and /metrics for as long as the context lasts."""
 
     async def checks() -> list[Check]:
-        return await redis_checks(gateway)
+        checks = await redis_checks(gateway)
+        return checks if checks[0].status == "failed" else [*checks, await zone_check(gateway)]
 
     runner = web.AppRunner(health_app(metrics.registry, checks), access_log=None, handle_signals=False)
     await runner.setup()

@@ -66,7 +66,6 @@ REFUSED: dict[str, list[tuple[str, ...]]] = {
         ("HSET", "sd:config", "partitions", "8"),
         ("HDEL", "sd:config", "secret"),
         ("XADD", EVENTS, "*", "event", "x"),
-        ("SCAN", "0"),
         ("INCR", "sd:rate:x:1"),
         ("EVAL", "return redis.call('HGETALL', 'sd:tokens')", "0"),
         ("EVAL", "return redis.call('XADD', KEYS[1], '*', 'event', 'x')", "1", EVENTS),

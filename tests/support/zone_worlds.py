@@ -51,7 +51,7 @@ class Case:
 
 def life(now: datetime, *, days: int = 80, seed: int = 1, each: int = 9) -> list[bytes]:
     """Events of all kinds on every day; many near midnights of zones in the west of UTC."""
-    dice = random.Random(seed)  # noqa: S311 - a test
+    dice = random.Random(seed)
     raws: list[bytes] = []
     for day in range(days):
         for number in range(each):

@@ -1,6 +1,6 @@
 """The organizations of partitions, and the releases of zone data that partitions were compared with."""
 
-from collections.abc import AsyncIterator, Container, Sequence
+from collections.abc import AsyncIterator, Container, Iterable
 from typing import Final
 
 from sidedata.redis.gateway import Gateway
@@ -31,7 +31,7 @@ async def organizations_of(gateway: Gateway, partitions: Container[int]) -> Asyn
             yield partition, organizations
 
 
-async def compared_releases(gateway: Gateway, partitions: Sequence[int]) -> list[str | None]:
+async def compared_releases(gateway: Gateway, partitions: Iterable[int]) -> list[str | None]:
     """Read, for each partition, the release that its organizations were compared with; None before the first time.
 
     Raises:
