@@ -15,7 +15,7 @@ class KilledError(Exception):
 
 @pytest.mark.parametrize("place", ["before_swap", "after_swap_begin", "after_swap_step", "after_swap"])
 async def test_killed_anywhere_old_or_new(redis_url: str, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
-    """All answers are right by one of the two releases at every place, and by the new one once another worker owns the partition."""
+    """All answers are right by one of the two releases at every place, and by the new one once there is another owner."""
 
     async def never(*_: object) -> None:
         return

@@ -6,8 +6,8 @@ from typing import Final
 from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import Command, Word
 
-# Sketches to one batch, which Redis runs without a pause: a dense one takes up to 20 µs.
-_MOST_SOURCES: Final = 200
+# Sketches to one batch, which Redis runs without a pause: a dense one takes up to 40 µs.
+_MOST_SOURCES: Final = 100
 _BATCH: Final = 250
 
 
