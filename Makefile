@@ -25,19 +25,19 @@ demo: setup ## everything at once with visitor traffic; DEMO_SECONDS=20 ends it 
 test: setup ## all tests but the long ones
 	$(BIN)/python -m pytest -m "not long"
 
-linters: .venv/.linters ## what judges the files of deploy/, for the tests that skip without it
+linters: .venv/.linters ## the linters of deploy/, for the tests that skip without them
 
 .venv/.linters: tests/linters/requirements.lock .venv/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/linters/requirements.lock
 	@touch $@
 
-test-deployed: setup ## the same on servers with deploy/redis.conf and deploy/users.acl, everybody as their own user; needs Redis 7
+test-deployed: setup ## the same on servers with deploy/redis.conf and deploy/users.acl, each role as its own user; needs Redis 7
 	SIDEDATA_TEST_DEPLOYED=1 $(BIN)/python -m pytest -m "not long"
 
 test-servers: setup ## the same on each server of SERVERS="/path/one /path/two", see CONTRIBUTING
 	@for server in $(SERVERS); do SIDEDATA_TEST_REDIS_SERVER=$$server $(BIN)/python -m pytest -m "not long" || exit; done
 
-check: setup ## what must pass before a commit: format, lint, types, known weaknesses, tests
+check: setup ## all that must pass before a commit: format, lint, types, known vulnerabilities, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -47,14 +47,14 @@ check: setup ## what must pass before a commit: format, lint, types, known weakn
 screenshots: setup ## the dashboard's states as pictures in docs/screenshots/; needs a chromium
 	$(BIN)/python -m tests.support.browser.screenshots
 
-format: setup ## put the code into shape
+format: setup ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix-only .
 
-torture: setup ## kill workers and Redis at 500 instants; SEED=n repeats a run, KILLS=n asks for other numbers
+torture: setup ## kill workers and Redis at 500 instants; SEED=n repeats a run, KILLS=n sets the number
 	$(BIN)/python -m tests.torture
 
-soak: setup ## 10 million events, memory flat; EVENTS=n asks for another number
+soak: setup ## 10 million events, memory flat; EVENTS=n sets the number
 	$(BIN)/python -m tests.torture.soak
 
 fuzz: .venv/.fuzz ## millions of broken inputs, a hundred thousand broken requests, and schemathesis; some fifteen minutes
@@ -67,7 +67,7 @@ fuzz: .venv/.fuzz ## millions of broken inputs, a hundred thousand broken reques
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/fuzz/requirements.lock
 	@touch $@
 
-audit: setup ## known weaknesses of what is locked, where they can be asked for
+audit: setup ## known vulnerabilities of the locked packages, where PyPI's list can be reached
 	@[ -x $(BIN)/pip-audit ] || $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--require-hashes -r tests/supply/requirements.lock 2>/dev/null || true # the audit itself says that it couldn't be
 	@$(BIN)/python -m tests.supply.audit $(LOCK)
@@ -90,5 +90,5 @@ lock: ## newest versions that pyproject.toml allows, with hashes
 		python3 -m uv pip compile --universal --python-version 3.11 --generate-hashes --group $${group%%:*} \
 			--constraint requirements.lock --no-header --output-file $${group##*:}/requirements.lock || exit 1; done
 
-clean: ## remove what setup and demo made
+clean: ## remove the files of setup and demo
 	rm -rf .venv .sidedata build *.egg-info

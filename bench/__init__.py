@@ -1,1 +1,1 @@
-"""What the figures of `bench/README.md` are made with; `python -m bench --help` says what there is."""
+"""The measurements behind `bench/README.md`; `python -m bench --help` lists them."""

@@ -1,4 +1,4 @@
-"""How far the estimates are from the truth, on the data that is measured: all workflows, several months of 30 days."""
+"""The errors of the estimates, on the data of the other measurements: all workflows, several months of 30 days."""
 
 from collections.abc import Iterable
 from math import sqrt

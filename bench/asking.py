@@ -9,7 +9,7 @@ import msgspec
 
 
 class Answer(NamedTuple):
-    """What came back, and after how long."""
+    """A response, and the time that it took."""
 
     figures: Any
     size: int

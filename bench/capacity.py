@@ -1,4 +1,4 @@
-"""How much a load takes, computed from the measured figures below: the first tables of docs/SCALING.md.
+"""The resources of a load, computed from the measured figures below: the first tables of docs/SCALING.md.
 
 After a new measurement change a figure here, and `python -m tests.support.repository.tables` writes the tables again; a test holds
 them to this.
@@ -24,7 +24,7 @@ SERVICE_REPORTS: Final = 5_300
 STREAM_BYTES: Final = 265
 ID_BYTES: Final = 9.1
 VISITOR_BYTES: Final = 400
-# KB after 400 days of a workflow with so many events a day, of either kind (`bench.scale --memory`).
+# KB after 400 days of a workflow by its events a day, of either kind (`bench.scale --memory`).
 WORKFLOW_KB: Final = {10: (441, 452), 100: (1_068, 1_561), 1_000: (2_971, 4_298), 10_000: (15_278, 15_364)}
 
 # --- chosen ---------------------------------------------------------------------------------------------------------------
@@ -52,7 +52,7 @@ _DAY: Final = 86_400
 
 
 class Needs(NamedTuple):
-    """What so many events a second take."""
+    """The resources for a rate of events."""
 
     partitions: int
     workers: int
@@ -82,7 +82,7 @@ def needs(rate: int) -> Needs:
 
 
 def fullest(partitions: int, nodes: int) -> int:
-    """How many partitions the fullest of so many masters holds, slots being cut into equal ranges."""
+    """Count the partitions of the fullest of some masters, with slots cut into equal ranges."""
     slots = np.array([key_slot(str(partition).encode()) for partition in range(partitions)])
     return int(np.bincount(slots * nodes // REDIS_CLUSTER_HASH_SLOTS, minlength=nodes).max())
 
@@ -98,7 +98,7 @@ def masters(rate: int, partitions: int) -> int:
 
 
 def masters_by_memory(gigabytes: float) -> int:
-    """How many of `MASTER_GB` so much data takes, room included."""
+    """Count the masters of `MASTER_GB` that this data takes, reserve included."""
     count = ceil(gigabytes * MEMORY_ROOM / MASTER_GB)
     return count if count == 1 else max(LEAST_MASTERS, count)
 

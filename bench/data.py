@@ -1,4 +1,4 @@
-"""Seeded events as columns: so many of them are made with numpy, and counted exactly with it. Pure.
+"""Seeded events as columns, made and exactly counted with numpy because of their number. Pure.
 
 *Mix* is the traffic of 200 workflows: sessions of some five events each, workflows by Zipf, 70 % page views. *Busy* is one
 workflow whose hours have thousands of visitors.

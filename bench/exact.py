@@ -10,7 +10,7 @@ _FIRST_MONDAY = 4  # 1970-01-05, in days since the epoch
 
 
 class Exact(NamedTuple):
-    """What a page-navigation report should say, in UTC."""
+    """The exact figures of a page-navigation report, in UTC."""
 
     visitors: int
     sessions: int

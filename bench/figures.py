@@ -26,13 +26,13 @@ class Table(Struct):
 
 
 class Rounds:
-    """What several rounds measured, by name."""
+    """The measurements of several rounds, by name."""
 
     def __init__(self) -> None:
         self._values: dict[str, list[float]] = {}
 
     def add(self, name: str, value: float) -> None:
-        """Note a round's figure, and show it to whoever waits."""
+        """Record a round's figure, and show it."""
         self._values.setdefault(name, []).append(value)
         print(f"    {name}: {short(value)}", flush=True)
 
@@ -41,7 +41,7 @@ class Rounds:
         return median(self._values[name])
 
     def has(self, name: str) -> bool:
-        """Whether it was measured."""
+        """Tell if it was measured."""
         return name in self._values
 
     def of(self, name: str) -> list[float]:

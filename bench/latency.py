@@ -14,7 +14,7 @@ _PROBE = "00000000-0000-4000-8000-00000000b0b0"
 
 
 def latencies(world: World, rate: float, probes: int) -> list[float]:
-    """Milliseconds of so many probes: `workflow_started` events, because their count is exact."""
+    """Measure probes, in milliseconds: `workflow_started` events, because their count is exact."""
     names = world.names(0)
     world.sidedata("worker")
     _, port = world.serve()

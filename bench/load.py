@@ -20,7 +20,7 @@ _MOVING_DAYS = 30
 
 
 class Load(Struct):
-    """What to ask."""
+    """The requests of a load."""
 
     port: int
     path: str
@@ -33,7 +33,7 @@ class Load(Struct):
 
 
 class Done(Struct):
-    """What came of it, warming up left out."""
+    """The result of a load, without its warm-up."""
 
     requests: int
     seconds: float
@@ -42,7 +42,7 @@ class Done(Struct):
     busy: float  # share of a processor that the generator itself took
     refused: int  # answers of 503, warming up included
     faults: list[str]  # other answers that are none
-    exhausted: bool = False  # the bodies came to their end before the time
+    exhausted: bool = False  # the bodies were used up before the time
 
     @property
     def rate(self) -> float:

@@ -42,7 +42,7 @@ class Memory:
         return sizes
 
     def ids(self, partition: int, events: int) -> None:
-        """Remembered ids, when a partition has so many."""
+        """Measure the memory of a number of stored ids in one partition."""
         total = sum(self._sizes(keys.keyspace(partition).ids(0, 0).replace(":0:0:", ":*").replace("{", r"\{")).values())
         each = total / events
         self.table.add(

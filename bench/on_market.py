@@ -1,4 +1,4 @@
-"""What is measured on the 5,000,000 events: memory, accuracy, peers."""
+"""The measurements on the 5,000,000 events: memory, accuracy, peers."""
 
 from bench.accuracy import accuracy
 from bench.data import PAGE_VIEW

@@ -96,7 +96,7 @@ class Peers:
         self._errors.setdefault(name, []).extend(abs(a - b) / b for a, b in pairs if b >= 50)
 
     def _table(self, databases: list[Database]) -> Table:
-        header = ("who", "workflow", "one report", "ours is faster", "must be", "met", "worst error", "loading")
+        header = ("system", "workflow", "one report", "sidedata is faster", "must be", "met", "worst error", "loading")
         table = Table("peers", header=header)
         for rank, words in ((self._made.busiest, "busiest"), (self._made.median, "median")):
             mine = f"{rank} ours"

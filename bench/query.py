@@ -64,7 +64,7 @@ class Query:
             self._world.stop(process)
 
     def _look(self) -> None:
-        """How long the answers are, and that the workflow is as busy as it should be."""
+        """Measure the length of answers, and check that the workflow is as busy as intended."""
         with self._service() as port:
             asker = Asker(port, self._world.token())
             now = time.time_ns() // 1000
@@ -153,7 +153,7 @@ class Query:
             asker.close()
 
     def _quiet(self, kind: str) -> None:
-        """What polls cost Redis while nothing changes."""
+        """Measure Redis's time for polls while nothing changes."""
         with self._service() as port:
             asker = Asker(port, self._world.token())
             now = time.time_ns() // 1000

@@ -1,4 +1,4 @@
-"""What Redis says of itself: the time that it spent on commands, and those that took long."""
+"""Redis's own figures: the time that it spent on commands, and its slow commands."""
 
 from importlib import resources
 from pathlib import Path
@@ -29,7 +29,7 @@ class RedisTime:
         return float(sum(stats.get(f"cmdstat_{name}", {}).get("usec", 0) for name in _SENT))
 
     def calls(self, command: str) -> int:
-        """How often a command ran, inside of scripts too."""
+        """Count the calls of a command, inside of scripts too."""
         return int(self._client.info("commandstats").get(f"cmdstat_{command}", {}).get("calls", 0))
 
     def cpu_us(self) -> float:

@@ -1,4 +1,4 @@
-"""How evenly work spreads, by simulation; and what a workflow costs in memory, by trying it.
+"""The spread of work over workers, by simulation; and the memory of a workflow, by measurement.
 
     python -m bench.scale             skew of partitions, workers and cluster nodes
     python -m bench.scale --memory    bytes for each workflow and month, on a Redis of its own
@@ -69,7 +69,7 @@ def hottest(load: np.ndarray[Any, np.dtype[np.float64]], workers: int, dice: ran
 
 
 def skew() -> None:
-    """How much of the workers' time can be used until the busiest one has no more."""
+    """The share of the workers' time that is used when the busiest worker is at its limit."""
     print("Zipf  organizations  partitions  largest organization  busiest partition  usable of 2, 4, 8, 16, 64 workers")
     for exponent in (0.8, 1.0, 1.2):
         for count in (100, 10_000):
@@ -89,7 +89,7 @@ def skew() -> None:
 
 
 def slots() -> None:
-    """How many partitions each node of a cluster gets, slots being cut into equal ranges."""
+    """The number of partitions of each node of a cluster, with slots cut into equal ranges."""
     print("\npartitions  nodes  fewest  most  usable")
     for partitions in (16, 64, 256, 1024, 4096):
         slot = np.array([key_slot(str(partition).encode()) for partition in range(partitions)])

@@ -66,7 +66,7 @@ class World:
 
     @property
     def was_kept(self) -> bool:
-        """Whether it began with an earlier world's data."""
+        """Tell if the server began with the data of an earlier run."""
         return self._kept is not None and self._kept.exists()
 
     def keep(self) -> None:
@@ -98,7 +98,7 @@ class World:
         return process
 
     def _environment(self, settings: dict[str, str | int]) -> dict[str, str]:
-        # Variables of whoever runs the benchmark are none of its business.
+        # The variables of the caller's environment must not change the benchmark.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("SIDEDATA_")}
         given = {
             "redis_url": self.url,
@@ -125,7 +125,7 @@ class World:
         return process, port_of(process)
 
     def output(self, process: subprocess.Popen[bytes]) -> str:
-        """What a process prints until its end."""
+        """The output of a process until its end."""
         assert process.stdout is not None  # noqa: S101 - opened above
         said = process.stdout.read().decode().strip()
         if process.wait():
@@ -168,7 +168,7 @@ class World:
         return sum(int(self.redis.hget(keys.keyspace(p).cursor, "events") or 0) for p in range(partitions))
 
     def wait_applied(self, events: int, partitions: int = 1, seconds: float = 1800) -> None:
-        """Wait until so many events are applied.
+        """Wait until that number of events is applied.
 
         Raises:
             TimeoutError: they were not in time.

@@ -68,7 +68,7 @@ def _uuid(random: Random) -> str:
 
 
 def packed(lines: Sequence[bytes], size: int) -> list[bytes]:
-    """JSON arrays of so many events."""
+    """JSON arrays of that number of events."""
     return [b"[" + b",".join(lines[at : at + size]) + b"]" for at in range(0, len(lines), size)]
 
 

@@ -1,4 +1,4 @@
-"""Time as an argument, so that tests decide what time it is."""
+"""Time as an argument, so that tests control it."""
 
 import asyncio
 import time
@@ -30,7 +30,7 @@ class SystemClock:
 
 
 class ManualClock:
-    """A clock for tests: it stands still until it is told otherwise, and sleeping moves it."""
+    """A clock for tests: it stands still until `set` or a sleep moves it."""
 
     def __init__(self, now: float) -> None:
         self._now = now

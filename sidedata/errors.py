@@ -1,7 +1,7 @@
 """Errors by what the caller does next: retry, dead-letter, or stop.
 
 Errors of the Redis client are translated into these at one boundary (`sidedata/redis/redis_errors.py`), cause attached.
-What an event does wrong is no exception but a `sidedata.events.decode.Rejection`, because it is data: it becomes a dead letter.
+A mistake in an event is no exception but a `sidedata.events.decode.Rejection`, because it is data: it becomes a dead letter.
 """
 
 
@@ -14,7 +14,7 @@ class StoreUnavailableError(SidedataError):
 
 
 class StopError(SidedataError):
-    """Stop: going on would be wrong, whoever started us has to change something first."""
+    """Stop: going on would be wrong until an operator changes something."""
 
 
 class CommandRefusedError(StopError):
@@ -26,4 +26,4 @@ class LeaseLostError(SidedataError):
 
 
 class UsageError(SidedataError):
-    """The caller asked for something that makes no sense; say so and exit with 2."""
+    """Misuse: the caller's arguments make no sense; report it and exit with 2."""

@@ -1,36 +1,36 @@
-"""Places at which a process can be made to die, so that tests can show that it may die there.
+"""Failpoints: places where tests make a process die or freeze, to show that nothing is lost there.
 
-`SIDEDATA_FAILPOINT=<name>:<n>` ends the process with SIGKILL when it gets to the place called `<name>` for the nth time: no
-handler runs, nothing is flushed, just as when a machine fails. `<name>:<n>:stop` freezes it there with SIGSTOP instead, until
-it gets a SIGCONT. Unset, as it always is in production, nothing is armed and a place costs a call that returns at once:
+`SIDEDATA_FAILPOINT=<name>:<n>` ends the process with SIGKILL at the nth passage of the place `<name>`: no handler runs and
+nothing is flushed, as in a machine failure. `<name>:<n>:stop` freezes it there with SIGSTOP instead, until a SIGCONT. In
+production the variable is unset, and a place costs one call that returns at once:
 
     failpoints.pass_by("after_read")
 
 The places, in the order in which a worker passes them; some lie in a partition's task, some in the task that keeps the leases:
 
-    after_heartbeat   the others know of us; no lease was renewed or taken yet
+    after_heartbeat   the other workers see this one; no lease was renewed or acquired yet
     before_acquire    a free partition was seen
-    after_acquire     the partition is ours, with a new fence, and nobody works on it
+    after_acquire     this worker owns the partition, with a new fence, and no task applies it yet
     after_read        entries were read
-    after_recall      what the batch must know was read
+    after_recall      the state that the batch is planned on was read
     after_plan        the batch is planned
-    before_commit     the next thing would be to send the commit
-    inside_commit     the commit is on its way: Redis may have it or not, and nobody will hear its answer
-    after_commit      Redis has applied the batch and said so; what we know of it is older
-    before_release    a partition was asked for back, nothing is in hand, the lease is still ours
-    after_release     the partition is anybody's
-    before_leave      all partitions are given up; the others still count on us
+    before_commit     the commit is about to be sent
+    inside_commit     the commit was sent: Redis may have it or not, and no process will read the reply
+    after_commit      Redis has applied the batch and replied; this worker's caches are older
+    before_release    the partition was revoked, its last batch is finished, the lease is still held
+    after_release     the partition is free
+    before_leave      all partitions are released; the other workers still count this one
 
 A rebuild passes those from after_read to after_commit while it builds, and then:
 
     before_swap       the shadow is complete and the steps are written; nothing is changed yet
-    after_swap_begin  whoever owns the partition next has to finish the swap
+    after_swap_begin  the next owner of the partition has to finish the swap
     after_swap_step   a step of it is done
-    after_swap        all are done; the partition is still ours
+    after_swap        all steps are done; the lease is still held
 
 The adoption of newer rules of a zone passes the last four too where days are cut again, and else:
 
-    before_rules      it is decided that the table is stored; nothing is changed yet
+    before_rules      the decision to store the table is made; nothing is changed yet
     after_rules       the table is stored
 """
 
@@ -63,7 +63,7 @@ Hook = Callable[[str], None]
 
 
 def arm(setting: str) -> Hook:
-    """What dies, or freezes, at the nth passage of a place, given as `<name>:<n>` or `<name>:<n>:stop`.
+    """Make a hook that kills or freezes the process at the nth passage of a place: `<name>:<n>` or `<name>:<n>:stop`.
 
     Raises:
         UsageError: there is no such place, or the number is none.
@@ -100,6 +100,6 @@ armed: Hook | None = from_environment(os.environ)
 
 
 def pass_by(place: str) -> None:
-    """Come to a place; the process may not come any further."""
+    """Pass a place; an armed process may end or freeze here."""
     if armed is not None:
         armed(place)

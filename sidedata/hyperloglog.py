@@ -13,7 +13,7 @@ dense: 6 bits a register, least significant bits first, so 3 bytes hold 4 regist
     byte 0    byte 1    byte 2
     11000000  22221111  33333322      (the digit is the register that the bit belongs to)
 
-sparse: operations that say what runs of registers hold, for sketches with few elements:
+sparse: operations that describe runs of registers, for sketches with few elements:
 
     00xxxxxx            ZERO   the next x + 1 registers are 0
     01xxxxxx yyyyyyyy   XZERO  the next (x, y as 14 bits) + 1 registers are 0
@@ -35,8 +35,8 @@ REGISTERS: Final = 1 << 14
 _RUN_BITS: Final = 50  # of the hash; the longest run plus one is 51
 _HEADER: Final = 16
 _DENSE_BYTES: Final = REGISTERS * 6 // 8
-# So many bytes of sparse sketches are taken apart at once: numpy's fixed costs would be most of the work for one, and what it
-# makes of all of them on the way would leave the processor's cache.
+# Bytes of sparse sketches that are decoded at once: for a single sketch numpy's fixed costs would dominate, and the
+# intermediate arrays of all of them would not fit in the processor's cache.
 _TOGETHER_BYTES: Final = 1 << 14
 _DENSE_TOGETHER: Final = 8  # sketches, for the same reasons
 _ALPHA_INFINITY: Final = 0.721347520444481703680
@@ -142,7 +142,7 @@ def merge(into: Registers, stacks: Iterable[Stack], first_row: int = 0) -> None:
 def _unpack_dense(sketches: Sequence[bytes]) -> Registers:
     """Rows of registers: 4 registers from every 3 bytes, as words of 32 bits that begin there."""
     shape, strides = (len(sketches), REGISTERS // 4), (_HEADER + _DENSE_BYTES, 3)
-    # One byte early, so that the last word ends with the sketch; its lowest bits are not ours.
+    # One byte early, so that the last word ends with the sketch; its lowest bits belong to the byte before.
     words = np.ndarray(shape, "<u4", b"".join(sketches), _HEADER - 1, strides) >> np.uint32(8)
     # The upper two registers move up by 4 bits, then the upper one of each two by 2: x + x * 15 is x << 4.
     words += (words & 0xFFF000) * np.uint32(15)
@@ -178,10 +178,10 @@ def _unpack_sparse(payloads: Sequence[bytes]) -> tuple[NDArray[np.int64], NDArra
 
 
 def _xzeros(code: Registers) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Where an XZERO begins, and where its second byte is.
+    """Find the first and the second byte of each XZERO.
 
-    Only XZERO has a second byte, which may look like anything. In a run of bytes that all look like XZERO the first is one
-    for certain (what stands before it is none), its neighbour is its second byte, and so on.
+    Only XZERO has a second byte, which may have any value. In a run of bytes that all look like XZERO the first certainly is one
+    (no XZERO stands before it), its neighbour is its second byte, and so on.
     """
     like = (code & 0xC0) == 0x40
     xzero = like.copy()
@@ -203,13 +203,13 @@ def _next(places: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def estimates(rows: Registers) -> list[int]:
-    """How many different elements each row of registers has seen, as PFCOUNT would say."""
+    """Estimate the number of distinct elements of each row of registers, as PFCOUNT would."""
     if not len(rows):
         return []
-    # What counts is the sum of 2^-register, and how many registers are 0. In whole units of 2^-15, which hold registers up to 15,
-    # and for the few beyond in units of 2^-31: so the sum is exact, and takes a fifth of the time of counting each value.
+    # The estimate needs the sum of 2^-register and the number of registers that are 0. The sum is in whole units of 2^-15 for
+    # registers up to 15, and in units of 2^-31 for the few beyond: exact, and in a fifth of the time of counting each value.
     units = np.add.reduce(np.right_shift(_ONE, rows, dtype=np.uint16), axis=1, dtype=np.uint32)
-    # Looked for by eight, because they are so few.
+    # They are few, so the search takes eight at a time.
     eights = np.flatnonzero((rows > _HALF).view(np.uint64) != 0)
     beyond = rows.reshape(-1, 8)[eights]
     if len(eights) and beyond.max() > 2 * _HALF + 1:

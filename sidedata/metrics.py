@@ -1,4 +1,4 @@
-"""What every process counts of itself, and how Prometheus reads it.
+"""The metrics of every process, and the way Prometheus reads them.
 
 A registry is made at the entry point and passed down, so that two services in one test don't share numbers. Names
 begin with `sidedata_` and end in their base unit (`_seconds`, `_bytes`) or in `_total` for counters.
@@ -10,13 +10,12 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
 
-# Answers that miss the contract's second are what the upper buckets are for; the lower ones tell cached answers from
-# computed.
+# The upper buckets show answers that miss the contract's second; the lower ones separate cached answers from computed ones.
 SECONDS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
 def new_registry() -> CollectorRegistry:
-    """A registry that holds what the process itself says: memory, descriptors, processor time, garbage collection."""
+    """Create a registry with the process's own metrics: memory, descriptors, processor time, garbage collection."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
@@ -25,9 +24,9 @@ def new_registry() -> CollectorRegistry:
 
 
 def exposition(registry: CollectorRegistry, accept: str = "") -> tuple[bytes, str]:
-    """All metrics as text in the form that `accept` asks for, and the content type of that form.
+    """Format all metrics in the form that `accept` requests; returns the text and its content type.
 
-    Where several processes share a port each may be asked, and answers for all (but for what a process says of itself).
+    Where several processes share a port, each of them answers for all, except for the process's own metrics.
     """
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()

@@ -20,13 +20,13 @@ _TESTS = "TEST_"  # of names behind the prefix: which programs tests run
 Positive = Annotated[int, Meta(ge=1)]
 Natural = Annotated[int, Meta(ge=0)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
-# A hundred years: what lies further back than the calendar goes can't be kept.
+# A hundred years, so that no retention leads out of the calendar.
 Hours = Annotated[int, Meta(ge=1, le=876_600)]
 Days = Annotated[int, Meta(ge=1, le=36_525)]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a process was told, read once at its entry and passed down; the texts are the help of the flags."""
+    """The settings of a process, read once at its entry and passed down; the texts are the help of the flags."""
 
     redis_url: Annotated[
         str,
@@ -35,7 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             " unset: an embedded Redis"
         ),
     ] = ""
-    data_dir: Annotated[str, Meta(description="where the embedded Redis keeps its data")] = ".sidedata"
+    data_dir: Annotated[str, Meta(description="data directory of the embedded Redis")] = ".sidedata"
     secret: Annotated[
         str, Meta(description="the installation's secret, key of all hashed ids; up and demo make their own")
     ] = ""
@@ -50,19 +50,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     partitions: Annotated[
         Natural, Meta(description="number of partitions of a new installation (16); unset: the stored number")
     ] = 0
-    keep_fine_hours: Annotated[Hours, Meta(description="how long buckets of 5 minutes are kept")] = 48
-    keep_hour_days: Annotated[Days, Meta(description="how long buckets of a local hour are kept")] = 35
-    keep_day_days: Annotated[Days, Meta(description="how long buckets of a local day are kept")] = 400
+    keep_fine_hours: Annotated[Hours, Meta(description="retention of buckets of 5 minutes")] = 48
+    keep_hour_days: Annotated[Days, Meta(description="retention of buckets of a local hour")] = 35
+    keep_day_days: Annotated[Days, Meta(description="retention of buckets of a local day")] = 400
     keep_late_hours: Annotated[
-        Natural, Meta(le=876_600, description="least time that an hour or day bucket is kept after its last event")
+        Natural, Meta(le=876_600, description="least retention of an hour or day bucket after its last event")
     ] = 48
-    keep_ids_hours: Annotated[Hours, Meta(description="how long the ids of applied events are remembered")] = 24
-    keep_dead_days: Annotated[Days, Meta(description="how long dead letters are kept")] = 30
+    keep_ids_hours: Annotated[Hours, Meta(description="retention of the ids of applied events")] = 24
+    keep_dead_days: Annotated[Days, Meta(description="retention of dead letters")] = 30
     dead_limit: Annotated[
-        Positive, Meta(description="dead letters kept of one partition; the oldest go first, and a metric counts them")
+        Positive,
+        Meta(description="most dead letters of one partition; the oldest are dropped first, and a metric counts them"),
     ] = 1_000_000
     affect_hours: Annotated[
-        Hours, Meta(description="how long after an interaction an outer goal counts as affected")
+        Hours, Meta(description="time after an interaction in which an outer goal counts as affected")
     ] = 24
     visitor_goals: Annotated[Positive, Meta(description="goals of one visitor that wait for late interactions")] = (
         10_000
@@ -72,34 +73,36 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 100_000
     wait_replicas: Annotated[
         Natural,
-        Meta(description="replicas that must have events before ingest and push call them accepted; else 503"),
+        Meta(description="replicas that must have events before ingest and push report them as accepted; else 503"),
     ] = 0
-    batch_events: Annotated[Positive, Meta(description="events that the worker commits at once, about")] = 5_000
+    batch_events: Annotated[Positive, Meta(description="events in one commit of the worker, about")] = 5_000
     lease_ms: Annotated[
-        Positive, Meta(description="how long a worker that died keeps its partitions, milliseconds")
+        Positive, Meta(description="time until the partitions of a dead worker are free, milliseconds")
     ] = 3_000
     cache_mb: Annotated[
         Positive, Meta(description="memory for cached sketches and answers of a service process, MiB")
     ] = 256
     rate_limit: Annotated[Natural, Meta(description="requests a second that one token may make; 0: no limit")] = 0
     requests_limit: Annotated[
-        Positive, Meta(description="requests of a service process that may wait for Redis at once; more get a 503")
+        Positive,
+        Meta(description="requests of a service process that may wait for Redis at once; beyond it requests get a 503"),
     ] = 2_000
     bodies_mb: Annotated[
-        Positive, Meta(description="memory for bodies being taken in by a service process, MiB; more get a 503")
+        Positive,
+        Meta(description="memory for the request bodies of a service process, MiB; beyond it requests get a 503"),
     ] = 128
     cors_origins: Annotated[
         str,
         Meta(
-            description="origins whose pages may ask, such as https://a.example, divided by commas; unset: none",
+            description="origins whose pages may send requests, such as https://a.example, separated by commas; unset: none",
             pattern=r"^(https?://[^\s,/]+(\s*,\s*https?://[^\s,/]+)*)?\Z",
         ),
     ] = ""
     trusted_proxies: Annotated[
         str,
         Meta(
-            description="networks whose X-Forwarded-For is believed, such as 10.0.0.0/8, divided by commas; the request "
-            "log then names the client's address; unset: it names none"
+            description="networks of trusted proxies, such as 10.0.0.0/8, separated by commas: their X-Forwarded-For gives the "
+            "client's address in the request log; unset: the log has no address"
         ),
     ] = ""
     log_level: Annotated[
@@ -107,7 +110,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "INFO"
 
     def __repr__(self) -> str:
-        """All settings but what opens doors: secrets and the password inside a URL."""
+        """All settings except the secret and the URL, which may hold a password."""
         shown = {
             name: value for name, value in msgspec.structs.asdict(self).items() if name not in {"secret", "redis_url"}
         }
@@ -120,7 +123,7 @@ def variable(name: str) -> str:
 
 
 def read_settings(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
-    """Flags before environment before defaults; an empty variable counts as unset.
+    """Read settings from flags, else from the environment, else the defaults; an empty variable counts as unset.
 
     Raises:
         UsageError: a value is of the wrong kind or out of range; the text names the variable.

@@ -61,7 +61,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """How many tests talked to servers with the configuration and users of deploy/."""
+    """Report the number of tests that used servers with the configuration and users of deploy/."""
     if DEPLOYED:
         passed = sum(report.nodeid in talked for report in terminalreporter.stats.get("passed", []))
         terminalreporter.write_line(f"{passed} tests passed on servers with deploy/redis.conf and deploy/users.acl")

@@ -182,7 +182,7 @@ class Visitors:
         self._sessions += 1
         return f"{self._run}-{self._seed}-s{self._sessions}"
 
-    # --- what ------------------------------------------------------------------------------------------------------------
+    # --- events ----------------------------------------------------------------------------------------------------------
 
     def _visit(self, at: float) -> Iterator[tuple[float, _Event]]:
         """Generate a session that begins at `at`, and its consequences, not in order."""

@@ -63,7 +63,7 @@ def rebuild(
         settings = msgspec.structs.replace(settings, secret=embedded_secret(settings))
     if interactive:
         _rebuild(file, organization_id, timezone, settings, dry=True, as_json=False)
-        click.confirm("Replace what is stored by what was rebuilt?", abort=True, err=True)
+        click.confirm("Replace the stored counters by the rebuilt ones?", abort=True, err=True)
     _rebuild(file, organization_id, timezone, settings, dry=dry_run, as_json=as_json)
 
 

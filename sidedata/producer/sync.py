@@ -55,7 +55,7 @@ class _Loop:
             raise ProducerError(_CLOSED) from None
 
     def stop(self) -> None:
-        """Cancel what runs in the loop, end its thread."""
+        """Cancel the loop's tasks and end its thread."""
         with self._gate:
             self._stopped = True
             self._loop.call_soon_threadsafe(self._loop.stop)
@@ -77,7 +77,7 @@ class SyncProducer:
     """Sends events from threads. Connects, and starts its thread, at the first event; so it may be a module's constant.
 
     Safe to share between threads. After a fork the child starts with an empty buffer, a connection and a thread of its own;
-    what the parent took stays the parent's to send.
+    the parent sends the events that it took.
 
     Args:
         url, limits, partitions: as of `Producer`.
@@ -207,9 +207,9 @@ class SyncProducer:
         return loop, producer
 
     def after_fork(self) -> None:
-        """Forget what is the parent's. Called in the child, where no other thread lives."""
+        """Drop the parent's state. Called in the child, where no other thread lives."""
         if self._running is not None:
-            # Never finalized: the loop shares its epoll with the parent's, and closing it here would deafen that one.
+            # Never finalized: the loop shares its epoll with the parent's, and closing it here would stop the parent's.
             _inherited.append(self._running)
         self._running = None
         self._starting = threading.Lock()  # a thread of the parent may have held it

@@ -20,7 +20,7 @@ ENDLESS: Final = "none"
 
 
 class Key(NamedTuple):
-    """A row of the table: a key's pattern, its type in Redis, what it holds, its TTL, its writers and its readers."""
+    """A row of the table: a key's pattern, its type in Redis, its content, its TTL, its writers and its readers."""
 
     pattern: str
     type: str
@@ -171,7 +171,7 @@ TOKENS_USED: Final = KEYS["tokens used"].pattern
 WORKERS: Final = KEYS["workers"].pattern
 
 _PARTITION: Final = "sd:{p}:"
-# Patterns of a partition's keys as formats, without what all of them begin with.
+# Patterns of a partition's keys as formats, without their common beginning.
 _FORMATS: Final = {
     name: re.sub(r"<\w+>", "%s", key.pattern.removeprefix(_PARTITION))
     for name, key in KEYS.items()
@@ -224,7 +224,7 @@ class Keyspace:
         return self.prefix + _FORMATS["changes"] % (organization, workflow)
 
     def goal(self, organization: str, goal: str) -> str:
-        """A goal's name; "" as goal gives what all names of the organization's goals begin with."""
+        """A goal's name; "" as goal gives the common beginning of the keys of all goals of the organization."""
         return self.prefix + _FORMATS["goal"] % (organization, goal)
 
     def bucket(self, organization: str, workflow: str, level: Level, start: int) -> str:

@@ -149,7 +149,7 @@ def _dies_in_a_swap(place: str) -> None:
 
 
 async def test_everybody_can_do_their_work(guarded: RedisServer) -> None:
-    """Events of a producer and over HTTP, answers, lists, readiness, dead letters, tokens, rebuild, purge: nobody is refused."""
+    """Events of a producer and over HTTP, answers, lists, readiness, dead letters, tokens, rebuild, purge: none is refused."""
     now = datetime.now(UTC)
     interval = {"start": rfc3339(now - timedelta(hours=2)), "end": rfc3339(now + timedelta(hours=1))}
     async with at_work(guarded) as parts:
@@ -198,7 +198,7 @@ async def test_everybody_can_do_their_work(guarded: RedisServer) -> None:
         assert purged.keys > 0
         assert await revoke_token(operator, record.id)
 
-    # Redis keeps a list of what it refused; clients that say their name in words of 7.2 are no concern of ours.
+    # Redis keeps a list of what it refused; clients that send their name by a command of 7.2 don't matter here.
     admin = connect(guarded.url, timeout=5)
     try:
         refused = [

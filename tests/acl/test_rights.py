@@ -15,7 +15,7 @@ EVENTS = "sd:{3}:events"
 DEAD = "sd:{3}:dead"
 COUNTS = "sd:{3}:day:o:w:2026-11-23T22:00Z:counts"
 
-# What nobody but the administration may do.
+# Commands that only the administrator may run.
 SERVER = [
     ("FLUSHALL",),
     ("KEYS", "*"),
@@ -129,7 +129,7 @@ def test_the_service_sets_what_is_missing_in_the_configuration_and_nothing_else(
 
 
 def test_the_exporter_sees_the_server(as_user: As) -> None:
-    """What redis_exporter asks without CONFIG: INFO, slow log, latency."""
+    """The exporter's user may send what redis_exporter sends without CONFIG: INFO, slow log, latency."""
     monitor = as_user("monitor")
     assert monitor.info()["maxmemory_policy"] == "noeviction"
     for command in (("SLOWLOG", "LEN"), ("SLOWLOG", "GET"), ("LATENCY", "LATEST"), ("LATENCY", "HISTOGRAM")):
@@ -149,7 +149,7 @@ def test_the_server_is_configured_as_its_file_says(as_user: As) -> None:
 
 
 def test_what_is_written_survives_a_crash(guarded: RedisServer) -> None:
-    """The append-only file is written before anybody is told so, and is read wholly: single writes and those of a script."""
+    """The append-only file is written before the reply, and is read completely: single writes and those of a script."""
     users = {user: redis.Redis.from_url(login(guarded.url, user, password(user))) for user in ("producer", "worker")}
     with redis.Redis.from_url(guarded.url) as admin:
         admin.flushall()

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("no_settings")
 
 
 def test_a_child_reads_exactly_our_settings(tmp_path: Path) -> None:
-    """What is set outside and not here is covered; where the data are doesn't depend on the working directory."""
+    """Settings of the environment are overridden, and the data directory doesn't depend on the working directory."""
     settings = Settings(data_dir=str(tmp_path), secret="ours", port=1, keep_late_hours=0)  # noqa: S106 - a test's
     outer = {"SIDEDATA_REDIS_URL": "redis://elsewhere", "SIDEDATA_PORT": "2", "PATH": "/bin"}
     given = environment(settings, outer)
@@ -66,7 +66,7 @@ async def test_a_signal_stops_once_and_in_order() -> None:
 
 
 async def test_an_error_of_the_work_is_raised() -> None:
-    """Who fails isn't taken for stopped."""
+    """A failed child is not taken for a stopped one."""
 
     async def work() -> None:
         raise StopError("no")

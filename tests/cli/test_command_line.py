@@ -46,7 +46,7 @@ def test_it_knows_its_version(sidedata: Sidedata) -> None:
 @pytest.mark.holds("8.9")
 @pytest.mark.parametrize("arguments", [["nothing"], ["token"], ["token", "create"], ["inspect", "--nothing"]])
 def test_misuse_is_2(sidedata: Sidedata, arguments: list[str]) -> None:
-    """What can't be understood exits with 2 and says why on stderr."""
+    """A wrong command line exits with 2 and gives the reason on stderr."""
     result = sidedata(*arguments)
     assert result.exit_code == 2
     assert result.stdout == ""
@@ -95,7 +95,7 @@ def test_how_a_command_fails_is_decided_in_one_place(
 
 
 def test_what_is_not_there_is_said(sidedata: Sidedata) -> None:
-    """Nothing on stdout, a word on stderr; a reason that no letter can have is a mistake, and so is told."""
+    """Nothing on stdout, a word on stderr; an unknown reason is misuse."""
     assert (sidedata("dead", "list").stdout, sidedata("dead", "list").stderr) == ("", "no dead letters\n")
     assert sidedata("dead", "list", "--reason", "too_old").stderr == "no dead letters of the reason too_old\n"
     assert (sidedata("dead", "list", "--json").stdout, sidedata("dead", "list", "--json").stderr) == ("", "")

@@ -1,4 +1,4 @@
-"""What `sidedata doctor` finds: nothing in a sound installation, and each thing that can be wrong by its name."""
+"""The findings of `sidedata doctor`: none in a sound installation, and each problem by its name."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ KEEPING = ("--appendonly", "yes")
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits long for the second look."""
+    """The second look follows soon."""
     monkeypatch.setattr(doctor, "_TICK_SECONDS", 0.0)
 
 

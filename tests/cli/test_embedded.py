@@ -40,7 +40,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 async def ask(url: str, question: Callable[..., Awaitable[Any]]) -> Any:  # noqa: ANN401 - as untyped as the client
-    """What a client of that address answers."""
+    """Send a command to that address and return the reply."""
     client = connect(url, timeout=5)
     try:
         return await question(client)
@@ -65,7 +65,7 @@ async def gone(pid: int) -> None:
 
 
 def open_to_others(directory: Path) -> list[str]:
-    """What in a directory has rights for anybody but its owner, the directory itself included."""
+    """List the files of a directory with rights for others than their owner, the directory itself included."""
     return [str(path) for path in [directory, *directory.rglob("*")] if stat.S_IMODE(path.stat().st_mode) & 0o077]
 
 
@@ -89,7 +89,7 @@ async def test_an_address_in_the_settings_is_used_as_it_is() -> None:
 
 
 async def test_data_outlive_the_server(settings: Settings) -> None:
-    """What was written is there when the server is started again, and the server ends with its only user."""
+    """Data is there when the server is started again, and the server ends with its only user."""
     async with redis_url(settings) as url:
         pid = await process_id(url)
         await ask(url, lambda client: client.set("sd:test", "kept"))
@@ -107,7 +107,7 @@ async def test_it_appends_to_a_file_and_never_evicts(settings: Settings) -> None
 
 
 async def test_only_its_user_can_get_at_the_data(settings: Settings) -> None:
-    """The directory, the socket and the append-only file are open to nobody else."""
+    """The directory, the socket and the append-only file are their user's alone."""
     async with redis_url(settings) as url:
         await ask(url, lambda client: client.set("sd:test", 1))
         assert open_to_others(Path(settings.data_dir)) == []
@@ -144,7 +144,7 @@ async def test_many_at_once_start_one_server(settings: Settings) -> None:
 
 
 async def test_a_server_left_behind_is_used_and_stopped(settings: Settings) -> None:
-    """After a SIGKILL of its user the server is still there; who comes next attaches to it and stops it at the end."""
+    """After a SIGKILL of its user the server is still there; the next user attaches to it and stops it at the end."""
     other, url = user(settings)
     pid = await process_id(url)
     other.kill()
@@ -171,7 +171,7 @@ async def test_a_killed_server_is_started_again(settings: Settings) -> None:
 
 
 async def test_a_failed_start_shows_the_last_line_of_the_log(settings: Settings) -> None:
-    """Whoever asked reads what the server said at last."""
+    """The error contains the last words of the server."""
     directory = data_directory(Path(settings.data_dir))
     (directory / "appendonly.aof").write_text("no such thing as an append-only file\n")
     (directory / "appendonlydir").write_text("nor is this a directory\n")
@@ -225,7 +225,7 @@ def test_the_secret_is_made_once(settings: Settings) -> None:
 
 
 def test_an_emptied_secret_is_not_replaced(settings: Settings) -> None:
-    """A new secret would count every visitor anew, so an empty file is for a person to see to."""
+    """A new secret would count every visitor again, so an empty file needs an operator."""
     embedded_secret(settings)
     (Path(settings.data_dir) / "secret").write_text("")
     with pytest.raises(StopError, match="is empty"):

@@ -1,4 +1,4 @@
-"""What operators see of a store: keys in words, memory by kind, and the partitions live on a terminal."""
+"""The operators' view of an installation: keys in words, memory by kind, and the partitions live on a terminal."""
 
 import json
 import os
@@ -53,7 +53,7 @@ async def filled(pipe: Pipeline) -> datetime:
 
 
 async def told(pipe: Pipeline, key: str) -> dict[str, str]:
-    """What is said of a key, by heading."""
+    """The explanation of a key, by heading."""
     explanation: Explanation = await explain(as_user("operator", pipe.client), pipe.installation, pipe.settings, key)
     return dict(explanation.rows)
 
@@ -79,7 +79,7 @@ def test_every_kind_of_key_has_its_words() -> None:
 
 
 async def test_a_bucket_is_told_by_the_organizations_clock(redis_url: str) -> None:
-    """Partition, workflow, local day and the values that the events came to."""
+    """Partition, workflow, local day and the values that the events produced."""
     async with pipeline(redis_url, partitions=4) as pipe:
         at = await filled(pipe)
         local = at + timedelta(hours=5, minutes=45)
@@ -219,7 +219,7 @@ def test_watch_draws_until_interrupted(redis_url: str) -> None:
         start_new_session=True,
     )
     try:
-        until_drawn(ours, b"nobody")
+        until_drawn(ours, b"none")
         with redis.Redis.from_url(redis_url) as client:
             client.set(keys.keyspace(7).lease, "worker-seven")
         until_drawn(ours, b"worker-seven")
@@ -242,7 +242,7 @@ def until_drawn(terminal: int, text: bytes) -> None:
 
 
 def overview(*applied: int) -> Overview:
-    """Partitions that have applied so many events."""
+    """Partitions that have applied that number of events."""
     states = [PartitionState(number, "", 0, events, 0) for number, events in enumerate(applied)]
     return Overview(0, 0, len(states), 0, sum(applied), states)
 

@@ -1,4 +1,4 @@
-"""What is no use of a command: it exits with 2, says why on stderr, prints nothing, and nothing in Redis is changed."""
+"""Misuse of commands: it exits with 2, gives the reason on stderr, prints nothing, and changes nothing in Redis."""
 
 import pytest
 import redis

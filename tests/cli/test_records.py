@@ -109,4 +109,4 @@ def test_inspect_sums_up(sidedata: Sidedata, redis_url: str) -> None:
     lag = row.split("\u2502")[4].strip()
     assert 0 <= float(lag) < LIMIT_SECONDS
     assert [cell.strip() for cell in row.strip("\u2502").split("\u2502")] == ["5", "worker-a", "4", lag, "77", "1"]
-    assert sum("nobody" in line for line in lines) == 15
+    assert sum("none" in line for line in lines) == 15

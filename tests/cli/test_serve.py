@@ -1,4 +1,4 @@
-"""`sidedata serve` as a process: it listens, says where, waits for Redis, and leaves when it is told to."""
+"""`sidedata serve` as a process: it listens, prints its address, waits for Redis, and ends on a signal."""
 
 import asyncio
 import json

@@ -33,13 +33,13 @@ def children(process: asyncio.subprocess.Process) -> set[int]:
 
 
 def lives(pid: int) -> bool:
-    """Whether there is such a process."""
+    """Tell if there is such a process."""
     return Path(f"/proc/{pid}").exists()
 
 
 @asynccontextmanager
 async def several(url: str, count: int = 2) -> AsyncIterator[tuple[asyncio.subprocess.Process, str, dict[str, str]]]:
-    """The command with so many processes, its address, and the headers that open it."""
+    """The command with that number of processes, its address, and the headers that open it."""
     client = connect(url, timeout=5)
     try:
         token, _ = await create_token(client, ORG, ["reports", "ingest"])

@@ -127,7 +127,7 @@ def test_nothing_is_left_when_up_is_killed(tmp_path: Path, processes: list[subpr
 
 
 def running(pid: int) -> bool:
-    """Whether a process goes on; one that ended and that nobody waits for doesn't."""
+    """Tell if a process runs; a zombie doesn't."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -136,7 +136,7 @@ def running(pid: int) -> bool:
 
 @needs_proc
 def test_no_secret_stands_in_a_process_title(tmp_path: Path, processes: list[subprocess.Popen[str]]) -> None:
-    """Whoever may list processes doesn't learn the installation's secret."""
+    """A list of processes doesn't show the installation's secret."""
     process, _ = start_up(tmp_path, processes)
     secret = (tmp_path / "secret").read_bytes().strip()
     for pid in children_of(process).values():

@@ -132,7 +132,7 @@ async def test_a_rebuild_swaps_all_or_nothing_of_a_slot(cluster: Cluster) -> Non
 
 
 async def test_a_command_is_sent_once(cluster: Cluster) -> None:
-    """A time-out is told to the caller: a command sent again by the client would count twice."""
+    """The caller gets a time-out as an error: a command sent again by the client would count twice."""
     stream = keys.keyspace(3).events
     master = cluster.master_of(slot_of(stream))
     client = connect(cluster.url, timeout=0.3)
@@ -156,7 +156,7 @@ async def test_a_command_is_sent_once(cluster: Cluster) -> None:
 
 
 async def test_what_is_no_cluster_is_named(cluster: Cluster, redis_url: str) -> None:
-    """Nobody there: try again. A wrong password, a Redis that is no cluster: stop."""
+    """A closed port: retry. A wrong password, a Redis that is no cluster: stop."""
     assert redis_url
     port = cluster.nodes[0].port
     for url, error in (

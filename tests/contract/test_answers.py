@@ -1,4 +1,4 @@
-"""Whose numbers an answer has, and what is in the next answer after a change."""
+"""An answer has the numbers of its workflow, and the next answer after a change contains the change."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -82,7 +82,7 @@ async def test_many_late_changes_are_all_in_the_next_answer(pipe: Pipeline) -> N
 
 
 async def test_a_log_of_changes_that_expired_loses_no_change(pipe: Pipeline) -> None:
-    """What changed before the log of changes expired is in the next answer as well as what changed after."""
+    """Changes before the expiry of the log of changes are in the next answer, and so are later ones."""
     await pipe.apply([view(NOON), view(NOON - timedelta(days=50))])
     assert (await hours(pipe)) == {12: 2}
     await pipe.apply(view(NOON, "v2"))

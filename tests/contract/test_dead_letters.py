@@ -18,7 +18,7 @@ BAD = [
     ("invalid_json", b'{"type": "page_view", "visitor_id": NaN}'),
     ("invalid_json", started(NOON) + b"x"),
     ("invalid_json", started(NOON, visitor="@").replace(b"@", b"\xff")),
-    ("invalid_json", started(NOON, newer="@").replace(b"@", b"\xc3\x28")),  # in a field that nobody reads
+    ("invalid_json", started(NOON, newer="@").replace(b"@", b"\xc3\x28")),  # in an unknown field
     ("invalid_event", b"null"),
     ("invalid_event", b"[]"),
     ("invalid_event", b"7"),
@@ -129,7 +129,7 @@ async def test_wrong_partition(pipe: Pipeline) -> None:
 
 @pytest.mark.holds("2.3.6", "5.6")
 async def test_too_old(plain: Pipeline) -> None:
-    """What lies before the oldest local day kept is `too_old`; two days younger is welcome."""
+    """An event before the oldest local day kept is `too_old`; one two days younger is applied."""
     now = await plain.now()
     old, welcome = view(now - timedelta(days=402)), view(now - timedelta(days=399))
     await plain.apply([old, welcome])

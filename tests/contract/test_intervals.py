@@ -26,7 +26,7 @@ async def test_rims_count_only_what_lies_inside(pipe: Pipeline) -> None:
 
 @pytest.mark.holds("5.1", "5.2", "5.3", "5.4")
 async def test_rims_widen_with_their_age(plain: Pipeline) -> None:
-    """Two events 10 minutes apart in one hour: told apart an hour ago, one hour 20 days ago, one day 100 days ago."""
+    """Two events 10 minutes apart in one hour: distinct an hour ago, in one hour 20 days ago, in one day 100 days ago."""
     await plain.organization("Asia/Kolkata")
     now = await plain.now()
     for age, visitors in ((timedelta(hours=26), 1), (timedelta(days=20), 2), (timedelta(days=100), 3)):

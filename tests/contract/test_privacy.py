@@ -1,4 +1,4 @@
-"""What a copy of the store gives away: no visitor, and nothing without an end but what the contract lists."""
+"""A copy of Redis reveals no visitor, and holds no key without a TTL but those that the contract lists."""
 
 from datetime import timedelta
 

@@ -57,7 +57,7 @@ async def test_neither_or_both_fields(pipe: Pipeline, fields: dict[str, bytes]) 
 @pytest.mark.holds("2.1.5")
 @pytest.mark.parametrize("field", ["event", "events"])
 async def test_one_field_twice(pipe: Pipeline, field: str) -> None:
-    """Redis lets an entry hold a field twice; nobody can tell which was meant, so it is one letter that holds both values."""
+    """Redis lets an entry hold a field twice; the right one is unknown, so it is one dead letter that holds both values."""
     values = [started(NOON, visitor="one"), started(NOON, visitor="two")]
     if field == "events":
         values = [as_array([value]) for value in values]
@@ -73,7 +73,7 @@ async def test_one_field_twice(pipe: Pipeline, field: str) -> None:
 
 
 async def test_empty_array_and_further_fields(pipe: Pipeline) -> None:
-    """An empty array is no fault; fields beside `event` are no concern of ours."""
+    """An empty array is no mistake; fields beside `event` are ignored."""
     await pipe.apply([], {"event": started(NOON), "trace": b"abc"})
     assert await pipe.reasons() == []
     assert await starts(pipe) == 1

@@ -52,7 +52,7 @@ async def enter(page: Page, pipe: Pipeline, token: str = "", base: str = "", **p
 
 
 async def shown(page: Page) -> dict[str, Any]:
-    """What the page shows, once it is live."""
+    """Wait until the page is live, and return its content."""
     await page.until("document.querySelector('#status').dataset.state === 'live'")
     await page.until("document.querySelector('#numbers').checkVisibility()")
     await page.until("document.querySelector('.zone').textContent.includes(',')")  # its name comes with the list
@@ -129,7 +129,7 @@ async def test_a_custom_range_is_read_in_the_zone(page: Page, pipe: Pipeline) ->
 
 
 async def test_new_events_appear_without_a_reload(page: Page, pipe: Pipeline) -> None:
-    """What happens now is seen now, and is what the API says, time after time."""
+    """A new event is shown at once, with the figures of the API, again and again."""
     await enter(page, pipe, workflow=PAGES, range="7d")
     before = int((await shown(page))["tiles"][0])
     for now in range(1, 4):
@@ -185,7 +185,7 @@ async def refusal(page: Page) -> str:
 
 
 async def test_a_token_of_another_organization_is_refused_with_the_reason(page: Page, pipe: Pipeline) -> None:
-    """What the service said leads the question for another token."""
+    """The service's reason stands above the form for another token."""
     token, _ = await create_token(as_user("operator", pipe.client), OTHER_ORG, ["reports"])
     await enter(page, pipe, token=token)
     assert "organization" in await refusal(page)
@@ -222,7 +222,7 @@ AXE = resources.files("axe_playwright_python").joinpath("axe.min.js")
 
 
 async def violations(page: Page, where: str) -> list[str]:
-    """What axe-core finds in the page as it is. It comes through the debugger, past the policy, which stays as it is."""
+    """Run axe-core in the page. It is injected by the debugger, so the page's policy stays as it is."""
     if not await page.evaluate("'axe' in window"):
         await page.evaluate(AXE.read_text(encoding="utf-8") + ";0")
     found = await page.evaluate("axe.run({resultTypes: ['violations']}).then((results) => results.violations)")

@@ -14,7 +14,7 @@ SCRIPTS = sorted(name for name in FILES if name.endswith(".js"))
 
 
 class Markup(HTMLParser):
-    """What a page refers to, and whatever of script or style it holds itself."""
+    """The references of a page, and its inline scripts and styles."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

@@ -1,1 +1,1 @@
-"""What is stored and how it is read: keys, records, zones, sketches."""
+"""The data model: keys, records, zones, sketches."""

@@ -109,7 +109,7 @@ def test_a_tiling_covers_the_effective_interval_with_buckets_kept(name: str, now
 @pytest.mark.holds("5.5")
 @given(name=st.sampled_from(ZONES), now=NOW, age=st.integers(-300, 402 * 86400))
 def test_nothing_expires_while_it_may_be_asked_for(name: str, now: int, age: int) -> None:
-    """What is promised at `now` has an expiry after now, with slack for a reader whose clock is behind."""
+    """Every bucket of a tiling at `now` expires after now, with slack for a reader whose clock is behind."""
     day, hour = zone(name).day(now - age), zone(name).hour(now - age)
     if KEPT.keeps_five_minutes(hour, now):
         assert KEPT.five_minutes_expiry(hour) >= now + SLACK_SECONDS

@@ -42,17 +42,17 @@ async def test_a_script_that_redis_does_not_know_is_sent(client: Client) -> None
 
 
 async def test_an_error_of_a_script_is_the_clients_own(client: Client) -> None:
-    """Errors are told apart in the ordinary way, whichever way the script went first."""
+    """An error has the same class on the multiplexed and on the ordinary way."""
     wrong = Script.of("return redis.call('GET', KEYS[1], 'too many')", read_only=True)
     with pytest.raises(CommandRefusedError):
         await client.call(wrong, ["key"])
 
 
 async def test_a_lost_connection_is_opened_anew(client: Client) -> None:
-    """Whoever waits when it breaks is told so; the next question finds another connection."""
+    """Commands under way fail when it breaks; the next one finds another connection."""
     connection = multiplexed(client)
     waiting = asyncio.create_task(connection.command("BLPOP", "nothing comes here", 0))
-    while (await client.info("clients"))["blocked_clients"] == 0:  # noqa: ASYNC110 - Redis tells nobody
+    while (await client.info("clients"))["blocked_clients"] == 0:  # noqa: ASYNC110 - Redis sends no notification
         await asyncio.sleep(0.001)
     await client.client_kill_filter(_type="normal", skipme=True)
     with pytest.raises(redis_errors.ConnectionError):
@@ -61,7 +61,7 @@ async def test_a_lost_connection_is_opened_anew(client: Client) -> None:
 
 
 async def test_who_gives_up_leaves_no_reply_for_another(client: Client) -> None:
-    """A reply that nobody waits for any more is never taken for that of the next question."""
+    """The late reply to a cancelled command is never taken for that of the next one."""
     connection = multiplexed(client)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
@@ -89,7 +89,7 @@ async def test_it_logs_in_and_chooses_its_database(private_server: Callable[...,
 
 
 async def test_without_a_server_there_is_no_connection(tmp_path: object) -> None:
-    """An address that nobody listens at is a connection error, as in the ordinary way."""
+    """An address without a server is a connection error, as in the ordinary way."""
     absent = connect(f"unix://{tmp_path}/nobody", timeout=5)
     with pytest.raises(redis_errors.ConnectionError):
         await multiplexed(absent).command("PING")

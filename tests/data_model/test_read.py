@@ -1,4 +1,4 @@
-"""What a reader that knows something already is sent."""
+"""Readings of a reader that has cached something already."""
 
 from datetime import timedelta
 from typing import Any

@@ -26,7 +26,7 @@ async def changes(client: Client) -> int:
 
 @pytest.mark.holds("1.0.1")
 async def test_an_organization_has_the_zone_that_was_set(client: Client) -> None:
-    """It can be set again while there are no events; each time the workers are told."""
+    """It can be set again while there are no events; each time the workers' cached records become stale."""
     assert await read_organization(client, keyspace(PARTITION), ORG) is None
     for number, zone in enumerate(["Europe/Helsinki", "Asia/Kathmandu"], 1):
         await set_organization(client, INSTALLATION, ORG.upper(), zone)

@@ -68,7 +68,7 @@ async def test_an_owner_notices_that_an_hour_was_sealed(pipe: Pipeline) -> None:
 
 
 async def test_a_date_beyond_the_calendar_is_a_letter(pipe: Pipeline) -> None:
-    """An entry's id may lie in the year 9999; no zone can tell local time there, and nobody stops for it."""
+    """An entry's id may lie in the year 9999; no zone has a local time there, and the worker does not stop for it."""
     await pipe.push(view("9999-12-31T23:59:59Z"), entry_id="253402300799000-0")
     await pipe.drain()
     assert await pipe.reasons() == ["in_future"]

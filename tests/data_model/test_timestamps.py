@@ -36,6 +36,6 @@ def test_a_second_of_utc_is_taken_apart_once(monkeypatch: pytest.MonkeyPatch, fi
     text = "2026-11-25T22:39:05"
     at_us = microseconds(first.format(text, 0, 0))
     monkeypatch.setattr(timestamps, "_TIMESTAMP", None)
-    for form in _FORMS[:-1]:  # nobody writes -00:00
+    for form in _FORMS[:-1]:  # no program writes -00:00
         digits = 123_456 if "{1" in form else 123_000 if "{2" in form else 0
         assert microseconds(form.format(text, 123_456, 123)) == at_us + digits

@@ -92,7 +92,7 @@ async def test_the_list_is_oldest_first(client: Client) -> None:
 async def test_nonsense_makes_no_token(
     client: Client, organization: str, scopes: list[str], expires_at: float | None, name: str
 ) -> None:
-    """What makes no sense is refused before anything is stored."""
+    """Wrong arguments are refused before anything is stored."""
     with pytest.raises(UsageError):
         await create_token(as_user("operator", client), organization, scopes, expires_at, name)
     assert not await client.exists(keys.TOKENS)

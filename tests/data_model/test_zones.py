@@ -156,6 +156,6 @@ def test_local_times_are_read_as_zoneinfo_does(name: str, text: str, expected: s
 
 @pytest.mark.parametrize("name", ["Mars/Olympus", "", "../../etc/passwd", "Europe", "europe/helsinki"])
 def test_unknown_zones_are_refused(name: str) -> None:
-    """What is no IANA name is refused, paths and directories included."""
+    """A text that is no IANA name is refused, paths and directories included."""
     with pytest.raises(UsageError):
         zone(name)

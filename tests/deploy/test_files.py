@@ -66,7 +66,7 @@ def test_the_image_takes_what_is_packaged_and_checked() -> None:
 
 
 async def test_the_image_s_health_check_tells_a_service_from_none() -> None:
-    """Its very command, against a service and against a port where nobody listens."""
+    """Its very command, against a service and against a closed port."""
     [command] = re.findall(
         r'CMD (\["python", "-c", .*\])$', (DEPLOY / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE
     )
@@ -80,7 +80,7 @@ async def test_the_image_s_health_check_tells_a_service_from_none() -> None:
 
     async with world() as made:
         assert await status(made.base.rpartition(":")[2]) == 0
-    with socket.socket() as taken:  # bound, so that nobody else takes it, and not listening
+    with socket.socket() as taken:  # bound, so that no other process takes it, and not listening
         taken.bind(("127.0.0.1", 0))
         assert await status(str(taken.getsockname()[1])) != 0
 
@@ -123,7 +123,7 @@ def manifests() -> list[Path]:
 
 
 def test_pods_are_hardened_probed_and_end_in_order() -> None:
-    """What every pod of ours must have."""
+    """Every pod has these settings."""
     deployments = [document for path in manifests() for document in documents(path) if document["kind"] == "Deployment"]
     assert [one["metadata"]["name"] for one in deployments] == ["service", "worker"]
     for deployment in deployments:

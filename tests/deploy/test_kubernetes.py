@@ -61,7 +61,7 @@ def test_components_have_their_schemas(folder: Path) -> None:
 
 @each_overlay
 def test_an_overlay_builds_and_has_its_schemas(overlay: Path, tmp_path: Path) -> None:
-    """What kubectl makes of it fits the schemas, in one namespace, with no image without a tag."""
+    """The output of kubectl fits the schemas, in one namespace, and every image has a tag."""
     manifests = built(overlay, tmp_path)
     for manifest in manifests:
         assert manifest["metadata"].get("namespace", "sidedata") == "sidedata"

@@ -30,7 +30,7 @@ class Machine(NamedTuple):
     environment: dict[str, str]
 
     def do(self, commands: str, **more: str) -> str:
-        """What the commands print; each of them must succeed."""
+        """Run the commands and return their output; each of them must succeed."""
         done = subprocess.run(
             ["sh", "-euxc", commands],
             env={**self.environment, **more},
@@ -104,7 +104,7 @@ def from_aof(machine: Machine, commands: str) -> None:
 
 @pytest.mark.parametrize("kind", ["rdb", "aof"])
 async def test_a_restored_backup_is_that_instant(machine: Machine, kind: str) -> None:
-    """What came after it is gone from stream and counters alike, and counts once when it is sent again with what was there."""
+    """Later events are gone from stream and counters alike, and all events count once when they are sent again."""
     save_rdb, save_aof = blocks("Backup")
     put_aof, *put_rdb = blocks("Restore")
     async with pipeline(machine.server.url, partitions=2) as pipe:
@@ -173,7 +173,7 @@ async def test_wrong_counters_are_rebuilt(machine: Machine, tmp_path: Path) -> N
 
 
 def named(data: Path) -> bool:
-    """Whether the append-only files name the organization; a rewrite ends between two looks, and then its files change."""
+    """Tell if the append-only files name the organization; a rewrite may end between two reads, and then its files change."""
     try:
         return any(ORG.encode() in path.read_bytes() for path in data.rglob("*.aof"))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What comes from others: every package is locked with hashes, its licence is listed, the bill of materials names it."""
+"""Packages of others: each is locked with hashes, its licence is listed, the bill of materials names it."""
 
 import json
 import re
@@ -24,7 +24,7 @@ def test_every_package_is_locked_with_hashes(lock: str) -> None:
 
 
 def test_the_lock_files_agree() -> None:
-    """What more than one of them has is of the same version in all, since they are installed into one place."""
+    """A package in several lock files has one version, because they are installed into one place."""
     setup = {(package.name, package.marker): package.version for package in locked.read("setup")}
     for lock in locked.LOCKS:
         for package in locked.read(lock):
@@ -50,7 +50,7 @@ def test_a_licence_is_what_the_package_says(name: str) -> None:
 
 
 def test_the_bill_of_materials_names_everything() -> None:
-    """Each locked package with version, licence, hashes and whether it runs; and who brings whom along."""
+    """Each locked package with version, licence, hashes and scope; and the dependencies between them."""
     document = json.loads(json.dumps(bill()))
     components = {component["bom-ref"]: component for component in document["components"]}
     packages = locked.read("setup")
@@ -95,6 +95,6 @@ def test_only_findings_fail_an_audit(dependencies: list[object], line: str, fail
 
 @pytest.mark.parametrize("out", ["", "[]", "{}", "no JSON"])
 def test_an_audit_without_a_network_says_so_in_one_line(out: str) -> None:
-    """It fails nobody."""
+    """It never fails the check."""
     told = judge(1, out, "Traceback …\n  somewhere\nConnectionError: no route to host\n\n")
     assert told == ("not audited: ConnectionError: no route to host", False)

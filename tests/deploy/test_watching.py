@@ -64,7 +64,7 @@ def test_every_metric_that_is_asked_for_exists() -> None:
 
 
 def test_jobs_are_named_as_alerts_ask_for_them() -> None:
-    """A job that nobody scrapes would never raise an alert."""
+    """A job without a scrape would never raise an alert."""
     [config] = documents(DEPLOY / "prometheus/prometheus.yaml")
     jobs = {scrape["job_name"] for scrape in config["scrape_configs"]}
     for query in queries():
@@ -136,7 +136,7 @@ def told(path: str, call: str) -> Iterator[str]:
     ],
 )
 def test_every_message_is_in_the_runbook(path: str, call: str) -> None:
-    """What /readyz says is wrong, why a process doesn't start or ends, and what it warns of in its log."""
+    """The messages of /readyz, of a process that doesn't start or ends, and of warnings in the log are all in the runbook."""
     text = " ".join(RUNBOOK.read_text(encoding="utf-8").split())
     fine = (
         "Redis answers",

@@ -153,7 +153,7 @@ def test_examples_do_what_they_say(reader: Reader, page: str) -> None:
 
 
 def new_node() -> bool:
-    """Whether Node 18 or a newer one is on PATH."""
+    """Tell if Node 18 or a newer one is on PATH."""
     node = shutil.which("node")
     if node is None:
         return False

@@ -1,4 +1,4 @@
-"""Who may import whom, read from the syntax trees: service -> sidedata <- ingest, and some modules do no I/O at all."""
+"""The rules of imports, read from the syntax trees: service -> sidedata <- ingest, and some modules do no I/O at all."""
 
 import ast
 from graphlib import CycleError, TopologicalSorter
@@ -106,13 +106,13 @@ def test_no_folder_holds_more_than_ten_files() -> None:
 
 @pytest.mark.parametrize("module", PURE)
 def test_pure_modules_touch_no_world(module: str) -> None:
-    """What is called pure imports nothing that does I/O, waits or throws dice."""
+    """A pure module imports nothing that does I/O, waits or is random."""
     assert not tops(imported(ROOT / module)) & WORLDLY
 
 
 @pytest.mark.parametrize("module", PURE)
 def test_pure_modules_never_ask_for_the_time(module: str) -> None:
-    """What is called pure gets the time as an argument."""
+    """A pure module gets the time as an argument."""
     asked = [
         f"{module}:{node.lineno}"
         for node in ast.walk(tree(ROOT / module))
@@ -122,12 +122,12 @@ def test_pure_modules_never_ask_for_the_time(module: str) -> None:
 
 
 def is_test(module: str) -> bool:
-    """Whether a dotted name is that of a file of tests or fixtures, or of something in one."""
+    """Tell if a dotted name is that of a file of tests or fixtures, or of something in one."""
     return any(part == "conftest" or part.startswith("test_") for part in module.split("."))
 
 
 def test_no_test_imports_a_test() -> None:
-    """What two files of tests need stands in tests/support/, or in the folder of the program that they test."""
+    """Code that two files of tests share stands in tests/support/, or in the folder of the program that they test."""
     crossings = {
         f"{path.relative_to(ROOT)} imports {name}"
         for path in modules("tests")
@@ -151,7 +151,7 @@ def test_the_folders_of_tests_import_nothing_from_one_another() -> None:
 
 
 def test_support_imports_nothing_of_the_tests_but_itself() -> None:
-    """What tests share knows no test and no program among the tests."""
+    """The shared code of tests imports no test and no program among the tests."""
     crossings = {
         f"{path.relative_to(ROOT)} imports {name}"
         for path in modules("tests/support")

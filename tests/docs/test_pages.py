@@ -1,6 +1,6 @@
 """Pages and code agree: what is there is documented, and what is documented is there.
 
-Where a table comes from the code, `python -m tests.support.repository.tables` writes it anew.
+Where a table comes from the code, `python -m tests.support.repository.tables` updates it.
 """
 
 import re
@@ -112,7 +112,7 @@ PROMISED = [
 
 
 def understood(words: list[str]) -> bool:
-    """Whether there is such a command with such flags."""
+    """Tell if there is such a command with such flags."""
     path = next((path for path in COMMANDS if tuple(words[: len(path)]) == path), None)
     if path is None:
         return False
@@ -246,7 +246,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_every_file_that_skips_tests_is_listed() -> None:
-    """Who wonders what a run left out finds each file that may skip in CONTRIBUTING, and no other."""
+    """CONTRIBUTING lists each file that may skip tests, and no other."""
     table = read("CONTRIBUTING.md").partition("## What skips where")[2]
     skipping = {
         str(path.relative_to(ROOT))
@@ -280,12 +280,12 @@ def test_commands_stand_in_fenced_blocks(page: Path) -> None:
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "python"], ids=str)
 def test_python_examples_compile(block: Block) -> None:
-    """Whether they are run or not."""
+    """Python examples compile, run or not."""
     compile(block.text, str(block), "exec")
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "sh"], ids=str)
 def test_shell_examples_parse(block: Block) -> None:
-    """Whether they are run or not."""
+    """Shell examples parse, run or not."""
     checked = subprocess.run(["bash", "-n"], input=block.text, text=True, capture_output=True, check=False)
     assert checked.returncode == 0, checked.stderr

@@ -1,4 +1,4 @@
-"""A full Redis, a full backlog, a stopped worker: producers are told, nothing accepted is lost, and all drains by itself."""
+"""A full Redis, a full backlog, a stopped worker: producers get errors, no accepted event is lost, all drains by itself."""
 
 import asyncio
 import shutil
@@ -51,7 +51,7 @@ async def snapshot(client: Client) -> dict[bytes, bytes]:
 
 
 async def starts(pipe: Pipeline) -> int:
-    """How many `workflow_started` events count."""
+    """Count the applied `workflow_started` events."""
     now = await pipe.now()
     reply = await pipe.ask(POPUP, (now - timedelta(days=1)).isoformat(), now.isoformat())
     return int(reply.json["started_workflows_count"])
@@ -152,7 +152,7 @@ async def test_another_schema_is_refused(redis_url: str) -> None:
 
 
 async def test_a_reader_forgets_what_a_crash_has_lost(redis_url: str) -> None:
-    """A service has read a commit that Redis then loses; the next commit, elsewhere, makes it read all anew."""
+    """A service has read a commit that Redis then loses; the next commit, elsewhere, makes it read everything again."""
     async with pipeline(redis_url, partitions=1) as pipe:
         now = await pipe.now()
         asked = (POPUP, (now - timedelta(days=20)).isoformat(), now.isoformat())

@@ -47,14 +47,14 @@ class Moments:
         self._states: list[dict[bytes, Any]] = []
 
     def note(self) -> None:
-        """How things stand now; the master sends nothing but writes, so its offset is that of the last one."""
+        """Record the present state; the master sends nothing but writes, so its offset is that of the last one."""
         offset = int(self.admin.info("replication")["master_repl_offset"])
         if not self.offsets or offset > self.offsets[-1]:
             self.offsets.append(offset)
             self._states.append(everything(self.admin))
 
     def at(self, offset: int) -> dict[bytes, Any]:
-        """What a replica holds that was sent so much."""
+        """The state of a replica that received the stream up to that offset."""
         return self._states[bisect.bisect_right(self.offsets, offset) - 1]
 
 
@@ -70,7 +70,7 @@ def happenings(chance: random.Random, numbers: Sequence[int]) -> list[bytes]:
 
 
 async def work(pipe: Pipeline, chance: random.Random, sent: list[bytes]) -> None:
-    """Appends and batches by turns, some events sent again, some that nobody can read; `sent` gets each event once."""
+    """Appends and batches by turns, some events sent again, some that are invalid; `sent` gets each event once."""
     for _ in range(ROUNDS):
         for _ in range(chance.randrange(1, 4)):
             again = chance.sample(sent, min(len(sent), chance.randrange(4)))
@@ -130,7 +130,7 @@ async def test_a_replica_that_takes_over_is_of_one_instant(
 
 
 class Either:
-    """A gateway to whichever server is the master in the eyes of who uses it."""
+    """A gateway to the server that its user takes for the master."""
 
     def __init__(self, master: Client) -> None:
         self.master = master
@@ -140,7 +140,7 @@ class Either:
 
 
 async def owner(master: Client, settings: Settings) -> Partition:
-    """Whoever owns the partition from now on, on that server."""
+    """The partition's next owner, on that server."""
     taken = await acquire(master, settings, 0, "worker", force=True)
     assert taken is not None
     return live_partition(master, settings, 1, taken, Metrics())

@@ -1,4 +1,4 @@
-"""Fuzzed requests against a real service on a real Redis: never a 500, never a hang, always JSON, and nobody else disturbed."""
+"""Fuzzed requests against a real service on a real Redis: never a 500, never a hang, always JSON, and no other client disturbed."""
 
 import asyncio
 import json
@@ -53,6 +53,6 @@ async def test_no_request_breaks_the_service(
             after = await http.answer_to(port, b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             assert after is not None
             assert after.status == 200
-        # What came in by the way is applied or a dead letter, and nobody's events are lost for it.
+        # Accepted events are applied or dead letters, and no other event is lost for them.
         await pipe.apply(view(await pipe.now(), "another", workflow=PAGES))
     assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == []

@@ -33,7 +33,7 @@ async def pipe(redis_url: str) -> AsyncIterator[Pipeline]:
 
 
 async def starts(pipe: Pipeline) -> int:
-    """How many `workflow_started` events count."""
+    """Count the applied `workflow_started` events."""
     now = await pipe.now()
     reply = await pipe.ask(POPUP, (now - timedelta(days=1)).isoformat(), now.isoformat())
     return int(reply.json["started_workflows_count"])

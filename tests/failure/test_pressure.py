@@ -34,7 +34,7 @@ def head(ours: World, method: str, path: str, *lines: str) -> bytes:
 
 @asynccontextmanager
 async def connections(ours: World, count: int) -> AsyncIterator[list[Connection]]:
-    """So many connections to the service, closed at the end."""
+    """Open that number of connections to the service, closed at the end."""
     port = int(ours.base.rpartition(":")[2])
     made: list[Connection] = []
     try:
@@ -48,13 +48,13 @@ async def connections(ours: World, count: int) -> AsyncIterator[list[Connection]
 
 
 async def timed(asking: Awaitable[Any]) -> tuple[Any, float]:
-    """What it comes to and how long it took."""
+    """Return the result and the time that it took."""
     began = time.monotonic()
     return await asking, time.monotonic() - began
 
 
 async def test_slow_and_silent_clients_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who sends nothing, or a header a moment for ever, is closed when the time is up; others are answered meanwhile."""
+    """A client that sends nothing, or one header after another without an end, is closed in time; others are answered."""
     monkeypatch.setattr(listener, "IDLE_SECONDS", 1.0)
     async with world() as ours, connections(ours, 60) as many:
         silent, slow, kept = many[:20], many[20:40], many[40:]
@@ -121,7 +121,7 @@ async def test_thousands_of_idle_connections_disturb_nobody() -> None:
 
 
 async def test_idle_connections_make_room_for_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where all places are taken by clients that ask nothing, the one that has waited longest is closed for who comes."""
+    """If idle clients use all connections, the longest idle one is closed for a new client."""
     monkeypatch.setattr(listener._Server, "max_connections", 50)
     monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     async with world() as ours, connections(ours, 200):
@@ -143,7 +143,7 @@ async def test_idle_connections_make_room_for_new_ones(monkeypatch: pytest.Monke
 async def test_bodies_beyond_the_limit_are_not_taken_in(
     path: str, headers: dict[str, str], size: int, status: int
 ) -> None:
-    """Whether their length is told or not."""
+    """A body beyond the limit is refused, with a Content-Length or without."""
     async with world() as ours:
 
         async def chunks() -> AsyncIterator[bytes]:
@@ -159,7 +159,7 @@ async def test_bodies_beyond_the_limit_are_not_taken_in(
 
 
 async def test_uploads_together_stay_within_their_memory() -> None:
-    """Beyond it an upload is told to come again, and goes in when there is room."""
+    """Beyond it an upload gets a 503, and succeeds when there is room."""
     async with world(bodies_mb=1) as ours, connections(ours, 3) as many:
         long = "Content-Length: 500000"
         for _, writer in many[:2]:

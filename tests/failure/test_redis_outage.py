@@ -45,7 +45,7 @@ class Crowd:
             return heard.status, time.monotonic() - began
 
     async def ask_all(self) -> list[tuple[int, float]]:
-        """What each of them gets."""
+        """The responses to all of them."""
         return await asyncio.gather(*map(self.ask, range(200)))
 
     async def recovers(self, seconds: float) -> None:
@@ -65,7 +65,7 @@ class Crowd:
 async def test_a_redis_that_freezes_or_dies_is_answered_for_within_a_second(
     private_server: Callable[..., RedisServer], how: str
 ) -> None:
-    """Two hundred clients of a service process are told so within a second each, and served again within five."""
+    """Two hundred clients of a service process get a 503 within a second each, and answers again within five."""
     server = private_server("--appendonly", "yes")
     client = connect(server.url, timeout=5)
     token, _ = await create_token(client, ORG, ["reports", "ingest"])
@@ -114,6 +114,6 @@ async def test_a_redis_that_freezes_or_dies_leaves_nothing_behind(
         await crowd.recovers(5 * TIME_FACTOR)
         assert app[BACKEND].admission.waiting == app[BACKEND].body_bytes == 0
         await until(lambda: len(asyncio.all_tasks()) <= tasks + 2)
-        # As many as there were questions at once and no more, though six hundred of them came to nothing.
+        # The number of concurrent requests and no more, though six hundred of them failed.
         assert len(await client.client_list()) <= 202
     await client.aclose()

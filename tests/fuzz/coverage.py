@@ -70,7 +70,7 @@ def _run(target: str, inputs: int, seconds: int, seed: int) -> None:
 
 
 def _beginnings(target: str) -> list[bytes]:
-    """What the search starts from."""
+    """The first inputs of the search."""
     # Not at the top: what is imported before it can be instrumented is not searched.
     from tests.fuzz.inputs import GOOD, MOMENTS, NASTY  # noqa: PLC0415
 

@@ -87,7 +87,7 @@ class Operation(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What came back, as far as it was waited for."""
+    """A response, or as much of it as was awaited."""
 
     status: int
     headers: Mapping[bytes, bytes]
@@ -159,7 +159,7 @@ def _body(dice: random.Random, operation: Operation) -> bytes:
 
 
 def _framed(dice: random.Random, body: bytes, head: list[bytes]) -> tuple[bytes, bool]:
-    """The body as it is sent, its headers added; and whether its length is told truthfully."""
+    """The body as it is sent, its headers added; and if its declared length is true."""
     kind = dice.random()
     if body or kind < 0.1:
         head.append(b"Content-Type: " + (dice.choice(_TYPES).encode() if kind > 0.85 else b"application/json"))
@@ -204,7 +204,7 @@ async def answer_to(port: int, sent: bytes, seconds: float = _ANSWER_SECONDS) ->
 
 
 def check(sent: bytes, answer: Answer | None, *, framed: bool) -> None:
-    """What holds of every answer."""
+    """Assert the properties of every answer."""
     if answer is None:
         assert not framed, sent[:500]  # only what is no HTTP may end without one
         return

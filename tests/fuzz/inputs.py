@@ -122,7 +122,7 @@ _VALUE = re.compile(rb'(?<=[:,\[])\s*(?:"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*|tru
 
 
 def mutated(dice: random.Random, text: bytes) -> bytes:
-    """The text with some things done to it that nobody should do."""
+    """The text with some random damage."""
     for _ in range(1 + int(dice.random() ** 3 * 6)):
         text = _OPERATIONS[int(dice.random() * len(_OPERATIONS))](dice, text)
     return text

@@ -29,7 +29,7 @@ def entry(data: bytes) -> None:
 
 
 def body_of_a_question(data: bytes) -> None:
-    """What is posted to a report, and what comes of it in some zone."""
+    """Read the body of a report, and plan it in some zone."""
     try:
         asked = from_body(data)
     except ProblemError as error:
@@ -39,7 +39,7 @@ def body_of_a_question(data: bytes) -> None:
 
 
 def query_string(data: bytes) -> None:
-    """What stands behind the question mark, and what comes of it in some zone."""
+    """Read a query string, and plan it in some zone."""
     try:
         asked = from_query(data.decode("latin-1"))
     except ProblemError as error:

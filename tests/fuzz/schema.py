@@ -1,9 +1,9 @@
 """schemathesis on the real service: `python -m tests.fuzz.schema --examples 200` tries to prove /openapi.json wrong.
 
-Four passes: nobody's requests; those of a token for everything, about organizations that don't exist; and those about one that
-has reports of both kinds. Never a 5xx, an undocumented status, content type, header or shape of a body, nor a yes to what the
-schema forbids. Left out is `positive_data_acceptance`: that an interval's end follows its start, or that an event's organization
-is the path's, no schema says.
+Four passes: requests without a token, and with a token for everything about missing organizations and about one that has
+reports of both kinds. Never a 5xx, an undocumented status, content type, header or shape of a body, nor a success for a body that
+the schema forbids. Left out is `positive_data_acceptance`: no schema expresses that an interval's end follows its start, or that an
+event's organization is that of the path.
 """
 
 import argparse
@@ -81,7 +81,7 @@ async def _filled(url: str) -> tuple[str, str, str]:
 
 
 async def _errors(process: asyncio.subprocess.Process) -> list[str]:
-    """What the service logs as an error, until it ends."""
+    """The errors in the service's log, until it ends."""
     assert process.stderr is not None
     return [line.decode() async for line in process.stderr if b'"level":"ERROR"' in line]
 

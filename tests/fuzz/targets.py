@@ -1,4 +1,4 @@
-"""What must hold of each reader, whatever it is given. A target takes dice and feeds its reader one input."""
+"""The properties of each reader for all inputs. A target takes a random source and feeds its reader one input."""
 
 import gzip
 import io
@@ -52,7 +52,7 @@ def event(dice: random.Random) -> None:
 
 
 def check_event(raw: bytes, read: Event | Rejection) -> None:
-    """What holds of every event and every fault."""
+    """Assert the properties of every event and every rejection."""
     if isinstance(read, Rejection):
         assert read.reason in _REASONS
         read.detail.encode()
@@ -78,7 +78,7 @@ def check_event(raw: bytes, read: Event | Rejection) -> None:
 
 
 def _is_json(raw: bytes) -> bool | None:
-    """Whether it is JSON by the grammar; None where nesting hides that."""
+    """Tell if it is JSON by the grammar; None where nesting hides that."""
 
     def no(name: str) -> None:
         raise ValueError(name)
@@ -104,7 +104,7 @@ def entry(dice: random.Random) -> None:
 
 
 def check_entry(poison: bytes, good: bytes) -> None:
-    """What holds of an array with something between two good events."""
+    """Assert the properties of an array with an arbitrary element between two good events."""
     value = b"[" + good + b"," + poison + b"," + good + b"]"
     arrivals, letters = read_entry(ENTRY, [b"events", value], _PARTITION, 16)
     if _is_json(value):
@@ -142,7 +142,7 @@ def interval(dice: random.Random) -> None:
 
 
 def plan_interval(zone: str, kind: str, start: datetime, end: datetime) -> None:
-    """What an interval comes to in a zone."""
+    """Plan an interval in a zone."""
     try:
         plan = make_plan(find_zone(zone), kind, start, end, NOW, _RETENTION)
     except IntervalError:
@@ -180,7 +180,7 @@ def archive(dice: random.Random) -> None:
 
 
 def check_lines(poison: bytes, good: bytes, shift: int) -> bytes:
-    """What holds of a file with something between two good lines; the file."""
+    """Assert the properties of a file with an arbitrary line between two good ones; returns the file."""
     text = b"\n".join((good, poison, good))
     read = list(read_lines(open_archive(io.BytesIO(text)), 16, shift))
     assert [line.fault for line in read if line.number in (1, 3)] == [None, None], text
@@ -215,7 +215,7 @@ def body(dice: random.Random) -> None:
 
 
 def check_gzip(sent: bytes, size: int, *, whole: bool = False) -> bytes | None:
-    """What holds of a compressed body in pieces of that size: what was packed comes out, or nothing; `whole`: it is not damaged."""
+    """Assert the properties of a compressed body in pieces of that size: its content or an error; `whole`: it is not damaged."""
     gunzip = Gunzip(_BODY_LIMIT)
     try:
         for first in range(0, len(sent), size):

@@ -1,4 +1,4 @@
-"""What a Dockerfile says, read and done."""
+"""The instructions of a Dockerfile, read and executed."""
 
 import json
 import re
@@ -20,7 +20,7 @@ class Instruction(NamedTuple):
 
 
 class Place(Protocol):
-    """Where an image comes to be."""
+    """The folder in which an image is built."""
 
     def path(self, inside: str) -> Path:
         """The file outside that has this absolute name inside."""
@@ -111,7 +111,7 @@ def made(stage: Sequence[Instruction]) -> list[str]:
 
 
 def settings(stage: Sequence[Instruction]) -> Mapping[str, str]:
-    """What ENV sets."""
+    """The variables that ENV sets."""
     pairs = (pair.partition("=") for name, text in stage if name == "ENV" for pair in shlex.split(text))
     return {name: value for name, _, value in pairs}
 

@@ -26,7 +26,7 @@ def substituted(value: str, variables: Mapping[str, str]) -> str:
 
 
 class Image(NamedTuple):
-    """What an image says of how it is run."""
+    """The configuration of an image."""
 
     entry: list[str]
     user: str
@@ -38,7 +38,7 @@ NOTHING = Image([], "0:0", "/", {})
 
 
 class Container:
-    """One service of compose.yaml on a root file system; the network is that of whoever starts it."""
+    """One service of compose.yaml on a root file system; the network is the caller's."""
 
     def __init__(
         self, name: str, service: Mapping[str, Any], root: Path, variables: Mapping[str, str], image: Image
@@ -125,7 +125,7 @@ class Running:
         self.status: int | None = None
 
     def child(self) -> int:
-        """What is process 1 inside."""
+        """The program that is process 1 inside."""
         return int(Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()[0])
 
     async def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""One owner a partition: whoever else tries changes nothing, work moves on in time, and shares come out even."""
+"""One owner a partition: another worker changes nothing, work moves in time, and shares are even."""
 
 import asyncio
 import time
@@ -39,14 +39,14 @@ async def snapshot(client: Client) -> dict[bytes, bytes]:
 
 
 async def owned(client: Client, partition: int, name: str) -> Partition:
-    """A partition in the hands of `name`, taken away from whoever had it."""
+    """A partition in the hands of `name`, taken by force from its owner."""
     taken = await lease.acquire(as_user("worker", client), SETTINGS, partition, name, force=True)
     assert taken is not None
     return live_partition(as_user("worker", client), SETTINGS, PARTITIONS, taken, Metrics())
 
 
 async def read(partition: Partition) -> Batch:
-    """What an owner has in hand after a read."""
+    """The owner's state after a read."""
     batch = await partition.reader.take(None)
     assert batch is not None
     return batch
@@ -54,7 +54,7 @@ async def read(partition: Partition) -> Batch:
 
 @pytest.mark.holds("2.3.1")
 async def test_of_two_owners_only_the_newer_commits(client: Client) -> None:
-    """Both have read the same entry; the one whose fence has passed is told so and has changed nothing."""
+    """Both have read the same entry; the owner with the older fence gets an error and has changed nothing."""
     await send(client, 3)
     older, newer = await owned(client, 3, "older"), await owned(client, 3, "newer")
     before = await snapshot(client)
@@ -105,7 +105,7 @@ async def test_the_same_fence_twice_is_told_apart_by_the_cursor(client: Client) 
 
 
 async def test_a_fence_lost_in_a_crash_is_never_given_out_again(client: Client) -> None:
-    """A Redis that forgets its last moments forgets fences, too; whoever holds one of those stays out."""
+    """A Redis that loses its last moments loses fences, too; the holder of a lost one stays out."""
     before = await owned(client, 7, "before")
     kept = await client.dump(keys.keyspace(7).cursor)
     lost = await owned(client, 7, "lost")
@@ -121,7 +121,7 @@ async def test_a_fence_lost_in_a_crash_is_never_given_out_again(client: Client) 
 async def test_a_commit_that_waits_in_a_frozen_redis_counts_once(
     private_server: Callable[..., RedisServer], *, taken_first: bool
 ) -> None:
-    """Its owner has given up waiting and the partition is taken anew, before or after the late commit runs."""
+    """Its owner has given up waiting and the partition is acquired again, before or after the late commit runs."""
     server = private_server()
     client, impatient = connect(server.url, timeout=5), connect(server.url, timeout=0.3)
     try:

@@ -1,4 +1,4 @@
-"""What an owner remembers from batch to batch saves work and never changes a number."""
+"""The owner's cache saves work from batch to batch and never changes a number."""
 
 import random
 from collections.abc import AsyncIterator
@@ -34,7 +34,7 @@ async def owner(pipe: Pipeline, name: str) -> Partition:
 
 
 async def calls(pipe: Pipeline, command: str) -> int:
-    """How often Redis has run a command."""
+    """Count the calls of a command in Redis."""
     found = (await pipe.client.info("commandstats")).get(f"cmdstat_{command}", {"calls": 0})
     return int(found["calls"])
 
@@ -117,7 +117,7 @@ async def test_an_owner_that_forgets_counts_the_same(
 
 
 async def test_records_forgotten_while_others_are_learnt(pipe: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is read ahead asks for records while a commit makes the owner forget them; it asks again, and all is counted."""
+    """A batch that is read ahead loads records while a commit drops them; it loads them again, and all is counted."""
     now = await pipe.now()
     partition = await owner(pipe, "owner")
     await pipe.push(view(now))

@@ -1,4 +1,4 @@
-"""Purges: nothing left of what was purged, nothing missing of the rest, whatever interrupts them and whoever writes meanwhile."""
+"""Purges: nothing left of what was purged, nothing missing of the rest, whatever interrupts them or writes in the meantime."""
 
 import asyncio
 import json
@@ -84,7 +84,7 @@ async def everything(client: Client) -> dict[bytes, bytes]:
     found: dict[bytes, bytes] = {}
     async for key in client.scan_iter(count=1000):
         if not key.endswith((b":cursor", b":lease")):
-            # A hash's fields may change places in its dump when nobody writes: Redis 7.4 makes tables smaller by and by.
+            # A hash's fields may change places in its dump without a write: Redis 7.4 makes tables smaller by and by.
             fields = sorted((await client.hgetall(key)).items()) if await client.type(key) == b"hash" else None
             found[key] = await client.dump(key) if fields is None else repr(fields).encode()
     return found
@@ -185,7 +185,7 @@ async def test_all_can_begin_anew(server: RedisServer) -> None:
 
 @pytest.mark.parametrize(("workflow", "kept"), [(None, False), (None, True), (POPUP, False)])
 async def test_the_organizations_tokens_go_when_asked(redis_url: str, workflow: str | None, kept: bool) -> None:  # noqa: FBT001 - a parameter
-    """And no other: those of neighbours and of all stay, and so do all when a workflow goes or nobody asks."""
+    """And no other: those of neighbours and of all stay, and so do all when a workflow goes or without `--tokens`."""
     async with pipeline(redis_url, partitions=2) as pipe:
         made = [await create_token(pipe.client, owner, ["reports"]) for owner in (ORG, ORG, OTHER_ORG, None)]
         for _, record in made:
@@ -277,7 +277,7 @@ async def test_killed_anywhere_and_repeated(redis_url: str, monkeypatch: pytest.
             left_over = [key for key, value in (await everything(pipe.client)).items() if ORG.encode() in key + value]
             assert left_over == []
             assert VISITOR.encode() not in b"".join((await everything(pipe.client)).values())
-        if left > 0:  # it came to its end by itself
+        if left > 0:  # it ended by itself
             assert step > 5
             return
 
@@ -308,7 +308,7 @@ async def test_while_traffic_flows(server: RedisServer) -> None:
         await traffic
         await purge(pipe).run()
         async with asyncio.timeout(20):
-            while await pipe.client.xlen(keys.keyspace(0).events):  # noqa: ASYNC110 - Redis sets no event of ours
+            while await pipe.client.xlen(keys.keyspace(0).events):  # noqa: ASYNC110 - Redis sets no asyncio event
                 await asyncio.sleep(0.01)
         stop.set()
         await working

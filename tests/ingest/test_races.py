@@ -35,7 +35,7 @@ async def working(pipe: Pipeline) -> AsyncIterator[None]:
 
 
 async def starts(pipe: Pipeline, organization: str) -> int | None:
-    """How many `workflow_started` events count; None for an organization without the workflow."""
+    """Count the applied `workflow_started` events; None for an organization without the workflow."""
     now = await pipe.now()
     reply = await pipe.ask(POPUP, (now - timedelta(days=3)).isoformat(), now.isoformat(), organization)
     return None if reply.status == 404 else int(reply.json["started_workflows_count"])
@@ -101,7 +101,7 @@ async def test_a_zone_set_at_the_first_event_is_the_zone_of_its_buckets(
 
             await asyncio.gather(pipe.push(raw, organization=organization), register(organization, n))
             async with asyncio.timeout(10):
-                while await pipe.client.xlen(keys.keyspace(0).events):  # noqa: ASYNC110 - Redis tells nobody
+                while await pipe.client.xlen(keys.keyspace(0).events):  # noqa: ASYNC110 - Redis sends no notification
                     await asyncio.sleep(0.005)
             name = (await pipe.client.hget(keys.keyspace(0).organization(organization), "timezone")).decode()
             day = zone(name).day(int(now.timestamp())).start

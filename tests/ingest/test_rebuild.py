@@ -21,7 +21,7 @@ from tests.support.redis.users import as_user
 
 
 async def test_wrong_counters_are_right_again(pipe: Pipeline) -> None:
-    """Junk in, keys missing, names wrong: after a rebuild every answer is what it was, at once, and nobody else's has changed."""
+    """Junk in, keys missing, names wrong: after a rebuild every answer is what it was, at once, and no other's has changed."""
     now = await pipe.now()
     await pipe.workflow(POPUP, "interaction")
     await pipe.apply(life(now), life(now))
@@ -57,7 +57,7 @@ async def test_keys_are_those_of_an_import(pipe: Pipeline, private_server: Calla
         async for key in fresh.client.scan_iter(match=f"*:{ORG}*", count=1000):
             kind = key.split(b":")[2]
             if kind == b"changes":
-                continue  # a log of what readers may know, which nobody does
+                continue  # a log for readers' caches, which are empty here
             seen[kind] += 1
             lives = [await one.client.pttl(key) for one in (fresh, pipe)]
             assert abs(lives[0] - lives[1]) < 60_000, key
@@ -88,7 +88,7 @@ async def test_a_lost_redis_is_filled_again(pipe: Pipeline) -> None:
 
 
 async def test_a_wrong_zone_is_put_right(pipe: Pipeline) -> None:
-    """With another zone all is cut anew; views that know the old one answer by the new one."""
+    """With another zone all buckets are new; caches with the old one answer by the new one."""
     now = await pipe.now()
     await pipe.apply(life(now))
     right = await answers(pipe)
@@ -116,7 +116,7 @@ async def test_what_waits_or_comes_again_counts_once(pipe: Pipeline) -> None:
 
 
 async def test_an_archive_that_lacks_an_event_lets_it_come_again(pipe: Pipeline) -> None:
-    """What is not in it is not counted, and not remembered either: sent again with its id it counts."""
+    """An event that the archive lacks is not counted, and its id is not stored: sent again, it counts."""
     now = await pipe.now()
     raws = life(now)
     await pipe.apply(raws)
@@ -139,7 +139,7 @@ async def test_goals_and_interactions_meet_across_a_rebuild(pipe: Pipeline) -> N
 
 
 async def test_a_dry_run_changes_nothing(pipe: Pipeline) -> None:
-    """It tells the difference and leaves every key as it was, owned by whoever owned it."""
+    """It tells the difference and leaves every key as it was, with the same owner."""
     now = await pipe.now()
     await pipe.apply(life(now))
     await spoil(pipe)

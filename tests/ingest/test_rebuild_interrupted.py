@@ -53,7 +53,7 @@ async def test_traffic_that_flows_counts_once(redis_url: str) -> None:
 
         await asyncio.gather(sending(), journal())
         async with asyncio.timeout(20):
-            while await pipe.client.xlen(keys.keyspace(0).events):  # noqa: ASYNC110 - Redis sets no event of ours
+            while await pipe.client.xlen(keys.keyspace(0).events):  # noqa: ASYNC110 - Redis sets no asyncio event
                 await asyncio.sleep(0.01)
         stop.set()
         await working
@@ -124,7 +124,7 @@ async def test_killed_anywhere_old_or_new(
             between = await answers(pipe)
             for mixed, before, behind in zip(between, old, new, strict=True):
                 assert mixed in (before, behind), steps
-            if left > 0:  # it came to its end by itself
+            if left > 0:  # it ended by itself
                 assert steps > 2 or place not in ("after_commit", "after_swap_step")
                 assert between == new
                 return
@@ -135,7 +135,7 @@ async def test_killed_anywhere_old_or_new(
 
 
 async def test_it_ends_though_a_cancellation_is_lost(pipe: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The Redis client may swallow the one that ends the renewals of the lease; nobody waits for ever then."""
+    """The Redis client may swallow the cancellation of the lease's renewals; the rebuild ends all the same."""
 
     async def swallowing(*_: object) -> bool:
         with suppress(asyncio.CancelledError):

@@ -78,7 +78,7 @@ async def rebuilt(url: str, world: World, zones: Mapping[str, str], tally: Tally
 
 
 async def arrive(oracle: Oracle, pipe: Pipeline, raw: bytes, entry: str, now: datetime) -> None:
-    """An event of the archive comes to the oracle, now."""
+    """Pass an event of the archive to the oracle, now."""
     organization = json.loads(raw)["organization_id"]
     entry_ms = int(now.timestamp() * 1000)
     oracle.arrive(raw, partition=pipe.partition(organization), entry_ms=entry_ms, entry=entry, now=now)

@@ -45,7 +45,7 @@ async def working(client: Client, installation: Installation) -> AsyncIterator[W
 
 
 async def owners(client: Client) -> dict[str, int]:
-    """How many partitions each worker owns."""
+    """The number of partitions of each worker."""
     counts: dict[str, int] = {}
     for partition in range(PARTITIONS):
         owner = await client.get(keys.keyspace(partition).lease)
@@ -55,7 +55,7 @@ async def owners(client: Client) -> dict[str, int]:
 
 
 async def test_one_to_eight_workers_share_evenly(client: Client) -> None:
-    """Whoever comes or goes, each soon owns sixteen divided by their number, or one more."""
+    """After joins and leaves each worker soon owns sixteen divided by their number, or one more."""
     installation = await open_installation(client, SETTINGS)
     async with AsyncExitStack() as staying:
         for count in (1, 3, 8):
@@ -92,7 +92,7 @@ async def test_a_hot_organization_does_not_starve_the_others(client: Client) -> 
 
 @pytest.mark.parametrize("count", [3, pytest.param(8, marks=pytest.mark.long)])
 async def test_worker_processes_share_evenly_and_a_hot_organization_starves_nobody(count: int) -> None:
-    """So many real processes, one after the other; then the same backlog, and single events of all other partitions beside it."""
+    """Real processes, one after the other; then the same backlog, and single events of all other partitions beside it."""
     async with stage(1) as standing:
         client = connect(standing.server.url, timeout=5)
         try:

@@ -39,7 +39,7 @@ class StoppingClock(ManualClock):
 
 
 async def send(client: Client, *, days: int, seconds: float, rate: float = 25, zone: str = ZONE) -> None:
-    """Send traffic that starts `NOW` and is stopped so many seconds later."""
+    """Send traffic that starts `NOW` and is stopped that number of seconds later."""
     stop = asyncio.Event()
     await send_traffic(
         client,
@@ -57,7 +57,7 @@ async def send(client: Client, *, days: int, seconds: float, rate: float = 25, z
 
 
 async def sent(client: Client) -> list[list[dict[str, Any]]]:
-    """What is in the stream, entry by entry."""
+    """The entries of the stream, decoded."""
     rows = await client.xrange(STREAM)
     assert all(list(fields) == [b"events"] for _, fields in rows)
     return [json.loads(fields[b"events"]) for _, fields in rows]
@@ -109,7 +109,7 @@ async def test_it_stops_while_redis_is_out_of_reach(client: Client) -> None:
 
 
 async def test_a_refusal_ends_it(client: Client) -> None:
-    """What trying again can't mend is not tried again."""
+    """A permanent refusal is not retried."""
     await client.set(STREAM, "no stream")
     with pytest.raises(StopError):
         await send(client, days=1, seconds=3)

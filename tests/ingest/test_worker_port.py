@@ -1,4 +1,4 @@
-"""What the worker's own port answers, beside health and metrics."""
+"""Answers of the worker's own port, besides health and metrics."""
 
 import json
 

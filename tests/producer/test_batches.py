@@ -157,7 +157,7 @@ async def test_a_full_backlog_is_waited_for_and_holds_up_no_other(redis_url: str
 
 
 async def test_a_user_who_may_only_append_can_use_it(redis_url: str) -> None:
-    """Told the number of partitions and not to look at the backlog, it sends nothing but XADD."""
+    """With a number of partitions and without a backlog limit, it sends nothing but XADD."""
     async with installed(redis_url) as pipe:
         secret = uuid.uuid4().hex
         await pipe.client.execute_command(
@@ -215,7 +215,7 @@ async def test_what_can_be_no_event_is_refused_at_once(redis_url: str, event: di
 
 
 async def test_it_wants_an_installation(redis_url: str) -> None:
-    """In an empty Redis nobody knows how many streams there are."""
+    """In an empty Redis the number of streams is unknown."""
     with pytest.raises(ProducerError, match="no installation"):
         async with Producer(as_user("operator", redis_url)):
             pass

@@ -1,4 +1,4 @@
-"""`send` and `flush`: done when the events are in the stream, with room made by waiting, and with failures told to callers."""
+"""`send` and `flush`: done when the events are in the stream, with room made by waiting, and with failures raised to callers."""
 
 import asyncio
 import contextlib

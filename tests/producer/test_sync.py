@@ -112,7 +112,7 @@ async def test_nothing_happens_before_the_first_event(redis_url: str) -> None:
 
 
 async def test_threads_share_it(url: str, redis_url: str) -> None:
-    """Each event is in once, whoever sent it, and one thread serves them all."""
+    """Each event of each thread is in once, and one thread serves them all."""
     with SyncProducer(url) as producer:
 
         def send(number: int) -> None:
@@ -155,6 +155,6 @@ async def test_a_child_begins_afresh_after_a_fork(url: str, redis_url: str) -> N
 
 
 async def test_what_waits_is_sent_when_the_program_ends(url: str, redis_url: str) -> None:
-    """Without `close`, as in a program that nobody told to call it."""
+    """Without `close`, as in a program that forgets it."""
     program(url, EXIT)
     assert await visitors(redis_url) == ["last"]

@@ -1,4 +1,4 @@
-"""Who gets in, over several processes: tokens, rates, last uses, and what none of them may give away."""
+"""Access over several processes: tokens, rates, last uses, and secrets that must not leak."""
 
 import asyncio
 import json
@@ -99,7 +99,7 @@ async def listed(ours: World) -> list[tokens.TokenRecord]:
 
 
 async def test_a_service_that_may_only_read_answers_all_the_same(client: Client, redis_url: str) -> None:
-    """It has no last uses, and nobody notices."""
+    """It has no last uses, and no request fails for it."""
     if (await client.info("server"))["redis_version"] < "7":
         pytest.skip("rights to read only can be given from Redis 7.0 on")
     token, _ = await create_token(as_user("operator", client), ORG, ["reports"])
@@ -144,7 +144,7 @@ def test_the_command_line_lists_last_uses(redis_url: str, expiry: list[str]) -> 
 
 @pytest.mark.holds("6.4", "6.5")
 async def test_a_token_learns_nothing_of_another_organization(redis_url: str) -> None:
-    """What exists elsewhere and what exists nowhere are refused in the same words and headers, and by the same work."""
+    """Another organization's workflow and a missing one are refused in the same words and headers, and by the same work."""
     nowhere = "ffffffff-ffff-4fff-8fff-ffffffffffff"
     async with pipeline(redis_url) as pipe:
         await pipe.apply(view(await pipe.now()))  # of pipeline's own organization

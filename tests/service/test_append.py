@@ -131,7 +131,7 @@ async def test_a_frozen_redis_is_answered_for_within_a_second(private_server: Ca
 
 @pytest.mark.holds("6.9")
 async def test_a_redis_that_is_gone_is_answered_for_at_once(private_server: Callable[..., RedisServer]) -> None:
-    """Nobody listens: 503, not a bug; /livez stays well."""
+    """A closed port: 503, not a bug; /livez stays well."""
     server = private_server()
     client = connect(server.url, timeout=0.8)
     try:

@@ -88,7 +88,7 @@ async def test_concurrent_requests_share_a_look_up(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.holds("6.8")
 async def test_a_rate_limit_holds_for_each_token_and_second() -> None:
-    """What is over the limit gets a 429 and when to come again; the next second is free."""
+    """A request over the limit gets a 429 with `Retry-After`; the next second is free."""
     async with world(rate_limit=3) as ours:
         other = await ours.new_token()
         statuses = [(await ours.ask("GET", PATH)).status for _ in range(5)]

@@ -36,7 +36,7 @@ def problem(heard: Heard, status: int) -> dict[str, Any]:
 
 
 class Case(NamedTuple):
-    """A request and what it must come to."""
+    """A request and its expected response."""
 
     status: int
     method: str

@@ -1,4 +1,4 @@
-"""The short way of plain reports gives the long way's answers, and lets nobody pass whom the long way would not."""
+"""The fast path gives the ordinary path's answers, and authorizes no request that the ordinary path would refuse."""
 
 import asyncio
 import json
@@ -95,7 +95,7 @@ async def test_requests_are_counted_alike() -> None:
     "path", [f"{SIDEDATA}x", f"{SIDEDATA}//", SIDEDATA.replace(WORKFLOW, "no-uuid"), f"/x{SIDEDATA}"]
 )
 async def test_other_paths_are_others(path: str) -> None:
-    """What only looks like the path of a report gets what the router says of it."""
+    """A path that only resembles that of a report gets the router's answer."""
     async with world() as ours:
         await ours.ask("POST", SIDEDATA, json=INTERVAL)
         assert (await ours.ask("POST", path, json=INTERVAL)).status in (400, 404)

@@ -64,7 +64,7 @@ async def test_gzip_is_taken_in_several_members_too() -> None:
     ids=["no end", "no head", "empty", "rest", "zeros first", "zlib", "just over", "bomb", "all members"],
 )
 async def test_broken_gzip_and_bombs(body: bytes, status: int) -> None:
-    """What is cut short is a 400, what unfolds beyond the limit a 413."""
+    """A truncated body is a 400, a body that decompresses beyond the limit a 413."""
     async with world() as ours:
         heard = await ours.ask("POST", EVENTS, data=body, headers={**JSON, "Content-Encoding": "gzip"})
     assert heard.status == status

@@ -145,7 +145,7 @@ async def test_a_window_ends_now() -> None:
 
 @pytest.mark.holds("3.1.2")
 async def test_a_comment_shows_that_the_stream_lives(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing to tell is told every 15 seconds, here every tenth of one."""
+    """A comment is sent every 15 seconds without a change, here every tenth of a second."""
     monkeypatch.setattr(live_api, "COMMENT_SECONDS", 0.1)
     async with world() as ours, listening(ours) as stream:
         await stream.event()
@@ -182,7 +182,7 @@ async def test_a_revoked_token_ends_the_stream(monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_an_interval_that_went_out_of_reach_ends_the_stream() -> None:
-    """What no poll will answer any more is the last event."""
+    """The event that ends the stream names the problem of all later polls."""
     async with world() as ours, listening(ours) as stream:
         await stream.event()
         ours.reports.say = IntervalError("/interval", "before all that is kept")
@@ -214,7 +214,7 @@ async def test_nothing_is_left_when_all_have_gone(monkeypatch: pytest.MonkeyPatc
 
 
 async def test_a_bug_in_a_poll_ends_the_stream_and_no_other_request() -> None:
-    """Listeners are told; a new one starts anew."""
+    """Listeners get the error; a new one starts from nothing."""
     async with world() as ours, listening(ours) as stream:
         await stream.event()
         ours.reports.say = ZeroDivisionError("a bug")

@@ -1,4 +1,4 @@
-"""What live streams cost a real Redis, and how soon they show what entered the stream."""
+"""The cost of live streams for a real Redis, and their delay."""
 
 import asyncio
 import json
@@ -49,7 +49,7 @@ async def next_count(response: aiohttp.ClientResponse) -> int:
 
 @asynccontextmanager
 async def listening(pipe: Pipeline, count: int, query: str) -> AsyncIterator[list[aiohttp.ClientResponse]]:
-    """So many streams, each with its first answer."""
+    """Open that number of streams, each with its first answer."""
     async with pipe.http.get("/livez") as response:
         origin = response.url.origin()
     connector = aiohttp.TCPConnector(limit=0)
@@ -60,7 +60,7 @@ async def listening(pipe: Pipeline, count: int, query: str) -> AsyncIterator[lis
             for stream in await asyncio.gather(*asked):
                 if stream.status == 200:
                     streams.append(stream)
-                else:  # client and server share one busy loop: who waited too long comes again
+                else:  # client and server share one busy loop: a stream that waited too long connects again
                     assert stream.status == 503
                     stream.close()
         await asyncio.gather(*map(next_count, streams))
@@ -70,20 +70,20 @@ async def listening(pipe: Pipeline, count: int, query: str) -> AsyncIterator[lis
 
 
 async def polls(pipe: Pipeline) -> int:
-    """How many answers were computed for streams so far."""
+    """The number of answers computed for streams so far."""
     async with pipe.http.get("/metrics") as response:
         [found] = re.findall(r"^sidedata_live_polls_total (\S+)$", await response.text(), re.MULTILINE)
     return int(float(found))
 
 
 async def commands(pipe: Pipeline) -> int:
-    """How many commands Redis has run so far, those within scripts included."""
+    """The number of commands that Redis has run so far, including those in scripts."""
     stats = await pipe.client.info("commandstats")
     return sum(stat["calls"] for name, stat in stats.items() if name != "cmdstat_info")
 
 
 async def cost(pipe: Pipeline, count: int, query: str) -> float:
-    """Commands that Redis runs for each poll while so many listen; one of them changes the answer."""
+    """Count Redis's commands for each poll with that number of listeners; one poll sees a change."""
     async with listening(pipe, count, query) as streams:
         begun, before = await polls(pipe), await commands(pipe)
 

@@ -1,4 +1,4 @@
-"""What the log says: a JSON object a line, one line a request, and never who the visitors are."""
+"""The log: a JSON object a line, one line a request, and never a visitor's id."""
 
 import json
 import logging

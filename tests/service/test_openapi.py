@@ -42,7 +42,7 @@ def media(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]
 
 
 def faults(document: dict[str, Any], schema: dict[str, Any], value: object) -> list[str]:
-    """What keeps the value from being what the schema says, formats included."""
+    """The violations of a schema by a value, formats included."""
     whole = {**schema, "components": document["components"]}
     validator = OAS31Validator(whole, format_checker=oas31_format_checker)
     return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
@@ -120,7 +120,7 @@ async def test_every_status_of_the_contract_is_described() -> None:
 
 
 async def test_refusals_are_those_described() -> None:
-    """What is really answered to bad requests is among an operation's statuses, and its body fits."""
+    """Real answers to bad requests have a status of the operation, and a body that fits its schema."""
     async with world(rate_limit=50) as ours:
         document = await described(ours)
         other = await ours.new_token(scopes=("ingest",))

@@ -57,7 +57,7 @@ def test_every_form_that_python_reads(text: str, instant: datetime) -> None:
     ],
 )
 def test_a_blank_before_the_offset_reads_as_plus(sent: str, instant: datetime) -> None:
-    """A plus that nobody encoded arrives as a blank; only the one before an offset is taken back."""
+    """A plus that was not encoded arrives as a blank; only the one before an offset is taken back."""
     read = from_query(f"start={sent}&end={ANY_END}").start
     assert (read, read.tzinfo is None) == (instant, instant.tzinfo is None)
 

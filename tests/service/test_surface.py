@@ -1,4 +1,4 @@
-"""What else is served: the list of workflows, the pages, the description of it all, metrics."""
+"""The other resources: the list of workflows, the pages, the API description, metrics."""
 
 import json
 import re

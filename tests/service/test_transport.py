@@ -120,7 +120,7 @@ async def test_an_address_that_makes_no_sense_is_refused_at_once(url: str) -> No
 
 
 async def test_files_that_are_not_there_are_an_error_in_one_line(tmp_path: Path) -> None:
-    """Certificates that can't be read are told as what they are."""
+    """The error for unreadable certificates names them."""
     client = connect(f"rediss://127.0.0.1:1/0?ssl_ca_certs={tmp_path}/none", timeout=1)
     try:
         with pytest.raises((StoreUnavailableError, StopError)), translated():
@@ -205,6 +205,6 @@ async def test_listed_origins_may_ask(origin: str, allowed: bool) -> None:  # no
     "listed", ["*", "a.example", "https://a.example/path", "https://a.example,,", "ftp://a.example"]
 )
 def test_what_is_no_origin_is_refused(listed: str) -> None:
-    """Above all the star: who means all would have to list them all."""
+    """Above all the star: to allow all origins, each must be listed."""
     with pytest.raises(UsageError, match="SIDEDATA_CORS_ORIGINS"):
         read_settings({"cors_origins": listed}, {})

@@ -1,4 +1,4 @@
-"""Merged runs of buckets: the same as merging every bucket anew, whatever was kept, changed or given up in between."""
+"""Merged runs of buckets: the same as merging every bucket again, whatever was cached, changed or evicted in between."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def brute(parts: dict[BucketField, CachedField], runs: list[Run], rows: int) -> 
 
 
 def same(merged: MergedRun, expected: tuple[Registers, dict[str, int]], rows: range) -> bool:
-    """Whether those rows and all sums are as expected."""
+    """Tell if those rows and all sums are as expected."""
     return bool(np.array_equal(merged.rows, expected[0][rows.start : rows.stop])) and merged.sums == expected[1]
 
 

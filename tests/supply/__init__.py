@@ -1,1 +1,1 @@
-"""What comes from others: which packages are locked, under which licences, and what is known against them."""
+"""Packages of others: their locks, their licences, their known vulnerabilities."""

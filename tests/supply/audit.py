@@ -1,6 +1,6 @@
 """Known weaknesses of what is locked: `python -m tests.supply.audit [LOCK]…` asks PyPI by pip-audit, and fails for what is found.
 
-Where that can't be asked (no network, or a mirror that has archives only) it says so in one line and fails nobody; it never says
+Where that can't be asked (no network, or a mirror that has archives only) it says so in one line and succeeds; it never says
 "none" of a package that it could not ask about.
 """
 
@@ -17,7 +17,7 @@ _ASKING = ("--require-hashes", "--disable-pip", "--format", "json", "--progress-
 
 
 class Told(NamedTuple):
-    """What became of an audit."""
+    """The result of an audit."""
 
     line: str
     failed: bool

@@ -26,7 +26,7 @@ def listed() -> dict[str, str]:
 
 
 def told(name: str) -> str | None:
-    """What the installed package says, as an SPDX expression where it can be told; None if it isn't installed or says nothing."""
+    """The licence of an installed package, as an SPDX expression if possible; None if it is not installed or names none."""
     try:
         facts: Any = metadata.metadata(name)
     except metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""The lock files, read: what pip installs, from which archives, and who asked for it."""
+"""The lock files, read: what pip installs, from which archives, and for which package."""
 
 import re
 from pathlib import Path

@@ -1,7 +1,7 @@
 """The bill of materials: `python -m tests.supply.sbom` prints CycloneDX 1.6, of what `make setup` installs.
 
 It is made from the lock file and docs/LICENCES.md alone, so it is the same on every machine: packages with versions, licences,
-hashes of the archives that pip accepts, and who brings whom along. `scope` is "required" for what runs and "excluded" for what
+hashes of the archives that pip accepts, and its dependencies. `scope` is "required" for what runs and "excluded" for what
 only develops and tests.
 """
 

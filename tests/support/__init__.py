@@ -1,1 +1,1 @@
-"""What tests share: servers, the pipeline, events, waiting, the oracle. Nothing here imports a test."""
+"""The shared code of tests: servers, the pipeline, events, waiting, the oracle. Nothing here imports a test."""

@@ -19,7 +19,7 @@ async def affected(pipe: Pipeline, workflow: str = POPUP, interval: tuple[str, s
 
 
 def nonzero(pairs: list[list[int]]) -> dict[int, int]:
-    """What is not 0 of `[[value, index], …]`."""
+    """The pairs of `[[value, index], …]` whose value is not 0."""
     return {index: value for value, index in pairs if value}
 
 

@@ -121,7 +121,7 @@ class Pipeline:
         return ids
 
     async def ask(self, workflow: str, start: str, end: str, organization: str = ORG) -> Reply:
-        """Ask as a client would: some times more while it is told to, as on a machine that has other work."""
+        """Ask as a client would: some times more after a 503, as on a machine that has other work."""
         path = f"/api/reporting/workflow/v1/orgs/{organization}/workflows/{workflow}/sidedata/"
         for left in reversed(range(ceil(TIME_FACTOR))):
             async with self.http.post(path, json={"interval": {"start": start, "end": end}}) as response:

@@ -66,7 +66,7 @@ async def answers(pipe: Pipeline, organization: str = ORG) -> list[str]:
 
 
 async def read_anew(pipe: Pipeline) -> list[str]:
-    """What a service answers that knows nothing yet."""
+    """Read an answer from a service with an empty cache."""
     async with pipeline(pipe.settings.redis_url, partitions=2) as other:
         return await answers(other)
 
@@ -118,7 +118,7 @@ async def assert_no_shadow(client: Client) -> None:
 
 
 async def assert_shadows_expire(client: Client) -> None:
-    """What a killed rebuild left goes by itself."""
+    """Assert that all keys of a killed rebuild have a TTL."""
     for pattern in ("sd:*:rebuild:*", "sd:*:swap:*"):
         async for key in client.scan_iter(match=pattern):
             assert 0 < await client.ttl(key) <= 2 * 86_400 + 60, key

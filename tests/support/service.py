@@ -34,14 +34,14 @@ NOW = 1_795_471_200.0  # 2026-11-23T22:00:00Z
 
 
 class CannedReports:
-    """Stands where the reports are: answers what it is told to, or raises it, and remembers what it was asked."""
+    """Stands where the reports are: returns or raises a prepared answer, and records the requests."""
 
     def __init__(self) -> None:
         self.say: Answer | Exception = canned(1)
         self.asked: list[tuple[str, str, datetime, datetime]] = []
 
     async def answer(self, organization_id: str, workflow_id: str, start: datetime, end: datetime) -> Answer:
-        """What it was told to say."""
+        """Return the prepared answer."""
         self.asked.append((organization_id, workflow_id, start, end))
         await asyncio.sleep(0)
         if isinstance(self.say, Exception):
@@ -50,7 +50,7 @@ class CannedReports:
 
 
 def canned(visitors: int) -> Answer:
-    """An answer that can be told from others."""
+    """A distinct answer."""
     return Answer(b'{"unique_visitors_count":%d}' % visitors, f'"tag{visitors}"', EFFECTIVE)
 
 

@@ -50,6 +50,6 @@ async def address(process: asyncio.subprocess.Process) -> str:
 
 
 async def status(http: aiohttp.ClientSession, base: str, token: str, path: str = WORKFLOWS) -> int:
-    """What a question comes to."""
+    """The status of the response to a request."""
     async with http.get(base + path, headers={"Authorization": f"Token {token}"}) as answer:
         return answer.status

@@ -1,4 +1,4 @@
-"""Partitions, events and shares of workers, for tests of who owns what."""
+"""Partitions, events and shares of workers, for tests of ownership."""
 
 import asyncio
 import time
@@ -56,18 +56,18 @@ async def send(client: Client, partition: int) -> None:
 
 
 async def applied(client: Client) -> int:
-    """How many events the cursors count."""
+    """The number of events that the cursors count."""
     counts = [await client.hget(keys.keyspace(partition).cursor, "events") for partition in range(PARTITIONS)]
     return sum(int(count or 0) for count in counts)
 
 
 async def all_applied(client: Client) -> bool:
-    """Whether every stream is empty."""
+    """Tell if every stream is empty."""
     return not any([await client.xlen(keys.keyspace(partition).events) for partition in range(PARTITIONS)])
 
 
 async def balanced(client: Client, workers: int) -> bool:
-    """Whether all partitions are owned, and by so many workers in even shares."""
+    """Tell if all partitions are owned, by that number of workers in even shares."""
     owners = Counter([await client.get(keys.keyspace(partition).lease) for partition in range(PARTITIONS)])
     shares = owners.values()
     return None not in owners and len(owners) == workers and max(shares) - min(shares) <= 1

@@ -1,4 +1,4 @@
-"""`make torture`: run after run until there were enough kill points; `SEED=n` begins with that seed, `KILLS=n` asks for so many."""
+"""`make torture`: run after run until there were enough kill points; `SEED=n` begins with that seed, `KILLS=n` their number."""
 
 import asyncio
 import logging

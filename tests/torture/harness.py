@@ -47,7 +47,7 @@ class WorkerProcess:
         return self._process.poll()
 
     def log(self) -> str:
-        """What it has said."""
+        """The process's output so far."""
         return self._log.read_text(errors="replace")
 
     def signal(self, number: signal.Signals) -> None:
@@ -106,10 +106,10 @@ class Stage:
         self.proxy = proxy
         self.blows: Counter[str] = Counter()
         self.enough = asyncio.Event()  # as many kill points as were wanted
-        # Held by whoever needs connections to outlast a scene; others may still send.
+        # Held by scenes that need their connections to last; others may still send.
         self.redis_spared = asyncio.Lock()
         self._wanted = kill_points
-        # Held by whoever breaks Redis, and by the producer while it sends what it couldn't send again.
+        # Held by scenes that break Redis, and by the producer while it sends what it couldn't send again.
         self.redis_whole = asyncio.Lock()
         self.workers: list[WorkerProcess] = []
         self.lease_ms = LEASE_MS
@@ -180,7 +180,7 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def stage(kill_points: int) -> AsyncIterator[Stage]:
-    """Everything up, with no worker yet, for so many blows."""
+    """Everything up, with no worker yet, for that number of failures."""
     server = RedisServer("--appendonly", "yes", "--appendfsync", "always")
     try:
         await asyncio.to_thread(server.start)

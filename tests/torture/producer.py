@@ -1,6 +1,6 @@
 """A producer as the contract wants it: batches with ids, sent again until they are known to be in.
 
-Events without ids, and bad ones, can't be sent again without doubt, so those go while nobody touches Redis.
+Events without ids, and bad ones, can't be sent twice safely, so they are sent while no scene touches Redis.
 """
 
 import asyncio

@@ -9,7 +9,7 @@ _CHUNK = 65_536
 
 
 class Proxy:
-    """Passes bytes on until told to cut."""
+    """Passes bytes on until `cut`."""
 
     def __init__(self, server: Path) -> None:
         self._server = server
@@ -18,7 +18,7 @@ class Proxy:
         self.cuts = 0
 
     def cut(self, after_bytes: int) -> None:
-        """Pass so many more bytes of replies on, then end the connection that the next byte belongs to."""
+        """Pass that number of further bytes of replies on, then end the connection that the next byte belongs to."""
         self._left = after_bytes
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -19,7 +19,7 @@ _ASK_SECONDS = 0.2
 
 @dataclass
 class Result:
-    """What a run came to."""
+    """The result of a run."""
 
     seed: int
     kill_points: int
@@ -31,7 +31,7 @@ class Result:
 
 
 async def torture(seed: int, kill_points: int, *, workers: int = 3, freeze: bool = False) -> Result:
-    """Strike at least so many blows, heal, and judge.
+    """Inject at least that number of failures, heal, and judge.
 
     Raises:
         TortureError: exactly once was not exactly once, or a worker misbehaved.

@@ -1,4 +1,4 @@
-"""What is done to workers and Redis while the producer sends: seeded lives, each with an end that was chosen before."""
+"""The failures of workers and Redis while the producer sends: seeded lives, each with an end that was chosen before."""
 
 import asyncio
 import random

@@ -52,7 +52,7 @@ async def memory(client: Client, worker: WorkerProcess) -> tuple[int, int]:
 
 
 async def soak(events: int) -> bool:
-    """Whether memory stayed flat and every event was applied once."""
+    """Check that memory stayed flat and every event was applied once."""
     async with stage(1) as standing, pipeline(standing.server.url, partitions=1) as pipe:
         await pipe.client.config_set("appendfsync", "everysec")
         return await _soaked(standing, pipe.client, events)
@@ -71,7 +71,7 @@ async def _soaked(standing: Stage, client: Client, events: int) -> bool:
                 sent += _ENTRY
                 while sent % (10 * _ENTRY) == 0 and await client.xlen(keys.keyspace(0).events) > _WAITING:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
-            while await client.xlen(keys.keyspace(0).events):  # noqa: ASYNC110 - Redis tells nobody
+            while await client.xlen(keys.keyspace(0).events):  # noqa: ASYNC110 - Redis sends no notification
                 await asyncio.sleep(0.01)
             looks.append(await memory(client, worker))
             rate = sent / (time.monotonic() - started_at)

@@ -65,3 +65,36 @@ async def test_killed_anywhere_old_or_new(redis_url: str, monkeypatch: pytest.Mo
         fresh.rulebook = case.rulebook(NEW, fresh.settings)
         await World(fresh, now).send(life(now, days=33, each=6))
         assert adopted == await day_buckets(fresh)
+
+
+@pytest.mark.parametrize("place", failpoints.ADOPTION_PLACES)
+async def test_killed_around_a_table_that_changes_no_day(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """Rules that differ in the future alone are adopted by the next owner, if they were not before."""
+
+    async def never(*_: object) -> None:
+        return
+
+    def dies(passed: str) -> None:
+        if passed == place:
+            raise KilledError
+
+    monkeypatch.setattr(lease, "release", never)
+    async with pipeline(redis_url, partitions=1) as pipe:
+        await pipe.organization(NAME)
+        now = await pipe.now()
+        case = Case(now, -30, -7 * HOUR, -8 * HOUR, -7 * HOUR)
+        world = World(pipe, now)
+        pipe.rulebook = case.rulebook(OLD, pipe.settings)
+        await world.send(life(now, days=33, each=6))
+        before = await day_buckets(pipe)
+        pipe.rulebook = case.rulebook(NEW, pipe.settings)
+        monkeypatch.setattr(failpoints, "armed", dies)
+        with pytest.raises(KilledError):
+            await pipe.drain()
+        monkeypatch.setattr(failpoints, "armed", None)
+        await pipe.drain()
+        assert (await world.rules()).release == NEW
+        assert await day_buckets(pipe) == before
+        await world.check(case.new)

@@ -107,7 +107,7 @@ def _print_partitions(overview: Overview) -> None:
         (
             (
                 state.partition,
-                state.owner or "nobody",
+                state.owner or "none",
                 state.lag_entries,
                 f"{state.lag_seconds:.1f}",
                 state.events_applied,

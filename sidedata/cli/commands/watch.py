@@ -97,7 +97,7 @@ def frame(overview: Overview | None, rates: list[float], failure: str, lines: in
         late = state.lag_seconds > _LATE_SECONDS
         table.add_row(
             str(state.partition),
-            Text(state.owner or "nobody", style="" if state.owner else "bold red"),
+            Text(state.owner or "none", style="" if state.owner else "bold red"),
             f"{state.lag_entries:,}",
             Text(f"{state.lag_seconds:.1f}", style="bold red" if late else ""),
             f"{rate:,.0f}",

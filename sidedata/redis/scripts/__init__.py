@@ -10,11 +10,11 @@ from msgspec import Struct
 class Script(Struct, frozen=True):
     """A script and the SHA-1 that Redis knows it by; nothing rests on that digest's strength.
 
-    Most scripts name all their keys. One with `undeclared_keys` builds names of others of its slot. It must not follow a slot in
-    the midst of its migration: on the new node, a key that has not arrived looks like a missing one. (On the old node, a read of a
-    key that has left is an error.) So it fails until the slot has moved.
+    Most scripts name all their keys. A script with `undeclared_keys` also builds names of other keys of its slot. It must not
+    follow a slot in the midst of its migration: on the new node, a key that has not arrived looks like a missing one. (On the old
+    node, a read of a key that has left is an error.) So it fails until the slot has moved.
 
-    One that is `read_only` may run twice, and travels over the multiplexed connection where there is one.
+    A `read_only` script may run twice, and travels over the multiplexed connection where there is one.
     """
 
     source: str

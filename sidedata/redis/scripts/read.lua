@@ -1,17 +1,17 @@
--- What an answer needs of one workflow, all of one instant.
+-- Reads the stored parts of an answer about one workflow, all of one instant.
 --
 -- KEYS  1 workflow's record, 2 organization's record, 3 log of changes (buckets have their hash tag)
 -- ARGV  1 revision that the reader knows ("" for none), 2 revision of names that it knows, 3 what keys of goals begin with,
 --       4 number of parts that it misses, 5 number of parts that it has but that may have changed, 6 number of goals that it
 --       knows; then the missing parts, two values each, the others, with a third (their bucket as the log names it), and the
 --       goals. A part is a word and what the keys of its bucket begin with:
---         visitors, sessions   a sketch: who asks reads it next, here it only takes its share of the work
+--         visitors, sessions   a sketch: the reader fetches it next by MGET; here it only counts as work
 --         counts               counts
 --         goals                counts, and the names of the goals in them
 -- Reply {timezone, the table of its offsets, kind, revision, fence of its commit, changes_from, revision of names, buckets changed since the known revision,
 --        data of the parts (of those that may have changed only those whose buckets are named, all if the log of changes does not
 --        reach back to the known revision, none if that is the newest), name records of the goals}
---       The data is that of the first parts only, where all would keep Redis busy for long: who needs the rest asks again.
+--       The data is that of the first parts only if all would keep Redis busy for long; the reader asks again for the rest.
 --
 -- Atomic, because an answer must not show half a commit. Read only. Sketches are not read here: what a script hands on is copied
 -- from string to string, which takes five times as long as to send it.

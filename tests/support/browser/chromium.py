@@ -76,7 +76,7 @@ class Page:
         self.faults[:] = [fault for fault in self.faults if text not in fault]
 
     async def open(self, url: str) -> None:
-        """Load a page anew, whatever is open now."""
+        """Load a page, whatever is open now."""
         await self.send("Page.navigate", url="about:blank")
         await self.send("Page.navigate", url=url)
 

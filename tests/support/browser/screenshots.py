@@ -1,6 +1,6 @@
 """`make screenshots`: the dashboard's states as pictures in docs/screenshots/, of the whole service with made-up visitors.
 
-Two of them are kept in the repository, because README shows them; the others are for who changes the pages.
+Two of them are kept in the repository, because README shows them; the others are for work on the pages.
 """
 
 import asyncio

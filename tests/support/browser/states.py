@@ -9,7 +9,7 @@ from tests.support.browser.chromium import Page
 
 
 class Screen(NamedTuple):
-    """What a page is looked at with."""
+    """The screen on which a page is viewed."""
 
     width: int
     height: int

@@ -10,13 +10,13 @@ ENOUGH = 100  # small counts, to speak of a share of them
 
 @dataclass
 class Tally:
-    """How many small unique counts were compared, and how many of them were exact."""
+    """The number of small unique counts that were compared, and of exact ones among them."""
 
     small: int = 0
     exact: int = 0
 
     def nine_in_ten(self) -> bool:
-        """Whether the contract's share is met; zeros are not counted, they are exact by themselves.
+        """Tell if the contract's share is met; zeros are not counted, because they are always exact.
 
         Of counts near 50 one in twenty is off, when two ids share a register. So a dozen says nothing about a share (two of 13
         are off in one run of seven): it takes a hundred before one is asked for.

@@ -25,15 +25,15 @@ PURCHASED = "System: Visitor purchased"
 
 
 class BadIntervalError(Exception):
-    """What the service answers with a 400."""
+    """An interval that the service refuses with a 400."""
 
 
 class UnknownWorkflowError(Exception):
-    """What the service answers with a 404."""
+    """A workflow that the service answers with a 404."""
 
 
 class _BadEventError(Exception):
-    """What goes to the dead letters, with the reason."""
+    """An event that becomes a dead letter, with the reason."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Applied:
 
 @dataclass(frozen=True)
 class Kept:
-    """How long buckets are kept."""
+    """The retention of buckets."""
 
     fine: timedelta = timedelta(hours=48)
     hour: timedelta = timedelta(days=35)

@@ -97,7 +97,7 @@ async def example(url: str, world: World, tally: Tally) -> None:
 
 
 def run(server: RedisServer | Cluster, examples: int) -> None:
-    """Compare so many worlds, and the share of exact small counts over all of them.
+    """Compare that number of worlds, and the share of exact small counts over all of them.
 
     The first that Hypothesis draws is next to empty: of two, nothing may be left to compare, of six at least 26 counts were.
     """

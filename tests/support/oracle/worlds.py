@@ -47,7 +47,7 @@ Question = tuple[str, str, str, str]  # organization, workflow, start, end
 
 @dataclass(frozen=True)
 class Batch:
-    """Entries that are pushed one after the other, then applied, with so many events a commit, or left for later."""
+    """Entries that are pushed one after the other, then applied, with that number of events a commit, or left for later."""
 
     organization: str
     entries: list[bytes | list[bytes]]

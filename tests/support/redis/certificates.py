@@ -1,4 +1,4 @@
-"""Certificates of an authority of our own, made with openssl, for servers on 127.0.0.1 and whoever talks to them."""
+"""Certificates of a test authority, made with openssl, for servers on 127.0.0.1 and their clients."""
 
 import subprocess
 from pathlib import Path

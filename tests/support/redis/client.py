@@ -125,5 +125,5 @@ class LossyGateway:
 
 
 def lossy(client: Client, losses: int) -> Gateway:
-    """A gateway that loses so many replies."""
+    """A gateway that loses that number of replies."""
     return cast("Gateway", LossyGateway(client, losses))

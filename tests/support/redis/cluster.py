@@ -61,7 +61,7 @@ class Node:
 
     @property
     def runs(self) -> bool:
-        """Whether the process was started and not killed."""
+        """Tell if the process was started and not killed."""
         return self._process is not None
 
     @property

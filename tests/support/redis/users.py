@@ -1,7 +1,7 @@
 """The way that deploy/ starts a Redis: its script, configuration and users, for the servers of the tests.
 
 With SIDEDATA_TEST_DEPLOYED=1 (`make test-deployed`) every server that tests start is one of these. Tests look at it as `admin`;
-whoever has a part in the installation goes through `as_user` and so has that user's rights and no others.
+each role of an installation connects by `as_user` and so has that user's rights and no others.
 """
 
 import os
@@ -56,7 +56,7 @@ class Guard:
             self.environment[f"REDIS_PASSWORD_{user.upper()}"] = password(user)
 
     def command(self, *arguments: str) -> list[str]:
-        """What starts it; the arguments come after redis.conf and win."""
+        """The command that starts it; the arguments come after redis.conf and override it."""
         return ["sh", str(DEPLOY / "redis-start.sh"), "run", str(DEPLOY / "redis.conf"), *arguments]
 
 

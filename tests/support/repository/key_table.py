@@ -36,7 +36,7 @@ class Row(NamedTuple):
     endless: bool
 
     def matches(self, key: str) -> bool:
-        """Whether a key is of this row."""
+        """Tell if a key is of this row."""
         parts = re.split(r"(\{p\}|<\w+>)", self.pattern)
         expression = "".join(PLACEHOLDERS.get(part) or re.escape(part) for part in parts)
         return re.fullmatch(expression, key) is not None

@@ -87,7 +87,7 @@ def links(page: Path) -> list[str]:
 
 
 def anchors(page: Path) -> set[str]:
-    """What the page's headings are called in links, as hosting sites make it up."""
+    """The anchors of the page's headings, as hosting sites derive them."""
     text = _FENCED.sub("", page.read_text(encoding="utf-8"))
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in _HEADING.findall(text)}
 

@@ -1,4 +1,4 @@
-"""The tables on the pages that come from the code; `python -m tests.support.repository.tables` writes them there anew."""
+"""The tables on the pages that come from the code; `python -m tests.support.repository.tables` updates them."""
 
 import re
 from pathlib import Path
@@ -28,12 +28,12 @@ def setting_rows() -> list[str]:
 
 
 def worker_metrics() -> list[MetricWrapperBase]:
-    """What a worker counts."""
+    """The metrics of a worker."""
     return [metric for metric in vars(Metrics()).values() if isinstance(metric, MetricWrapperBase)]
 
 
 def service_metrics() -> list[MetricWrapperBase]:
-    """What a service counts."""
+    """The metrics of a service."""
     made = ServiceMetrics(CollectorRegistry())
     return [metric for metric in vars(made).values() if isinstance(metric, MetricWrapperBase)]
 
@@ -63,7 +63,7 @@ def scaling() -> list[tuple[str, list[str]]]:
     return [
         ("## What one of each does", capacity.unit_rows()),
         ("| | 1,000/s |", capacity.rate_rows()),
-        ("| workflows | of so many", capacity.workflow_rows()),
+        ("| workflows | events a day of each", capacity.workflow_rows()),
     ]
 
 
