@@ -74,7 +74,7 @@ class Buckets:
         return self
 
     def adopt(self, decision: Decision) -> "Buckets":
-        """What the decision says is done, from the hours that are there."""
+        """Carry out a decision, from the hours that are there."""
         if isinstance(decision, Recut):
             for start in (*decision.obsolete, *(day.start for day in decision.days)):
                 self.days.pop(start, None)

@@ -111,7 +111,7 @@ def test_pythontzpath_replaces_both(tmp_path: Path, now: float) -> None:
 
 
 def test_files_replaced_under_a_process_change_nothing_for_an_hour(tmp_path: Path, now: float) -> None:
-    """What was read serves as a whole: no zone of the new release shows beside one of the old."""
+    """A folder serves as a whole: no zone of the new release shows beside one of the old."""
     folder = zone_folder(tmp_path, "2025b", OLD)
     sources = ZoneSources(None, [folder])
     data = sources.data(now)
