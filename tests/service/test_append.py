@@ -189,4 +189,5 @@ async def test_what_may_not_be_asked_is_unknown(client: Client, redis_url: str) 
         "maxmemory-policy": "unknown",
         "persistence": "unknown",
         "installation": "ok",
+        "zone data": "ok",
     }
