@@ -14,6 +14,8 @@ from typing import BinaryIO
 
 import orjson
 
+from sidedata.redaction import redact
+
 
 @lru_cache(maxsize=2)
 def _second(since_epoch: int) -> str:
@@ -31,10 +33,10 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its line break."""
-        line = head(int(record.created * 1000), record.levelname, record.name, record.getMessage())
+        line = head(int(record.created * 1000), record.levelname, record.name, redact(record.getMessage()))
         line.update(getattr(record, "fields", {}))
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = redact(self.formatException(record.exc_info))
         return orjson.dumps(line, default=str).decode()
 
 

@@ -28,7 +28,7 @@ class Liveness(msgspec.Struct, frozen=True):
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """The answer of /readyz: the verdict, each check, and the details of checks that warn."""
+    """The answer of /readyz: the verdict, each check, and the details and advice of checks that warn or fail."""
 
     status: Literal["ready", "not ready"]
     checks: list[Check]
@@ -67,16 +67,20 @@ class HealthHandlers:
     async def readyz(self, _request: web.Request) -> web.Response:
         """Answer 200 if the process can work, else 503; with every check by name in both cases."""
         checks = list(await self._checks())
-        warnings = [check.detail for check in checks if check.status in ("warning", "failed")]
+        warnings = [_sentence(check) for check in checks if check.status in ("warning", "failed")]
         if ready(checks):
             return _json(Readiness("ready", checks, warnings))
-        detail = "; ".join(check.detail for check in checks if check.status == "failed")
+        detail = "; ".join(_sentence(check) for check in checks if check.status == "failed")
         return _refusal(503, NotReady(detail, checks, warnings))
 
     async def metrics(self, request: web.Request) -> web.Response:
         """Answer all metrics in Prometheus's text format."""
         body, content_type = exposition(self._registry, request.headers.get("Accept", ""))
         return web.Response(body=body, headers={**HEADERS, "Content-Type": content_type})
+
+
+def _sentence(check: Check) -> str:
+    return f"{check.detail} ({check.advice})" if check.advice else check.detail
 
 
 def health_app(registry: CollectorRegistry, checks: Checks, alive: Alive | None = None) -> web.Application:

@@ -13,6 +13,7 @@ from sidedata.clock import Clock, SystemClock
 from sidedata.embedded.server import redis_url
 from sidedata.errors import StopError, StoreUnavailableError
 from sidedata.ingest.metrics import Metrics
+from sidedata.ingest.worker.listing import fill_list
 from sidedata.ingest.worker.worker import Worker
 from sidedata.inspect.health import Check, redis_checks
 from sidedata.inspect.zones import zone_check
@@ -61,14 +62,19 @@ async def run_worker(settings: Settings) -> None:
                 installation = await _wait_for_installation(gateway, settings, stop, SystemClock())
                 if installation is None:
                     return
-                for check in await redis_checks(gateway):
+                for check in await redis_checks(gateway, installation.partitions):
                     if check.status in ("warning", "failed"):
                         _log.warning("%s", check.detail)
                 worker = Worker(gateway, installation, settings, metrics)
                 _log.info("worker %s on %d partitions", worker.name, installation.partitions)
                 gc.freeze()
                 gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
-                await worker.run(stop)
+                listing = asyncio.create_task(fill_list(gateway, installation), name="list of organizations")
+                try:
+                    await worker.run(stop)
+                finally:
+                    listing.cancel()
+                    await asyncio.gather(listing, return_exceptions=True)
         finally:
             await gateway.aclose()
 
@@ -94,8 +100,9 @@ async def _health(settings: Settings, gateway: Gateway, metrics: Metrics) -> Asy
     """Serve /livez, /readyz and /metrics for as long as the context lasts."""
 
     async def checks() -> list[Check]:
-        checks = await redis_checks(gateway)
-        return checks if checks[0].status == "failed" else [*checks, await zone_check(gateway)]
+        checks = await redis_checks(gateway, settings.partitions)
+        # Else Redis did not answer, and another wait would take more than a second.
+        return [*checks, await zone_check(gateway)] if len(checks) > 2 else checks
 
     runner = web.AppRunner(health_app(metrics.registry, checks), access_log=None, handle_signals=False)
     await runner.setup()

@@ -74,6 +74,7 @@ class Worker:
         self._rulebook = rulebook or Rulebook(settings)
         self._comparison = Comparison(gateway, self._rulebook, self._clock)
         self._assignments: dict[int, _Assignment] = {}
+        self._lost: set[int] = set()  # partitions whose task ended because Redis was out of reach
         self._unavailable = False
         self._renewals = asyncio.Semaphore(_RENEWALS_AT_ONCE)
 
@@ -130,8 +131,12 @@ class Worker:
         missing = share - len(self._assignments)
         if missing > 0:
             others = [number for number in range(self._installation.partitions) if number not in self._assignments]
-            for number in (await lease.free_partitions(self._gateway, others))[:missing]:
+            # A partition that an outage took from this worker may still be leased to it, so it need not wait for the lease's end.
+            lost = [number for number in others if number in self._lost]
+            free = await lease.free_partitions(self._gateway, [number for number in others if number not in lost])
+            for number in [*lost, *free][:missing]:
                 await self._acquire(number)
+            self._lost.clear()
         self.metrics.owned.set(len(self._assignments))
         owned = {number: assignment.comparison for number, assignment in self._assignments.items()}
         self._comparison.start_if_due(owned)
@@ -197,6 +202,7 @@ class Worker:
                 _log.warning("partition %d has another owner; its batch under way is dropped", number)
                 self.metrics.lease_changes.labels("lost").inc()
             except StoreUnavailableError as error:
+                self._lost.add(number)
                 _log.warning("partition %d: %s", number, error)
                 self.metrics.lease_changes.labels("lost").inc()
 

@@ -16,7 +16,8 @@ import msgspec
 from aiohttp import http_exceptions, web
 from aiohttp.typedefs import Handler
 
-from sidedata.errors import SidedataError, StoreUnavailableError
+from sidedata.conditions import CONDITIONS
+from sidedata.errors import CommandRefusedError, SidedataError, StoreUnavailableError
 
 CONTENT_TYPE = "application/problem+json"
 # After a second Redis has restarted, a lease has moved, or a backlog has shrunk by some ten thousand events.
@@ -92,6 +93,14 @@ def unavailable(detail: str) -> ProblemError:
     return ProblemError(503, detail, headers={"Retry-After": str(RETRY_SECONDS)})
 
 
+def missing_right(action: str, error: CommandRefusedError) -> ProblemError:
+    """A 503: the account of this service lacks a right that an operator can give or leave out."""
+    detail = (
+        f"this service's account in Redis may not {action}: {error}; load the access rules (users.acl) of this version"
+    )
+    return ProblemError(503, detail, headers={"Retry-After": "60"})
+
+
 def _from_http_exception(error: web.HTTPException) -> web.Response:
     """An exception of aiohttp as a problem, with the header that belongs to its status."""
     headers = {name: error.headers[name] for name in ("Allow", "Location", "Retry-After") if name in error.headers}
@@ -128,6 +137,11 @@ def _warn(text: str) -> None:
         _log.warning("%s", text)
 
 
+def _reason(error: StoreUnavailableError) -> str:
+    """The reason of a 503 in words of our own: a server's text is for the operator, in the log."""
+    return CONDITIONS[error.code].detail if error.code in CONDITIONS else "Redis is out of reach"
+
+
 def response_to(error: Exception) -> web.Response:
     """The response to an exception."""
     match error:
@@ -137,7 +151,7 @@ def response_to(error: Exception) -> web.Response:
             return _from_http_exception(error)
         case StoreUnavailableError():
             _warn(str(error))
-            return unavailable("Redis is out of reach or can't take writes now; try again").response()
+            return unavailable(f"{_reason(error)}; try again").response()
         case web.RequestPayloadError() | http_exceptions.HttpProcessingError():
             # The body's framing is broken (bad chunks, a connection cut short), so it has no content to judge.
             return problem_response(400, "the body could not be read to its end")

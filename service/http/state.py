@@ -7,7 +7,7 @@ from typing import Self
 from aiohttp import web
 
 from sidedata.clock import Clock
-from sidedata.errors import StoreUnavailableError
+from sidedata.errors import StoreUnavailableError, late_error
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
 from sidedata.service.http.problems import unavailable
@@ -140,6 +140,6 @@ class redis_timeout:  # noqa: N801 - used like a function, as `asyncio.timeout` 
         try:
             await self._timeout.__aexit__(kind, error, trace)
         except TimeoutError as late:
-            raise StoreUnavailableError("Redis did not answer in time") from late
+            raise late_error("Redis did not answer in time") from late
         if isinstance(error, TimeoutError):
-            raise StoreUnavailableError("Redis did not answer in time") from error
+            raise late_error("Redis did not answer in time") from error

@@ -4,7 +4,7 @@ Each number is a sum of stored counts (whole hours and days), an estimate of mer
 days at the edges), or a sum of exact counts.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from operator import add
 from typing import Any, NamedTuple
 
@@ -93,19 +93,17 @@ def _edge_figures(buckets: EdgeBuckets, estimated: Iterator[int]) -> EdgeFigures
     return EdgeFigures(visitors, tuple(hours))
 
 
-def interaction(merged: Iterable[MergedRun], rows: Mapping[str, int], names: Mapping[str, str]) -> dict[str, Any]:
+def interaction(
+    distinct: Sequence[int], sums: Mapping[str, int], rows: Mapping[str, int], names: Mapping[str, str]
+) -> dict[str, Any]:
     """Assemble the figures of an interaction workflow.
 
     Args:
-        merged: all runs of the tiling merged, in batches of rows: visitors, then visitors and sessions of each goal.
+        distinct: estimates by row: visitors, then visitors and sessions of each goal.
+        sums: of the counts of all runs of the tiling.
         rows: the row of each goal's visitors, by `<role>:<goal>`; its sessions have the next row.
         names: the names of goals.
     """
-    sums: Mapping[str, int] = {}
-    distinct: list[int] = []
-    for batch in merged:
-        sums = batch.sums  # the same in each batch
-        distinct += estimates(batch.rows)
     total = counts.decode(sums)
     return {
         "unique_visitors_count": distinct[0],

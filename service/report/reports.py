@@ -13,13 +13,15 @@ from prometheus_client import CollectorRegistry
 from sidedata.calendar.levels import Retention
 from sidedata.calendar.zones import zone
 from sidedata.clock import Clock
-from sidedata.errors import SidedataError, StoreUnavailableError
+from sidedata.errors import SidedataError, late_error
 from sidedata.events.decode import Kind
+from sidedata.hyperloglog import estimates
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
 from sidedata.service.metrics import ServiceMetrics
 from sidedata.service.report.answer import Answer, encode
 from sidedata.service.report.assemble import interaction, page_navigation
+from sidedata.service.report.many_goals import ManyGoals, has_many_goals
 from sidedata.service.report.plan import IntervalError, Plan, make_plan
 from sidedata.service.report.requirements import Requirements
 from sidedata.service.report.workflow_cache import WorkflowCache
@@ -54,6 +56,7 @@ class Reports:
         metrics = metrics or ServiceMetrics(CollectorRegistry())
         self._hits, self._misses = metrics.reports.labels("kept"), metrics.reports.labels("assembled")
         self._cache_bytes = metrics.cache_bytes
+        self._many_goals = ManyGoals(self._add)
         self._warm_up()
 
     def _warm_up(self) -> None:
@@ -86,13 +89,17 @@ class Reports:
                 if answer is not None and answer.rules == plan.rules:
                     self._hits.inc()
                     return answer
-                if cache.has(plan.requirements):
+                if has_many_goals(cache):
+                    answer = await self._many_goals.answer(cache, plan)
+                    if answer is not None:
+                        return answer
+                elif cache.has(plan.requirements):
                     # 6. Assemble the figures. 7. Encode them. No await since the refresh, so all is of one revision.
                     answer = encode(_figures(cache, plan), plan.effective, plan.rules)
                     self._add(cache, plan, answer)
                     return answer
             if time.monotonic() > deadline:
-                raise StoreUnavailableError("the answer took too long to read")
+                raise late_error("the answer took too long to read; what was read is kept")
 
     def _plan(self, cache: WorkflowCache, start: datetime, end: datetime) -> Plan | None:
         """Plan with the zone and kind in the cache; None before the first reading."""
@@ -111,7 +118,8 @@ def _figures(cache: WorkflowCache, plan: Plan) -> dict[str, Any]:
     """Assemble the figures from the cache, which has all requirements of the plan."""
     tiling = plan.tiling
     if plan.kind == "interaction":
-        return interaction(cache.merge_all_rows(tiling.runs), cache.rows, cache.names)
+        merged = cache.merge(tiling.runs, range(cache.goal_rows))
+        return interaction(estimates(merged.rows), merged.sums, cache.rows, cache.names)
     known = {edge.runs: cache.edges[edge.runs] for edge in tiling.edges if edge.runs in cache.edges}
     unknown = [cache.edge_buckets(edge) for edge in tiling.edges if edge.runs not in known]
     figures, edges = page_navigation(tiling, cache.merge(tiling.runs), known, unknown)

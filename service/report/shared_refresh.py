@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import NamedTuple
 
-from sidedata.errors import StoreUnavailableError
+from sidedata.errors import StoreUnavailableError, late_error
 from sidedata.service.report.requirements import Requirements
 
 # A refresh that takes longer is given up: each answer is due within a second.
@@ -20,11 +20,12 @@ class _Waiter(NamedTuple):
 
 
 class SharedRefresh:
-    """Joins concurrent requests for a refresh; `clear` is called when one fails."""
+    """Joins concurrent requests for a refresh; `clear` is called when one fails, `doubt` when one takes too long."""
 
-    def __init__(self, refresh: Refresh, clear: Callable[[], None]) -> None:
+    def __init__(self, refresh: Refresh, clear: Callable[[], None], doubt: Callable[[], None]) -> None:
         self._refresh = refresh
         self._clear = clear
+        self._doubt = doubt
         self._waiters: list[_Waiter] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -52,11 +53,12 @@ class SharedRefresh:
                 async with asyncio.timeout(_TIMEOUT_SECONDS):
                     await self._refresh(distinct.values(), batch[-1].now)
             except (StoreUnavailableError, TimeoutError) as error:
+                late = isinstance(error, TimeoutError)
                 # After a restart Redis may have lost its last commits, with revisions that are cached here.
-                self._clear()
+                (self._doubt if late else self._clear)()
                 # Requests that joined in the meantime have waited too, and would have to wait as long again.
                 batch, self._waiters = batch + self._waiters, []
-                _settle(batch, StoreUnavailableError(f"Redis did not answer in time: {error}"))
+                _settle(batch, late_error("Redis did not answer in time") if late else error)
             except BaseException as error:
                 self._clear()
                 _settle(batch, error)

@@ -25,7 +25,7 @@ from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
 from sidedata.service.report.answer import Answer
 from sidedata.service.report.assemble import EdgeBuckets, EdgeFigures, Runs, day_sums
-from sidedata.service.report.merged_runs import MOST_ROWS, SESSIONS, VISITORS, CachedField, MergedRun, MergedRuns
+from sidedata.service.report.merged_runs import SESSIONS, VISITORS, CachedField, MergedRun, MergedRuns
 from sidedata.service.report.requirements import FIELD_NAMES, Requirements, fields_of
 from sidedata.service.report.shared_refresh import SharedRefresh
 
@@ -62,6 +62,8 @@ class WorkflowCache:
         self.revision: int | None = None
         self.fence = 0  # of the owner that committed the revision
         self.names_revision: int | None = None
+        self._is_doubtful = False
+        self.epoch = 0  # grows whenever answers become stale
         self.names: dict[str, str] = {}  # of goals
         self.fields: dict[BucketField, CachedField] = {}
         self.rows: dict[str, int] = {}  # of goals' visitors by `<role>:<goal>`; their sessions have the next row
@@ -70,7 +72,7 @@ class WorkflowCache:
         self._merged = MergedRuns(self.fields, most_merged_bytes)
         self._fields_size = 0  # bytes
         self._most_fields = _MOST_FIELDS
-        self._shared_refresh = SharedRefresh(self._refresh, self.clear)
+        self._shared_refresh = SharedRefresh(self._refresh, self.clear, self.doubt)
 
     @property
     def size(self) -> int:
@@ -81,11 +83,14 @@ class WorkflowCache:
         """Merge those rows of runs, whose fields must all be cached."""
         return self._merged.merge(runs, FIELD_NAMES[self.kind or ""], rows)
 
-    def merge_all_rows(self, runs: Sequence[Run]) -> Iterator[MergedRun]:
-        """Merge runs of an interaction workflow in batches of rows, because all rows of many goals take much memory."""
-        count = VISITORS + 1 + 2 * len(self.rows)
-        for first in range(0, count, MOST_ROWS):
-            yield self.merge(runs, range(first, min(first + MOST_ROWS, count)))
+    @property
+    def goal_rows(self) -> int:
+        """The number of rows of an interaction workflow: of visitors, and two for each goal and role."""
+        return VISITORS + 1 + 2 * len(self.rows)
+
+    def cached_fields(self, runs: Sequence[Run]) -> list[CachedField]:
+        """The fields of runs, which must all be cached. They never change: newer data replaces them."""
+        return [self.fields[field] for run in runs for field in fields_of(run, self.kind or "")]
 
     def edge_buckets(self, edge: PartialDay) -> EdgeBuckets:
         """The data of a partial day, whose fields must all be cached."""
@@ -107,6 +112,7 @@ class WorkflowCache:
 
     def clear(self) -> None:
         """Drop everything; the next reading starts from nothing."""
+        self.epoch += 1
         self.revision = self.names_revision = self.timezone = self.rules = self.zone = None
         self.fields.clear()
         self.answers.clear()
@@ -115,6 +121,11 @@ class WorkflowCache:
         self.edges.clear()
         self._merged.clear()
         self._fields_size = 0
+
+    def doubt(self) -> None:
+        """Keep what was read, and compare it at the next reading: Redis may have lost commits meanwhile."""
+        self._is_doubtful = True
+        self.names_revision = None
 
     def has(self, requirements: Requirements) -> bool:
         """Tell if all requirements are cached."""
@@ -166,13 +177,18 @@ class WorkflowCache:
 
     async def _is_current(self) -> bool:
         """Tell if nothing has changed; nearly all polls need only this."""
-        if self.revision is None:
+        if self.revision is None or self._is_doubtful:
             return False
         cached = (self.timezone, self.kind, self.revision, self.names_revision)
         return await newest(self._gateway, self._installation, self.organization_id, self.workflow_id) == cached
 
     def _apply(self, reading: Reading) -> None:
         """Move to the revision of a reading."""
+        self._is_doubtful = False
+        # Names are the organization's. At an unchanged revision of names the reading lacks the known ones, so they outlive a clear.
+        names = self.names.copy() if reading.names == self.names_revision else {}
+        if reading.revision == self.revision and reading.fence != self.fence:
+            self.clear()  # another owner's commit of that number, in place of one that was lost
         if self.revision is not None and reading.revision != self.revision:
             # The log of changes names only the newest changes, and none after a purge or a restored backup. Changes of an earlier
             # owner are missing too: a crash or failover may have lost part of the data that is cached here.
@@ -189,11 +205,12 @@ class WorkflowCache:
             self.timezone, self.rules = reading.timezone, reading.rules
             self.zone = reporting_zone(reading.timezone, reading.rules)
         if reading.revision != self.revision or reading.names != self.names_revision:
+            self.epoch += 1
             self.answers.clear()
             self.edges.clear()
         self.kind = reading.kind
         self.revision, self.fence, self.names_revision = reading.revision, reading.fence, reading.names
-        self.names.update(reading.goals)
+        self.names = {**names, **reading.goals}
         self._merged.invalidate((field.level, field.start) for field in reading.data if field in self.fields)
         for field, cached in zip(reading.data, self._cached_fields(reading.data, self.zone), strict=True):
             self._drop(field)

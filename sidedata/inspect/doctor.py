@@ -8,18 +8,19 @@ from collections import Counter
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Final
 
+from sidedata.conditions import condition_of
 from sidedata.errors import SidedataError
 from sidedata.events.dead_letter import DeadLetter
 from sidedata.inspect.health import Status
 from sidedata.inspect.overview import Overview, read_overview
 from sidedata.inspect.samples import read_anomalies
-from sidedata.inspect.server_findings import ADVICE, Finding, reachable, redis_findings
+from sidedata.inspect.server_findings import Finding, reachable, redis_findings
 from sidedata.inspect.settings_findings import settings_findings
 from sidedata.inspect.zones import ADVICE as ADVICE_ON_ZONES
 from sidedata.inspect.zones import zone_check
 from sidedata.reads.partitions import live_workers, read_partitions
 from sidedata.reads.records import read_configuration
-from sidedata.reads.streams import dead_letters_before
+from sidedata.reads.streams import dead_letters_before, seen_dead_letter
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import SCHEMA, Installation, fingerprint
 from sidedata.schema.keys import keyspace
@@ -37,7 +38,7 @@ async def examine(
 ) -> list[Finding]:
     """Examine everything; where Redis doesn't answer, or holds no installation, the list ends there."""
     findings = settings_findings(settings, environ)
-    findings += await redis_findings(gateway, settings.wait_replicas)
+    findings += await redis_findings(gateway, settings.wait_replicas, settings.partitions)
     if not reachable(findings):
         return findings
     installation, more = await _installation(gateway, settings)
@@ -60,8 +61,7 @@ async def _or_failure(examination: Awaitable[list[Finding]]) -> list[Finding]:
     try:
         return await examination
     except SidedataError as error:
-        advice = "see that Redis stays reachable and that this user may read; then run the doctor again"
-        return [Finding("redis", "failed", str(error), advice)]
+        return [Finding("redis", "failed", str(error), f"{condition_of(error).advice}; then run the doctor again")]
 
 
 async def _installation(gateway: Gateway, settings: Settings) -> tuple[Installation | None, list[Finding]]:
@@ -69,7 +69,7 @@ async def _installation(gateway: Gateway, settings: Settings) -> tuple[Installat
     try:
         stored = await read_configuration(gateway)
     except SidedataError as error:
-        return None, [Finding(name, "failed", str(error), ADVICE["redis"])]
+        return None, [Finding(name, "failed", str(error), condition_of(error).advice)]
     if stored.partitions is None or stored.schema is None:
         advice = "start a service or a worker, which makes one; or is this the wrong Redis?"
         return None, [Finding(name, "failed", "there is none in this Redis", advice)]
@@ -148,16 +148,20 @@ async def _dead_letters(gateway: Gateway, installation: Installation, settings: 
     for state in overview.states:
         if state.dead_letters:
             space = keyspace(state.partition)
-            now_ms = await gateway.time_ms(space.dead)
+            seen = await seen_dead_letter(gateway, space)
             newest = await dead_letters_before(gateway, space, "+", 1)
-            reasons.update(letter.reason or "?" for letter in newest if _stored_ms(letter) > now_ms - _RECENT_MS)
+            reasons.update(letter.reason or "?" for letter in newest if _position(letter) > seen)
     if reasons:
         names = ", ".join(reason for reason, _ in reasons.most_common())
-        advice = "`sidedata dead list` shows them; correct their sender, then `sidedata dead replay --all`"
-        return [
-            Finding("dead letters", "warning", f"{overview.dead_letters}, some of the last 24 hours ({names})", advice)
-        ]
-    return [Finding("dead letters", "ok", f"{overview.dead_letters}, none of the last 24 hours")]
+        advice = (
+            "`sidedata dead list` shows them; correct their sender, then `sidedata dead replay --all`; "
+            "`sidedata dead seen` marks them as looked at"
+        )
+        return [Finding("dead letters", "failed", f"{overview.dead_letters}, some of them not seen ({names})", advice)]
+    if overview.dead_letters:
+        advice = "`sidedata dead replay` sends them again, `sidedata dead drop` deletes them"
+        return [Finding("dead letters", "warning", f"{overview.dead_letters}, all of them seen", advice)]
+    return [Finding("dead letters", "ok", "none")]
 
 
 async def _zones(gateway: Gateway) -> list[Finding]:
@@ -168,9 +172,10 @@ async def _zones(gateway: Gateway) -> list[Finding]:
     return [Finding(check.name, check.status, check.detail, advice)]
 
 
-def _stored_ms(letter: DeadLetter) -> int:
-    """The time, by Redis's clock, of a dead letter's id in its stream."""
-    return int(letter.id.partition("/")[2].partition("-")[0])
+def _position(letter: DeadLetter) -> tuple[int, int]:
+    """A dead letter's id in its stream: milliseconds and sequence."""
+    ms, _, sequence = letter.id.partition("/")[2].partition("-")
+    return int(ms), int(sequence)
 
 
 async def _keys(gateway: Gateway, installation: Installation, sample: int) -> list[Finding]:

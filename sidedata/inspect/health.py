@@ -10,23 +10,31 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from sidedata.errors import SidedataError, StoreUnavailableError
+from sidedata.conditions import CONDITIONS, ONLY_WRITES_FAIL, UNREACHABLE, condition_of
+from sidedata.errors import CommandRefusedError, SidedataError
 from sidedata.reads.servers import ServerFacts, read_servers
 from sidedata.redis.gateway import Gateway
-from sidedata.redis.server import ping
+from sidedata.redis.server import ping, probe_writes
+from sidedata.schema.installation import DEFAULT_PARTITIONS
+from sidedata.schema.keys import keyspace
 
 Status = Literal["ok", "warning", "failed", "unknown"]
 
 # Less than the second within which every answer is due, whatever Redis does.
 CHECK_SECONDS: Final = 0.9
+# Of a cluster: partitions lie on its masters at random, so these reach all masters of any that is not huge.
+_MOST_PARTITIONS: Final = 64
+# The check that fails in a condition, where it has a name of its own.
+_NAMES: Final = {"LOADING": "loading", "READONLY": "role", "MASTERDOWN": "role"}
 
 
-class Check(Struct, frozen=True):
-    """The result of one check; only `failed` makes a process not ready."""
+class Check(Struct, frozen=True, omit_defaults=True):
+    """The result of one check; only `failed` makes a process not ready. `advice` says what to do about a problem."""
 
     name: str
     status: Status
     detail: str
+    advice: str = ""
 
 
 def ready(checks: Sequence[Check]) -> bool:
@@ -34,29 +42,86 @@ def ready(checks: Sequence[Check]) -> bool:
     return all(check.status != "failed" for check in checks)
 
 
-async def redis_checks(gateway: Gateway) -> list[Check]:
-    """Check that Redis is reachable and loaded, and (as warnings) that it doesn't evict and that it persists its data."""
+async def redis_checks(gateway: Gateway, partitions: int = 0, *, without_writes: Status = "failed") -> list[Check]:
+    """Check that Redis answers, is a master, and has loaded its data; as warnings, that it doesn't evict and persists its data.
+
+    Args:
+        partitions: of the installation; 0 for the default number.
+        without_writes: the status of the check `writes` where they don't.
+    """
     try:
         async with asyncio.timeout(CHECK_SECONDS):
-            await ping(gateway)
+            await _ping(gateway)
             servers = await read_servers(gateway)
+            writes = await _writes(gateway, partitions or DEFAULT_PARTITIONS, without_writes)
     except TimeoutError:
-        return [Check("redis", "failed", "Redis did not answer in time")]
-    except StoreUnavailableError as error:
-        # A server that loads its data answers, but with an error.
-        loading = "LOADING" in str(error) or "loading" in str(error)
-        return [Check("loading" if loading else "redis", "failed", str(error))]
+        return [Check("redis", "failed", "Redis did not answer in time", UNREACHABLE.advice)]
     except SidedataError as error:
-        return [Check("redis", "failed", str(error))]
-    return [Check("redis", "ok", "Redis answers"), _loading(servers), _eviction(servers), _persistence(servers)]
+        return [_unable(error)]
+    return [
+        Check("redis", "ok", "Redis answers"),
+        _role(servers),
+        writes,
+        _loading(servers),
+        _eviction(servers),
+        _persistence(servers),
+    ]
+
+
+async def _ping(gateway: Gateway) -> None:
+    try:
+        await ping(gateway)
+    except SidedataError as error:
+        # A master that can't save to disk refuses PING like a write, and answers reads.
+        if error.code not in ONLY_WRITES_FAIL:
+            raise
+
+
+def _unable(error: SidedataError) -> Check:
+    """The check that fails because Redis can't serve reads."""
+    condition = condition_of(error)
+    # The text says more than the condition where Redis sent none, or refused one command.
+    detail = str(error) if error.code in ("", "NOPERM") else condition.detail
+    return Check(_NAMES.get(error.code, "redis"), "failed", detail, condition.advice)
+
+
+async def _writes(gateway: Gateway, partitions: int, failing: Status) -> Check:
+    name = "writes"
+    several = len(await gateway.primaries()) > 1
+    probed = range(0, partitions, max(1, partitions // _MOST_PARTITIONS)) if several else range(1)
+    try:
+        # A service may add events, a worker dead letters, an operator both.
+        try:
+            await probe_writes(gateway, [keyspace(partition).events for partition in probed])
+        except CommandRefusedError:
+            await probe_writes(gateway, [keyspace(partition).dead for partition in probed])
+    except CommandRefusedError:
+        return Check(name, "unknown", "this user has no right to add to a stream, so writes were not tried")
+    except SidedataError as error:
+        condition = condition_of(error)
+        detail = condition.detail if error.code else str(error)
+        return Check(name, failing, detail, condition.advice)
+    return Check(name, "ok", "Redis takes writes")
+
+
+def _role(servers: Sequence[ServerFacts]) -> Check:
+    name = "role"
+    if any(server.is_replica for server in servers):
+        condition = CONDITIONS["READONLY"]
+        return Check(name, "failed", condition.detail, condition.advice)
+    if any(server.is_replica is None for server in servers):
+        return Check(name, "unknown", "this user has no right to INFO", "make sure that the server is a master")
+    return Check(name, "ok", "the server is a master")
 
 
 def _loading(servers: Sequence[ServerFacts]) -> Check:
+    name = "loading"
     if any(server.loading for server in servers):
-        return Check("loading", "failed", "Redis is still loading its data")
+        condition = CONDITIONS["LOADING"]
+        return Check(name, "failed", condition.detail, condition.advice)
     if any(server.loading is None for server in servers):
-        return Check("loading", "unknown", "this user has no right to INFO, but Redis answers")
-    return Check("loading", "ok", "Redis has loaded its data")
+        return Check(name, "unknown", "this user has no right to INFO, but Redis answers")
+    return Check(name, "ok", "Redis has loaded its data")
 
 
 def _eviction(servers: Sequence[ServerFacts]) -> Check:
@@ -67,13 +132,15 @@ def _eviction(servers: Sequence[ServerFacts]) -> Check:
         return Check(
             name,
             "warning",
-            f"maxmemory-policy is {', '.join(evicting)}: Redis may evict counters; set it to noeviction",
+            f"maxmemory-policy is {', '.join(evicting)}: Redis may evict counters",
+            "`CONFIG SET maxmemory-policy noeviction`, and the same in redis.conf",
         )
     if None in policies:
         return Check(
             name,
             "unknown",
-            "this user has no right to INFO or CONFIG GET; make sure that maxmemory-policy is noeviction",
+            "this user has no right to INFO or CONFIG GET",
+            "make sure that maxmemory-policy is noeviction",
         )
     return Check(name, "ok", "maxmemory-policy is noeviction")
 
@@ -82,10 +149,11 @@ def _persistence(servers: Sequence[ServerFacts]) -> Check:
     name = "persistence"
     if any(server.aof_enabled is None for server in servers):
         return Check(
-            name, "unknown", "this user has no right to INFO or CONFIG GET; make sure that the append-only file is on"
+            name, "unknown", "this user has no right to INFO or CONFIG GET", "make sure that the append-only file is on"
         )
     if not all(server.aof_enabled for server in servers):
-        return Check(name, "warning", "the append-only file is off: events are lost when Redis restarts")
+        detail = "the append-only file is off: events are lost when Redis restarts"
+        return Check(name, "warning", detail, "`CONFIG SET appendonly yes`, and the same in redis.conf")
     if not all(server.aof_writable for server in servers):
-        return Check(name, "warning", "Redis could not write the append-only file")
+        return Check(name, "warning", "Redis could not write the append-only file", CONDITIONS["MISCONF"].advice)
     return Check(name, "ok", "the append-only file is on")

@@ -7,8 +7,9 @@ from typing import Final
 
 from msgspec import Struct
 
+from sidedata.conditions import condition_of
 from sidedata.errors import SidedataError
-from sidedata.inspect.health import Status, redis_checks
+from sidedata.inspect.health import Check, Status, redis_checks
 from sidedata.reads.servers import ServerFacts, read_servers, round_trips
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.keys import WORKERS
@@ -35,27 +36,9 @@ class Finding(Struct, frozen=True):
         return self.status in ("warning", "failed")
 
 
-ADVICE: Final = {
-    "redis": "start Redis, or correct SIDEDATA_REDIS_URL",
-    "loading": "wait; a large append-only file takes minutes",
-    "maxmemory-policy": "`CONFIG SET maxmemory-policy noeviction`, and the same in redis.conf",
-    "persistence": "`CONFIG SET appendonly yes`, and the same in redis.conf; if it can't be written, look at the disk",
-}
-
-
-async def redis_findings(gateway: Gateway, wait_replicas: int) -> list[Finding]:
+async def redis_findings(gateway: Gateway, wait_replicas: int, partitions: int) -> list[Finding]:
     """Examine Redis; where it can't be reached, the last finding says so and `reachable` is false."""
-    checks = await redis_checks(gateway)
-    findings = [
-        # The detail of an unknown check says what to make sure of.
-        Finding(
-            check.name,
-            check.status,
-            check.detail,
-            "" if check.status in ("ok", "unknown") else ADVICE.get(check.name, ""),
-        )
-        for check in checks
-    ]
+    findings = [_finding(check) for check in await redis_checks(gateway, partitions)]
     if not reachable(findings):
         return findings
     try:
@@ -69,7 +52,11 @@ async def redis_findings(gateway: Gateway, wait_replicas: int) -> list[Finding]:
             await _clock(gateway),
         ]
     except SidedataError as error:
-        return [*findings, Finding("redis", "failed", str(error), ADVICE["redis"])]
+        return [*findings, Finding("redis", "failed", str(error), condition_of(error).advice)]
+
+
+def _finding(check: Check) -> Finding:
+    return Finding(check.name, check.status, check.detail, check.advice)
 
 
 def _version(servers: Sequence[ServerFacts]) -> Finding:
@@ -144,4 +131,4 @@ async def _clock(gateway: Gateway) -> Finding:
 
 def reachable(findings: Sequence[Finding]) -> bool:
     """Tell if Redis answers, so that more can be examined."""
-    return not any(finding.status == "failed" and finding.name in ("redis", "loading") for finding in findings)
+    return not any(finding.status == "failed" and finding.name in ("redis", "role", "loading") for finding in findings)

@@ -22,6 +22,7 @@ class ServerFacts(Struct, frozen=True, kw_only=True):
     product: str = "Redis"
     version: str | None = None  # the product's own
     loading: bool | None = None
+    is_replica: bool | None = None
     maxmemory_policy: str | None = None
     aof_enabled: bool | None = None
     aof_writable: bool = True
@@ -94,6 +95,7 @@ def parse_info(info: str) -> ServerFacts:
         product=product,
         version=fields.get(version),
         loading=None if "loading" not in fields else "1" in (fields["loading"], fields.get("async_loading")),
+        is_replica=None if "role" not in fields else fields["role"] != "master",
         maxmemory_policy=fields.get("maxmemory_policy"),
         aof_enabled=None if "aof_enabled" not in fields else fields["aof_enabled"] == "1",
         aof_writable=fields.get("aof_last_write_status", "ok") == "ok",

@@ -15,7 +15,7 @@ from typing import cast
 import redis.exceptions as redis_errors
 from redis.asyncio.cluster import ClusterNode, RedisCluster
 
-from sidedata.redis.exchange import Connection, Outcome, are_reads, exchange, replies_of
+from sidedata.redis.exchange import Connection, Outcome, are_reads, exchange, is_lost, replies_of
 from sidedata.redis.gateway import Commands
 from sidedata.redis.redis_errors import translated
 from sidedata.redis.replies import Command, Reply, Word, array, integer
@@ -36,6 +36,7 @@ class ClusterGateway:
 
     def __init__(self, cluster: RedisCluster) -> None:
         self._cluster = cluster
+        self._given = cluster.nodes_manager.startup_nodes
         self._refreshing: asyncio.Task[None] | None = None
 
     async def command(self, *words: Word) -> Reply:
@@ -153,7 +154,7 @@ class ClusterGateway:
         began = loop.time()
         connection = node.acquire_connection()
         try:
-            if connection.is_connected and await connection.can_read():
+            if is_lost(connection):
                 await connection.disconnect()  # the node has closed it: nothing else comes unasked
             sent = [("ASKING",), *commands] if asking else commands
             outcomes = await exchange(cast("Connection", connection), sent)
@@ -194,9 +195,18 @@ class ClusterGateway:
             self._refreshing = asyncio.create_task(self._refresh_now(failed))
 
     async def _refresh_now(self, failed: str | None) -> None:
-        # If it fails, the next command that does asks for it again.
-        with contextlib.suppress(redis_errors.RedisError, redis_errors.RedisClusterException, OSError):
-            await self._cluster.nodes_manager.initialize(last_failed_node_name=failed)
+        # If it fails, the next command that does asks for it again. The address that was given comes first, because all nodes may
+        # have got new ones; the known nodes follow, because the one at that address may be down.
+        nodes = self._cluster.nodes_manager
+        with contextlib.suppress(redis_errors.RedisError, OSError):
+            # A connection made before may lead to where the address pointed then.
+            await asyncio.gather(*(node.disconnect() for node in self._given.values()))
+        for startup_nodes in (self._given, dict(nodes.nodes_cache)):
+            nodes.startup_nodes = startup_nodes
+            with contextlib.suppress(redis_errors.RedisError, redis_errors.RedisClusterException, OSError):
+                await nodes.initialize(last_failed_node_name=failed)
+                break
+        nodes.startup_nodes = self._given
         await asyncio.sleep(_REFRESH_SECONDS)
 
 

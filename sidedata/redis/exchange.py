@@ -1,10 +1,20 @@
-"""One exchange on one connection: commands go out together, their replies come back in order."""
+"""One exchange on one connection: commands go out together, their replies come back in order.
 
+A connection should lead to a master. After a failover behind a fixed address, connections to the demoted master stay open, and it
+still answers reads, with old numbers. So each new connection asks for the role, and reads ask again every half second. INFO states
+it, for which every process of an installation has the right; ROLE is a right of its own. A user without that right, or a proxy
+without INFO, goes unchecked.
+"""
+
+import contextlib
+import select
+import time
+from asyncio import StreamReader, StreamWriter
 from collections.abc import Sequence
 from typing import Final, Protocol, cast
 
 import hiredis
-from redis.exceptions import ResponseError
+from redis.exceptions import AuthenticationError, BusyLoadingError, ReadOnlyError, RedisError, ResponseError
 
 from sidedata.redis.replies import Command, Reply
 
@@ -46,7 +56,13 @@ READS: Final = frozenset(
     )
 )
 
-Outcome = Reply | ResponseError
+# redis-py counts two error replies among the broken connections: of a server that loads its data, and of one that wants a login.
+ERROR_REPLIES: Final = (ResponseError, BusyLoadingError, AuthenticationError)
+Outcome = Reply | RedisError
+
+ASK_ROLE: Final = ("INFO", "replication")
+# Half of the time within which a failover must be over for clients.
+_SECONDS: Final = 0.5
 
 
 class Connection(Protocol):
@@ -56,8 +72,16 @@ class Connection(Protocol):
         """Write bytes; connects first where need be."""
         ...
 
-    async def read_response(self) -> Reply:
+    async def read_response(self, *, disconnect_on_error: bool) -> Reply:
         """Read one reply; an error reply is raised."""
+        ...
+
+    async def disconnect(self, nowait: bool = False) -> None:  # noqa: FBT001, FBT002 - redis-py's
+        """Close the connection; a no-op if it is closed."""
+        ...
+
+    async def on_connect(self) -> None:
+        """Log in; part of opening a connection."""
         ...
 
 
@@ -72,10 +96,35 @@ async def exchange(connection: Connection, commands: Sequence[Command]) -> list[
     outcomes: list[Outcome] = []
     for _ in commands:
         try:
-            outcomes.append(await connection.read_response())
-        except ResponseError as error:
+            # redis-py would close the connection after some error replies, with the other replies still to come.
+            outcomes.append(await connection.read_response(disconnect_on_error=False))
+        except ERROR_REPLIES as error:
             outcomes.append(error)
+        except BaseException:
+            await connection.disconnect(nowait=True)  # a late reply must not meet the next command
+            raise
     return outcomes
+
+
+def is_lost(connection: object) -> bool:
+    """Tell if an idle connection was reset or closed.
+
+    redis-py's own check sees an end in order that the event loop has read, no reset, and no end of this very moment.
+    """
+    reader, writer = getattr(connection, "_reader", None), getattr(connection, "_writer", None)
+    if not isinstance(reader, StreamReader) or not isinstance(writer, StreamWriter):
+        return False
+    return reader.at_eof() or reader.exception() is not None or writer.is_closing() or _is_readable(writer)
+
+
+def _is_readable(writer: StreamWriter) -> bool:
+    """Ask the kernel: nothing comes over an idle connection but its end. Over TLS something else may."""
+    opened = writer.get_extra_info("socket")
+    if opened is None or writer.get_extra_info("ssl_object") is not None:
+        return False
+    polling = select.poll()
+    polling.register(opened.fileno(), select.POLLIN)
+    return bool(polling.poll(0))
 
 
 def packed(command: Command) -> bytes:
@@ -92,7 +141,46 @@ def replies_of(outcomes: Sequence[Outcome]) -> list[Reply]:
     """Return replies; raises the first error reply among them."""
     replies: list[Reply] = []
     for outcome in outcomes:
-        if isinstance(outcome, ResponseError):
+        if isinstance(outcome, RedisError):
             raise outcome
         replies.append(outcome)
     return replies
+
+
+class RoleWatch:
+    """A timer that all reads of a gateway share."""
+
+    def __init__(self) -> None:
+        self._due = 0.0
+
+    def is_due(self) -> bool:
+        """Tell if the caller should ask for the role; the next callers need not for half a second."""
+        now = time.monotonic()
+        if now < self._due:
+            return False
+        self._due = now + _SECONDS
+        return True
+
+
+def is_replica(reply: object) -> bool:
+    """Tell if a reply of INFO states the role of a replica; an error reply states nothing."""
+    return isinstance(reply, bytes) and b"role:slave" in reply
+
+
+def replica_error() -> ReadOnlyError:
+    """The error of a connection to a replica."""
+    return ReadOnlyError("the server is a replica")
+
+
+async def connect_to_master(connection: Connection) -> None:
+    """Prepare a new connection as redis-py does, then check the server's role.
+
+    Raises:
+        redis.exceptions.ReadOnlyError: the server is a replica.
+    """
+    await connection.on_connect()
+    role: object = None
+    with contextlib.suppress(ResponseError):
+        (role,) = await exchange(connection, [ASK_ROLE])
+    if is_replica(role):
+        raise replica_error()

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypedDict, cast
 import hiredis
 import redis.exceptions as redis_errors
 
-from sidedata.redis.exchange import packed
+from sidedata.redis.exchange import ASK_ROLE, is_replica, packed, replica_error
 from sidedata.redis.replies import Command, Reply, Word
 
 
@@ -48,13 +48,13 @@ class _Protocol(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.lost = False
-        self._transport: asyncio.Transport
+        self._transport: asyncio.Transport | None = None
         self._reader = hiredis.Reader(replyError=ReplyError)
         self._pending: deque[_Pending] = deque()
 
     async def exchange(self, commands: Sequence[Command]) -> list[Reply]:
         """See `MultiplexedConnection.exchange`."""
-        if self.lost:
+        if self.lost or self._transport is None:
             raise redis_errors.ConnectionError("the connection was lost")
         replies: list[Reply | ReplyError] = []
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -74,7 +74,8 @@ class _Protocol(asyncio.Protocol):
         """Close the connection; every pending exchange fails."""
         if not self.lost:
             self.lost = True
-            self._transport.abort()
+            if self._transport is not None:
+                self._transport.abort()
             for pending in self._pending:
                 if not pending.done.done():
                     pending.done.set_exception(redis_errors.ConnectionError("the connection was lost"))
@@ -106,6 +107,7 @@ class MultiplexedConnection:
         self._address = cast("Address", address)
         self._opening = asyncio.Lock()
         self._protocol: _Protocol | None = None
+        self.knows_role = False  # the server answers INFO to this user
 
     async def command(self, *words: Word) -> Reply:
         """Send one command and wait for its reply; see `exchange`."""
@@ -117,6 +119,7 @@ class MultiplexedConnection:
         Raises:
             ReplyError: one of the replies is an error.
             redis.exceptions.ConnectionError: the connection could not be opened, or it broke.
+            redis.exceptions.ReadOnlyError: the server is a replica.
             redis.exceptions.TimeoutError: Redis did not accept the connection in time.
         """
         protocol = self._protocol
@@ -137,11 +140,13 @@ class MultiplexedConnection:
                     else:
                         await loop.create_connection(lambda: protocol, address["host"], address["port"])
                     await _log_in(protocol, address)
+                    self.knows_role = await _check_role(protocol)
             except TimeoutError as error:
+                protocol.close()
                 raise redis_errors.TimeoutError("Redis did not accept the connection in time") from error
             except OSError as error:
                 raise redis_errors.ConnectionError(f"can't connect: {error.strerror or error}") from error
-            except ReplyError:
+            except (ReplyError, redis_errors.RedisError):
                 protocol.close()
                 raise
             self._protocol = protocol
@@ -159,3 +164,18 @@ async def _log_in(protocol: _Protocol, address: Address) -> None:
         await protocol.exchange([("AUTH", user, password) if user else ("AUTH", password)])
     if db := address.get("db"):
         await protocol.exchange([("SELECT", db)])
+
+
+async def _check_role(protocol: _Protocol) -> bool:
+    """Tell if the server states its role.
+
+    Raises:
+        redis.exceptions.ReadOnlyError: it is a replica.
+    """
+    try:
+        (role,) = await protocol.exchange([ASK_ROLE])
+    except ReplyError:
+        return False
+    if is_replica(role):
+        raise replica_error()
+    return True

@@ -1,4 +1,8 @@
-"""The translation of Redis's and its client's errors into "retry" or "stop"; no other module knows the client's own."""
+"""The translation of Redis's and its client's errors into "retry" or "stop"; no other module knows the client's own.
+
+A server's text may hold anything, arguments and passwords included. So the translated error carries a redacted line of it, and
+the client's error is not attached as its cause: a traceback would print it whole.
+"""
 
 import re
 from collections.abc import Iterator
@@ -6,31 +10,34 @@ from contextlib import contextmanager
 
 import redis.exceptions as redis_errors
 
-from sidedata.errors import CommandRefusedError, StopError, StoreUnavailableError
+from sidedata.conditions import CONDITIONS
+from sidedata.errors import CommandRefusedError, SidedataError, StopError, StoreUnavailableError
+from sidedata.redaction import first_line
 
 PASSING = (
     redis_errors.ConnectionError,
     redis_errors.TimeoutError,
-    redis_errors.BusyLoadingError,
-    redis_errors.OutOfMemoryError,
-    redis_errors.ReadOnlyError,
-    redis_errors.ClusterDownError,
     redis_errors.ClusterError,
-    redis_errors.MasterDownError,
-    redis_errors.TryAgainError,
     redis_errors.AskError,
     redis_errors.RedisClusterException,
     OSError,
 )
-# Replies that redis-py has no class for. Redis 6.2 puts a sentence in front of a script's.
-_PASSING_CODES = re.compile(
-    r"(?:^|: -)(?:LOADING|BUSY|OOM|MISCONF|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|UNBLOCKED|NOREPLICAS)\b"
-)
-_READ_ONLY_CODE = re.compile(r"(?:^|: -)READONLY\b")
+# The first word of an error reply. Redis 6.2 puts a sentence in front of a script's.
+_CODES = re.compile(rf"(?:^|: -)({'|'.join(CONDITIONS)})\b")
+# Errors for which redis-py has a class cut their code off.
+_CLASSES = {
+    redis_errors.BusyLoadingError: "LOADING",
+    redis_errors.OutOfMemoryError: "OOM",
+    redis_errors.ReadOnlyError: "READONLY",
+    redis_errors.MasterDownError: "MASTERDOWN",  # a kind of the next one
+    redis_errors.ClusterDownError: "CLUSTERDOWN",
+    redis_errors.TryAgainError: "TRYAGAIN",
+    redis_errors.NoPermissionError: "NOPERM",
+    redis_errors.AuthenticationError: "WRONGPASS",
+}
+_LOGIN_REQUIRED = re.compile(r"\b(NOAUTH|[Aa]uthentication required)\b")
 # The error of a script whose keys are on their way to another node of the cluster, some here and some there.
 _MOVING = "access a non local key in a cluster node"
-# A server that lacks a command repeats its arguments, a password among them.
-_ARGUMENTS = re.compile(r",? with args beginning with:.*", re.DOTALL)
 
 
 @contextmanager
@@ -44,29 +51,53 @@ def translated() -> Iterator[None]:
     """
     try:
         yield
-    except redis_errors.AuthenticationError as error:
-        raise StopError(f"Redis refused the login: {first_line(error)}") from error
-    except redis_errors.NoPermissionError as error:
-        raise CommandRefusedError(f"Redis refused a command: {first_line(error)}") from error
-    except PASSING as error:
-        # Why no node of a cluster gave its map of slots is the cause of that error.
-        if isinstance(error.__cause__, redis_errors.AuthenticationError | redis_errors.NoPermissionError):
-            raise StopError(f"Redis refused the login: {first_line(error.__cause__)}") from error
-        if isinstance(error.__cause__, redis_errors.RedisClusterException):
-            raise StopError(f"this is no Redis Cluster: {first_line(error.__cause__)}") from error
-        raise StoreUnavailableError(f"Redis is out of reach: {first_line(error)}") from error
-    except redis_errors.ResponseError as error:
-        if _PASSING_CODES.search(str(error)) or _MOVING in str(error):
-            raise StoreUnavailableError(f"Redis can't serve now: {first_line(error)}") from error
-        raise CommandRefusedError(f"Redis refused a command: {first_line(error)}") from error
+    except (redis_errors.RedisError, redis_errors.RedisClusterException, OSError) as error:
+        raise _translation(error) from None
 
 
-def first_line(error: BaseException) -> str:
-    """Cut an error's text to one short line without arguments of commands, which may hold a password."""
-    lines = _ARGUMENTS.sub("", str(error)).splitlines()
-    return lines[0][:200] if lines else type(error).__name__
+def _translation(error: BaseException) -> SidedataError:
+    cause = error.__cause__  # of a failed login, or of a cluster's node that refused its map of slots
+    if code := code_of(error) or (code_of(cause) if cause else ""):
+        return _of_code(code, error)
+    text = first_line(error)
+    if isinstance(cause, redis_errors.RedisClusterException):
+        translation: SidedataError = StopError(f"this is no Redis Cluster: {first_line(cause)}")
+    elif isinstance(error, PASSING):
+        translation = StoreUnavailableError(f"Redis is out of reach: {text}")
+    elif _MOVING in str(error):
+        translation = _with_code(StoreUnavailableError(CONDITIONS["TRYAGAIN"].detail), "TRYAGAIN")
+    elif isinstance(error, redis_errors.ResponseError):
+        translation = CommandRefusedError(f"Redis refused a command: {text}")
+    else:
+        translation = StopError(f"the server does not speak as Redis does: {text}")
+    return translation
+
+
+def _of_code(code: str, error: BaseException) -> SidedataError:
+    condition = CONDITIONS[code]
+    if condition.passing:
+        return _with_code(StoreUnavailableError(condition.detail), code)
+    if code == "NOPERM":
+        return _with_code(CommandRefusedError(f"Redis refused a command: {first_line(error)}"), code)
+    return _with_code(StopError(f"{condition.detail}: {first_line(error)}"), code)
+
+
+def _with_code(error: SidedataError, code: str) -> SidedataError:
+    error.code = code
+    return error
+
+
+def code_of(error: BaseException) -> str:
+    """The code of an error reply; "" for one without a known code, and for any other error."""
+    if isinstance(error, redis_errors.AuthenticationError) and _LOGIN_REQUIRED.search(str(error)):
+        return "NOAUTH"
+    for kind, code in _CLASSES.items():
+        if isinstance(error, kind):
+            return code
+    found = _CODES.search(str(error)) if isinstance(error, redis_errors.ResponseError) else None
+    return found.group(1) if found else ""
 
 
 def is_read_only(error: BaseException) -> bool:
     """Tell if a server refused a write because it is a replica, in a script or outside of one."""
-    return isinstance(error, redis_errors.ReadOnlyError) or _READ_ONLY_CODE.search(str(error)) is not None
+    return code_of(error) == "READONLY"

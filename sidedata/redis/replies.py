@@ -5,6 +5,7 @@ decoder raises `StopError` for it.
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 from sidedata.errors import StopError
 
@@ -61,12 +62,17 @@ def array(reply: Reply) -> list[Reply]:
 
 def strings(reply: Reply) -> list[bytes]:
     """Decode an array of strings."""
-    return [string(item) for item in array(reply)]
+    items = array(reply)
+    # One look at all types: an answer with many goals has half a million strings.
+    return cast("list[bytes]", items) if set(map(type, items)) <= {bytes} else [string(item) for item in items]
 
 
 def optional_strings(reply: Reply) -> list[bytes | None]:
     """Decode an array of strings of which some may be missing, as MGET and HMGET answer."""
-    return [optional_string(item) for item in array(reply)]
+    items = array(reply)
+    if set(map(type, items)) <= {bytes, type(None)}:
+        return cast("list[bytes | None]", items)
+    return [optional_string(item) for item in items]
 
 
 def mapping(reply: Reply) -> dict[bytes, bytes]:
@@ -90,5 +96,5 @@ def entries(reply: Reply) -> list[Entry]:
 
 
 def _unexpected(reply: Reply, expected: str) -> StopError:
-    kind = {int: "a number", bytes: "a string", list: "an array", type(None): "nothing"}[type(reply)]
+    kind = {int: "a number", bytes: "a string", list: "an array", type(None): "nothing"}.get(type(reply), "a mapping")
     return StopError(f"Redis answered {kind} where {expected} was expected; is this a Redis?")

@@ -1,8 +1,10 @@
-"""Commands that concern a server itself and none of its keys."""
+"""Commands that concern a server itself and change none of its keys."""
 
+import asyncio
 import contextlib
+from collections.abc import Sequence
 
-from sidedata.errors import StoreUnavailableError
+from sidedata.errors import CommandRefusedError, StoreUnavailableError
 from sidedata.redis.gateway import Gateway
 
 
@@ -24,3 +26,23 @@ async def shut_down(gateway: Gateway) -> None:
     """
     with contextlib.suppress(StoreUnavailableError):  # the reply is the end of the connection
         await gateway.command("SHUTDOWN", "NOSAVE")
+
+
+async def probe_writes(gateway: Gateway, streams: Sequence[str]) -> None:
+    """Return if the servers that hold some streams take writes to them. Nothing is written.
+
+    The probe is an XADD with an id that no entry can have. Redis first checks if it takes writes at all, then refuses the id.
+
+    Raises:
+        StoreUnavailableError: a server takes no writes, or is out of reach.
+        CommandRefusedError: this user has no right to add to one of the streams; its code is NOPERM.
+    """
+    await asyncio.gather(*(_probe(gateway, stream) for stream in streams))
+
+
+async def _probe(gateway: Gateway, stream: str) -> None:
+    try:
+        await gateway.command("XADD", stream, "NOMKSTREAM", "0-0", "probe", "")
+    except CommandRefusedError as error:
+        if error.code == "NOPERM":
+            raise

@@ -2,29 +2,45 @@
 
 import contextlib
 from collections.abc import Sequence
+from typing import Final
 
 import redis.exceptions as redis_errors
 from redis.asyncio.connection import Connection, ConnectionPool, UnixDomainSocketConnection
 
-from sidedata.redis.exchange import Outcome, are_reads, exchange, replies_of
+from sidedata.redis.exchange import (
+    ASK_ROLE,
+    Outcome,
+    RoleWatch,
+    are_reads,
+    exchange,
+    is_lost,
+    is_replica,
+    replica_error,
+    replies_of,
+)
 from sidedata.redis.gateway import Commands
 from sidedata.redis.multiplex import MultiplexedConnection, ReplyError
 from sidedata.redis.redis_errors import is_read_only, translated
 from sidedata.redis.replies import Command, Reply, Word, array, integer
 from sidedata.redis.scripts import Script
 
+# Then the pool is asked, which knows how to translate errors.
+_MULTIPLEXED_FAILED: Final = (ReplyError, redis_errors.ConnectionError, redis_errors.ReadOnlyError)
+
 
 class StandaloneGateway:
     """One server; see `Gateway` for its methods.
 
     The pool opens a connection where none is idle, and checks an idle one before it hands it out: a connection that the server
-    has closed meanwhile is opened again.
+    has closed meanwhile is opened again. Once the server turns out to be a replica, all connections are closed: behind a fixed
+    address the next ones lead to its successor. A reader would not notice otherwise, so reads ask for the role now and then.
     """
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
         plain = pool.connection_class in (Connection, UnixDomainSocketConnection)
         self.multiplexed = MultiplexedConnection(pool.connection_kwargs) if plain else None
+        self._watch = RoleWatch()
 
     async def command(self, *words: Word) -> Reply:
         """Send one command and return its reply."""
@@ -38,14 +54,14 @@ class StandaloneGateway:
     async def poll(self, *commands: Command) -> list[Reply]:
         """Send reads over the multiplexed connection, or in the ordinary way where that is impossible or fails."""
         if self.multiplexed is not None:
-            with contextlib.suppress(ReplyError, redis_errors.ConnectionError):
+            with contextlib.suppress(*_MULTIPLEXED_FAILED):
                 return await self._multiplexed(commands)
         return await self.batch(commands)
 
     async def call(self, script: Script, keys: Sequence[str | bytes], args: Sequence[Word] = ()) -> Reply:
         """Run a script; a server that does not know its digest gets the text."""
         if script.read_only and self.multiplexed is not None:
-            with contextlib.suppress(ReplyError, redis_errors.ConnectionError):
+            with contextlib.suppress(*_MULTIPLEXED_FAILED):
                 return (await self._multiplexed([("EVALSHA", script.sha, len(keys), *keys, *args)]))[0]
         reply, _ = await self._call(script, keys, args)
         return reply
@@ -74,11 +90,18 @@ class StandaloneGateway:
 
     async def _multiplexed(self, commands: Sequence[Command]) -> list[Reply]:
         assert self.multiplexed is not None  # noqa: S101 - both callers looked
+        asks_role = self.multiplexed.knows_role and self._watch.is_due()
         try:
-            return await self.multiplexed.exchange(commands)
+            if not asks_role:
+                return await self.multiplexed.exchange(commands)
+            *replies, role = await self.multiplexed.exchange([*commands, ASK_ROLE])
         except redis_errors.TimeoutError:
             with translated():
                 raise
+        if is_replica(role):
+            await self._drop()
+            raise replica_error()
+        return replies
 
     async def _call(
         self, script: Script, keys: Sequence[str | bytes], args: Sequence[Word], *then: Command
@@ -95,21 +118,32 @@ class StandaloneGateway:
 
     async def _exchange(self, commands: Sequence[Command], *, repeatable: bool) -> list[Outcome]:
         try:
-            return await self._exchange_once(commands)
+            return await self._exchange_once(commands, asks_role=repeatable and self._watch.is_due())
         except redis_errors.TimeoutError:
             raise
-        except redis_errors.ConnectionError:
+        except (redis_errors.ConnectionError, redis_errors.ReadOnlyError):
             if not repeatable:
                 raise
             return await self._exchange_once(commands)
 
-    async def _exchange_once(self, commands: Sequence[Command]) -> list[Outcome]:
+    async def _exchange_once(self, commands: Sequence[Command], *, asks_role: bool = False) -> list[Outcome]:
         connection = await self._pool.get_connection()  # type: ignore[no-untyped-call] # redis-py's own
         try:
-            outcomes = await exchange(connection, commands)
+            if is_lost(connection):
+                await connection.disconnect()  # sending opens it again
+            outcomes = await exchange(connection, [*commands, ASK_ROLE] if asks_role else commands)
         finally:
             await self._pool.release(connection)
+        if asks_role and is_replica(outcomes.pop()):
+            await self._drop()
+            raise replica_error()
         if any(isinstance(outcome, Exception) and is_read_only(outcome) for outcome in outcomes):
-            # The server was demoted. Behind a fixed address the next connection finds its successor.
-            await self._pool.disconnect(inuse_connections=False)
+            await self._drop()
         return outcomes
+
+    async def _drop(self) -> None:
+        """Close the connections to a server that was demoted; those in use are closed as soon as they are idle."""
+        if self.multiplexed is not None:
+            self.multiplexed.close()
+        await self._pool.update_active_connections_for_reconnect()  # type: ignore[no-untyped-call] # redis-py's own
+        await self._pool.disconnect(inuse_connections=False)

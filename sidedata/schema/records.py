@@ -26,6 +26,7 @@ class OrganizationRecord(Struct, frozen=True, kw_only=True):
     id: str
     timezone: str
     has_events: bool
+    name: str | None = None
     zone_rules: str | None = None
 
 

@@ -119,7 +119,7 @@ class Cluster:
         self.directory = Path(tempfile.mkdtemp(prefix="sidedata-cluster-"))
         self.nodes = [
             Node(self.directory / str(n), port, *arguments, certificates=certificates)
-            for n, port in enumerate(_free_ports(2 * MASTERS))
+            for n, port in enumerate(free_ports(2 * MASTERS))
         ]
         first = f"127.0.0.1:{self.nodes[0].port}"
         self.url = f"redis+cluster://{first}"
@@ -250,7 +250,7 @@ class Cluster:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that are free along with the ones 10,000 above, where nodes talk to each other; below those that systems give."""
     ports: list[int] = []
     with contextlib.ExitStack() as held:

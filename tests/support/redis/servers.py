@@ -79,7 +79,7 @@ class RedisServer:
         if guarded:
             self.url = login(self.url, "admin", password("admin"))
         self._process: subprocess.Popen[bytes] | None = None
-        self._admin = redis.Redis.from_url(self.url, socket_timeout=10)
+        self._admin = redis.Redis.from_url(self.url, socket_timeout=10, protocol=2)
 
     @property
     def pid(self) -> int:
