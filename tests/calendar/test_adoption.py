@@ -356,7 +356,7 @@ def test_an_installation_that_was_updated_has_days_of_both() -> None:
 
 
 def test_days_of_processes_side_by_side_are_strays_and_are_cut_again() -> None:
-    """Workers of both rules leave days twice; the hours hold everything, and no stray is left, whoever had the most days."""
+    """Workers of both rules leave days twice; the hours hold everything, and no stray is left, under both tables."""
     for case in (EAST, WEST):
         _, new, stored, candidate = pair(case)
         for most, few in ((stored, candidate), (candidate, stored)):
