@@ -17,6 +17,7 @@ from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.worker.listing import fill_list
 from sidedata.ingest.worker.worker import Worker
 from sidedata.inspect.health import Check, redis_checks
+from sidedata.inspect.zones import zone_check
 from sidedata.json_log import log_to_stderr
 from sidedata.metrics import new_registry
 from sidedata.probes import health_app
@@ -100,7 +101,9 @@ async def _health(settings: Settings, gateway: Gateway, metrics: Metrics) -> Asy
     """Serve /livez, /readyz and /metrics for as long as the context lasts."""
 
     async def checks() -> list[Check]:
-        return await redis_checks(gateway, settings.partitions)
+        checks = await redis_checks(gateway, settings.partitions)
+        # Else Redis did not answer, and another wait would take more than a second.
+        return [*checks, await zone_check(gateway)] if len(checks) > 2 else checks
 
     runner = web.AppRunner(health_app(metrics.registry, checks), access_log=None, handle_signals=False)
     await runner.setup()

@@ -11,7 +11,7 @@ from sidedata.service.api.live import get_live
 from sidedata.service.api.management import access, records
 from sidedata.service.api.management.dead_letters import DeadLetterItem, get_dead_letters
 from sidedata.service.api.pages import Pages, start_page
-from sidedata.service.api.report import EFFECTIVE, get_sidedata, post_sidedata
+from sidedata.service.api.report import EFFECTIVE, ZONE_RULES, get_sidedata, post_sidedata
 from sidedata.service.api.workflows import TIME_ZONE, WorkflowItem, get_workflows
 from sidedata.service.http.bodies import expect
 from sidedata.service.http.endpoint import ENDPOINTS, Endpoint, Media
@@ -41,7 +41,7 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
             scope="reports",
             accepts=(Media(JSON, (QueryBody,), example=examples.QUERY),),
             returns=(_REPORT,),
-            headers=(EFFECTIVE,),
+            headers=(EFFECTIVE, ZONE_RULES),
             refusals=(400, 404, 408, 413, 415, *_COMMON_REFUSALS),
         ),
         Endpoint(
@@ -52,7 +52,7 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
             scope="reports",
             query=("start", "end"),
             returns=(_REPORT,),
-            headers=(EFFECTIVE, "ETag", "Cache-Control"),
+            headers=(EFFECTIVE, ZONE_RULES, "ETag", "Cache-Control"),
             refusals=(400, 404, *_COMMON_REFUSALS),
         ),
         Endpoint(
@@ -63,7 +63,7 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
             scope="reports",
             query=("start?", "end?", "window?"),
             returns=(Media("text/event-stream", example=examples.LIVE),),
-            headers=(EFFECTIVE,),
+            headers=(EFFECTIVE, ZONE_RULES),
             refusals=(400, 404, *_COMMON_REFUSALS),
         ),
         Endpoint(

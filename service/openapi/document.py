@@ -33,6 +33,8 @@ _PARAMETERS = {
     ),
 }
 _HEADERS = {
+    "Sidedata-Zone-Rules": "the release of the zone data that days and hours are cut by, such as 2026f; "
+    "`; since=` and a date follow while days before it, cut by older rules, are kept",
     "Sidedata-Effective-Interval": "the interval that the numbers cover: start/end with the reporting zone's offsets",
     "Sidedata-Time-Zone": "the IANA name of the organization's reporting time zone",
     "Link": 'the next page, rel="next"; absent on the last one',

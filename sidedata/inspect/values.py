@@ -4,7 +4,6 @@ No data of a visitor are shown: sketches hold none, ids are hashes, and of waiti
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import Final
 
 from msgspec import Struct
@@ -53,7 +52,7 @@ class Subject(Struct, frozen=True):
 
 def clock(zone: Zone, second: int) -> str:
     """Format an instant, in seconds since the epoch, by a zone's clock."""
-    moment = datetime.fromtimestamp(second, zone.info)
+    moment = zone.moment(second)
     return f"{moment:%a} {moment.isoformat(' ')}"
 
 

@@ -21,7 +21,7 @@ from sidedata.schema.key_names import parse
 from sidedata.schema.keys import CONFIG, Keyspace, keyspace
 from sidedata.schema.records import DEFAULT_ZONE, OrganizationRecord, WorkflowRecord
 
-_ORGANIZATION_FIELDS: Final = ("timezone", "has_events", "name")
+_ORGANIZATION_FIELDS: Final = ("timezone", "has_events", "name", "rules")
 _CHUNK: Final = 500  # records to one batch; more would make Redis hold megabytes of replies
 
 
@@ -51,7 +51,7 @@ async def read_organization(gateway: Gateway, keyspace: Keyspace, organization: 
 
 
 def _organization(organization: str, fields: Reply) -> OrganizationRecord | None:
-    timezone, has_events, name = optional_strings(fields)
+    timezone, has_events, name, rules = optional_strings(fields)
     if timezone is None and has_events is None:
         return None
     return OrganizationRecord(
@@ -59,6 +59,7 @@ def _organization(organization: str, fields: Reply) -> OrganizationRecord | None
         timezone=timezone.decode() if timezone else DEFAULT_ZONE,
         has_events=has_events == b"1",
         name=name.decode() if name else None,
+        zone_rules=None if rules is None else rules.decode(),
     )
 
 

@@ -56,7 +56,8 @@ def show_organization(organization: str, settings: Settings, *, as_json: bool) -
         click.echo(msgspec.json.encode(record))
         return
     fixed = "fixed, it has events" if record.has_events else "may be set, it has no events"
-    click.echo(f"organization  {record.id}\ntime zone     {record.timezone} ({fixed})")
+    rules = record.zone_rules or "none yet: a worker stores them"
+    click.echo(f"organization  {record.id}\ntime zone     {record.timezone} ({fixed})\nzone rules    {rules}")
 
 
 @org.command("list")
