@@ -10,6 +10,7 @@ from aiohttp import web
 
 from sidedata.cli.event_loop import run
 from sidedata.cli.options import settings_options
+from sidedata.cli.processes.address import taken_port
 from sidedata.clock import Clock, SystemClock
 from sidedata.embedded.server import attach
 from sidedata.errors import StopError, StoreUnavailableError
@@ -85,7 +86,7 @@ async def _run(
         try:
             await site.start()
         except OSError as error:
-            raise StopError(f"can't listen on {settings.host}:{settings.port}: {error.strerror or error}") from error
+            raise taken_port("SIDEDATA_PORT", settings.host, settings.port, error) from error
         host, port = listener.addresses[0][:2]
         click.echo(f"sidedata serve: listening on http://{f'[{host}]' if ':' in host else host}:{port}")
         await asyncio.wait([opening, stopping], return_when=asyncio.FIRST_COMPLETED)

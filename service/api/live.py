@@ -51,7 +51,7 @@ async def get_live(request: web.Request) -> web.StreamResponse:
             dated = await channel.first()
         response = web.StreamResponse(
             headers={
-                "Content-Type": "text/event-stream",
+                "Content-Type": "text/event-stream; charset=utf-8",
                 "Cache-Control": "no-store",
                 "X-Accel-Buffering": "no",  # a proxy with a buffer would delay the events
                 **dated.headers,

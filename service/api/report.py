@@ -17,6 +17,7 @@ from sidedata.service.report.reports import Answer, IntervalError, NoSuchWorkflo
 MAX_QUERY_BYTES = 64 * 1024
 EFFECTIVE = "Sidedata-Effective-Interval"
 AS_OF = "Sidedata-As-Of"
+ZONE_RULES = "Sidedata-Zone-Rules"
 FRESH_SECONDS = 1
 
 
@@ -29,7 +30,7 @@ class DatedAnswer(NamedTuple):
     @property
     def headers(self) -> dict[str, str]:
         """The headers that tell what the numbers cover."""
-        headers = {EFFECTIVE: self.answer.effective}
+        headers = {EFFECTIVE: self.answer.effective, ZONE_RULES: self.answer.rules}
         if self.as_of is not None:
             headers[AS_OF] = self.as_of.text
         return headers

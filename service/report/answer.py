@@ -12,11 +12,12 @@ _MOST_ANSWERS, _MOST_BYTES = 1_000, 4 << 20
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """An encoded answer: its JSON, a quoted strong entity tag, and the effective interval as text."""
+    """An encoded answer: its JSON, a quoted strong entity tag, the effective interval and the zone's rules as text."""
 
     body: bytes
     etag: str
     effective: str
+    rules: str = "unknown"
 
 
 class AnswerCache:
@@ -51,6 +52,11 @@ class Coverage(Protocol):
         """The effective interval as text."""
         ...
 
+    @property
+    def rules(self) -> str:
+        """The release of the zone's rules, and their seam."""
+        ...
+
 
 def encode(figures: Mapping[str, object], plan: Coverage) -> Answer:
     """Encode the figures of a plan as JSON."""
@@ -64,6 +70,6 @@ def array(items: Sequence[object]) -> bytes:
 
 def answer_of(body: bytes, plan: Coverage) -> Answer:
     """Make the answer of an encoded body."""
-    # The tag covers the interval too: the same numbers over another interval are another answer.
-    tag = hashlib.blake2b(body + plan.effective.encode(), digest_size=12).hexdigest()
-    return Answer(body, f'"{tag}"', plan.effective)
+    # The tag covers the headers too: the same numbers over another interval, or by other rules, are another answer.
+    tag = hashlib.blake2b(body + f"{plan.effective}\n{plan.rules}".encode(), digest_size=12).hexdigest()
+    return Answer(body, f'"{tag}"', plan.effective, plan.rules)

@@ -90,7 +90,7 @@ class Reports:
     def _warm_up(self) -> None:
         """Load the names of zones and the days of UTC: some 20 ms that the first request would have to wait for."""
         utc, now = zone("UTC"), self._clock.now()
-        end = datetime.fromtimestamp(now, utc.info)
+        end = utc.moment(int(now))
         for kind in get_args(Kind):
             make_plan(utc, kind, end - _COMMON_RANGE, end, now, self.retention)
 
@@ -142,13 +142,13 @@ class Reports:
             # 1. The time zone and kind as last read: planned with these, one reading usually brings everything.
             # 2. to 4. The effective interval, the tiling and the requirements.
             plan = None
-            if cache.timezone is not None and cache.kind is not None:
-                plan = make(zone(cache.timezone), cache.kind, now)
+            if cache.zone is not None and cache.kind is not None:
+                plan = make(cache.zone, cache.kind, now)
             # 5. Refresh the cache: changes since its revision, and as many of the missing fields as fit one reading.
             await cache.refresh(plan.requirements if plan else Requirements(), now)
             if cache.kind is None:
                 raise NoSuchWorkflowError("this organization has no such workflow")
-            if plan is not None and plan.zone.name == cache.timezone and plan.kind == cache.kind:
+            if plan is not None and plan.zone is cache.zone and plan.kind == cache.kind:
                 answer = self.cached(cache, plan, assemble)
                 if answer is not None:
                     return answer

@@ -28,7 +28,7 @@ from sidedata.service.http.access_log import (
     request_id_of,
     set_common_headers,
 )
-from sidedata.service.http.auth import AUTHENTICATOR, bearer
+from sidedata.service.http.auth import AUTHENTICATOR, ORGANIZATION, RECORD, bearer
 from sidedata.service.http.endpoint import Endpoint
 from sidedata.service.http.problems import response_to
 from sidedata.service.http.state import BACKEND, Backend
@@ -131,7 +131,11 @@ class FastPath:
 
     def _is_authorized(self, request: web.Request, organization: str) -> bool:
         token = bearer(request)
-        return token is not None and self._authenticator.authorize_cached(token, organization, "reports")
+        record = None if token is None else self._authenticator.authorize_cached(token, organization, "reports")
+        if record is None:
+            return False
+        request[ORGANIZATION], request[RECORD] = organization, record
+        return True
 
 
 class RawResponse(web.StreamResponse):

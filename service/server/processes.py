@@ -17,6 +17,7 @@ import click
 import msgspec
 from prometheus_client.multiprocess import mark_process_dead
 
+from sidedata.cli.processes.address import taken_port
 from sidedata.cli.processes.supervisor import Supervisor
 from sidedata.cli.stopping import until_first_ends
 from sidedata.embedded.server import attach
@@ -80,7 +81,7 @@ def _reserve_port(settings: Settings, resources: ExitStack) -> int:
         reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         reservation.bind(address)
     except OSError as error:
-        raise StopError(f"can't listen on {settings.host}:{settings.port}: {error.strerror or error}") from error
+        raise taken_port("SIDEDATA_PORT", settings.host, settings.port, error) from error
     return int(reservation.getsockname()[1])
 
 

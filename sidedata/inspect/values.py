@@ -4,7 +4,6 @@ No data of a visitor are shown: sketches hold none, ids are hashes, and of waiti
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import Final
 
 from msgspec import Struct
@@ -25,6 +24,7 @@ from sidedata.redis.gateway import Gateway
 from sidedata.schema.counts import decode
 from sidedata.schema.key_names import KeyName, parse
 from sidedata.schema.keys import keyspace
+from sidedata.schema.values import ChangedBucket, GoalName
 
 _SHOWN: Final = 8  # members of a sorted set
 _WORKERS: Final = 1_000
@@ -53,7 +53,7 @@ class Subject(Struct, frozen=True):
 
 def clock(zone: Zone, second: int) -> str:
     """Format an instant, in seconds since the epoch, by a zone's clock."""
-    moment = datetime.fromtimestamp(second, zone.info)
+    moment = zone.moment(second)
     return f"{moment:%a} {moment.isoformat(' ')}"
 
 
@@ -101,6 +101,7 @@ async def _cursor(subject: Subject) -> list[Row]:
     texts = {
         "entry": "the last entry that was applied",
         "fence": "of the last owner; each has a greater one",
+        "forced": "the newest fence that a command took, a purge or a rebuild",
         "revision": "the last commit's, a time in microseconds",
         "events": "applied so far",
         "records": "changes of records from outside",
@@ -117,13 +118,13 @@ async def _text(subject: Subject) -> list[Row]:
 
 
 async def _goal(subject: Subject) -> list[Row]:
-    at_us, _, name = (await read_text(subject.gateway, subject.name)).partition(" ")
-    return [("name", name), ("newest event", subject.at(int(at_us or 0)))]
+    goal = GoalName.decode(await read_text(subject.gateway, subject.name))
+    return [("name", goal.name), ("newest event", subject.at(goal.at_us))]
 
 
 async def _organization(subject: Subject) -> list[Row]:
     fields = await read_hash(subject.gateway, subject.name)
-    fixed = "fixed, it has events" if fields.get("has_events") == "1" else "may be set, it has no events"
+    fixed = "fixed, it has events" if "has_events" in fields else "may be set, it has no events"
     rows = [("time zone", f"{fields.get('timezone', 'UTC')} ({fixed})")]
     if "since" in fields:
         rows.append(("since", subject.at(int(fields["since"]) * 1000)))
@@ -151,8 +152,8 @@ async def _changes(subject: Subject) -> list[Row]:
     newest = await read_newest(subject.gateway, subject.name, _SHOWN)
     rows = [("entries", f"{newest.cardinality:,}, the newest:")]
     for bucket, at_us in newest.members:
-        level, _, start = bucket.partition(":")
-        rows.append((level, f"{clock(subject.zone, int(start))}, changed {subject.at(at_us)}"))
+        changed = ChangedBucket.decode(bucket)
+        rows.append((changed.level, f"{clock(subject.zone, changed.start)}, changed {subject.at(at_us)}"))
     return rows
 
 

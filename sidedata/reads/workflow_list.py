@@ -42,6 +42,7 @@ class OrganizationState(NamedTuple):
     """The reporting time zone of an organization, the revision of its names of goals, and the state of some workflows."""
 
     timezone: str
+    rules: str | None  # the table of its offsets; None where the record holds none
     names: int
     workflows: tuple[WorkflowState, ...]
 
@@ -78,14 +79,14 @@ async def read_states(
         CommandRefusedError: this user lacks a right.
     """
     keyspace = installation.keyspace_of(organization)
-    commands: list[Command] = [("HMGET", keyspace.organization(organization), "timezone", "names")]
+    commands: list[Command] = [("HMGET", keyspace.organization(organization), "timezone", "names", "rules")]
     if workflows:
         commands.append(("ZMSCORE", keyspace.workflows(organization), *workflows))
         commands += [
             ("HMGET", keyspace.workflow(organization, workflow), "kind", "revision", "name") for workflow in workflows
         ]
     replies = await gateway.poll(*commands)
-    timezone, names = array(replies[0])
+    timezone, names, rules = array(replies[0])
     states = []
     for workflow, score, record in zip(workflows, array(replies[1]) if workflows else (), replies[2:], strict=True):
         kind, revision, name = array(record)
@@ -99,7 +100,9 @@ async def read_states(
                 newest or None,
             )
         )
-    return OrganizationState(optional_text(timezone) or DEFAULT_ZONE, integer_or_zero(names), tuple(states))
+    return OrganizationState(
+        optional_text(timezone) or DEFAULT_ZONE, optional_text(rules), integer_or_zero(names), tuple(states)
+    )
 
 
 async def list_workflows(gateway: Gateway, installation: Installation, organization: str) -> WorkflowList:

@@ -12,7 +12,8 @@ from datetime import datetime
 from functools import partial
 from typing import Final, NamedTuple
 
-from sidedata.calendar.zones import Zone, zone
+from sidedata.calendar.reporting import reporting_zone
+from sidedata.calendar.zones import Zone
 from sidedata.clock import Clock
 from sidedata.errors import StoreUnavailableError, late_error
 from sidedata.reads.workflow_list import OrganizationState, WorkflowState, newest_ids, read_states
@@ -100,7 +101,7 @@ class Overviews:
         state = await self._look.join((question.organization, question.workflows), read)
         now = self._clock.now()
         present = [workflow for workflow in state.workflows if workflow.kind is not None]
-        plans = self._plans(question, zone(state.timezone), now, len(present))
+        plans = self._plans(question, reporting_zone(state.timezone, state.rules), now, len(present))
         any_plan = next(iter(plans.values())).report
         key = (question.organization, question.workflows, any_plan.key, question.granularity, question.encoding)
         known = self._answers.get(key)

@@ -79,7 +79,7 @@ def make_timeline_plan(
     # Days are made of what the report needs, too; hours of page navigation only of sessions and the counts of days.
     by_days = plan.kind == "page_navigation" and granularity not in ("5min", "hour")
     requirements = plan.requirements if by_days else fields
-    return TimelinePlan(plan, points, requirements, (*effective, granularity))
+    return TimelinePlan(plan, points, requirements, (*plan.key, granularity))
 
 
 @lru_cache(maxsize=64)

@@ -16,7 +16,7 @@ from sidedata.inspect.server_findings import Finding
 from sidedata.settings import Settings
 
 _COLOURS: Final = {"ok": "green", "warning": "yellow", "failed": "red", "unknown": "cyan"}
-_OPTIONS: Final = (
+OPTIONS: Final = (
     "redis_url",
     "data_dir",
     "partitions",
@@ -33,7 +33,7 @@ _OPTIONS: Final = (
 @click.option(
     "--sample", type=click.IntRange(min=1), default=20_000, show_default=True, help="number of keys to sample"
 )
-@settings_options(*_OPTIONS)
+@settings_options(*OPTIONS)
 def doctor(settings: Settings, *, as_json: bool, sample: int) -> None:
     """Check settings, Redis, leases, streams and keys, and give advice; exits 1 if there is a problem."""
 

@@ -99,7 +99,9 @@ class Demo(Struct, frozen=True):
         return f"{client} -s {shlex.quote(str(socket))} --scan --pattern 'sd:*'"
 
     async def request(self, session: aiohttp.ClientSession) -> list[str]:
-        """Request both reports until they have visitors and, for at most 15 seconds, goals and purchases; returns the raw answers.
+        """Request both reports until they have visitors and, for at most 15 seconds, a whole week, goals and purchases.
+
+        Returns the raw answers.
 
         Raises:
             StopError: there are no visitors after a minute.
@@ -150,7 +152,11 @@ def _has_visitors(answer: str) -> bool:
 
 
 def _is_complete(answer: str) -> bool:
-    return all(value != [] for value in _object(answer).values())
+    """Tell if every list of a report has entries, and every weekday visitors: the history is a week, sent oldest day first."""
+    fields = _object(answer)
+    statistic = fields.get("timeframe_stat")
+    days = statistic.get("day_in_week", []) if isinstance(statistic, dict) else []
+    return all(value != [] for value in fields.values()) and all(count for count, _ in days)
 
 
 def _object(answer: str) -> dict[str, object]:
