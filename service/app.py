@@ -25,7 +25,8 @@ from sidedata.service.http.state import BACKEND, Backend
 from sidedata.service.metrics import METRICS, ServiceMetrics
 from sidedata.service.openapi.document import Description
 from sidedata.service.report.reports import Reports
-from sidedata.service.routes import register, table
+from sidedata.service.router import register
+from sidedata.service.routes import table
 from sidedata.service.server.fast_path import FAST_PATH
 from sidedata.settings import Settings
 

@@ -84,7 +84,7 @@ class WorkflowCache:
 
     @property
     def goal_rows(self) -> int:
-        """The number of rows of an interaction workflow: of visitors, and two for each goal and role."""
+        """The number of an interaction workflow's rows: of visitors, and two for each goal and role."""
         return VISITORS + 1 + 2 * len(self.rows)
 
     def cached_fields(self, runs: Sequence[Run]) -> list[CachedField]:

@@ -132,7 +132,8 @@ async def test_points_follow_changes(redis_url: str) -> None:
         after = (await ask(pipe, PAGES, start, end, "day")).json["points"]
     changed = [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
     assert len(changed) == 1
-    assert changed[0][1]["unique_visitors_count"] == changed[0][0]["unique_visitors_count"] + 1
+    # An estimate of some hundred may rise by more than the one.
+    assert 1 <= changed[0][1]["unique_visitors_count"] - changed[0][0]["unique_visitors_count"] <= 3
 
 
 async def test_points_are_local(redis_url: str) -> None:
