@@ -188,8 +188,7 @@ class WorkflowCache:
     def _continues(self, reading: Reading) -> bool:
         """Tell if a reading tells all that changed since the revision of the cache."""
         if self.revision is None or reading.fence != self.fence:
-            # Changes of an earlier owner may be missing: a crash or failover may have lost part of the data that is cached here.
-            return False
+            return False  # changes of an earlier owner may be missing: a crash or failover may have lost part of the cached data
         if (reading.timezone, reading.rules) != (self.timezone, self.rules):
             # Days may have been cut again by new rules: no answer of the old cut may be given from here on.
             return False
