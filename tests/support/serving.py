@@ -31,6 +31,7 @@ async def serving(url: str, **variables: str) -> AsyncIterator[asyncio.subproces
         env={**os.environ, **settings},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        limit=64 << 20,  # its log is read at the end only; a full pipe would stop the process
     )
     try:
         yield process
