@@ -1,6 +1,6 @@
 """The operations of a commit, collected before it is sent. Pure.
 
-Each kind of operation is a method here and a function of the same name in `scripts/commit.lua`.
+Each kind of operation is a method here and a function of the same name in `scripts/commit/commit.lua`.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -7,7 +7,7 @@ A reading takes two round trips:
     MGET        the sketches of these fields           as of r too, if after that ...
     HGET        ... the workflow's revision            is still r; else a commit came in between: read again
 
-See `scripts/read.lua` for the first of them and `service/report/workflow_cache.py` for the reader's cache.
+See `scripts/read/read.lua` for the first of them and `service/report/workflow_cache.py` for the reader's cache.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
