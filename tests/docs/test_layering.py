@@ -19,6 +19,7 @@ PURE = [
     "sidedata/calendar/zones.py",
     "sidedata/calendar/tiling.py",
     "sidedata/hyperloglog.py",
+    "sidedata/sparse_sketch.py",
     "sidedata/schema/key_names.py",
     "ingest/apply/rollup.py",
     "ingest/apply/attribution.py",
