@@ -13,7 +13,7 @@ from sidedata.calendar.levels import SLACK_SECONDS, Retention
 from sidedata.calendar.zones import DAY_SECONDS
 from sidedata.events.dead_letter import DeadLetter
 from sidedata.events.decode import KIND_OF, PURCHASE_GOAL, Kind, Rejection
-from sidedata.ingest.apply.attribution import FORGET_MS, Goal, Visitor
+from sidedata.ingest.apply.attribution import FORGET_MS, OuterGoal, Visitor
 from sidedata.ingest.apply.dedup import Deduplicator
 from sidedata.ingest.apply.model import (
     BatchLookups,
@@ -167,7 +167,7 @@ class Planner:
         source = resolved.source
         event = source.event
         is_purchase = event.units is not None and event.goal_name == PURCHASE_GOAL
-        goal = Goal(
+        goal = OuterGoal(
             event.at_us,
             self._name_goal(resolved),
             resolved.session,
@@ -179,7 +179,7 @@ class Planner:
         for workflow_id in self._visitor(resolved).reach(goal):
             self._affect(resolved.organization.workflow(workflow_id), goal, resolved.visitor)
 
-    def _affect(self, workflow: Workflow, goal: Goal, visitor: str) -> None:
+    def _affect(self, workflow: Workflow, goal: OuterGoal, visitor: str) -> None:
         bucket = workflow.bucket(workflow.organization.slots.at(goal.at_us // 1_000_000))
         delta = self._deltas.get(bucket)
         if delta is None:

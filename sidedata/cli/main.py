@@ -34,7 +34,7 @@ class _Misuse(_Failure):
     exit_code = 2
 
 
-class Commands(click.Group):
+class LazyGroup(click.Group):
     """The commands of all packages, by name."""
 
     @cached_property
@@ -73,7 +73,7 @@ class Commands(click.Group):
             raise click.exceptions.Exit(1) from None
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="sidedata", prog_name="sidedata", message="%(prog)s %(version)s")
 def cli() -> None:
     """Side figures of workflow reports: unique visitors, hours, weekdays, goals and purchases, for any interval.

@@ -15,7 +15,7 @@ _TIMEOUT_SECONDS: Final = 10.0
 _SCHEMES: Final = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
 
 
-class Connection:
+class ProducerConnection:
     """A gateway, the sender on it, and the installation's number of partitions."""
 
     def __init__(self, gateway: Gateway, limits: Limits, partitions: int) -> None:
@@ -49,7 +49,7 @@ def check_address(url: str) -> None:
         raise ProducerError("the address of Redis can not be read") from error
 
 
-async def open_connection(url: str, limits: Limits, partitions: int | None) -> Connection:
+async def open_connection(url: str, limits: Limits, partitions: int | None) -> ProducerConnection:
     """Connect, and read the number of partitions unless it is given.
 
     Raises:
@@ -57,7 +57,7 @@ async def open_connection(url: str, limits: Limits, partitions: int | None) -> C
     """
     gateway = connect(url, timeout=_TIMEOUT_SECONDS)
     try:
-        return Connection(gateway, limits, partitions or await _stored_partitions(gateway))
+        return ProducerConnection(gateway, limits, partitions or await _stored_partitions(gateway))
     except BaseException:
         await gateway.aclose()
         raise

@@ -71,7 +71,7 @@ class Reading(Struct):
     goals: dict[str, str]  # names by goal
 
 
-class Newest(NamedTuple):
+class WorkflowState(NamedTuple):
     """The part of a reading that tells if anything is new."""
 
     timezone: str
@@ -80,7 +80,7 @@ class Newest(NamedTuple):
     names: int
 
 
-async def newest(gateway: Gateway, installation: Installation, organization_id: str, workflow_id: str) -> Newest:
+async def newest(gateway: Gateway, installation: Installation, organization_id: str, workflow_id: str) -> WorkflowState:
     """Read the part of a reading that an earlier one is compared with: if it is equal, so is all the rest.
 
     Two commands, not one script, because polls ask this nearly always and it costs Redis a sixth. The two reads are not atomic and
@@ -96,7 +96,7 @@ async def newest(gateway: Gateway, installation: Installation, organization_id: 
     )
     kind, revision = array(of_workflow)
     timezone, names_revision = array(of_organization)
-    return Newest(
+    return WorkflowState(
         optional_text(timezone) or DEFAULT_ZONE, _kind(kind), integer_or_zero(revision), integer_or_zero(names_revision)
     )
 
