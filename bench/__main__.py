@@ -51,10 +51,10 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     for name in given.names or list(_MEASUREMENTS):
         print(name, flush=True)
-        began = time.perf_counter()
+        start = time.perf_counter()
         options = {"kept": given.kept} if name == "query" else {}
         for table in _MEASUREMENTS[name](quick=given.quick, **options):
-            minutes = (time.perf_counter() - began) / 60
+            minutes = (time.perf_counter() - start) / 60
             made = f"`python -m bench {name}{' --quick' if given.quick else ''}`, {minutes:.0f} minutes. {versions()}"
             print(f"\n## {table.name}\n{made}\n\n{table.text()}\n", flush=True)
             if given.write:

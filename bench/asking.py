@@ -31,7 +31,7 @@ class Asker:
 
     def _exchange(self, request: bytes) -> tuple[bytes, bytes, float]:
         """Head and body that come back, and after how many milliseconds."""
-        began = time.perf_counter()
+        start = time.perf_counter()
         self._socket.sendall(request)
         received = b""
         while (end := received.find(b"\r\n\r\n")) < 0:
@@ -41,7 +41,7 @@ class Asker:
         length = int(head[place:].partition(b"\r")[0])
         while len(received) < end + 4 + length:
             received += self._more()
-        return head, received[end + 4 :], 1000 * (time.perf_counter() - began)
+        return head, received[end + 4 :], 1000 * (time.perf_counter() - start)
 
     def _more(self) -> bytes:
         data = self._socket.recv(1 << 16)

@@ -63,7 +63,7 @@ def load(world: World, names: Names, parts: Iterable[Events], first_id: int | No
     before = world.applied(world.partitions)
     worker = world.sidedata("worker")
     sent = 0
-    began = time.perf_counter()
+    start = time.perf_counter()
     for events in parts:
         for first in range(0, len(events.at_us), _CHUNK):
             chunk = events.part(first, first + _CHUNK)
@@ -72,7 +72,7 @@ def load(world: World, names: Names, parts: Iterable[Events], first_id: int | No
             sent += len(lines)
             world.wait_applied(before + sent - _MOST_AHEAD, world.partitions)
     world.wait_applied(before + sent, world.partitions)
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - start
     world.stop(worker)
     stream.close()
     print(f"  {sent:,} events in {seconds:.0f} s", flush=True)

@@ -68,9 +68,9 @@ class Ingest:
         started = [world.sidedata("worker") for _ in range(workers)]
         while not (first := world.applied(partitions)):
             time.sleep(0.005)
-        began = time.perf_counter()
+        start = time.perf_counter()
         world.wait_applied(events, partitions)
-        seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - start
         for worker in started:
             world.stop(worker)
         return (events - first) / seconds

@@ -123,9 +123,9 @@ class Query:
             asker = Asker(port, self._world.token())
             asker.ping()
             now = time.time_ns() // 1000
-            began = time.perf_counter()
+            start = time.perf_counter()
             asker.patient_report(self._paths[kind], now - 30 * DAY_US, now)
-            first = 1000 * (time.perf_counter() - began)  # refusals before it included
+            first = 1000 * (time.perf_counter() - start)  # refusals before it included
             ping = median(asker.ping() for _ in range(50))
             self._rounds.add(f"first {kind}", first - ping)
             asker.close()

@@ -156,9 +156,9 @@ async def memory() -> None:
                     raws = list(happenings(kind, f"bbbbbbbb-0000-4000-8000-{number:012}", organization, a_day, dice))
                     for first in range(0, len(raws), 1000):
                         await client.xadd(stream, {"events": f"[{','.join(raws[first : first + 1000])}]"})
-                    began = time.perf_counter()
+                    start = time.perf_counter()
                     await drain(client, installation, settings)
-                    seconds += time.perf_counter() - began
+                    seconds += time.perf_counter() - start
                 count = admin.dbsize()
                 total = used(admin) - before
                 # All arrived today and is remembered for two days; in a steady flow that is two days' worth.

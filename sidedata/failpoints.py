@@ -72,16 +72,16 @@ def arm(setting: str) -> Hook:
     ):
         raise UsageError(f"{VARIABLE} is {setting!r}; give a place and a number, such as after_read:3")
     number = signal.SIGSTOP if how else signal.SIGKILL
-    left = int(count)
+    remaining = int(count)
 
-    def passed(place: str) -> None:
-        nonlocal left
+    def hook(place: str) -> None:
+        nonlocal remaining
         if place == name:
-            left -= 1
-            if left == 0:
+            remaining -= 1
+            if remaining == 0:
                 os.kill(os.getpid(), number)
 
-    return passed
+    return hook
 
 
 def from_environment(environ: Mapping[str, str]) -> Hook | None:

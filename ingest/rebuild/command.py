@@ -77,7 +77,7 @@ def _rebuild(
         async with redis_url(settings) as url:
             gateway = connect(url, timeout=TIMEOUT_SECONDS)
             try:
-                installation = await open_installation(gateway, settings, secret_needed=True)
+                installation = await open_installation(gateway, settings, require_secret=True)
                 with open_file(file) as (source, size), reading(source, size) as advance:
                     lines = read_lines(open_archive(source), installation.partitions)
                     work = Rebuild(

@@ -117,13 +117,13 @@ class Worker:
         share = lease.share(self._installation.partitions, workers, self.name)
         for assignment in active[share:]:
             assignment.stop.set()
-        missing = share - len(self._assignments)
-        if missing > 0:
+        deficit = share - len(self._assignments)
+        if deficit > 0:
             others = [number for number in range(self._installation.partitions) if number not in self._assignments]
             # A partition that an outage took from this worker may still be leased to it, so it need not wait for the lease's end.
             lost = [number for number in others if number in self._lost]
             free = await lease.free_partitions(self._gateway, [number for number in others if number not in lost])
-            for number in [*lost, *free][:missing]:
+            for number in [*lost, *free][:deficit]:
                 await self._acquire(number)
             self._lost.clear()
         self.metrics.owned.set(len(self._assignments))

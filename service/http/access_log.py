@@ -113,6 +113,6 @@ async def set_common_headers(request: web.Request, response: web.StreamResponse)
 
 def request_id_of(request: web.Request) -> str:
     """The client's X-Request-Id if it is safe in a log; else a new id."""
-    sent = request.headers.get("X-Request-Id", "")
+    client_id = request.headers.get("X-Request-Id", "")
     # Unique is enough: a guessed id is worth nothing, and random bytes from the system cost more than the log line.
-    return sent if sent and _ACCEPTABLE_ID.fullmatch(sent) else f"{_PROCESS}{next(_numbers):08x}"
+    return client_id if client_id and _ACCEPTABLE_ID.fullmatch(client_id) else f"{_PROCESS}{next(_numbers):08x}"

@@ -61,7 +61,7 @@ async def _check_installation(settings: Settings, url: str) -> None:
     gateway = connect(url, timeout=_CHECK_SECONDS)
     try:
         with suppress(StoreUnavailableError):
-            await open_installation(gateway, settings, secret_needed=True)
+            await open_installation(gateway, settings, require_secret=True)
     finally:
         await gateway.aclose()
 

@@ -26,7 +26,7 @@ from sidedata.schema.counts import decode
 from sidedata.schema.key_names import KeyName, parse
 from sidedata.schema.keys import keyspace
 
-_SHOWN: Final = 8  # members of a sorted set
+_MAX_LISTED: Final = 8  # members of a sorted set
 _WORKERS: Final = 1_000
 _UNIT: Final = 10_000
 
@@ -139,7 +139,7 @@ async def _workflow(subject: Subject) -> list[Row]:
 
 
 async def _workflows(subject: Subject) -> list[Row]:
-    newest = await read_top_members(subject.gateway, subject.name, _SHOWN)
+    newest = await read_top_members(subject.gateway, subject.name, _MAX_LISTED)
     rows = [("entries", f"{newest.cardinality:,}, the newest:")]
     return rows + [
         ("", f"{workflow}  {subject.at(at_us) if at_us else 'no event yet'}") for workflow, at_us in newest.members
@@ -148,7 +148,7 @@ async def _workflows(subject: Subject) -> list[Row]:
 
 async def _changes(subject: Subject) -> list[Row]:
     """Describe the newest changes; members are buckets, such as `hour:1795474800`."""
-    newest = await read_top_members(subject.gateway, subject.name, _SHOWN)
+    newest = await read_top_members(subject.gateway, subject.name, _MAX_LISTED)
     rows = [("entries", f"{newest.cardinality:,}, the newest:")]
     for bucket, at_us in newest.members:
         level, _, start = bucket.partition(":")

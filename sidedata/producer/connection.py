@@ -57,13 +57,13 @@ async def open_connection(url: str, limits: Limits, partitions: int | None) -> P
     """
     gateway = connect(url, timeout=_TIMEOUT_SECONDS)
     try:
-        return ProducerConnection(gateway, limits, partitions or await _stored_partitions(gateway))
+        return ProducerConnection(gateway, limits, partitions or await _read_partition_count(gateway))
     except BaseException:
         await gateway.aclose()
         raise
 
 
-async def _stored_partitions(gateway: Gateway) -> int:
+async def _read_partition_count(gateway: Gateway) -> int:
     try:
         partitions = await read_partitions(gateway)
     except SidedataError as error:

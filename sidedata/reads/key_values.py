@@ -53,8 +53,8 @@ async def read_goal_name(gateway: Gateway, keyspace: Keyspace, organization: str
     Raises:
         StoreUnavailableError: Redis is out of reach.
     """
-    stored = optional_string(await gateway.command("GET", keyspace.goal(organization, goal)))
-    return None if stored is None else stored.decode(errors="replace").partition(" ")[2]
+    record = optional_string(await gateway.command("GET", keyspace.goal(organization, goal)))
+    return None if record is None else record.decode(errors="replace").partition(" ")[2]
 
 
 async def estimate(gateway: Gateway, name: str) -> int:

@@ -149,8 +149,12 @@ async def read(
         is_complete = changed and revision is not None and integer(changes_from) <= revision
         may_differ = [field for field in open_fields if not is_complete or (field.level, field.start) in changed]
         # Replies are fewer where nothing has changed (the open ones stay as they are) and where all were too many.
-        counted = [(field, _counts(flat)) for field, flat in zip((*missing, *may_differ), array(data), strict=False)]
-        sketch_keys = [f"{buckets[field]}{name}" for field, fields in counted for name in _sketches_of(field, fields)]
+        counts_by_field = [
+            (field, _counts(flat)) for field, flat in zip((*missing, *may_differ), array(data), strict=False)
+        ]
+        sketch_keys = [
+            f"{buckets[field]}{name}" for field, fields in counts_by_field for name in _sketches_of(field, fields)
+        ]
         sketches: list[bytes | None] = []
         if sketch_keys:
             values, revision_after = await gateway.poll(("MGET", *sketch_keys), ("HGET", record, "revision"))
@@ -167,7 +171,7 @@ async def read(
         integer(changes_from),
         integer(names_revision),
         changed,
-        {field: _data(field, fields, remaining) for field, fields in counted},
+        {field: _data(field, fields, remaining) for field, fields in counts_by_field},
         {goal.decode(): _name(value) for goal, value in _pairs(optional_strings(goal_names)) if goal is not None},
     )
 

@@ -76,11 +76,11 @@ async def at_work(guarded: RedisServer) -> AsyncIterator[Parts]:
         await admin.flushall()
         await admin.execute_command("ACL LOG", "RESET")
         serving = client("service")
-        installation = await open_installation(serving, settings, secret_needed=True)
+        installation = await open_installation(serving, settings, require_secret=True)
         working = client("worker")
         worker = Worker(
             working,
-            await open_installation(working, settings, secret_needed=True),
+            await open_installation(working, settings, require_secret=True),
             settings,
             Metrics(new_registry()),
         )

@@ -76,15 +76,15 @@ async def test_nodes_that_all_move_are_found_by_the_name_that_was_given(moves: l
             await asyncio.gather(*(gateway.command("GET", "n") for _ in range(CLIENTS)))
             forwarder.target = ("127.0.0.1", new.port)
             old.kill() if way == "killed" else old.freeze()
-            began, value = time.monotonic(), None
+            start, value = time.monotonic(), None
             while value is None:
                 try:
                     value = await gateway.command("GET", "n")
                 except StoreUnavailableError:
-                    assert time.monotonic() - began < 5 * TIME_FACTOR
+                    assert time.monotonic() - start < 5 * TIME_FACTOR
                     await asyncio.sleep(0.02)
             assert value == b"moved"
-            print(f"{way}: found after {time.monotonic() - began:.2f} s")  # noqa: T201 - docs/RELIABILITY.md repeats it
+            print(f"{way}: found after {time.monotonic() - start:.2f} s")  # noqa: T201 - docs/RELIABILITY.md repeats it
         finally:
             await gateway.aclose()
             if way == "frozen":

@@ -125,7 +125,7 @@ async def test_a_master_that_hangs_is_answered_for(cluster: Cluster, lone: int) 
             await running.send(partition, [happening(ORGANIZATIONS[partition], 1)])
             await started(running, partition, 1)
         master.freeze()
-        began = time.monotonic()
+        start = time.monotonic()
         refused = 0
         taken_over: float | None = None
         while True:
@@ -139,7 +139,7 @@ async def test_a_master_that_hangs_is_answered_for(cluster: Cluster, lone: int) 
             assert of_lone.status == 503
             refused += 1
             # How soon a replica takes over is the cluster's to say: some 4 seconds here, more on a machine that is busy.
-            assert time.monotonic() - began < TAKEOVER_SECONDS
+            assert time.monotonic() - start < TAKEOVER_SECONDS
             # How soon the service finds out is ours: one question that fails, and the next is answered.
             assert taken_over is None or time.monotonic() - taken_over < 2.0 * TIME_FACTOR
         assert refused > 0

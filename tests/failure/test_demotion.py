@@ -74,9 +74,9 @@ async def pair(private_server: Callable[..., RedisServer], ports: tuple[int, int
 
 async def seconds_until(condition: Callable[[], Awaitable[bool]]) -> float:
     """The time after which a condition holds."""
-    began = time.monotonic()
+    start = time.monotonic()
     await eventually(condition)
-    return time.monotonic() - began
+    return time.monotonic() - start
 
 
 async def readiness(running: Life) -> tuple[int, dict[str, str]]:
@@ -115,13 +115,13 @@ async def test_a_failover_behind_a_fixed_address_is_over_within_two_seconds(
         assert stale < 1 * TIME_FACTOR
 
         servers.move()
-        began = time.monotonic()
+        start = time.monotonic()
         answered = await seconds_until(lambda: counted(10))
         assert await seconds_until(ready) < SECONDS * TIME_FACTOR
         await running.send(PARTITION, [happening(ORGANIZATIONS[PARTITION], 10)])
-        taken = time.monotonic() - began
+        taken = time.monotonic() - start
         await eventually(lambda: counted(11))
-        applied = time.monotonic() - began
+        applied = time.monotonic() - start
         print(f"refused {stale:.2f}, answered {answered:.2f}, taken {taken:.2f}, applied {applied:.2f}")  # noqa: T201
         assert max(answered, taken, applied) < SECONDS * TIME_FACTOR
 

@@ -49,8 +49,8 @@ async def connections(ours: World, count: int) -> AsyncIterator[list[Connection]
 
 async def timed(asking: Awaitable[Any]) -> tuple[Any, float]:
     """Return the result and the time that it took."""
-    began = time.monotonic()
-    return await asking, time.monotonic() - began
+    start = time.monotonic()
+    return await asking, time.monotonic() - start
 
 
 async def test_slow_and_silent_clients_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,13 +36,13 @@ class Crowd:
 
     async def ask(self, number: int) -> tuple[int, float]:
         """The status that a client gets, and after how long."""
-        began = time.monotonic()
+        start = time.monotonic()
         arguments: dict[str, Any] = {"json": self._events} if number % 3 == 2 else {}
         method = "POST" if arguments else "GET"
         path = EVENTS if number % 3 == 2 else self._paths[number % 3]
         async with self._http.request(method, path, **arguments) as heard:
             await heard.read()
-            return heard.status, time.monotonic() - began
+            return heard.status, time.monotonic() - start
 
     async def ask_all(self) -> list[tuple[int, float]]:
         """The responses to all of them."""
@@ -50,12 +50,12 @@ class Crowd:
 
     async def recovers(self, seconds: float) -> None:
         """Ask until a report is answered again, within the time; then all of them are answered."""
-        began = time.monotonic()
+        start = time.monotonic()
         while True:
             async with self._http.post(SIDEDATA, json=INTERVAL) as heard:
                 if heard.status == 404:
                     break
-            assert time.monotonic() - began < seconds
+            assert time.monotonic() - start < seconds
             await asyncio.sleep(0.02)
         assert {status for status, _ in await self.ask_all()} <= {200, 202, 404}
 

@@ -44,7 +44,7 @@ def one(name: str, seed: int, number: int) -> None:
 
 def _run_one(name: str, seed: int, inputs: int, until: float) -> tuple[int, float, float]:
     target = TARGETS[name][0]
-    began = last = time.process_time()
+    start = last = time.process_time()
     slowest = 0.0
     number = 0
     while number < inputs and last < until:
@@ -58,7 +58,7 @@ def _run_one(name: str, seed: int, inputs: int, until: float) -> tuple[int, floa
             raise FuzzError(f"one({name!r}, {seed}, {number}) took {slowest:.1f} s")
         last = now
         number += 1
-    return number, last - began, slowest
+    return number, last - start, slowest
 
 
 def _memory_mb() -> float:

@@ -53,10 +53,10 @@ def main() -> None:
         (root / "usr/local/bin/python").unlink(missing_ok=True)
         (root / "usr/local/bin/python").symlink_to("/usr/bin/python3")
         subprocess.run(["cp", "-a", "--reflink=auto", str(root), str(final)], check=True)
-        began = time.monotonic()
+        start = time.monotonic()
         build(first, Chroot(root))
         build(last, Chroot(final), Chroot(root))
-        click.echo(f"built in {time.monotonic() - began:.0f} s")
+        click.echo(f"built in {time.monotonic() - start:.0f} s")
     (final / "etc/hosts").write_text(_HOSTS, encoding="utf-8")
     again = [sys.executable, "-m", "tests.image", "--inside", str(root)]
     raise SystemExit(subprocess.run(["unshare", "--net", "--mount", *again], check=False).returncode)
@@ -116,9 +116,9 @@ async def run(root: Path, image: Any) -> None:  # noqa: ANN401 - the instruction
         doctor = (await operator.run(["sidedata", "doctor"]))[1]
         click.echo(doctor)
         for one in reversed(running):
-            began = time.monotonic()
+            start = time.monotonic()
             await one.stop()
-            click.echo(f"{one.container.name} left with {one.status} after {time.monotonic() - began:.1f} s")
+            click.echo(f"{one.container.name} left with {one.status} after {time.monotonic() - start:.1f} s")
             assert one.status == 0
 
 

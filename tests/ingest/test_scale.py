@@ -152,7 +152,7 @@ async def waits_beside(client: Client, hot: int, others: list[int]) -> list[floa
             keys.keyspace(partition).events,
             {"event": started(datetime.now(UTC), organization_id=ORGANIZATIONS[partition])},
         )
-        began = time.monotonic()
+        start = time.monotonic()
         await eventually(applied)
-        waits.append(time.monotonic() - began)
+        waits.append(time.monotonic() - start)
     return waits

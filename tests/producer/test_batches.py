@@ -68,10 +68,10 @@ async def test_putting_never_waits_and_ends_at_a_full_buffer(private_server: Cal
             as_user("operator", server.url), limits=Limits(buffer_events=5_000, linger_seconds=0)
         ) as producer:
             server.freeze()
-            began = asyncio.get_running_loop().time()
+            start = asyncio.get_running_loop().time()
             for number in range(5_000):
                 producer.send_nowait(seen(f"v{number}"))
-            assert asyncio.get_running_loop().time() - began < 5
+            assert asyncio.get_running_loop().time() - start < 5
             with pytest.raises(BufferFull, match="5000 events wait to be sent"):
                 producer.send_nowait(seen("one too many"))
             waiting = asyncio.create_task(producer.room())

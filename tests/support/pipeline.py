@@ -169,7 +169,7 @@ async def pipeline(url: str, *, clock: Clock | None = None, **settings: Any) -> 
     chosen = Settings(redis_url=url, secret=SECRET, **settings)
     try:
         serving = as_user("service", client)
-        installation = await open_installation(serving, chosen, secret_needed=True)
+        installation = await open_installation(serving, chosen, require_secret=True)
         token, _ = await create_token(as_user("operator", client), None, ["reports", "ingest"])
         clock = clock or SystemClock()
         reports = Reports(serving, installation, chosen, clock)

@@ -69,10 +69,10 @@ async def ask(http: aiohttp.ClientSession, partition: int, hours: int = 24) -> R
     now = datetime.now(UTC)
     interval = {"start": (now - timedelta(hours=hours)).isoformat(), "end": (now + timedelta(minutes=5)).isoformat()}
     path = f"/api/reporting/workflow/v1/orgs/{ORGANIZATIONS[partition]}/workflows/{POPUP}/sidedata/"
-    began = time.monotonic()
+    start = time.monotonic()
     async with http.post(path, json={"interval": interval}) as response:
         body = await response.read()
-    return Reply(response.status, body, time.monotonic() - began)
+    return Reply(response.status, body, time.monotonic() - start)
 
 
 @dataclass
@@ -92,10 +92,10 @@ class Life:
         """Send events over HTTP."""
         path = f"/api/ingest/v1/orgs/{ORGANIZATIONS[partition]}/events"
         headers = {"Content-Type": "application/x-ndjson"}
-        began = time.monotonic()
+        start = time.monotonic()
         async with self.http.post(path, data=b"\n".join(events), headers=headers) as response:
             body = await response.read()
-        return Reply(response.status, body, time.monotonic() - began)
+        return Reply(response.status, body, time.monotonic() - start)
 
     async def send(self, partition: int, events: list[bytes]) -> None:
         """Send events until they are acknowledged; after a 503 they may be in already, so they have ids."""
