@@ -1,31 +1,12 @@
 """The commands of this package: the worker, and the commands that send, replay and delete events."""
 
-import contextlib
-import shutil
-import tempfile
-import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import IO
-
 import click
 
 from sidedata.cli.connection import open_store
 from sidedata.cli.event_loop import run
-from sidedata.cli.options import STORE, settings_options
-from sidedata.cli.progress import reading
+from sidedata.cli.options import STORE, confirm_deletion, settings_options
 from sidedata.clock import SystemClock
-from sidedata.errors import StopError
-from sidedata.ingest.archive.lines import (
-    instant_text,
-    newest_us,
-    open_archive,
-    open_file,
-    read_lines,
-    rebase_days,
-)
-from sidedata.ingest.archive.push import FAULTS_SHOWN, PushReport
-from sidedata.ingest.archive.push import push as send
+from sidedata.ingest.archive.command import push
 from sidedata.ingest.dead_letter_commands import dead
 from sidedata.ingest.purge.purge import Purge, PurgeReport
 from sidedata.schema.records import parse_uuid
@@ -42,72 +23,23 @@ def worker(settings: Settings) -> None:
 
 
 @click.command()
-@click.argument("file", metavar="FILE|-")
-@click.option("--rebase", is_flag=True, help="shift timestamps by whole weeks, to end within the last seven days")
-@settings_options(*STORE, "backlog_limit", "wait_replicas")
-def push(file: str, settings: Settings, *, rebase: bool) -> None:
-    """Send events from an NDJSON file (or stdin), gzipped or not, to the ingest streams.
-
-    Lines that are no JSON objects are reported and counted; the others are sent, and the exit status is 1.
-    """
-    report = PushReport()
-    try:
-        with contextlib.ExitStack() as stack:
-            source, size = stack.enter_context(open_file(file))
-            if rebase and (file == "-" or not source.seekable()):
-                source, size = stack.enter_context(_copy(source))
-            run(_push(source, size, settings, report, rebase=rebase))
-    finally:
-        for line in report.faults:
-            click.echo(f"line {line.number}: {line.fault}", err=True)
-        if report.unreadable > FAULTS_SHOWN:
-            click.echo(f"… and {report.unreadable - FAULTS_SHOWN} lines more", err=True)
-        if report.events or report.unreadable:
-            click.echo(f"{report.events} events sent, {report.unreadable} lines unreadable", err=True)
-    if report.unreadable:
-        raise click.exceptions.Exit(1)
-
-
-@contextlib.contextmanager
-def _copy(source: IO[bytes]) -> Iterator[tuple[IO[bytes], int]]:
-    """Copy a pipe's content to a file, because rebasing reads the events twice; yields it with its size."""
-    with tempfile.NamedTemporaryFile(prefix="sidedata-push-") as copy:
-        shutil.copyfileobj(source, copy)
-        copy.flush()
-        with Path(copy.name).open("rb") as file:
-            yield file, copy.tell()
-
-
-async def _push(source: IO[bytes], size: int | None, settings: Settings, report: PushReport, *, rebase: bool) -> None:
-    async with open_store(settings) as (gateway, installation):
-        shift = 0
-        if rebase:
-            newest = newest_us(open_archive(source), installation.partitions)
-            if newest is None:
-                raise StopError("there is no event in the file to rebase by")
-            shift = rebase_days(newest, time.time())
-            click.echo(
-                f"shifted by {shift // 7} weeks: the newest event, {instant_text(newest)}, moves on {shift} days",
-                err=True,
-            )
-            source.seek(0)
-        with reading(source, size) as advance:
-            lines = read_lines(open_archive(source), installation.partitions, shift)
-            await send(gateway, settings, lines, report, lambda: advance(report.events))
-
-
-@click.command()
 @click.option("--org", "organization", required=True, help="the organization")
 @click.option("--workflow", help="only this workflow of it")
 @click.option("--dry-run", is_flag=True, help="only count, delete nothing")
 @click.option(
     "--tokens", "with_tokens", is_flag=True, help="revoke the organization's tokens, too: for one that does not return"
 )
+@click.option("--yes", is_flag=True, help="don't ask")
 @settings_options(*STORE)
-def purge(organization: str, workflow: str | None, settings: Settings, *, dry_run: bool, with_tokens: bool) -> None:
+def purge(
+    organization: str, workflow: str | None, settings: Settings, *, dry_run: bool, with_tokens: bool, yes: bool
+) -> None:
     """Delete all data of an organization, or of one workflow; a whole organization's time zone may then be set again."""
     organization_id = parse_uuid(organization)
     workflow_id = parse_uuid(workflow) if workflow is not None else None
+    if not dry_run:
+        target = f"workflow {workflow_id} of organization" if workflow_id else "organization"
+        confirm_deletion(f"Delete all data of {target} {organization_id}?", yes=yes)
 
     async def command() -> PurgeReport:
         async with open_store(settings) as (gateway, installation):

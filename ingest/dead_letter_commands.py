@@ -1,5 +1,6 @@
-"""`sidedata dead`: list, show and replay dead letters."""
+"""`sidedata dead`: list, show, replay, drop dead letters, and mark them as seen."""
 
+from collections import Counter
 from typing import Final, get_args
 
 import click
@@ -7,36 +8,51 @@ import msgspec
 
 from sidedata.cli.connection import open_store
 from sidedata.cli.event_loop import run
-from sidedata.cli.options import STORE, settings_options
+from sidedata.cli.options import STORE, confirm_deletion, settings_options
 from sidedata.cli.tables import print_table
 from sidedata.errors import StopError, UsageError
 from sidedata.events.dead_letter import DeadLetter
-from sidedata.events.decode import Reason
+from sidedata.events.rejection import Reason
 from sidedata.ingest import dead_letters
+from sidedata.ingest.dead_letters import Filter
+from sidedata.schema.records import parse_uuid
 from sidedata.settings import Settings
 
-_REASON: Final = click.Choice(get_args(Reason))
+# Letters that a summary counts at most: a partition keeps 100,000 of them by default, and reading them takes seconds.
+_MAX_SUMMARY: Final = 100_000
+
+_reason = click.option("--reason", type=click.Choice(get_args(Reason)), help="only dead letters of this reason")
+_organization = click.option("--org", "organization", metavar="ORG", help="only dead letters of this organization")
+
+
+def _filter(organization: str | None, reason: str | None) -> Filter:
+    return Filter(None if organization is None else parse_uuid(organization), reason)
 
 
 @click.group()
 def dead() -> None:
-    """List, show and replay events that could not be applied."""
+    """List, show, replay and drop events that could not be applied."""
 
 
 @dead.command("list")
-@click.option("--reason", type=_REASON, help="only dead letters of this reason")
+@_organization
+@_reason
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="the maximum number")
 @click.option("--json", "as_json", is_flag=True, help="a JSON object a line")
 @settings_options(*STORE)
-def list_(reason: str | None, limit: int, settings: Settings, *, as_json: bool) -> None:
-    """List dead letters, those of a partition newest first."""
+def list_(organization: str | None, reason: str | None, limit: int, settings: Settings, *, as_json: bool) -> None:
+    """List dead letters, those of a partition newest first, and their numbers by organization and reason."""
+    choice = _filter(organization, reason)
+    counts: Counter[tuple[str, str]] = Counter()
 
     async def command() -> list[DeadLetter]:
         letters: list[DeadLetter] = []
         async with open_store(settings) as (gateway, installation):
-            async for letter in dead_letters.read_all(gateway, installation, reason):
-                letters.append(letter)
-                if len(letters) >= limit:
+            async for letter in dead_letters.read_all(gateway, installation, choice):
+                counts[letter.organization, letter.reason] += 1
+                if len(letters) < limit:
+                    letters.append(letter)
+                if len(letters) >= limit and (as_json or counts.total() >= _MAX_SUMMARY):
                     break
         return letters
 
@@ -46,10 +62,17 @@ def list_(reason: str | None, limit: int, settings: Settings, *, as_json: bool) 
             click.echo(msgspec.json.encode(_json(letter)))
         return
     print_table(
-        ("id", "at", "reason", "detail"),
-        ((letter.id, letter.at, letter.reason, letter.detail) for letter in letters),
-        empty="no dead letters" + (f" of the reason {reason}" if reason else ""),
+        ("id", "at", "reason", "type", "organization", "workflow", "detail"),
+        (
+            (one.id, one.at, one.reason, one.type, one.organization, one.workflow, one.detail.partition("\n")[0])
+            for one in letters
+        ),
+        empty=f"no dead letters{_narrowed(organization, reason)}",
     )
+    if counts.total() >= _MAX_SUMMARY:
+        click.echo(f"of {_MAX_SUMMARY:,} dead letters that were counted:", err=True)
+    for (owner, cause), number in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        click.echo(f"{number} {cause} of {owner or 'an unknown organization'}", err=True)
 
 
 @dead.command()
@@ -70,18 +93,28 @@ def show(letter_id: str, settings: Settings, *, as_json: bool) -> None:
         click.echo(msgspec.json.encode(_json(letter)))
         return
     click.echo(f"{letter.reason}: {letter.detail}\nentry {letter.entry}, at {letter.at}", err=True)
+    known = (("organization", letter.organization), ("workflow", letter.workflow), ("type", letter.type))
+    if details := ", ".join(f"{name} {value}" for name, value in known if value):
+        click.echo(details, err=True)
     click.echo(letter.event)
 
 
 @dead.command()
 @click.argument("letter_ids", metavar="[ID]…", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="every dead letter that exists now")
-@click.option("--reason", type=_REASON, help="with --all: only dead letters of this reason")
+@_organization
+@_reason
 @settings_options(*STORE)
-def replay(letter_ids: tuple[str, ...], reason: str | None, settings: Settings, *, everything: bool) -> None:
+def replay(
+    letter_ids: tuple[str, ...],
+    organization: str | None,
+    reason: str | None,
+    settings: Settings,
+    *,
+    everything: bool,
+) -> None:
     """Send events again; a dead letter is removed in the same instant in which its event returns to the stream."""
-    if bool(letter_ids) == everything:
-        raise UsageError("name dead letters by their ids, or give --all")
+    choice = _choice(letter_ids, organization, reason, everything=everything)
 
     async def command() -> tuple[int, int]:
         replayed = missing = 0
@@ -89,7 +122,7 @@ def replay(letter_ids: tuple[str, ...], reason: str | None, settings: Settings, 
             ids = list(letter_ids)
             if everything:
                 # All ids are read first: an event that fails again must not be replayed in an endless loop.
-                ids = [letter.id async for letter in dead_letters.read_all(gateway, installation, reason)]
+                ids = [letter.id async for letter in dead_letters.read_all(gateway, installation, choice)]
             for letter_id in ids:
                 if await dead_letters.replay(gateway, installation, letter_id):
                     replayed += 1
@@ -103,6 +136,68 @@ def replay(letter_ids: tuple[str, ...], reason: str | None, settings: Settings, 
         raise StopError(f"{missing} of them did not exist")
 
 
+@dead.command()
+@click.argument("letter_ids", metavar="[ID]…", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="every dead letter that exists now")
+@_organization
+@_reason
+@click.option("--yes", is_flag=True, help="don't ask")
+@settings_options(*STORE)
+def drop(
+    letter_ids: tuple[str, ...],
+    organization: str | None,
+    reason: str | None,
+    settings: Settings,
+    *,
+    everything: bool,
+    yes: bool,
+) -> None:
+    """Delete dead letters, and their events with them."""
+    choice = _choice(letter_ids, organization, reason, everything=everything)
+    which = f"{len(letter_ids)} dead letters" if letter_ids else f"all dead letters{_narrowed(organization, reason)}"
+    confirm_deletion(f"Delete {which}?", yes=yes)
+
+    async def command() -> int:
+        async with open_store(settings) as (gateway, installation):
+            if everything:
+                return await dead_letters.drop_all(gateway, installation, choice)
+            return await dead_letters.drop(gateway, installation, letter_ids)
+
+    dropped = run(command())
+    click.echo(f"{dropped} dead letters deleted", err=True)
+    if dropped < len(set(letter_ids)):
+        raise StopError(f"{len(set(letter_ids)) - dropped} of them did not exist")
+
+
+@dead.command()
+@settings_options(*STORE)
+def seen(settings: Settings) -> None:
+    """Mark all dead letters of this moment as seen: `sidedata doctor` fails for newer ones only."""
+
+    async def command() -> None:
+        async with open_store(settings) as (gateway, installation):
+            await dead_letters.mark_seen(gateway, installation)
+
+    run(command())
+
+
+def _choice(letter_ids: tuple[str, ...], organization: str | None, reason: str | None, *, everything: bool) -> Filter:
+    """The letters that a command is about.
+
+    Raises:
+        UsageError: neither ids nor --all, both, or a filter without --all.
+    """
+    if bool(letter_ids) == everything:
+        raise UsageError("name dead letters by their ids, or give --all")
+    if letter_ids and (organization or reason):
+        raise UsageError("--org and --reason narrow --all, not ids")
+    return _filter(organization, reason)
+
+
+def _narrowed(organization: str | None, reason: str | None) -> str:
+    return (f" of {organization}" if organization else "") + (f" of the reason {reason}" if reason else "")
+
+
 def _json(letter: DeadLetter) -> dict[str, str]:
     """The fields of a dead letter for JSON, which holds no bytes that are not text."""
     return {
@@ -110,6 +205,9 @@ def _json(letter: DeadLetter) -> dict[str, str]:
         "at": letter.at,
         "reason": letter.reason,
         "detail": letter.detail,
+        "organization": letter.organization,
+        "workflow": letter.workflow,
+        "type": letter.type,
         "entry": letter.entry,
         "event": letter.event.decode(errors="backslashreplace"),
     }

@@ -1,7 +1,9 @@
 """The dead letters of an installation: all of them, one by its id, and their replay."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
+
+from msgspec import Struct
 
 from sidedata.errors import UsageError
 from sidedata.events.dead_letter import DeadLetter
@@ -14,10 +16,21 @@ from sidedata.writes import dead_letters
 _PAGE: Final = 500
 
 
+class Filter(Struct, frozen=True):
+    """A choice of dead letters: those of one organization (in lower case), of one reason, or both."""
+
+    organization: str | None = None
+    reason: str | None = None
+
+    def matches(self, letter: DeadLetter) -> bool:
+        """Tell if a dead letter is among them."""
+        return self.reason in (None, letter.reason) and self.organization in (None, letter.organization)
+
+
 async def read_all(
-    gateway: Gateway, installation: Installation, reason: str | None = None
+    gateway: Gateway, installation: Installation, choice: Filter | None = None
 ) -> AsyncIterator[DeadLetter]:
-    """Read all dead letters, or those of one reason; those of a partition newest first.
+    """Read all dead letters that a filter chooses; those of a partition newest first.
 
     Raises:
         StoreUnavailableError: Redis is out of reach.
@@ -27,7 +40,7 @@ async def read_all(
         while True:
             page = await dead_letters_before(gateway, keyspace(partition), last, _PAGE)
             for letter in page:
-                if reason is None or letter.reason == reason:
+                if choice is None or choice.matches(letter):
                     yield letter
             if len(page) < _PAGE:
                 break
@@ -51,7 +64,55 @@ async def replay(gateway: Gateway, installation: Installation, letter_id: str) -
         UsageError: the text is no id of a dead letter.
         StoreUnavailableError: Redis is out of reach.
     """
-    return await dead_letters.replay(gateway, *_location(installation, letter_id))
+    space, entry = _location(installation, letter_id)
+    letter = await find_dead_letter(gateway, space, entry)
+    return letter is not None and await dead_letters.replay(gateway, space, letter)
+
+
+async def drop(gateway: Gateway, installation: Installation, letter_ids: Sequence[str]) -> int:
+    """Delete dead letters and return how many of them existed.
+
+    Raises:
+        UsageError: a text is no id of a dead letter.
+        StoreUnavailableError: Redis is out of reach.
+    """
+    dropped = 0
+    for space, entry in [_location(installation, letter_id) for letter_id in letter_ids]:
+        letter = await find_dead_letter(gateway, space, entry)
+        if letter is not None:
+            dropped += await dead_letters.drop(gateway, space, [letter])
+    return dropped
+
+
+async def drop_all(gateway: Gateway, installation: Installation, choice: Filter) -> int:
+    """Delete all dead letters that a filter chooses and return how many there were.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach; some may be gone.
+    """
+    dropped = 0
+    for partition in range(installation.partitions):
+        space = keyspace(partition)
+        last = "+"
+        while page := await dead_letters_before(gateway, space, last, _PAGE):
+            letters = [letter for letter in page if choice.matches(letter)]
+            if letters:
+                dropped += await dead_letters.drop(gateway, space, letters)
+            last = "(" + page[-1].id.partition("/")[2]
+    return dropped
+
+
+async def mark_seen(gateway: Gateway, installation: Installation) -> None:
+    """Mark all dead letters that exist now as seen.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    for partition in range(installation.partitions):
+        space = keyspace(partition)
+        newest = await dead_letters_before(gateway, space, "+", 1)
+        if newest:
+            await dead_letters.mark_seen(gateway, space, newest[0])
 
 
 def _location(installation: Installation, letter_id: str) -> tuple[Keyspace, str]:

@@ -21,7 +21,7 @@ class Metrics:
         )
         self.throttled = Gauge(
             "sidedata_poisoned",
-            "1 while a partition brings nothing but events that can't be applied and is read with pauses",
+            "1 while a partition brings many events that can't be applied, and no others, and is read with pauses",
             ["partition"],
             registry=self.registry,
         )

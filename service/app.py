@@ -10,6 +10,8 @@ from sidedata.probes import HealthHandlers
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
 from sidedata.service.api.health import ServiceChecks
+from sidedata.service.api.ingest import KINDS
+from sidedata.service.api.ingest_warnings import KindCache
 from sidedata.service.api.live_hub import HUB, Hub
 from sidedata.service.api.pages import Pages
 from sidedata.service.api.report import post_sidedata
@@ -42,6 +44,7 @@ def create_app(
     backend = app[BACKEND] = Backend(gateway, settings, clock)
     if installation is not None and reports is not None:
         backend.open(installation, reports)
+    app[KINDS] = KindCache(backend)
     metrics = app[METRICS] = ServiceMetrics(new_registry())
     app[AUTHENTICATOR] = Authenticator(gateway, settings, clock)
     app.on_response_prepare.append(set_common_headers)

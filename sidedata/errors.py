@@ -29,6 +29,10 @@ class StopError(SidedataError):
     """Stop: going on would be wrong until an operator changes something."""
 
 
+class FixedError(StopError):
+    """Stop: a zone or a kind is fixed by events that were counted in it."""
+
+
 class CommandRefusedError(StopError):
     """Stop, or do without: Redis refused a command, for want of a right or because of a key of another type."""
 

@@ -43,7 +43,7 @@ class Operations:
         self._now = now
         self._steps: list[tuple[object, ...]] = []
         self._indexes: dict[str, int] = {}
-        self._newest: dict[int, list[str]] = {}  # by list of workflows: scores and members in turn
+        self._newest: dict[int, list[str]] = {}  # by list of workflows or organizations: scores and members in turn
 
     @property
     def count(self) -> int:
@@ -140,11 +140,18 @@ class Operations:
         most = CHANGES_KEPT if trim else 0
         self._steps.append(("change_workflow", record, kind or "", self._index(log), new_expiry, most, changes))
 
+    def list_organization(self, organization: str) -> None:
+        """Add an organization to the partition's list; a shadow has none."""
+        if not self.keyspace.run:
+            self._newest.setdefault(self._index(self.keyspace.organizations), []).extend(("0", organization))
+
     def change_names(self, organization_key: str) -> None:
         """Record, in an organization's record, that the name of one of its goals has changed."""
         self._steps.append(("change_names", self._index(organization_key)))
 
     def dead_letter(self, letter: DeadLetter) -> None:
-        """Write a dead letter."""
+        """Write a dead letter, and its id in the index of its organization; a shadow's are only counted."""
         fields = letter.stored_fields()
-        self.dead_letters += (len(fields), *fields)
+        indexed = letter.organization and not self.keyspace.run
+        index = self._index(self.keyspace.dead_of(letter.organization)) if indexed else 0
+        self.dead_letters += (len(fields), index, *fields)

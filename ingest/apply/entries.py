@@ -6,20 +6,17 @@ the bytes as they came; the events beside it are applied.
 
 from collections.abc import Sequence
 
-import msgspec
 from msgspec import Struct
 
 from sidedata.events.dead_letter import DeadLetter
-from sidedata.events.decode import MAX_ENTRY_EVENTS, Event, Rejection, decode_event
-from sidedata.events.json_array import split_leniently
+from sidedata.events.decode import AHEAD_US, MAX_ENTRY_EVENTS, Event, decode_event
+from sidedata.events.json_array import split_array
+from sidedata.events.rejection import IN_FUTURE, Rejection
 from sidedata.schema.keys import partition_of
 
-AHEAD_US = 300_000_000  # an event may be 5 minutes ahead of its stream entry
 LATEST_US = (
     253_402_041_600_000_000  # 9999-12-29: an entry's id can lie beyond the last day that has a local time in every zone
 )
-
-_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class StreamEvent(Struct, gc=False):
@@ -71,15 +68,14 @@ def _read(
     raw: bytes, entry: str, entry_ms: int, position: int, partition: int, partitions: int
 ) -> StreamEvent | DeadLetter:
     """Decode the event at one position."""
-    decoded = decode_event(raw)
+    decoded = decode_event(raw, None, entry_ms * 1000)
     if type(decoded) is Event:
         home = partition_of(decoded.organization_id, partitions)
         if home != partition:
             rejection = Rejection("wrong_partition", f"the organization belongs to partition {home}")
-            return DeadLetter.of(rejection, entry, raw)
+            return DeadLetter.of(rejection, entry, raw, decoded=decoded)
         if decoded.at_us > min(entry_ms * 1000 + AHEAD_US, LATEST_US):
-            rejection = Rejection("in_future", "more than 5 minutes ahead of its stream entry", "/timestamp")
-            return DeadLetter.of(rejection, entry, raw)
+            return DeadLetter.of(IN_FUTURE, entry, raw, decoded=decoded)
         return StreamEvent(decoded, entry, entry_ms, position, raw)
     assert isinstance(decoded, Rejection)  # noqa: S101 - an event was returned above
     return DeadLetter.of(decoded, entry, raw)
@@ -99,16 +95,11 @@ def _malformed_entry(entry: str, fields: Sequence[bytes], singles: int, arrays: 
     return DeadLetter.of(Rejection("invalid_event", f"the entry has {content}"), entry, value, rest)
 
 
-def _split(events: bytes) -> list[bytes] | Rejection:
-    """Split a JSON array into its elements, byte for byte."""
-    try:
-        events.decode()
-        raws = [bytes(raw) for raw in _ARRAY.decode(events)]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        elements = split_leniently(events)
-        if isinstance(elements, Rejection):
-            return elements
-        raws = elements
+def _split(value: bytes) -> list[bytes] | Rejection:
+    """Split the value of `events` into its elements, byte for byte."""
+    raws = split_array(value, MAX_ENTRY_EVENTS)
+    if isinstance(raws, Rejection):
+        return raws if raws.reason == "invalid_json" else Rejection(raws.reason, f"`events`: {raws.detail}")
     if len(raws) > MAX_ENTRY_EVENTS:
-        return Rejection("invalid_event", f"`events` holds {len(raws)} events, {MAX_ENTRY_EVENTS} are allowed")
+        return Rejection("invalid_event", f"`events` holds more than {MAX_ENTRY_EVENTS} events")
     return raws

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from sidedata.calendar.levels import SLACK_SECONDS, Retention
 from sidedata.calendar.zones import DAY_SECONDS
 from sidedata.events.dead_letter import DeadLetter
-from sidedata.events.decode import KIND_OF, PURCHASE_GOAL, Kind, Rejection
+from sidedata.events.decode import KIND_OF, PURCHASE_GOAL, Kind
+from sidedata.events.rejection import TOO_OLD, Rejection, kind_mismatch
 from sidedata.ingest.apply.attribution import FORGET_MS, OuterGoal, Visitor
 from sidedata.ingest.apply.dedup import Deduplicator
 from sidedata.ingest.apply.model import (
@@ -32,7 +33,6 @@ from sidedata.settings import Settings
 
 _UNNAMED = (-(1 << 62), "")  # older than any event
 
-_TOO_OLD = Rejection("too_old", "before the days that are kept")
 _SEALED = Rejection("too_old", "the hour is sealed: its count is stored, the sketch behind it is gone")
 
 
@@ -74,7 +74,7 @@ class Planner:
             rejection = self._apply(resolved)
             if rejection is not None:
                 source = resolved.source
-                self._write_dead_letter(DeadLetter.of(rejection, source.entry, source.raw))
+                self._write_dead_letter(DeadLetter.of(rejection, source.entry, source.raw, decoded=source.event))
             elif id_hash is not None:
                 new_ids[id_hash] = None
         self._write()
@@ -94,7 +94,7 @@ class Planner:
     def _apply(self, resolved: ResolvedEvent) -> Rejection | None:
         event, workflow, slot = resolved.source.event, resolved.workflow, resolved.slot
         if slot is None:
-            return _TOO_OLD
+            return TOO_OLD
         if workflow is None:
             if rejection := self._reject_old(slot.day.end):
                 return rejection
@@ -103,8 +103,7 @@ class Planner:
             kind = KIND_OF[event.type]
             fixed = workflow.kind or self._new_kinds.get(workflow)
             if fixed is not None and fixed != kind:
-                detail = f"{event.type} belongs to {kind} workflows; this one is {fixed}"
-                return Rejection("workflow_kind_mismatch", detail)
+                return kind_mismatch(event.type, kind, fixed)
             bucket = workflow.bucket(slot)
             delta = self._deltas.get(bucket)
             if delta is None:
@@ -127,7 +126,7 @@ class Planner:
     def _reject_old(self, day_end: int) -> Rejection | None:
         until = day_end + self._retention.day
         if until <= self._now:
-            return _TOO_OLD
+            return TOO_OLD
         self._valid_until_ms = min(self._valid_until_ms, until * 1000)
         return None
 
@@ -237,4 +236,5 @@ class Planner:
         for organization in self._new_organizations:
             record = {"timezone": organization.zone.name, "has_events": "1", "since": str(organization.id_epoch_ms)}
             operations.put(keyspace.organization(organization.id), record, 0)
+            operations.list_organization(organization.id)
         self._deduplicator.add(operations, list(self._new_ids), self._lookups.now_ms)

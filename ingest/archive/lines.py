@@ -6,7 +6,6 @@ A line is readable if it is one JSON object. The worker alone validates the obje
 
 import gzip
 import io
-import json
 import sys
 import zlib
 from collections.abc import Iterator
@@ -20,14 +19,18 @@ from msgspec import Raw, Struct
 
 from sidedata.errors import SidedataError, UsageError
 from sidedata.events.decode import Event, decode_event
+from sidedata.events.lenient import parse_object, trim
+from sidedata.events.rejection import Rejection
+from sidedata.events.rewrite import with_field
+from sidedata.events.timestamps import microseconds
 from sidedata.schema.keys import partition_of
 
 MAX_LINE_BYTES: Final = 1 << 20  # an event has 16 KiB at most; a longer line is no event but damage
 _GZIP_MAGIC: Final = b"\x1f\x8b"
-_BOM: Final = b"\xef\xbb\xbf"
 _WEEK_US: Final = 7 * 86_400 * 1_000_000
 
-_OBJECT = msgspec.json.Decoder(dict[str, Raw])
+_OBJECT: Final = msgspec.json.Decoder(dict[str, Raw])
+_OPTIONAL_TEXT: Final[msgspec.json.Decoder[str | None]] = msgspec.json.Decoder(str | None)
 
 
 class ArchiveError(SidedataError):
@@ -70,8 +73,12 @@ def open_archive(file: IO[bytes]) -> IO[bytes]:
     return buffered
 
 
-def read_lines(archive: IO[bytes], partitions: int, shift_days: int = 0) -> Iterator[Line]:
+def read_lines(archive: IO[bytes], partitions: int, shift_days: int = 0, *, needs_time: bool = False) -> Iterator[Line]:
     """Read the lines that are not blank.
+
+    Args:
+        shift_days: days by which timestamps move on; text that is no timestamp stays as it is.
+        needs_time: an event without a timestamp is a fault. Its time is that of its arrival, which an archive doesn't tell.
 
     Raises:
         ArchiveError: the file is cut off or damaged.
@@ -85,50 +92,67 @@ def read_lines(archive: IO[bytes], partitions: int, shift_days: int = 0) -> Iter
                     pass
                 yield Line(number, b"", fault=f"longer than {MAX_LINE_BYTES} bytes")
                 continue
-            raw = (text.removeprefix(_BOM) if number == 1 else text).strip()
+            raw = trim(text)
             if raw:
-                yield _line(number, raw, partitions, shift_days)
+                yield _line(number, raw, partitions, shift_days, needs_time=needs_time)
     except (EOFError, OSError, zlib.error) as error:
         raise ArchiveError(f"the file can't be read on after line {number}: {error}") from error
 
 
-def _line(number: int, raw: bytes, partitions: int, shift_days: int) -> Line:
+def _line(number: int, raw: bytes, partitions: int, shift_days: int, *, needs_time: bool) -> Line:
+    fields: dict[str, Raw] | None = None
     try:
-        raw.decode()
+        if not raw.isascii():
+            raw.decode()
         fields = _OBJECT.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        # Half a surrogate pair is JSON by its grammar, so such a line is sent for the worker to judge.
-        if not _is_object(raw):
-            return Line(number, raw, fault=f"not a JSON object: {error}")
-        return Line(number, raw, 0)
-    if shift_days and (timestamp := fields.get("timestamp")) is not None:
-        fields["timestamp"] = Raw(_shifted(bytes(timestamp), shift_days))
-        raw = msgspec.json.encode(fields)
+        organization, timestamp = _text(fields.get("organization_id")), _text(fields.get("timestamp"))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # No object, or one that the decoder can't step over, such as with half of a surrogate pair.
+        parsed = parse_object(raw)
+        if isinstance(parsed, Rejection):
+            detail = parsed.detail if parsed.reason != "invalid_json" else f"not a JSON object: {parsed.detail}"
+            return Line(number, raw, fault=detail)
+        organization, timestamp = _encodable(parsed.get("organization_id")), parsed.get("timestamp")
+    line = Line(number, raw)
+    if organization is not None:
+        line.organization = organization.lower()
+        line.partition = partition_of(line.organization, partitions)
+    if needs_time and timestamp is None:
+        line.fault = "no timestamp: such an event counts at the time of its arrival, which an archive doesn't tell"
+    elif shift_days and type(timestamp) is str and (shifted := _shifted(timestamp, shift_days)):
+        if fields is None:
+            line.raw = with_field(raw, "timestamp", shifted)
+        else:
+            fields["timestamp"] = Raw(msgspec.json.encode(shifted))
+            line.raw = msgspec.json.encode(fields)
+    return line
+
+
+def _text(raw: Raw | None) -> str | None:
+    """The text of a field; None for null and for an absent field, "" for another value."""
+    if raw is None:
+        return None
     try:
-        organization = msgspec.json.decode(fields.get("organization_id", b""), type=str)
-    except msgspec.DecodeError:
-        return Line(number, raw, 0)
-    organization = organization.lower()
-    return Line(number, raw, partition_of(organization, partitions), organization=organization)
+        return _OPTIONAL_TEXT.decode(raw)
+    except msgspec.ValidationError:
+        return ""
 
 
-def _is_object(raw: bytes) -> bool:
-    def refuse(name: str) -> None:
-        raise ValueError(name)
-
+def _encodable(value: object) -> str | None:
+    """The same text; None for another value, and for text with half of a surrogate pair."""
     try:
-        return isinstance(json.loads(raw, parse_int=str, parse_constant=refuse), dict)
-    except (ValueError, RecursionError):
-        return False
+        return value if type(value) is str and value.encode() is not None else None
+    except UnicodeEncodeError:
+        return None
 
 
-def _shifted(timestamp: bytes, days: int) -> bytes:
-    """Move the JSON text of a timestamp by whole days, with the same clock time and offset; other text is unchanged."""
+def _shifted(timestamp: str, days: int) -> str | None:
+    """Move a timestamp by whole days, with the same clock time and offset; None for other text, and beyond the calendar."""
     try:
-        day = date.fromisoformat(timestamp[1:11].decode("ascii")) + timedelta(days=days)
+        microseconds(timestamp)
+        return (date.fromisoformat(timestamp[:10]) + timedelta(days=days)).isoformat() + timestamp[10:]
     except (ValueError, OverflowError):
-        return timestamp
-    return timestamp[:1] + day.isoformat().encode() + timestamp[11:]
+        return None
 
 
 def newest_us(archive: IO[bytes], partitions: int) -> int | None:
@@ -137,7 +161,7 @@ def newest_us(archive: IO[bytes], partitions: int) -> int | None:
     for line in read_lines(archive, partitions):
         if line.fault is None:
             event = decode_event(line.raw)
-            if isinstance(event, Event):
+            if isinstance(event, Event) and "timestamp" not in event.defaults:
                 newest = max(newest or event.at_us, event.at_us)
     return newest
 

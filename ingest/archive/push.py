@@ -1,11 +1,14 @@
 """The sending of an archive to the ingest streams, unchanged, at the workers' pace."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 
 from msgspec import Struct, field
 
 from sidedata.errors import StopError, StoreUnavailableError
+from sidedata.events.rejection import Rejection
+from sidedata.ingest.archive.judge import Judge
 from sidedata.ingest.archive.lines import Line
 from sidedata.producer.errors import DeliveryFailed
 from sidedata.producer.limits import Limits
@@ -20,11 +23,30 @@ FAULTS_SHOWN = 20
 
 
 class PushReport(Struct):
-    """The result of a push; `faults` holds the first unreadable lines."""
+    """The result of a push or of a check.
+
+    `faults` holds the first unreadable lines; `rejected` the first readable ones that will become dead letters, and the cause.
+    """
 
     events: int = 0
     unreadable: int = 0
+    dead_letters: int = 0
     faults: list[Line] = field(default_factory=list)
+    rejected: list[tuple[int, Rejection]] = field(default_factory=list)
+
+    def judge(self, line: Line, judge: Judge) -> bool:
+        """Count a line that is unreadable or will become a dead letter; False if it is unreadable."""
+        if line.fault is not None:
+            self.unreadable += 1
+            if len(self.faults) < FAULTS_SHOWN:
+                self.faults.append(line)
+            return False
+        rejection = judge.rejection(line)
+        if rejection is not None:
+            self.dead_letters += 1
+            if len(self.rejected) < FAULTS_SHOWN:
+                self.rejected.append((line.number, rejection))
+        return True
 
 
 async def push(
@@ -46,12 +68,10 @@ async def push(
     """
     limits = Limits(backlog_limit=settings.backlog_limit, wait_replicas=settings.wait_replicas, attempts=_ATTEMPTS)
     sender = Sender(gateway, limits)
+    judge = Judge(settings, time.time())
     try:
         for index, line in enumerate(lines):
-            if line.fault is not None:
-                report.unreadable += 1
-                if len(report.faults) < FAULTS_SHOWN:
-                    report.faults.append(line)
+            if not report.judge(line, judge):
                 continue
             await sender.room(len(line.raw))
             if sender.failure is not None:

@@ -128,6 +128,10 @@ class Purge:
         counts = StreamCounts()
         await purge_events(self._gateway, space, self._target, counts, self._checkpoint, dry=self._dry)
         await purge_dead_letters(self._gateway, space, self._target, counts, self._checkpoint, dry=self._dry)
+        # In its own partition the index goes with the organization's other keys. Of one workflow, all that stays in the index
+        # are ids of letters that are gone.
+        if self._workflow is None and space.partition != self._keyspace.partition:
+            self._report.keys += await delete_keys(self._gateway, [space.dead_of(self._organization)], dry=self._dry)
         self._report.waiting_events += counts.waiting_events
         self._report.dead_letters += counts.dead_letters
 

@@ -12,11 +12,12 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final
 
-import msgspec
 from msgspec import Struct
 
 from sidedata.errors import StoreUnavailableError
-from sidedata.events.decode import Rejection, decode_event
+from sidedata.events.decode import MAX_ENTRY_EVENTS, decode_event
+from sidedata.events.json_array import split_array
+from sidedata.events.rejection import Rejection
 from sidedata.reads.streams import stream_pages
 from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import Entry
@@ -27,7 +28,6 @@ from sidedata.writes.purge import purge_entry
 _PAGE: Final = 20  # an entry may have a megabyte, and a page of them is in memory at once
 _ATTEMPTS: Final = 20
 
-_ARRAY: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 Checkpoint = Callable[[], Awaitable[None]]
 
@@ -139,7 +139,6 @@ def _events(fields: Sequence[bytes]) -> list[bytes] | None:
     if b"event" in names:
         return [fields[2 * names.index(b"event") + 1]]
     value = fields[2 * names.index(b"events") + 1]
-    try:
-        return [bytes(raw) for raw in _ARRAY.decode(value)]
-    except (msgspec.DecodeError, RecursionError):
-        return [value]
+    raws = split_array(value, MAX_ENTRY_EVENTS)
+    # Too long an array becomes one dead letter, so its elements share their fate here, too.
+    return [value] if isinstance(raws, Rejection) or len(raws) > MAX_ENTRY_EVENTS else raws

@@ -82,11 +82,13 @@ class ArchiveSource:
         size = 0
         progress = self.progress
         for line in self._lines:
-            if line.fault is not None:
+            if line.organization not in (None, self._organization):
+                progress.others += 1
+            elif line.fault is not None:
                 progress.unreadable += 1
                 if len(progress.unreadable_lines) < MAX_SHOWN:
                     progress.unreadable_lines.append(line)
-            elif line.organization != self._organization:
+            elif line.organization is None:
                 progress.others += 1
             else:
                 raws.append(line.raw)

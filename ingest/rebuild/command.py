@@ -79,7 +79,7 @@ def _rebuild(
             try:
                 installation = await open_installation(gateway, settings, require_secret=True)
                 with open_file(file) as (source, size), reading(source, size) as advance:
-                    lines = read_lines(open_archive(source), installation.partitions)
+                    lines = read_lines(open_archive(source), installation.partitions, needs_time=True)
                     work = Rebuild(
                         gateway,
                         settings,

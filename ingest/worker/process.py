@@ -13,6 +13,7 @@ from sidedata.clock import Clock, SystemClock
 from sidedata.embedded.server import redis_url
 from sidedata.errors import StopError, StoreUnavailableError
 from sidedata.ingest.metrics import Metrics
+from sidedata.ingest.worker.listing import fill_list
 from sidedata.ingest.worker.worker import Worker
 from sidedata.inspect.health import Check, redis_checks
 from sidedata.json_log import log_to_stderr
@@ -67,7 +68,12 @@ async def run_worker(settings: Settings) -> None:
                 _log.info("worker %s on %d partitions", worker.name, installation.partitions)
                 gc.freeze()
                 gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
-                await worker.run(stop)
+                listing = asyncio.create_task(fill_list(gateway, installation), name="list of organizations")
+                try:
+                    await worker.run(stop)
+                finally:
+                    listing.cancel()
+                    await asyncio.gather(listing, return_exceptions=True)
         finally:
             await gateway.aclose()
 

@@ -1,9 +1,12 @@
 """Checks of a service process: those of Redis, and the installation."""
 
+import asyncio
 from collections.abc import Sequence
 
-from sidedata.inspect.health import Check, redis_checks
+from sidedata.errors import SidedataError
+from sidedata.inspect.health import CHECK_SECONDS, Check, redis_checks
 from sidedata.service.http.state import Backend
+from sidedata.writes.records import missing_rights
 
 
 class ServiceChecks:
@@ -20,6 +23,19 @@ class ServiceChecks:
         checks = await redis_checks(backend.gateway, partitions, without_writes="warning")
         if backend.is_open:
             checks.append(Check("installation", "ok", "the configuration fits the installation"))
+            if len(checks) > 2:  # else Redis didn't answer, and another wait would take more than a second
+                checks.append(await self._rights())
         else:
             checks.append(Check("installation", "failed", "Redis was not reached since the start"))
         return checks
+
+    async def _rights(self) -> Check:
+        """Check the rights that reports do without: an operator can leave them out, and older access rules lack them."""
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                missing = await missing_rights(self._backend.gateway)
+        except (SidedataError, TimeoutError):
+            return Check("rights", "unknown", "Redis did not tell this account's rights")
+        if missing:
+            return Check("rights", "warning", f"this account may not {', '.join(missing)}: see users.acl")
+        return Check("rights", "ok", "this account may read dead letters and write records")

@@ -1,11 +1,10 @@
 """Events over HTTP: a JSON array or one object per line; all of them enter the stream, or none.
 
 Each event is validated as the worker will validate it, so that a producer learns at once which event would become a dead letter.
-Only the worker can check the kinds of workflows and the retention; it does so later.
+What else will make it one is named as a warning, as far as it is known.
 """
 
 import asyncio
-import json
 import re
 from collections.abc import Iterator
 
@@ -13,9 +12,12 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Raw, UnsetType
 
-from sidedata.events.decode import MAX_EVENT_BYTES, Rejection, decode_event
+from sidedata.events.decode import MAX_EVENT_BYTES, Event, decode_event
 from sidedata.events.json_array import split_leniently
-from sidedata.events.wire import KNOWN_FIELDS
+from sidedata.events.lenient import BOM, trim
+from sidedata.events.rejection import Rejection
+from sidedata.events.rewrite import with_field
+from sidedata.service.api.ingest_warnings import EventWarning, KindCache, warnings
 from sidedata.service.http.auth import ORGANIZATION
 from sidedata.service.http.bodies import content_type, decoded_body
 from sidedata.service.http.problems import MOST_FIELD_ERRORS, FieldError, ProblemError, unavailable
@@ -38,18 +40,15 @@ _SUSPICIOUS_COMMAS = 50 * MAX_EVENTS
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """The number of events that are now in the stream."""
+    """The number of events that are now in the stream, and the first 20 of them that will become dead letters."""
 
     accepted: int
+    warnings: list[EventWarning] | UnsetType = UNSET
 
 
-class _Owner(msgspec.Struct):
-    organization_id: Raw | UnsetType = UNSET
-
+KINDS = web.AppKey("KINDS", KindCache)
 
 _ARRAY = msgspec.json.Decoder(list[Raw])
-_FIELDS = msgspec.json.Decoder(dict[str, Raw])
-_OWNER = msgspec.json.Decoder(_Owner)
 # A line with content, from its first character on; blank lines are skipped without making a string of them. Blanks are those of
 # JSON, so that an event with any other white space is refused and not altered.
 _LINE = re.compile(rb"[^ \t\r\n][^\n]*")
@@ -67,13 +66,14 @@ async def post_events(request: web.Request) -> web.Response:
             raws = _elements(body) if media_type == JSON else _lines(body)
             if raws is None:
                 raws = await asyncio.to_thread(_elements_leniently, body)
-            events = await validate(raws, organization)
+            raws_in, events = await validate(raws, organization)
         async with redis_timeout(request):
+            found = await warnings(backend, request.app[KINDS], organization, events)
             try:
                 await append(
                     backend.gateway,
                     installation.keyspace_of(organization),
-                    events,
+                    raws_in,
                     backend.settings.backlog_limit,
                     backend.settings.wait_replicas,
                 )
@@ -82,20 +82,21 @@ async def post_events(request: web.Request) -> web.Response:
                 raise unavailable("too many events wait to be applied; send this again in a moment") from error
     request.app[METRICS].ingested.inc(len(events))
     return web.Response(
-        body=msgspec.json.encode(Accepted(len(events))),
+        body=msgspec.json.encode(Accepted(len(events), found or UNSET)),
         status=202,
         content_type="application/json",
         headers={"Cache-Control": "no-store"},
     )
 
 
-async def validate(raws: Iterator[bytes], organization: str) -> list[bytes]:
-    """Validate events and return them in the form in which they enter the stream.
+async def validate(raws: Iterator[bytes], organization: str) -> tuple[list[bytes], list[Event]]:
+    """Validate events and return them in the form in which they enter the stream, and decoded.
 
     Raises:
         ProblemError: 400 with the first errors, or 413 for too many events.
     """
-    events: list[bytes] = []
+    valid: list[bytes] = []
+    events: list[Event] = []
     errors: list[FieldError] = []
     count = 0
     for index, raw in enumerate(raws):
@@ -104,80 +105,49 @@ async def validate(raws: Iterator[bytes], organization: str) -> list[bytes]:
             raise ProblemError(413, f"more than {MAX_EVENTS} events")
         if count % _SLICE == 0:
             await asyncio.sleep(0)
-        event, rejection = validate_event(raw, organization)
-        if rejection is None:
+        entering, event = validate_event(raw, organization)
+        if isinstance(event, Event):
+            valid.append(entering)
             events.append(event)
         elif len(errors) < MOST_FIELD_ERRORS:
-            prefix = f"{rejection.pointer}: " if rejection.pointer else ""
-            detail = f"{rejection.reason}: {rejection.detail.removeprefix(prefix)}"
-            errors.append(FieldError(f"/{index}{rejection.pointer}", detail))
+            errors.append(FieldError(f"/{index}{event.pointer}", f"{event.reason}: {event.sentence}"))
     if errors:
         raise ProblemError(400, f"{count - len(events)} of {count} events are invalid; none was accepted", errors)
-    return events
+    return valid, events
 
 
-def validate_event(raw: bytes, organization: str) -> tuple[bytes, Rejection | None]:
-    """Validate one event; returns it with its organization added if it has none, and the reason if it is invalid."""
+def validate_event(raw: bytes, organization: str) -> tuple[bytes, Event | Rejection]:
+    """Validate one event; returns it as it enters the stream, with its organization, and decoded."""
     decoded = decode_event(raw, organization)
-    if not isinstance(decoded, Rejection):
-        return raw, None
-    if not _lacks_organization(raw):
+    if isinstance(decoded, Rejection):
         return raw, decoded
-    spliced = _splice(raw, organization)
-    if len(spliced) > MAX_EVENT_BYTES >= len(raw) and decoded.reason != "invalid_json":
-        # The event itself is within the limit, so it must fit the stream too: unknown fields go.
-        spliced = _splice(_strip_unknown(raw), organization)
-    decoded = decode_event(spliced, organization)
-    return spliced, decoded if isinstance(decoded, Rejection) else None
-
-
-def _lacks_organization(raw: bytes) -> bool:
-    """Tell if it is a JSON object without `organization_id`, in whatever escapes that name may be spelled."""
-    try:
-        return _OWNER.decode(raw).organization_id is UNSET
-    except ValueError:
-        pass  # perhaps because of half a surrogate pair in an unknown field
-    except RecursionError:
-        return False
-    try:
-        fields = json.loads(raw, parse_int=str, parse_float=str)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(fields, dict) and "organization_id" not in fields
-
-
-def _strip_unknown(raw: bytes) -> bytes:
-    """The object without blanks between its fields and without unknown fields."""
-    try:
-        fields = _FIELDS.decode(raw)
-    except (ValueError, RecursionError):  # a name that is not valid text: such an event stays too large
-        return raw
-    return msgspec.json.encode({name: value for name, value in fields.items() if name in KNOWN_FIELDS})
-
-
-def _splice(raw: bytes, organization: str) -> bytes:
-    """The object with `organization_id` as its first field."""
-    inner = raw.strip()[1:]
-    comma = b"" if inner.lstrip().startswith(b"}") else b","
-    return b'{"organization_id":"' + organization.encode() + b'"' + comma + inner
+    if "organization_id" in decoded.defaults:
+        named = with_field(raw, "organization_id", organization)
+        if len(named) > MAX_EVENT_BYTES:
+            return raw, Rejection("too_large", f"the event has {len(named)} bytes with its organization's")
+        return named, decoded
+    return (raw if raw.startswith(b"{") else trim(raw)), decoded
 
 
 def _elements(body: bytes) -> Iterator[bytes] | None:
-    """The elements of a JSON array; None if the decoder can't skip one of them, or the body is not JSON."""
-    if body.count(b",") > _SUSPICIOUS_COMMAS:
-        _count_elements(body)
+    """The elements of a JSON array, or a single object; None if the decoder can't skip an element, or the body is not JSON."""
+    body = trim(body)
+    if body.startswith(b"{"):
+        return iter((body,))
+    if body.count(b",") > _SUSPICIOUS_COMMAS and not _count_elements(body):
+        return None
     try:
         elements = _ARRAY.decode(body)
     except msgspec.ValidationError as error:
-        raise ProblemError(400, "the body must be a JSON array of events") from error
+        raise ProblemError(400, "the body must be a JSON array of events, or one event") from error
     except (ValueError, RecursionError):
         return None
     return (bytes(element) for element in elements)
 
 
 def _elements_leniently(body: bytes) -> Iterator[bytes]:
-    """The elements of an array with half a surrogate pair or deep nesting; takes up to two seconds, so run it in a thread."""
-    split = split_leniently(body)
+    """The elements of an array that the decoder can't read; takes up to two seconds, so run it in a thread."""
+    split = split_leniently(body, MAX_EVENTS)
     if isinstance(split, Rejection):
         raise ProblemError(400, f"the body is not a JSON array of events: {split.detail}")
     return iter(split)
@@ -191,8 +161,8 @@ class _TooManyError(Exception):
     pass
 
 
-def _count_elements(body: bytes) -> None:
-    """Refuse an array of too many elements before all of them are in memory at once."""
+def _count_elements(body: bytes) -> bool:
+    """Refuse an array of too many elements before all of them are in memory at once; False if the decoder can't read it."""
     count = 0
 
     def element(_kind: type, _value: object) -> _Element:
@@ -206,10 +176,15 @@ def _count_elements(body: bytes) -> None:
         msgspec.json.decode(body, type=list[_Element], dec_hook=element)
     except _TooManyError as error:
         raise ProblemError(413, f"more than {MAX_EVENTS} events") from error
-    except (ValueError, RecursionError) as error:
-        raise ProblemError(400, "the body is not a JSON array of events") from error
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _lines(body: bytes) -> Iterator[bytes]:
     """The lines with content."""
-    return (match[0].rstrip(b" \t\r") for match in _LINE.finditer(body))
+    return (line for match in _LINE.finditer(body) if (line := _without_mark(match[0].rstrip(b" \t\r"))))
+
+
+def _without_mark(line: bytes) -> bytes:
+    return trim(line) if line.startswith(BOM) else line

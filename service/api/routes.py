@@ -8,6 +8,8 @@ from aiohttp.typedefs import Handler
 from sidedata.probes import HealthHandlers, Liveness, Readiness
 from sidedata.service.api.ingest import JSON, NDJSON, Accepted, post_events
 from sidedata.service.api.live import get_live
+from sidedata.service.api.management import access, records
+from sidedata.service.api.management.dead_letters import DeadLetterItem, get_dead_letters
 from sidedata.service.api.pages import Pages
 from sidedata.service.api.report import EFFECTIVE, get_sidedata, post_sidedata
 from sidedata.service.api.workflows import TIME_ZONE, WorkflowItem, get_workflows
@@ -18,6 +20,9 @@ from sidedata.service.openapi.schemas import EventBody, InteractionReport, PageN
 _ORGANIZATION = "/api/reporting/workflow/v1/orgs/{organization_id}/workflows/"
 _SIDEDATA = f"{_ORGANIZATION}{{workflow_id}}/sidedata/"
 _EVENTS = "/api/ingest/v1/orgs/{organization_id}/events"
+_ADMIN = "/api/admin/v1/orgs/{organization_id}/"
+_ADMIN_WORKFLOW = f"{_ADMIN}workflows/{{workflow_id}}/"
+_DEAD_LETTERS = "/api/ingest/v1/orgs/{organization_id}/dead-letters/"
 
 _COMMON_REFUSALS = (401, 403, 429, 503)
 
@@ -86,6 +91,19 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
         ),
         Endpoint(
             "GET",
+            _DEAD_LETTERS,
+            get_dead_letters,
+            "The organization's dead letters, newest first; `event` is there for tokens that have the scope `admin`, too",
+            scope="ingest",
+            query=("limit?", "before?"),
+            returns=(Media(JSON, (DeadLetterItem,), many=True, example=examples.DEAD_LETTERS),),
+            headers=("Link",),
+            refusals=(400, *_COMMON_REFUSALS),
+        ),
+        *_records(),
+        *_access(),
+        Endpoint(
+            "GET",
             "/livez",
             health.livez,
             "Liveness: 200 while the process makes progress",
@@ -115,6 +133,78 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
             pages.files("dashboard"),
             "A file of the dashboard",
             returns=(Media("text/javascript"),),
+        ),
+    )
+
+
+def _records() -> tuple[Endpoint, ...]:
+    organization = Media(JSON, (records.OrganizationItem,), example=examples.ORGANIZATION)
+    workflow = Media(JSON, (records.WorkflowRecordItem,), example=examples.WORKFLOWS[0])
+    reading = (400, 404, *_COMMON_REFUSALS)
+    writing = (400, 408, 409, 413, 415, *_COMMON_REFUSALS)
+    return (
+        Endpoint(
+            "GET",
+            _ADMIN,
+            records.get_organization,
+            "The record of an organization",
+            scope="admin",
+            returns=(organization,),
+            refusals=reading,
+        ),
+        Endpoint(
+            "PUT",
+            _ADMIN,
+            records.put_organization,
+            "Register an organization, or change its name, or its time zone while it has no events",
+            scope="admin",
+            accepts=(Media(JSON, (records.OrganizationBody,), example=examples.ORGANIZATION_FIELDS),),
+            returns=(organization,),
+            refusals=writing,
+        ),
+        Endpoint(
+            "GET",
+            _ADMIN_WORKFLOW,
+            records.get_workflow,
+            "The record of a workflow",
+            scope="admin",
+            returns=(workflow,),
+            refusals=reading,
+        ),
+        Endpoint(
+            "PUT",
+            _ADMIN_WORKFLOW,
+            records.put_workflow,
+            "Register a workflow, or rename it",
+            scope="admin",
+            accepts=(Media(JSON, (records.WorkflowBody,), example=examples.WORKFLOW_FIELDS),),
+            returns=(workflow,),
+            refusals=writing,
+        ),
+    )
+
+
+def _access() -> tuple[Endpoint, ...]:
+    return (
+        Endpoint(
+            "GET",
+            "/api/access/v1/token/",
+            access.get_token,
+            "The token of this request",
+            scope="any",
+            returns=(Media(JSON, (access.TokenItem,), example=examples.TOKEN),),
+            refusals=_COMMON_REFUSALS,
+        ),
+        Endpoint(
+            "GET",
+            "/api/access/v1/orgs/",
+            access.get_organizations,
+            "The organizations that the token may see, by id",
+            scope="any",
+            query=("limit?", "after?"),
+            returns=(Media(JSON, (access.SeenOrganization,), many=True, example=examples.SEEN_ORGANIZATIONS),),
+            headers=("Link",),
+            refusals=(400, *_COMMON_REFUSALS),
         ),
     )
 

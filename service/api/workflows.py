@@ -1,11 +1,11 @@
 """The list of an organization's workflows, newest first."""
 
-from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import msgspec
 from aiohttp import web
 
+from sidedata.events.timestamps import from_microseconds
 from sidedata.reads.workflow_list import list_workflows
 from sidedata.service.http.auth import ORGANIZATION
 from sidedata.service.http.problems import ProblemError
@@ -13,8 +13,6 @@ from sidedata.service.http.state import BACKEND, redis_timeout
 
 # The zone of the hours and days in reports; a dashboard reads the list of workflows first.
 TIME_ZONE = "Sidedata-Time-Zone"
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class WorkflowItem(msgspec.Struct, frozen=True):
@@ -33,16 +31,17 @@ async def get_workflows(request: web.Request) -> web.Response:
     backend = request.app[BACKEND]
     async with redis_timeout(request):
         zone, entries = await list_workflows(backend.gateway, backend.installation, request[ORGANIZATION])
-    items = [WorkflowItem(entry.id, entry.kind, entry.name, _rfc3339(entry.last_event_us)) for entry in entries]
+    items = [
+        WorkflowItem(
+            entry.id,
+            entry.kind,
+            entry.name,
+            None if entry.last_event_us is None else from_microseconds(entry.last_event_us),
+        )
+        for entry in entries
+    ]
     return web.Response(
         body=msgspec.json.encode(items),
         content_type="application/json",
         headers={"Cache-Control": "private, max-age=1", "Vary": "Authorization", TIME_ZONE: zone},
     )
-
-
-def _rfc3339(at_us: int | None) -> str | None:
-    """An instant in microseconds since the epoch as RFC 3339 in UTC."""
-    if at_us is None:
-        return None
-    return (_EPOCH + timedelta(microseconds=at_us)).isoformat().replace("+00:00", "Z")

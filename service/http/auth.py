@@ -4,8 +4,8 @@ The order of refusals is fixed: no such path or method (by the router), 401 for 
 token's scope or organization, 429; only then is the body read. A token of one organization gets the same 403 for every other, so
 that it can't be used to learn which organizations exist.
 
-`reports` reads, `ingest` writes events. `admin` is for tools that manage an installation: no endpoint requires it, and it includes
-neither of the other two, so that a token allows exactly what its list of scopes says.
+`reports` reads, `ingest` writes events, `admin` manages the records of organizations and workflows. None includes another, so that
+a token allows exactly what its list of scopes says.
 """
 
 from aiohttp import web
@@ -17,7 +17,7 @@ from sidedata.errors import StoreUnavailableError
 from sidedata.events.decode import canonical_uuid
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.tokens import Scope, TokenRecord
-from sidedata.service.http.endpoint import ENDPOINTS
+from sidedata.service.http.endpoint import ENDPOINTS, AnyToken
 from sidedata.service.http.problems import FieldError, ProblemError
 from sidedata.service.http.state import redis_timeout
 from sidedata.service.http.token_cache import TokenCache
@@ -34,8 +34,10 @@ class Authenticator:
         self._limit = settings.rate_limit
         self.tokens = TokenCache(gateway, clock)
 
-    async def authorize(self, request: web.Request, scope: Scope) -> None:
+    async def authorize(self, request: web.Request, scope: Scope | AnyToken) -> None:
         """Authorize a request; its path ids are stored in lower case under `ORGANIZATION` and `WORKFLOW`.
+
+        The token's record is stored under `RECORD`.
 
         Raises:
             ProblemError: 401, 400, 403 or 429.
@@ -50,14 +52,15 @@ class Authenticator:
             detail = "no such token" if token else "a token is needed: Authorization: Token <key>"
             raise ProblemError(401, detail, headers={"WWW-Authenticate": "Token"})
         organization = _path_ids(request)
-        if not record.concerns(organization):
+        if organization is not None and not record.concerns(organization):
             raise ProblemError(403, "the token is of another organization")
-        if not record.allows(scope):
+        if scope != "any" and not record.allows(scope):
             raise ProblemError(403, f"the token lacks the scope {scope}")
         if self._limit:
             async with redis_timeout(request):
                 await self._count(record)
         request[TOKEN] = token
+        request[RECORD] = record
 
     def authorize_cached(self, token: str, organization: str, scope: Scope) -> bool:
         """Tell if `authorize` would accept the request without Redis; False means that only `authorize` can tell."""
@@ -82,6 +85,7 @@ AUTHENTICATOR = web.AppKey("AUTHENTICATOR", Authenticator)
 ORGANIZATION = web.RequestKey("ORGANIZATION", str)
 WORKFLOW = web.RequestKey("WORKFLOW", str)
 TOKEN = web.RequestKey("TOKEN", str)
+RECORD = web.RequestKey("RECORD", TokenRecord)
 
 
 def bearer(request: web.Request) -> str | None:
@@ -90,8 +94,8 @@ def bearer(request: web.Request) -> str | None:
     return key.strip() or None if scheme.lower() in ("token", "bearer") else None
 
 
-def _path_ids(request: web.Request) -> str:
-    """Read the ids in the path and return the organization's, which each authorized path has."""
+def _path_ids(request: web.Request) -> str | None:
+    """Read the ids in the path and return the organization's, if the path has one."""
     errors: list[FieldError] = []
     for name, key in (("organization_id", ORGANIZATION), ("workflow_id", WORKFLOW)):
         text = request.match_info.get(name)
@@ -104,7 +108,7 @@ def _path_ids(request: web.Request) -> str:
             request[key] = canonical
     if errors:
         raise ProblemError(400, "an id in the path is not a UUID", errors)
-    return request[ORGANIZATION]
+    return request.get(ORGANIZATION)
 
 
 @web.middleware

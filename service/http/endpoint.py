@@ -1,12 +1,14 @@
 """One row of the table of routes: handler, scope, and documentation for OpenAPI."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from sidedata.schema.tokens import Scope
+
+AnyToken = Literal["any"]
 
 
 class Media(NamedTuple):
@@ -20,7 +22,7 @@ class Media(NamedTuple):
 
 
 class Endpoint(NamedTuple):
-    """Method and path, the handler, the required scope (None: no token), and the documentation.
+    """Method and path, the handler, the required scope ("any": a token of any, None: no token), and the documentation.
 
     A path that ends in a slash is served without it too.
     """
@@ -29,7 +31,7 @@ class Endpoint(NamedTuple):
     path: str
     handler: Handler
     summary: str
-    scope: Scope | None = None
+    scope: Scope | AnyToken | None = None
     query: tuple[str, ...] = ()
     accepts: tuple[Media, ...] = ()
     returns: tuple[Media, ...] = ()

@@ -17,7 +17,7 @@ from aiohttp import http_exceptions, web
 from aiohttp.typedefs import Handler
 
 from sidedata.conditions import CONDITIONS
-from sidedata.errors import SidedataError, StoreUnavailableError
+from sidedata.errors import CommandRefusedError, SidedataError, StoreUnavailableError
 
 CONTENT_TYPE = "application/problem+json"
 # After a second Redis has restarted, a lease has moved, or a backlog has shrunk by some ten thousand events.
@@ -91,6 +91,14 @@ def problem_response(
 def unavailable(detail: str) -> ProblemError:
     """A 503: the same request may succeed in a moment."""
     return ProblemError(503, detail, headers={"Retry-After": str(RETRY_SECONDS)})
+
+
+def missing_right(action: str, error: CommandRefusedError) -> ProblemError:
+    """A 503: the account of this service lacks a right that an operator can give or leave out."""
+    detail = (
+        f"this service's account in Redis may not {action}: {error}; load the access rules (users.acl) of this version"
+    )
+    return ProblemError(503, detail, headers={"Retry-After": "60"})
 
 
 def _from_http_exception(error: web.HTTPException) -> web.Response:

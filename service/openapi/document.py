@@ -22,6 +22,9 @@ _PARAMETERS = {
     "organization_id": "the organization, a UUID in any case",
     "workflow_id": "the workflow, a UUID in any case",
     "name": "the file's name",
+    "limit": "the length of the page at most, 1 to 1,000; 100 if absent",
+    "before": "the id of the last dead letter of the page before",
+    "after": "the id of the last organization of the page before",
     "start": "start of the interval, inclusive; ISO 8601, a blank before the offset counts as +",
     "end": "end of the interval, exclusive; ISO 8601, a blank before the offset counts as +",
     "window": (
@@ -32,6 +35,7 @@ _PARAMETERS = {
 _HEADERS = {
     "Sidedata-Effective-Interval": "the interval that the numbers cover: start/end with the reporting zone's offsets",
     "Sidedata-Time-Zone": "the IANA name of the organization's reporting time zone",
+    "Link": 'the next page, rel="next"; absent on the last one',
     "ETag": "strong; send it as If-None-Match to get 304 while nothing has changed",
     "Cache-Control": "private, max-age=1",
 }
@@ -41,6 +45,7 @@ _REFUSALS = {
     403: "a token without the scope, or of another organization",
     404: "no such workflow in this organization, or no such path",
     405: "this path does not take that method; `Allow` lists its methods",
+    409: "what is fixed already: another time zone than that of the events, another kind than the workflow's",
     408: "the body took too long to arrive",
     413: "the body is too large",
     415: "the body has an unsupported type or encoding",
@@ -120,7 +125,10 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     }
     if endpoint.accepts:
         operation["requestBody"] = {"required": True, "content": _content(endpoint.accepts)}
-    if endpoint.scope:
+    if endpoint.scope == "any":
+        operation["security"] = [{"token": []}, {"bearer": []}]
+        operation["description"] = "Requires a token, with whatever scopes."
+    elif endpoint.scope:
         operation["security"] = [{scheme: [endpoint.scope]} for scheme in ("token", "bearer")]
         operation["description"] = f"Requires a token with the scope `{endpoint.scope}`."
     return operation
@@ -183,7 +191,7 @@ def _refusal(status: int, description: str = "", kind: type = Problem) -> dict[s
     if status in (429, 503):
         refusal["headers"] = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
     if status == 405:
-        refusal["headers"] = {"Allow": {"description": "GET, HEAD or POST", "schema": {"type": "string"}}}
+        refusal["headers"] = {"Allow": {"description": "GET, HEAD, POST or PUT", "schema": {"type": "string"}}}
     if status == 401:
         refusal["headers"] = {"WWW-Authenticate": {"description": "Token", "schema": {"type": "string"}}}
     return refusal

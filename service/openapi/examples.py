@@ -37,6 +37,35 @@ INTERACTION: dict[str, Any] = {
 }
 REPORTS = {"page_navigation": PAGE_NAVIGATION, "interaction": INTERACTION}
 
+DEAD_LETTERS: list[dict[str, Any]] = [
+    {
+        "id": "3/1795471265123-0",
+        "at": "2026-11-23T22:01:05.123Z",
+        "reason": "too_old",
+        "detail": "before the day buckets kept",
+        "type": "page_view",
+        "workflow_id": _WORKFLOW,
+        "event_id": "01935d0e-7a3c-7c3e-9a51-3d1f6f0e7a29",
+    }
+]
+
+_ORGANIZATION_ID = "0b7c1f9a-2a55-4a3d-8c39-3d1f6f0e7a21"
+ORGANIZATION_FIELDS = {"name": "Acme", "time_zone": "Europe/Helsinki"}
+ORGANIZATION: dict[str, Any] = {
+    "id": _ORGANIZATION_ID,
+    **ORGANIZATION_FIELDS,
+    "has_events": True,
+    "zone_rules": "2026a",
+}
+WORKFLOW_FIELDS = {"kind": "interaction", "name": "Autumn campaign"}
+TOKEN: dict[str, Any] = {
+    "id": "5f1e0c9a7b3d",
+    "organization_id": _ORGANIZATION_ID,
+    "scopes": ["reports", "ingest"],
+    "expires_at": None,
+}
+SEEN_ORGANIZATIONS: list[dict[str, Any]] = [{"id": _ORGANIZATION_ID, **ORGANIZATION_FIELDS}]
+
 LIVE = """event: sidedata
 id: 2026-11-25T14:05:00+02:00/2026-11-25T15:10:00+02:00
 data: {"unique_visitors_count":3,"started_workflows_count":4,"visitor_purchase_sums":[],"triggered_goals":[],"affected_goals":[]}

@@ -105,7 +105,11 @@ class EventPurchase(Struct):
     """The purchase of `goal_reached`, optional."""
 
     value: Annotated[
-        str | float, Meta(description="digits with an optional fraction, 0 to 10^12, a multiple of 0.0001")
+        str | float,
+        Meta(
+            description="digits with an optional fraction, 0 to 10^12, a multiple of 0.0001; "
+            "a number may have the noise of a float"
+        ),
     ]
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")]
 
@@ -119,10 +123,18 @@ class EventBody(Struct):
     visitor_id: Annotated[str, Meta(min_length=1, max_length=256)]
     session_id: Annotated[str, Meta(min_length=1, max_length=256)]
     timestamp: Annotated[
-        str, Meta(description="RFC 3339 with an offset or Z", extra_json_schema={"format": "date-time"})
-    ]
-    id: EventId | UnsetType = UNSET
-    organization_id: Annotated[AnyUuid | UnsetType, Meta(description="optional; must be the one in the path")] = UNSET
-    workflow_id: Annotated[AnyUuid | UnsetType, Meta(description="required by all types except goal_reached")] = UNSET
-    goal: EventGoal | UnsetType = UNSET
-    purchase: EventPurchase | UnsetType = UNSET
+        str | UnsetType | None,
+        Meta(
+            description="RFC 3339 with an offset or Z; +HHMM and a time without seconds are read too; "
+            "absent or null: when the event entered the stream"
+        ),
+    ] = UNSET
+    id: EventId | UnsetType | None = UNSET
+    organization_id: Annotated[
+        AnyUuid | UnsetType | None, Meta(description="optional; must be the one in the path")
+    ] = UNSET
+    workflow_id: Annotated[
+        AnyUuid | UnsetType | None, Meta(description="required by all types except goal_reached")
+    ] = UNSET
+    goal: EventGoal | UnsetType | None = UNSET
+    purchase: EventPurchase | UnsetType | None = UNSET

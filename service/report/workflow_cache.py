@@ -182,6 +182,8 @@ class WorkflowCache:
     def _apply(self, reading: Reading) -> None:
         """Move to the revision of a reading."""
         self._is_doubtful = False
+        # Names are the organization's. At an unchanged revision of names the reading lacks the known ones, so they outlive a clear.
+        names = self.names.copy() if reading.names == self.names_revision else {}
         if reading.revision == self.revision and reading.fence != self.fence:
             self.clear()  # another owner's commit of that number, in place of one that was lost
         if self.revision is not None and reading.revision != self.revision:
@@ -202,7 +204,7 @@ class WorkflowCache:
             self.edges.clear()
         self.timezone, self.kind = reading.timezone, reading.kind
         self.revision, self.fence, self.names_revision = reading.revision, reading.fence, reading.names
-        self.names.update(reading.goals)
+        self.names = {**names, **reading.goals}
         self._merged.invalidate((field.level, field.start) for field in reading.data if field in self.fields)
         for field, cached in zip(reading.data, self._cached_fields(reading.data), strict=True):
             self._drop(field)

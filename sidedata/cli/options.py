@@ -1,5 +1,6 @@
-"""Settings as flags, which derive from the table in `sidedata.settings`."""
+"""Settings as flags, which derive from the table in `sidedata.settings`; and the question before a deletion."""
 
+import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import Final, TypeVar, cast, get_args
@@ -53,3 +54,16 @@ def _help(name: str) -> str:
 def _metavar(name: str) -> str:
     # Flags and variables are parsed by the same code, so click only shows the type.
     return "N" if isinstance(_FIELDS[name].default, int) else "TEXT"
+
+
+def confirm_deletion(question: str, *, yes: bool) -> None:
+    """Ask on a terminal; without one, or with `yes`, the answer is yes.
+
+    Raises:
+        click.exceptions.Exit: 1, declined.
+    """
+    if yes or not sys.stdin.isatty():
+        return
+    if not click.confirm(question, err=True):
+        click.echo("nothing was deleted", err=True)
+        raise click.exceptions.Exit(1)

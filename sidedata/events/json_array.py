@@ -1,47 +1,58 @@
-"""The split of a JSON array into its elements, for arrays that the compiled decoder refuses. Pure.
+"""The split of a JSON array into its elements, byte for byte. Pure.
 
 Events come in arrays by the stream and over HTTP, and in both an element that is no event must not cost its neighbours anything.
+So an array that the compiled decoder refuses is split by its strings and brackets alone, and each element is judged by itself.
 """
 
-import json
 import re
-from typing import NoReturn
+from typing import Final
 
-from sidedata.events.decode import Rejection
+import msgspec
 
-# The tokens that decide where an element ends: whole strings, brackets, commas.
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
+from sidedata.events.lenient import parse_json, trim
+from sidedata.events.rejection import Rejection
+
+_ARRAY: Final = msgspec.json.Decoder(list[msgspec.Raw])
+# The tokens that decide where an element ends: whole strings, brackets, commas. A string that doesn't end takes the rest, once:
+# possessive, so that a long one costs no second look.
+_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\Z|\\\Z)|[\[\]{},]', re.DOTALL)
 
 
-def split_leniently(events: bytes) -> list[bytes] | Rejection:
-    """Split an array that the fast decoder refused: no array, no JSON, or an element that spoils it for its neighbours.
-
-    Half a surrogate pair and deep nesting are such elements: JSON by its grammar, but the decoder can't step over them.
-    """
+def split_array(value: bytes, most: int) -> list[bytes] | Rejection:
+    """Split an array into its elements; an element may be no JSON. Of more than `most` elements some may be left out."""
     try:
-        value = json.loads(events.decode(), parse_int=str, parse_constant=_refuse_constant)
-    except RecursionError:
-        value = None  # too deep to be checked; the element that is too deep becomes a dead letter of its own
-    except ValueError as error:
-        return Rejection("invalid_json", str(error))
-    body = events.strip(b" \t\r\n")
-    if not (body.startswith(b"[") and body.endswith(b"]")):
-        return Rejection("invalid_event", "`events` is not an array")
-    if value == []:
-        return []
+        return [bytes(raw) for raw in _ARRAY.decode(value)]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return split_leniently(value, most)
+
+
+def split_leniently(value: bytes, most: int) -> list[bytes] | Rejection:
+    """Split an array that the compiled decoder refused: no array, or an element that spoils it for its neighbours."""
+    body = trim(value)
+    if body.startswith(b"["):
+        elements = _elements(body, most)
+        return Rejection("invalid_json", "strings and brackets don't close") if elements is None else elements
+    parsed = parse_json(body)
+    if isinstance(parsed, Rejection):
+        return parsed
+    return Rejection("invalid_event", "not a JSON array")
+
+
+def _elements(body: bytes, most: int) -> list[bytes] | None:
+    """The texts between the commas of the outermost brackets; None if strings and brackets don't close where the text ends."""
     elements: list[bytes] = []
     depth, start = 0, 1
     for token in _TOKEN.finditer(body):
         mark = token[0]
-        depth += (mark in b"[{") - (mark in b"]}") if len(mark) == 1 else 0
+        if len(mark) == 1:
+            depth += (mark in b"[{") - (mark in b"]}")
         if (mark == b"," and depth == 1) or depth == 0:
             elements.append(body[start : token.start()].strip(b" \t\r\n"))
             start = token.end()
+            if len(elements) > most:
+                return elements
         if depth == 0:
             break
-    # Brackets that don't pair up leave a rest that belongs to no element for certain: all of it is one dead letter.
-    return elements if start == len(body) else Rejection("invalid_json", "the array's brackets don't pair up")
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+    if depth or start != len(body) or not body.endswith(b"]"):
+        return None
+    return [] if elements == [b""] else elements

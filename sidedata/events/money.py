@@ -23,12 +23,37 @@ def units_of(text: str) -> int:
     """
     match = _AMOUNT.fullmatch(text)
     if not match:
-        raise ValueError("not plain digits with an optional fraction")
+        raise ValueError("not plain digits with an optional fraction, such as 19.90")
     whole, fraction = match[1].lstrip("0"), (match[2] or "").rstrip("0")
     # Lengths are checked first: Python refuses to read integers of thousands of digits.
     if len(fraction) > 4:
         raise ValueError("not a multiple of 0.0001")
-    units = int(whole or "0") * UNITS + int(fraction.ljust(4, "0")) if len(whole) <= 13 else None
+    return _checked(int(whole or "0") * UNITS + int(fraction.ljust(4, "0")) if len(whole) <= 13 else None)
+
+
+def units_of_number(text: str) -> int:
+    """Convert the text of a JSON number as `units_of` does, after rounding away the noise of a float.
+
+    Sums of a program's floats look like 59.800000000000004 or 0.09999999999999999. Noise is less than 10^-8 away from a multiple
+    of 0.0001: four zeros, or four nines and more, behind the fourth digit of the fraction.
+
+    Raises:
+        ValueError: as `units_of`.
+    """
+    whole, _, fraction = text.partition(".")
+    noise = fraction[4:].rstrip("0")
+    if len(noise) > 4 and whole.isdecimal() and fraction.isdecimal() and text.isascii():
+        if noise.startswith("0000"):
+            return units_of(f"{whole}.{fraction[:4]}")
+        if noise.startswith("9999"):
+            whole = whole.lstrip("0")
+            # Lengths are checked first, as above; the digits are in range only if there are few.
+            return _checked(int(f"{whole or 0}{fraction[:4]}") + 1 if len(whole) <= 13 else None)
+    return units_of(text)
+
+
+def _checked(units: int | None) -> int:
+    """Refuse too large an amount; None stands for one of more digits than need to be read."""
     if units is None or units > MAX_PURCHASE * UNITS:
         raise ValueError("more than 10^12")
     return units

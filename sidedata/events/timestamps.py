@@ -1,12 +1,14 @@
 """RFC 3339 date-times, read to the microsecond and written to the millisecond. Pure."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
-# `fromisoformat` reads more than RFC 3339 allows, so this pattern comes first. The group is the offset, nothing after a Z.
+# `fromisoformat` reads more than RFC 3339 allows, so this pattern comes first. Two forms more than RFC 3339's are read, because
+# producers send them: a time without seconds, and an offset without its colon.
 _TIMESTAMP: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:[Zz]|[+-]([0-9]{2}:[0-9]{2}))"
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2})(?::([0-9]{2})(\.[0-9]+)?)?"
+    r"(?:[Zz]|([+-])([0-9]{2}):?([0-9]{2}))"
 )
 # Microseconds of "000" to "999", by text: a look-up is quicker than reading digits.
 _MILLISECONDS: Final = {f"{ms:03}": 1_000 * ms for ms in range(1000)}
@@ -28,18 +30,23 @@ def microseconds(text: str) -> int:
         return cached_us
     match = _TIMESTAMP.fullmatch(text)
     if not match:
-        raise ValueError("not an RFC 3339 date-time with an offset or Z")
-    offset = match[1]
-    if offset and (offset > "23:59" or offset[3:] > "59"):
+        raise ValueError("not a date-time with an offset or Z, such as 2026-11-28T10:00:00+02:00")
+    day, minute, second, fraction, sign, hours, minutes = match.groups(default="")
+    if sign and (hours > "23" or minutes > "59"):
         raise ValueError("the offset is out of range")
-    if text[11:13] > "23":  # from Python 3.13 on, `fromisoformat` reads 24:00
-        raise ValueError("hour must be in 0..23")
-    leap = text[17:19] == "60"
-    moment = datetime.fromisoformat(f"{text[:17]}59{text[19:]}".upper() if leap else text.upper())
+    if minute > "23:59":  # from Python 3.13 on, `fromisoformat` reads 24:00
+        raise ValueError("the time of day is out of range")
+    leap = second == "60"
+    offset = f"{sign}{hours}:{minutes}" if sign else "+00:00"
+    try:
+        # From 3.11 on it cuts off what is finer than a microsecond.
+        moment = datetime.fromisoformat(f"{day}T{minute}:{'59' if leap else second or '00'}{fraction}{offset}")
+    except ValueError:
+        raise ValueError("no such date or time of day") from None
     age = moment - _EPOCH  # its parts cost half a microsecond less than a division by a timedelta
     at_us = (age.days * 86_400 + age.seconds) * 1_000_000 + age.microseconds
     if not leap:
-        if not offset or offset == "00:00":
+        if second and offset in ("+00:00", "-00:00"):
             if len(_seconds) >= _MAX_SECONDS:
                 _seconds.clear()
             _seconds[text[:19]] = at_us - moment.microsecond
@@ -68,6 +75,11 @@ def _from_cache(text: str) -> int | None:
         return _seconds[text[:19]] if length == 20 else None
     except KeyError:
         return None  # a second that is not cached, a leap second, or no date-time
+
+
+def from_microseconds(at_us: int) -> str:
+    """Format microseconds since the epoch as an RFC 3339 date-time in UTC, with as many digits as needed."""
+    return (_EPOCH + timedelta(microseconds=at_us)).isoformat().replace("+00:00", "Z")
 
 
 def from_milliseconds(ms: int) -> str:

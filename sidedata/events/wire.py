@@ -27,11 +27,13 @@ class Purchase(Struct):
 
 
 class _Common(Struct, kw_only=True, tag_field="type"):
-    organization_id: str
+    """The fields of every event. The path may stand in for an absent organization, the stream entry's time for a timestamp."""
+
     visitor_id: Id
     session_id: Id
-    timestamp: str
-    id: EventId | UnsetType = UNSET
+    organization_id: str | UnsetType | None = UNSET
+    timestamp: str | UnsetType | None = UNSET
+    id: EventId | UnsetType | None = UNSET
 
 
 class PageView(_Common, tag="page_view", kw_only=True):
@@ -63,19 +65,20 @@ class GoalReached(_Common, tag="goal_reached", kw_only=True):
     """A goal that a visitor reached outside of workflows."""
 
     goal: Goal
-    purchase: Purchase | UnsetType = UNSET
+    purchase: Purchase | UnsetType | None = UNSET
     workflow_id: Raw | UnsetType = UNSET
 
 
 WireEvent = PageView | WorkflowStarted | Interaction | GoalTriggered | GoalReached
 DECODER: Final = msgspec.json.Decoder(WireEvent)
-TYPES: Final[dict[type[Struct], EventType]] = {
+TYPES: Final[dict[type[WireEvent], EventType]] = {
     PageView: "page_view",
     WorkflowStarted: "workflow_started",
     Interaction: "interaction",
     GoalTriggered: "goal_triggered",
     GoalReached: "goal_reached",
 }
+SHAPES: Final[dict[str, type[WireEvent]]] = {name: shape for shape, name in TYPES.items()}
 # The fields of events; every other field is unknown and ignored, whatever its value.
 KNOWN_FIELDS: Final = frozenset(
     {"type", "id", "organization_id", "workflow_id", "visitor_id", "session_id", "timestamp", "goal", "purchase"}

@@ -18,7 +18,7 @@ from sidedata.inspect.server_findings import Finding, reachable, redis_findings
 from sidedata.inspect.settings_findings import settings_findings
 from sidedata.reads.partitions import live_workers, read_partitions
 from sidedata.reads.records import read_configuration
-from sidedata.reads.streams import dead_letters_before
+from sidedata.reads.streams import dead_letters_before, seen_dead_letter
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import SCHEMA, Installation, fingerprint
 from sidedata.schema.keys import keyspace
@@ -147,21 +147,26 @@ async def _dead_letters(gateway: Gateway, installation: Installation, settings: 
     for state in overview.states:
         if state.dead_letters:
             space = keyspace(state.partition)
-            now_ms = await gateway.time_ms(space.dead)
+            seen = await seen_dead_letter(gateway, space)
             newest = await dead_letters_before(gateway, space, "+", 1)
-            reasons.update(letter.reason or "?" for letter in newest if _stored_ms(letter) > now_ms - _RECENT_MS)
+            reasons.update(letter.reason or "?" for letter in newest if _position(letter) > seen)
     if reasons:
         names = ", ".join(reason for reason, _ in reasons.most_common())
-        advice = "`sidedata dead list` shows them; correct their sender, then `sidedata dead replay --all`"
-        return [
-            Finding("dead letters", "warning", f"{overview.dead_letters}, some of the last 24 hours ({names})", advice)
-        ]
-    return [Finding("dead letters", "ok", f"{overview.dead_letters}, none of the last 24 hours")]
+        advice = (
+            "`sidedata dead list` shows them; correct their sender, then `sidedata dead replay --all`; "
+            "`sidedata dead seen` marks them as looked at"
+        )
+        return [Finding("dead letters", "failed", f"{overview.dead_letters}, some of them not seen ({names})", advice)]
+    if overview.dead_letters:
+        advice = "`sidedata dead replay` sends them again, `sidedata dead drop` deletes them"
+        return [Finding("dead letters", "warning", f"{overview.dead_letters}, all of them seen", advice)]
+    return [Finding("dead letters", "ok", "none")]
 
 
-def _stored_ms(letter: DeadLetter) -> int:
-    """The time, by Redis's clock, of a dead letter's id in its stream."""
-    return int(letter.id.partition("/")[2].partition("-")[0])
+def _position(letter: DeadLetter) -> tuple[int, int]:
+    """A dead letter's id in its stream: milliseconds and sequence."""
+    ms, _, sequence = letter.id.partition("/")[2].partition("-")
+    return int(ms), int(sequence)
 
 
 async def _keys(gateway: Gateway, installation: Installation, sample: int) -> list[Finding]:

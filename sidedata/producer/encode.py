@@ -7,17 +7,15 @@ import uuid
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import msgspec
-from msgspec import Raw
 
-from sidedata.events.decode import MAX_EVENT_BYTES, Rejection, decode_event
+from sidedata.events.decode import MAX_EVENT_BYTES, decode_event
+from sidedata.events.lenient import trim
+from sidedata.events.rejection import Rejection
+from sidedata.events.rewrite import append_field
 from sidedata.producer.errors import InvalidEvent
-
-_BOM: Final = b"\xef\xbb\xbf"
-_BLANKS: Final = b" \t\r\n"
-_OBJECT: Final = msgspec.json.Decoder(dict[str, Raw])
 
 
 class Encoded(NamedTuple):
@@ -38,7 +36,7 @@ def encode(event: Mapping[str, Any] | bytes) -> Encoded:
         InvalidEvent: a worker would refuse it.
     """
     if isinstance(event, bytes):
-        raw = _without_null_id(event.removeprefix(_BOM).strip(_BLANKS))
+        raw = trim(event)
     elif isinstance(event, Mapping):
         raw = _json(event)
     else:
@@ -47,7 +45,7 @@ def encode(event: Mapping[str, Any] | bytes) -> Encoded:
     if isinstance(found, Rejection):
         _refuse(found.detail, found.pointer)
     if found.id is None:
-        raw = b'{"id":"%s",%s' % (new_id().encode(), raw[1:])  # a valid event has other fields behind it
+        raw = append_field(raw, "id", new_id())
         if len(raw) > MAX_EVENT_BYTES:
             _refuse(f"the event has {len(raw)} bytes with its id, {MAX_EVENT_BYTES} are allowed")
     return Encoded(found.organization_id, raw)
@@ -84,20 +82,6 @@ def _builtin(value: object) -> object:
     if isinstance(value, str):  # a subclass, such as a template engine's
         return str.__str__(value)
     raise TypeError(f"a {type(value).__name__}")
-
-
-def _without_null_id(raw: bytes) -> bytes:
-    """The same object without `"id": null`; anything else comes back unchanged."""
-    if b"null" not in raw:
-        return raw
-    try:
-        fields = _OBJECT.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return raw  # left to the check that says why
-    if "id" not in fields or bytes(fields["id"]).strip() != b"null":
-        return raw
-    del fields["id"]
-    return msgspec.json.encode(fields)
 
 
 def _refuse(detail: str, pointer: str = "") -> NoReturn:

@@ -1,13 +1,28 @@
 """Reads of records: an installation's configuration, an organization, a workflow. Ids are 36 lowercase characters."""
 
-from typing import cast
+from collections.abc import AsyncIterator, Sequence
+from typing import Final, cast
 
 from sidedata.events.decode import Kind
 from sidedata.redis.gateway import Gateway
-from sidedata.redis.replies import array, integer, mapping, optional_string, optional_strings, optional_text
-from sidedata.schema.installation import Configuration
-from sidedata.schema.keys import CONFIG, Keyspace
+from sidedata.redis.replies import (
+    Reply,
+    array,
+    integer,
+    mapping,
+    optional_string,
+    optional_strings,
+    optional_text,
+    strings,
+)
+from sidedata.redis.scan import pages
+from sidedata.schema.installation import Configuration, Installation
+from sidedata.schema.key_names import parse
+from sidedata.schema.keys import CONFIG, Keyspace, keyspace
 from sidedata.schema.records import DEFAULT_ZONE, OrganizationRecord, WorkflowRecord
+
+_ORGANIZATION_FIELDS: Final = ("timezone", "has_events", "name")
+_CHUNK: Final = 500  # records to one batch; more would make Redis hold megabytes of replies
 
 
 async def read_configuration(gateway: Gateway) -> Configuration:
@@ -32,12 +47,72 @@ async def read_organization(gateway: Gateway, keyspace: Keyspace, organization: 
         StoreUnavailableError: Redis is out of reach.
     """
     key = keyspace.organization(organization)
-    timezone, has_events = optional_strings(await gateway.command("HMGET", key, "timezone", "has_events"))
+    return _organization(organization, await gateway.command("HMGET", key, *_ORGANIZATION_FIELDS))
+
+
+def _organization(organization: str, fields: Reply) -> OrganizationRecord | None:
+    timezone, has_events, name = optional_strings(fields)
     if timezone is None and has_events is None:
         return None
     return OrganizationRecord(
-        id=organization, timezone=timezone.decode() if timezone else DEFAULT_ZONE, has_events=has_events == b"1"
+        id=organization,
+        timezone=timezone.decode() if timezone else DEFAULT_ZONE,
+        has_events=has_events == b"1",
+        name=name.decode() if name else None,
     )
+
+
+async def organizations_after(
+    gateway: Gateway, installation: Installation, after: str, most: int
+) -> list[OrganizationRecord]:
+    """Read at most `most` organizations of all partitions, by id, from the one after `after` ("" for the first).
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+        CommandRefusedError: the account may not read the lists.
+    """
+    first = f"({after}" if after else "-"
+    found: list[str] = []
+    for partition in range(installation.partitions):
+        names = await gateway.command("ZRANGEBYLEX", keyspace(partition).organizations, first, "+", "LIMIT", 0, most)
+        found += [name.decode() for name in strings(names)]
+    ids = sorted(found)[:most]
+    if not ids:
+        return []
+    keys = [installation.keyspace_of(one).organization(one) for one in ids]
+    records = await gateway.batch([("HMGET", key, *_ORGANIZATION_FIELDS) for key in keys])
+    return [
+        _organization(one, record) or OrganizationRecord(id=one, timezone=DEFAULT_ZONE, has_events=False)
+        for one, record in zip(ids, records, strict=True)
+    ]
+
+
+async def unlisted_partitions(gateway: Gateway, installation: Installation) -> list[int]:
+    """Find the partitions whose list of organizations may lack some that an older version stored.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    partitions = range(installation.partitions)
+    marks = await gateway.batch([("HGET", keyspace(partition).cursor, "listed") for partition in partitions])
+    return [partition for partition, mark in zip(partitions, marks, strict=True) if mark is None]
+
+
+async def find_organizations(gateway: Gateway) -> AsyncIterator[list[str]]:
+    """Scan all keys for organizations that have a record or workflows; yields some at a time, perhaps twice.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+        CommandRefusedError: the account may not scan.
+    """
+    for pattern in ("sd:{*}:organization:*", "sd:{*}:workflows:*"):
+        async for page in pages(gateway, pattern):
+            parts = [parse(key.decode(errors="replace")) for key in page]
+            yield [
+                part.organization
+                for part in parts
+                if part is not None and part.organization is not None and part.kind in ("organization", "workflows")
+            ]
 
 
 async def read_workflow(
@@ -65,6 +140,26 @@ async def read_workflow(
         name=name or "",
         last_event_us=int(newest_us) if newest_us else None,
     )
+
+
+async def read_kinds(
+    gateway: Gateway, keyspace: Keyspace, organization: str, workflows: Sequence[str]
+) -> dict[str, Kind]:
+    """Read the kinds of workflows; those that have none are left out.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    kinds: dict[str, Kind] = {}
+    for first in range(0, len(workflows), _CHUNK):
+        chunk = workflows[first : first + _CHUNK]
+        stored = await gateway.batch(
+            [("HGET", keyspace.workflow(organization, workflow), "kind") for workflow in chunk]
+        )
+        for workflow, kind in zip(chunk, map(optional_text, stored), strict=True):
+            if kind is not None:
+                kinds[workflow] = cast("Kind", kind)  # Redis holds no other
+    return kinds
 
 
 async def read_partitions(gateway: Gateway) -> int | None:

@@ -5,7 +5,7 @@ from typing import cast
 
 from sidedata.events.dead_letter import DeadLetter, parse
 from sidedata.redis.gateway import Gateway
-from sidedata.redis.replies import Entry, Word, array, entries
+from sidedata.redis.replies import Entry, Word, array, entries, optional_text
 from sidedata.schema.keys import Keyspace
 
 
@@ -61,6 +61,32 @@ async def find_dead_letter(gateway: Gateway, keyspace: Keyspace, entry: str) -> 
     """
     page = entries(await gateway.command("XRANGE", keyspace.dead, entry, entry))
     return _dead_letter(keyspace, page[0]) if page else None
+
+
+async def seen_dead_letter(gateway: Gateway, keyspace: Keyspace) -> tuple[int, int]:
+    """Read the id of the newest dead letter that was marked as seen; (0, 0) for none.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    stored = optional_text(await gateway.command("HGET", keyspace.cursor, "dead_seen")) or "0-0"
+    ms, _, sequence = stored.partition("-")
+    return int(ms), int(sequence)
+
+
+async def dead_letter_ids(gateway: Gateway, keyspace: Keyspace, organization: str, before: str, most: int) -> list[str]:
+    """Read the ids of at most `most` dead letters of an organization in a partition, newest first; some may be gone.
+
+    Args:
+        before: read those before this id in the stream; "+" reads the newest.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+        CommandRefusedError: the account may not read dead letters.
+    """
+    last = before if before == "+" else f"({before}"
+    found = entries(await gateway.command("XREVRANGE", keyspace.dead_of(organization), last, "-", "COUNT", most))
+    return [f"{keyspace.partition}/{entry.decode()}" for entry, _ in found]
 
 
 def _dead_letter(keyspace: Keyspace, entry: Entry) -> DeadLetter:

@@ -154,7 +154,7 @@ class ClusterGateway:
         start = loop.time()
         connection = node.acquire_connection()
         try:
-            if connection.is_connected and (is_lost(connection) or await connection.can_read()):
+            if is_lost(connection):
                 await connection.disconnect()  # the node has closed it: nothing else comes unasked
             sequence = [("ASKING",), *commands] if send_asking else commands
             outcomes = await exchange(cast("Connection", connection), sequence)

@@ -62,6 +62,14 @@ KEYS: Final[dict[str, Key]] = {
     "dead": Key(
         "sd:{p}:dead", "stream", "dead letters", "none; an entry goes after 30 days", "worker", "`sidedata dead`"
     ),
+    "dead index": Key(
+        "sd:{p}:dead:<org>",
+        "stream",
+        "ids of the organization's dead letters, the dead letters' own",
+        "dead letters' retention",
+        "worker",
+        "service",
+    ),
     "dead rewrite": Key(
         "sd:{p}:dead:anew",
         "stream",
@@ -74,6 +82,7 @@ KEYS: Final[dict[str, Key]] = {
         "sd:{p}:cursor",
         "hash",
         "`entry` applied last, `fence`, `revision`, `events` applied, `records`, `ids:<generation>`, "
+        "`dead_seen` (the newest dead letter that was marked as seen), `listed` (the list of organizations is complete), "
         "`swap` (a run, while one is under way)",
         ENDLESS,
         "worker",
@@ -83,10 +92,18 @@ KEYS: Final[dict[str, Key]] = {
     "organization": Key(
         "sd:{p}:organization:<org>",
         "hash",
-        "`timezone`, `has_events`, `since` (ms, salts its event ids), `names` (revision)",
+        "`timezone`, `name`, `has_events`, `since` (ms, salts its event ids), `names` (revision)",
         ENDLESS,
         "worker, `sidedata org`",
         "both",
+    ),
+    "organizations": Key(
+        "sd:{p}:organization:ids",
+        "sorted set",
+        "the partition's organizations, all with the score 0: sorted by id",
+        ENDLESS,
+        "worker, `sidedata org`, service",
+        "service",
     ),
     "workflows": Key(
         "sd:{p}:workflows:<org>",
@@ -187,7 +204,7 @@ class Keyspace:
         run: a rebuild's run: the names are then those of its shadow, beside the live ones and in their slot. "" for live ones.
     """
 
-    __slots__ = ("cursor", "dead", "dead_rewrite", "events", "lease", "partition", "prefix", "run")
+    __slots__ = ("cursor", "dead", "dead_rewrite", "events", "lease", "organizations", "partition", "prefix", "run")
 
     def __init__(self, partition: int, run: str = "") -> None:
         self.partition = partition
@@ -198,12 +215,17 @@ class Keyspace:
         self.dead = self.prefix + _FORMATS["dead"]
         self.dead_rewrite = self.prefix + _FORMATS["dead rewrite"]
         self.cursor = self.prefix + _FORMATS["cursor"]
+        self.organizations = self.prefix + _FORMATS["organizations"]
         self.lease = self.prefix + _FORMATS["lease"]
 
     @property
     def live(self) -> "Keyspace":
         """The live keys that a shadow is built for."""
         return Keyspace(self.partition)
+
+    def dead_of(self, organization: str) -> str:
+        """The index of an organization's dead letters; it may name letters that are gone."""
+        return self.prefix + _FORMATS["dead index"] % organization
 
     def organization(self, organization: str) -> str:
         """An organization's record; missing: time zone UTC, no events."""

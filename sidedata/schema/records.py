@@ -22,6 +22,7 @@ class OrganizationRecord(Struct, frozen=True, kw_only=True):
     id: str
     timezone: str
     has_events: bool
+    name: str | None = None
 
 
 class WorkflowRecord(Struct, frozen=True, kw_only=True):

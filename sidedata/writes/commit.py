@@ -80,6 +80,7 @@ async def commit(
         "events": events,
         "now": from_milliseconds(now_ms),
         "oldest_dead_letter": f"{oldest_ms}-0",
+        "dead_letter_expiry": now_ms // 1000 + settings.keep_dead_days * 86_400,
         "dead_letter_limit": settings.dead_limit,
         "shadow_expiry": ownership.shadow_expiry,
         "operations": operations.steps(),

@@ -1,28 +1,56 @@
-"""Writes of dead letters: replay, and the rewrite of a partition's dead letters without those that a purge removes."""
+"""Writes of dead letters: replay, deletion, and the rewrite of a partition's dead letters without those that a purge removes."""
 
 from collections.abc import Sequence
 from typing import Final
 
+from sidedata.events.dead_letter import DeadLetter, with_entry_time
 from sidedata.redis.gateway import Gateway
-from sidedata.redis.replies import Command, Entry, integer
+from sidedata.redis.replies import Command, Entry, Word, integer
 from sidedata.redis.scripts import script
 from sidedata.schema.keys import Keyspace
 
 _REPLAY: Final = script("replay")
+_DROP: Final = script("drop_dead_letters")
 _REPLACE: Final = script("replace_dead_letters")
 _REWRITE_SECONDS: Final = 600  # the TTL of an unfinished copy
 
 
-async def replay(gateway: Gateway, keyspace: Keyspace, entry: str) -> bool:
+async def replay(gateway: Gateway, keyspace: Keyspace, letter: DeadLetter) -> bool:
     """Append a dead letter's event to the ingest stream and remove the dead letter, atomically; False if it is missing.
 
-    Args:
-        entry: the dead letter's id in its stream.
+    An event without a timestamp gets the time at which it first entered the stream.
 
     Raises:
         StoreUnavailableError: Redis is out of reach.
     """
-    return bool(integer(await gateway.call(_REPLAY, [keyspace.dead, keyspace.events], [entry])))
+    index = [keyspace.dead_of(letter.organization)] if letter.organization else []
+    event = with_entry_time(letter)
+    arguments: list[Word] = [_id(letter)] if event is None else [_id(letter), event]
+    return bool(integer(await gateway.call(_REPLAY, [keyspace.dead, keyspace.events, *index], arguments)))
+
+
+async def drop(gateway: Gateway, keyspace: Keyspace, letters: Sequence[DeadLetter]) -> int:
+    """Delete dead letters of a partition and return how many of them existed.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    indexes = [keyspace.dead_of(letter.organization) if letter.organization else keyspace.dead for letter in letters]
+    return integer(await gateway.call(_DROP, [keyspace.dead, *indexes], [_id(letter) for letter in letters]))
+
+
+async def mark_seen(gateway: Gateway, keyspace: Keyspace, newest: DeadLetter) -> None:
+    """Record the newest seen dead letter of a partition.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    await gateway.command("HSET", keyspace.cursor, "dead_seen", _id(newest))
+
+
+def _id(letter: DeadLetter) -> str:
+    """The dead letter's id in its stream."""
+    return letter.id.partition("/")[2]
 
 
 async def begin_rewrite(gateway: Gateway, keyspace: Keyspace) -> None:

@@ -45,12 +45,14 @@ async def purge_entry(gateway: Gateway, keyspace: Keyspace, entry: bytes, remain
 
 
 async def finish_purge(gateway: Gateway, keyspace: Keyspace, organization: str, workflow: str | None) -> None:
-    """Remove a purged workflow from its organization's list, and make the partition's owners read their cached records again.
+    """Remove what was purged from its list, and make the partition's owners read their cached records again.
 
     Raises:
         StoreUnavailableError: Redis is out of reach.
     """
     commands: list[Command] = [("HINCRBY", keyspace.cursor, "records", 1)]
-    if workflow is not None:
+    if workflow is None:
+        commands.append(("ZREM", keyspace.organizations, organization))
+    else:
         commands.append(("ZREM", keyspace.workflows(organization), workflow))
     await gateway.batch(commands)

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from sidedata.cli.main import cli
+from sidedata.ingest.dead_letters import mark_seen
 from sidedata.ingest.worker.worker import Worker
 from sidedata.inspect import doctor
 from sidedata.inspect import server_findings as doctor_redis
@@ -112,13 +113,15 @@ async def test_too_long_a_backlog_is_found(redis_url: str) -> None:
 
 
 async def test_new_dead_letters_are_found_and_old_ones_counted(redis_url: str) -> None:
-    """By reason, those of the last day."""
+    """Those that were not seen fail, by reason; the others are a warning."""
     async with pipeline(redis_url, partitions=4, lease_ms=100) as pipe:
         await pipe.client.xadd(keys.keyspace(0).dead, {"reason": "too_old"}, id="1000-1")
-        assert (await found(pipe))["dead letters"].status == "ok"
+        assert (await found(pipe))["dead letters"].status == "failed"
+        await mark_seen(as_user("operator", pipe.client), pipe.installation)
+        assert (await found(pipe))["dead letters"].status == "warning"
         await pipe.apply(b"7")
         finding = (await found(pipe))["dead letters"]
-        assert (finding.status, finding.detail) == ("warning", "2, some of the last 24 hours (invalid_event)")
+        assert (finding.status, finding.detail) == ("failed", "2, some of them not seen (invalid_event)")
 
 
 async def test_keys_that_should_not_be_there_are_found(redis_url: str) -> None:

@@ -70,7 +70,16 @@ async def test_every_stored_key_is_explained(redis_url: str) -> None:
                 parsed = parse(key)
                 assert parsed is not None
                 seen.add(parsed.kind)
-        assert seen >= set(KEYS) - {"workers", "rate", "dead rewrite", "lease", "tokens used", "shadow", "swap"}
+        assert seen >= set(KEYS) - {
+            "workers",
+            "rate",
+            "dead index",
+            "dead rewrite",
+            "lease",
+            "tokens used",
+            "shadow",
+            "swap",
+        }
 
 
 def test_every_kind_of_key_has_its_words() -> None:

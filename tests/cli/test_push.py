@@ -65,6 +65,9 @@ def test_lines_that_are_no_objects_are_counted_and_the_rest_is_sent(
     assert [line.split(":")[0] for line in done.stderr.splitlines()] == [
         "line 2",
         "line 4",
+        "line 1",
+        "line 3",
+        "2 events will become dead letters",
         "2 events sent, 2 lines unreadable",
     ]
     assert len(list(stored(redis_url))) == 2

@@ -60,6 +60,7 @@ def test_an_organization_is_set_and_shown(sidedata: Sidedata) -> None:
     assert sidedata("org", "set", ORG, "--timezone", "Europe/Helsinki").exit_code == 0
     assert "Europe/Helsinki" in sidedata("org", "show", ORG).stdout
     assert json.loads(sidedata("org", "show", ORG, "--json").stdout) == {
+        "name": None,
         "id": ORG,
         "timezone": "Europe/Helsinki",
         "has_events": False,

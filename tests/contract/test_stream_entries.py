@@ -26,7 +26,8 @@ WHOLE = [
     ("invalid_json", {"events": b"["}),
     ("invalid_json", {"events": b""}),
     ("invalid_json", {"events": as_array([started(NOON), b"{"])}),
-    ("invalid_json", {"events": b'["\xff"]'}),
+    ("invalid_json", {"events": b'["\xff]'}),
+    ("invalid_json", {"events": as_array([started(NOON)]).decode().encode("utf-16")}),
 ]
 
 

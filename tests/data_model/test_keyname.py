@@ -24,10 +24,12 @@ def names(space: Keyspace) -> dict[str, tuple[str, dict[str, object]]]:
     return {
         "events": (space.events, {}),
         "dead": (space.dead, {}),
+        "dead index": (space.dead_of(ORG), {"organization": ORG}),
         "dead rewrite": (space.dead_rewrite, {}),
         "cursor": (space.cursor, {}),
         "lease": (space.lease, {}),
         "organization": (space.organization(ORG), {"organization": ORG}),
+        "organizations": (space.organizations, {}),
         "workflows": (space.workflows(ORG), {"organization": ORG}),
         "workflow": (space.workflow(ORG, POPUP), {"organization": ORG, "workflow": POPUP}),
         "changes": (space.changes(ORG, POPUP), {"organization": ORG, "workflow": POPUP}),

@@ -38,7 +38,9 @@ async def test_live_keys_are_those_of_the_table(redis_url: str) -> None:
                 for age in ages
             ]
             raws += [bought(now - age, "1.5", organization_id=organization) for age in ages]
-            await pipe.apply([*raws, b"7"], raws[1:3], b"{", organization=organization)
+            await pipe.apply(
+                [*raws, b"7"], raws[1:3], b"{", view("never", organization_id=organization), organization=organization
+            )
         rows = table()
         seen = set()
         async for raw in pipe.client.scan_iter():

@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 from prometheus_client import CollectorRegistry
 
 from sidedata.cli.main import cli
-from sidedata.events.decode import Reason
+from sidedata.events.rejection import Reason
 from sidedata.events.wire import EventType
 from sidedata.inspect.health import Check
 from sidedata.probes import HealthHandlers
@@ -105,9 +105,6 @@ def test_every_command_is_in_the_table() -> None:
 PROMISED = [
     ["org", "list"],
     ["workflow", "list", "ORG"],
-    ["dead", "drop"],
-    ["dead", "seen"],
-    ["push", "--check", "FILE"],
 ]
 
 

@@ -1,8 +1,9 @@
 """Connections that Redis, or a firewall before it, has closed: readers don't notice, and no write is sent twice."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -130,7 +131,7 @@ async def test_a_slow_write_is_sent_once(forwarder: Forwarder, gateway: Gateway,
     await gateway.call(APPEND, ["n"])
     await gateway.command("SET", "n", 0)
     forwarder.held = True
-    ways = {
+    ways: dict[str, Callable[[], Awaitable[object]]] = {
         "command": lambda: gateway.command("INCR", "n"),
         "batch": lambda: gateway.batch([("INCR", "n"), ("XADD", "x", "*", "f", "v")]),
         "script": lambda: gateway.call(APPEND, ["n"]),
@@ -147,7 +148,7 @@ async def test_a_slow_write_is_sent_once(forwarder: Forwarder, gateway: Gateway,
 @pytest.mark.parametrize("protocol", [2, pytest.param(3, marks=pytest.mark.xfail(strict=True, raises=ConnectionError))])
 async def test_the_pin_of_the_protocol_may_go(server: RedisServer, forwarder: Forwarder, protocol: int) -> None:
     """When this passes with 3, redis-py checks connections of the newer protocol: `_PROTOCOL` in client.py may go."""
-    pool = ConnectionPool.from_url(forwarder.url, protocol=protocol)
+    pool: Any = ConnectionPool.from_url(forwarder.url, protocol=protocol)
     connection = await pool.get_connection()
     await pool.release(connection)
     server.kill()

@@ -110,15 +110,19 @@ async def test_a_stream_of_nothing_but_poison(pipe: Pipeline, caplog: pytest.Log
 
 
 def test_good_streams_are_never_slowed() -> None:
-    """One good event in a batch of any number of letters is enough, and so is one that was here before."""
+    """One good event in a batch of any number of letters is enough; and so are lone letters, which are no flood."""
     throttle = DeadLetterThrottle(0, Metrics())
     for _ in range(100):
         throttle.record(valid=1, dead_letters=5_000, dropped=0)
         throttle.record(valid=0, dead_letters=5_000, dropped=0)
         throttle.record(valid=0, dead_letters=0, dropped=0)
         assert throttle.pause_seconds == 0
+    throttle.record(valid=1, dead_letters=0, dropped=0)
     for _ in range(100):
         throttle.record(valid=0, dead_letters=1, dropped=0)
+    assert throttle.pause_seconds == 0
+    for _ in range(100):
+        throttle.record(valid=0, dead_letters=10, dropped=0)
     assert throttle.pause_seconds == 0.5
     throttle.record(valid=1, dead_letters=1, dropped=0)
     assert throttle.pause_seconds == 0

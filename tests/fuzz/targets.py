@@ -11,8 +11,9 @@ from typing import get_args
 
 from sidedata.calendar.levels import Retention
 from sidedata.calendar.zones import zone as find_zone
-from sidedata.events.decode import Event, Reason, Rejection, decode_event
+from sidedata.events.decode import Event, decode_event
 from sidedata.events.money import MAX_PURCHASE, UNITS
+from sidedata.events.rejection import Reason, Rejection
 from sidedata.ingest.apply.entries import read_entry
 from sidedata.ingest.archive.lines import ArchiveError, open_archive, read_lines
 from sidedata.schema.keys import partition_of
@@ -84,7 +85,12 @@ def _is_json(raw: bytes) -> bool | None:
         raise ValueError(name)
 
     try:
-        json.loads(raw.decode(), parse_int=str, parse_float=str, parse_constant=no)
+        json.loads(
+            raw.strip(b" \t\r\n").removeprefix(b"\xef\xbb\xbf").decode(),
+            parse_int=str,
+            parse_float=str,
+            parse_constant=no,
+        )
     except RecursionError:
         return None
     except ValueError:
@@ -100,7 +106,13 @@ def entry(dice: random.Random) -> None:
     fields = [part for name in names for part in (name, mutated(dice, poison))]
     arrivals, letters = read_entry(ENTRY, fields, _PARTITION, 16)
     values = fields[1::2]
-    assert arrivals or letters or (names.count(b"events") == 1 and values[names.index(b"events")].strip()[:1] == b"[")
+    assert (
+        arrivals or letters or (names.count(b"events") == 1 and _unmarked(values[names.index(b"events")])[:1] == b"[")
+    )
+
+
+def _unmarked(value: bytes) -> bytes:
+    return value.strip().removeprefix(b"\xef\xbb\xbf").strip()
 
 
 def check_entry(poison: bytes, good: bytes) -> None:

@@ -94,7 +94,7 @@ def test_an_id_is_given_once_and_kept_where_there_is_one() -> None:
     for event in ({**VIEW, "id": "mine"}, text(id="mine")):
         assert read(event).id == "mine"
     assert encode(text(id="mine", note=None)).raw == text(id="mine", note=None)
-    assert encode(text(note=[1.50])).raw.endswith(text(note=[1.50])[1:])
+    assert encode(text(note=[1.50])).raw.startswith(text(note=[1.50])[:-1])
 
 
 def test_a_byte_order_mark_and_blanks_around_the_object_are_skipped() -> None:
@@ -114,7 +114,7 @@ def test_half_a_surrogate_pair_is_harmless_in_an_unknown_field_alone() -> None:
 @pytest.mark.parametrize(
     ("event", "pointer"),
     [
-        ({**VIEW, "organization_id": None}, ""),
+        ({**VIEW, "organization_id": None}, "/organization_id"),
         ({**VIEW, "organization_id": 7}, "/organization_id"),
         ({**VIEW, "organization_id": "acme"}, "/organization_id"),
         ({**VIEW, "timestamp": AT.replace(tzinfo=None)}, "/timestamp"),

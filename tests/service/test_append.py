@@ -188,5 +188,8 @@ async def test_what_may_not_be_asked_is_unknown(client: Client, redis_url: str) 
         "loading": "unknown",
         "maxmemory-policy": "unknown",
         "persistence": "unknown",
+        "role": "unknown",
+        "writes": "ok",
         "installation": "ok",
+        "rights": "ok",
     }

@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-import msgspec
 import pytest
 
 from sidedata.events.decode import MAX_EVENT_BYTES, decode_event
@@ -65,7 +64,7 @@ def of_size(size: int, **fields: Any) -> bytes:  # noqa: ANN401 - whatever JSON 
 
 
 @pytest.mark.holds("2.0.1")
-@pytest.mark.parametrize("padding", ["field", "blanks", "twice"])
+@pytest.mark.parametrize("padding", ["field", "blanks", "twice", "surrogate"])
 @pytest.mark.parametrize("size", [16 * 1024 - 58, 16 * 1024 - 57, 16 * 1024])
 async def test_an_event_of_just_the_limit_is_taken(size: int, padding: str) -> None:
     """Found by a judge: with the organization put in it was too large. What goes in is within the limit of the worker."""
@@ -73,6 +72,8 @@ async def test_an_event_of_just_the_limit_is_taken(size: int, padding: str) -> N
     if padding == "blanks":
         raw = json.dumps(event(organization_id=None)).encode()
         raw = raw[:-1] + b" " * (size - len(raw)) + raw[-1:]
+    if padding == "surrogate":
+        raw = raw.replace(b'"extra": "xxxxxx', b'"\\ud800": "xxxxx')
     if padding == "twice":
         again = b'"visitor_id": "w", '
         raw = raw.replace(b'"extra": "' + b"x" * len(again), again + b'"extra": "')
@@ -80,10 +81,10 @@ async def test_an_event_of_just_the_limit_is_taken(size: int, padding: str) -> N
         heard = await ours.ask("POST", EVENTS, data=b"[" + raw + b"]", headers=JSON)
         assert (heard.status, len(raw)) == (202, size), heard.body
         ((_, fields),) = await ours.client.xrange(STREAM)
-    (taken,) = msgspec.json.decode(fields[b"events"], type=list[msgspec.Raw])
-    assert len(bytes(taken)) <= MAX_EVENT_BYTES
-    said = {**json.loads(raw), "extra": "", "organization_id": ORG}
-    assert decode_event(bytes(taken)) == decode_event(json.dumps(said).encode())
+    taken = fields[b"events"][1:-1]
+    assert len(taken) <= MAX_EVENT_BYTES
+    said = {**json.loads(raw), "extra": "", "\ud800": "", "organization_id": ORG}
+    assert decode_event(taken) == decode_event(json.dumps(said).encode())
 
 
 @pytest.mark.holds("2.0.1")
@@ -91,10 +92,12 @@ async def test_an_event_of_just_the_limit_is_taken(size: int, padding: str) -> N
     "raw",
     [
         of_size(16 * 1024 + 1),
-        of_size(16 * 1024).replace(b'"extra": "xxxxxx', b'"\\ud800": "xxxxx'),
-        b'{"type":"goal_reached","purchase":{"currency":"EUR","value":1.' + b"0" * 16_300 + b"}}",
+        json.dumps(
+            {**event(organization_id=None, workflow_id=None), "type": "goal_reached"}
+            | {"goal": {"uuid": ORG, "name": "x"}, "purchase": {"currency": "EUR", "value": "1." + "0" * 16_110}}
+        ).encode(),
     ],
-    ids=["a byte more", "a name that is no text", "a number without end"],
+    ids=["a byte more", "a number without end"],
 )
 async def test_an_event_beyond_the_limit_is_named(raw: bytes) -> None:
     """One byte more is refused with its index, before anything is in the stream; so is what can't be made to fit."""
@@ -123,7 +126,8 @@ async def test_an_event_beyond_the_limit_is_named(raw: bytes) -> None:
         (json.dumps(event(visitor_id="v" * 300)), "/1/visitor_id"),
         (json.dumps(event(extra="x" * 20_000)), "/1"),
         (json.dumps(event(organization_id=None, extra="x" * 16_300)), "/1"),
-        (json.dumps(event(visitor_id="\ud83d")), "/1"),
+        (json.dumps(event(visitor_id="\ud83d")), "/1/visitor_id"),
+        (json.dumps(event(visitor_id=None)), "/1/visitor_id"),
         ('{"extra": ' + "[" * 3000 + "]" * 3000 + "}", "/1"),
         ("5", "/1"),
         ("{}", "/1"),

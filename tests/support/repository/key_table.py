@@ -25,7 +25,12 @@ PLACEHOLDERS = {
 }
 # Without a TTL, by the contract: streams, cursors and fences, configuration, tokens, organization and workflow records.
 ENDLESS = {"sd:config", "sd:tokens", "sd:tokens:used", "sd:{p}:events", "sd:{p}:dead", "sd:{p}:cursor"}
-ENDLESS |= {"sd:{p}:organization:<org>", "sd:{p}:workflow:<org>:<workflow>", "sd:{p}:workflows:<org>"}
+ENDLESS |= {
+    "sd:{p}:organization:<org>",
+    "sd:{p}:organization:ids",
+    "sd:{p}:workflow:<org>:<workflow>",
+    "sd:{p}:workflows:<org>",
+}
 
 
 class Row(NamedTuple):

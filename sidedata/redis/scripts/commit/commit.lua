@@ -11,10 +11,11 @@
 --         events                   number of events applied
 --         now                      time of the batch, RFC 3339
 --         oldest_dead_letter       the oldest dead letter that stays (stream id)
+--         dead_letter_expiry       expiry of the indexes of dead letters
 --         dead_letter_limit        the number of dead letters that stay
 --         shadow_expiry            expiry of a shadow's keys, whatever the operations say (0: live keys)
 --         operations               a list each of a name and its arguments (below); keys are indexes in KEYS
---       then dead letters: number of values, then field and value of each. They hold arbitrary bytes, and Redis reads no
+--       then dead letters: number of values, the key of its organization's index (0: none), then field and value of each. They hold arbitrary bytes, and Redis reads no
 --       binary values in MessagePack. Expiries are seconds since the epoch, 0 for none.
 -- Reply {"ok", revision, dead letters dropped} | {"fenced"} another owner came | {"moved", cursor} applied already |
 --       {"stale"} the state that the batch was planned on has changed, plan again.
@@ -163,9 +164,15 @@ end
 
 local at, dead_letters = 2, 0
 while at <= #ARGV do
-  call('XADD', KEYS[4], '*', 'at', batch.now, unpack(ARGV, at + 1, at + ARGV[at]))
+  local id = call('XADD', KEYS[4], '*', 'at', batch.now, unpack(ARGV, at + 2, at + 1 + ARGV[at]))
+  local index = KEYS[tonumber(ARGV[at + 1])]
+  -- The index only speeds up a listing, so its failure is no reason to fail halfway: the account may lack the right, and the
+  -- index may be ahead where a clock was set back.
+  if index and not redis.pcall('XADD', index, 'MAXLEN', '~', batch.dead_letter_limit, id, 'id', '')['err'] then
+    call('EXPIREAT', index, batch.dead_letter_expiry)
+  end
   dead_letters = dead_letters + 1
-  at = at + 1 + ARGV[at]
+  at = at + 2 + ARGV[at]
 end
 
 if shadow_expiry ~= 0 then

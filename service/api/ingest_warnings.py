@@ -1,0 +1,115 @@
+"""Warnings about events that are taken and that a worker will make dead letters of, as far as that is known at once.
+
+Too old or in the future by this machine's clock, or of another kind than the one that their workflow has. The worker judges by
+Redis's clock when it applies them, so a warning is likely and not certain; an hour that is sealed shows only there.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from sidedata.calendar.levels import Retention
+from sidedata.calendar.slots import Slots
+from sidedata.calendar.zones import zone
+from sidedata.errors import CommandRefusedError, UsageError
+from sidedata.events.decode import AHEAD_US, Event, Kind
+from sidedata.events.rejection import IN_FUTURE, TOO_OLD, Rejection, kind_mismatch
+from sidedata.reads.records import read_kinds, read_organization
+from sidedata.service.http.problems import MOST_FIELD_ERRORS
+from sidedata.service.http.state import Backend
+
+_DAY_SECONDS: Final = 86_400
+_MAX_KINDS: Final = 10_000
+_KIND_SECONDS: Final = 5.0  # a kind is fixed, but a purge frees it
+
+
+class EventWarning(Struct, frozen=True):
+    """An event that will become a dead letter: a pointer to its field, the letter's reason, a sentence."""
+
+    pointer: str
+    reason: str
+    detail: str
+
+
+class KindCache:
+    """The fixed kinds of workflows, kept for a few seconds, so that most requests need no look-up."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._kinds: dict[tuple[str, str], tuple[Kind, float]] = {}
+
+    async def get(self, organization: str, workflows: set[str]) -> dict[str, Kind]:
+        """The kinds of those workflows that have one.
+
+        Raises:
+            StoreUnavailableError: Redis is out of reach.
+        """
+        now = self._backend.clock.now()
+        known: dict[str, Kind] = {}
+        for workflow in workflows:
+            kind, at = self._kinds.get((organization, workflow), (None, 0.0))
+            if kind is not None and 0 <= now - at < _KIND_SECONDS:
+                known[workflow] = kind
+        missing = sorted(workflows - known.keys())
+        if missing:
+            keyspace = self._backend.installation.keyspace_of(organization)
+            found = await read_kinds(self._backend.gateway, keyspace, organization, missing)
+            if len(self._kinds) + len(found) > _MAX_KINDS:
+                self._kinds.clear()
+            self._kinds.update(((organization, workflow), (kind, now)) for workflow, kind in found.items())
+            known |= found
+        return known
+
+
+async def warnings(
+    backend: Backend, kinds: KindCache, organization: str, events: Sequence[Event]
+) -> list[EventWarning] | None:
+    """The first warnings about a batch, in order; None if there are none, or if this account may not look.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    now = backend.clock.now()
+    try:
+        fixed = await kinds.get(organization, {event.workflow_id for event in events if event.workflow_id})
+        expired = await _expired_before(backend, organization, events, now)
+    except CommandRefusedError:
+        return None
+    found: list[EventWarning] = []
+    for index, event in enumerate(events):
+        warning = _warning(event, fixed, expired, now)
+        if warning is not None:
+            found.append(EventWarning(f"/{index}{warning.pointer}", warning.reason, warning.detail))
+            if len(found) == MOST_FIELD_ERRORS:
+                break
+    return found or None
+
+
+def _warning(event: Event, kinds: dict[str, Kind], expired_us: int, now: float) -> Rejection | None:
+    if "timestamp" not in event.defaults:
+        if event.at_us > int(now * 1_000_000) + AHEAD_US:
+            return IN_FUTURE
+        if event.at_us < expired_us:
+            return TOO_OLD
+    kind = kinds.get(event.workflow_id or "")
+    if kind is not None and kind != event.kind:
+        return kind_mismatch(event.type, event.kind, kind)
+    return None
+
+
+async def _expired_before(backend: Backend, organization: str, events: Sequence[Event], now: float) -> int:
+    """The instant before which local days are kept no more, in microseconds since the epoch."""
+    keep = Retention.of(backend.settings).day
+    limit = int(now) - keep
+    oldest = min((event.at_us for event in events if "timestamp" not in event.defaults), default=None)
+    if oldest is None or oldest // 1_000_000 > limit:
+        return -(1 << 62)  # nothing is so old: no need to know the zone
+    keyspace = backend.installation.keyspace_of(organization)
+    record = await read_organization(backend.gateway, keyspace, organization)
+    try:
+        slots = Slots(zone("UTC" if record is None else record.timezone))
+        # The day that `limit` lies in is kept, for it ends later; the days before it are not.
+        return slots.at(limit).day.start * 1_000_000
+    except (UsageError, ValueError, OverflowError):
+        return (limit - _DAY_SECONDS) * 1_000_000

@@ -1,0 +1,62 @@
+"""Fields that are added to an event's text, which otherwise stays as it came. Pure."""
+
+import json
+from typing import Final
+
+import msgspec
+from msgspec import Raw
+
+from sidedata.events.decode import MAX_EVENT_BYTES
+from sidedata.events.lenient import Number, parse_object, trim
+from sidedata.events.rejection import Rejection
+from sidedata.events.wire import KNOWN_FIELDS
+
+_FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
+
+
+def with_field(raw: bytes, name: str, text: str) -> bytes:
+    """Add a field to a JSON object; a field of that name counts no more, because of two with one name the last one counts.
+
+    Where that makes an event too large which had the right size, its blanks and its unknown fields go.
+
+    Args:
+        raw: an object that `decode_event` reads.
+        text: the field's value, of characters that JSON does not escape.
+    """
+    longer = append_field(raw, name, text)
+    if len(longer) > MAX_EVENT_BYTES >= len(raw):
+        return append_field(_known_fields(raw), name, text)
+    return longer
+
+
+def append_field(raw: bytes, name: str, text: str) -> bytes:
+    """Add a field at the end of a JSON object, whatever size it gets; see `with_field`."""
+    fields = trim(raw)[:-1].rstrip(b" \t\r\n")
+    comma = b"" if fields == b"{" else b","
+    return b'%s%s"%s":"%s"}' % (fields, comma, name.encode(), text.encode())
+
+
+def _known_fields(raw: bytes) -> bytes:
+    """The object without blanks between its fields and without unknown fields."""
+    try:
+        fields = _FIELDS.decode(raw)
+        return msgspec.json.encode({name: value for name, value in fields.items() if name in KNOWN_FIELDS})
+    except (ValueError, RecursionError):
+        parsed = parse_object(trim(raw))  # the decoder can't step over one of the unknown fields
+    if isinstance(parsed, Rejection):
+        return raw
+    return _dump({name: value for name, value in parsed.items() if name in KNOWN_FIELDS}).encode()
+
+
+def _dump(value: object) -> str:
+    """The JSON text of a parsed value, numbers digit by digit, without blanks."""
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{_dump(name)}:{_dump(inner)}' for name, inner in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(_dump, value))}]"
+    if isinstance(value, Number):
+        return str(value)
+    if isinstance(value, str):
+        text = json.dumps(value, ensure_ascii=False)
+        return text if text.isprintable() else json.dumps(value)
+    return json.dumps(value)
