@@ -63,8 +63,8 @@ class Planner:
 
     def plan(self, events: Sequence[ResolvedEvent], dead_letters: Sequence[DeadLetter]) -> Plan:
         """Plan the batch."""
-        for letter in dead_letters:
-            self._write_dead_letter(letter)
+        for dead_letter in dead_letters:
+            self._write_dead_letter(dead_letter)
         new_ids, applied_ids = self._new_ids, self._lookups.applied_ids
         for resolved in events:
             id_hash = resolved.id_hash
@@ -210,9 +210,9 @@ class Planner:
                 self._name_changes.add(event.organization_id)
         return event.goal_id
 
-    def _write_dead_letter(self, letter: DeadLetter) -> None:
-        self._outcome.dead_letters[letter.reason] = self._outcome.dead_letters.get(letter.reason, 0) + 1
-        self._operations.dead_letter(letter)
+    def _write_dead_letter(self, dead_letter: DeadLetter) -> None:
+        self._outcome.dead_letters[dead_letter.reason] = self._outcome.dead_letters.get(dead_letter.reason, 0) + 1
+        self._operations.dead_letter(dead_letter)
 
     def _write(self) -> None:
         operations, keyspace, retention, now = self._operations, self._keyspace, self._retention, self._now

@@ -149,7 +149,7 @@ async def _dead_letters(gateway: Gateway, installation: Installation, settings: 
             space = keyspace(state.partition)
             seen = await seen_dead_letter(gateway, space)
             newest = await dead_letters_before(gateway, space, "+", 1)
-            reasons.update(letter.reason or "?" for letter in newest if _position(letter) > seen)
+            reasons.update(dead_letter.reason or "?" for dead_letter in newest if _position(dead_letter) > seen)
     if reasons:
         names = ", ".join(reason for reason, _ in reasons.most_common())
         advice = (
@@ -163,9 +163,9 @@ async def _dead_letters(gateway: Gateway, installation: Installation, settings: 
     return [Finding("dead letters", "ok", "none")]
 
 
-def _position(letter: DeadLetter) -> tuple[int, int]:
+def _position(dead_letter: DeadLetter) -> tuple[int, int]:
     """A dead letter's id in its stream: milliseconds and sequence."""
-    ms, _, sequence = letter.id.partition("/")[2].partition("-")
+    ms, _, sequence = dead_letter.id.partition("/")[2].partition("-")
     return int(ms), int(sequence)
 
 

@@ -66,7 +66,7 @@ async def test_every_stored_key_is_explained(redis_url: str) -> None:
         async for page in sample_names(pipe.client, 10_000):
             for key in page:
                 rows = await told(pipe, key)
-                assert {"holds", "lives", "memory"} <= set(rows), key
+                assert {"holds", "TTL", "memory"} <= set(rows), key
                 parsed = parse(key)
                 assert parsed is not None
                 seen.add(parsed.kind)
@@ -100,7 +100,7 @@ async def test_a_bucket_is_told_by_the_organizations_clock(redis_url: str) -> No
         assert rows["organization"] == f"{ORG} ({ZONE})"
         assert rows["bucket"].startswith(f"local day from {local:%a %Y-%m-%d} 00:00:00+05:45 to ")
         assert rows["visitors"] == "about 3 (±0.81 %)"
-        assert re.match(r"40\d days", rows["lives"])
+        assert re.match(r"40\d days", rows["TTL"])
         counts = await told(pipe, f"{keys.keyspace(partition).bucket(ORG, POPUP, 'day', start)}counts")
         assert counts["started"] == "3"
         assert counts["purchases EUR"] == "4.5000"
@@ -132,7 +132,7 @@ async def test_what_is_wrong_with_a_key_is_said(redis_url: str) -> None:
         await pipe.client.hset(odd, "started", 1)
         rows = await told(pipe, odd)
         assert "the zone was another one" in rows["bucket"]
-        assert "should end" in rows["lives"]
+        assert "should end" in rows["TTL"]
         await pipe.client.set(keys.keyspace(0).cursor, "text")
         with pytest.raises(StopError, match="something else wrote it"):
             await told(pipe, keys.keyspace(0).cursor)
