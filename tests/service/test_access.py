@@ -177,10 +177,10 @@ async def test_a_token_learns_nothing_of_another_organization(redis_url: str) ->
                         fixed = {
                             name: value for name, value in answer.headers.items() if name.lower() != "x-request-id"
                         }
-                        told = (answer.status, fixed, await answer.read())
+                        outcome = (answer.status, fixed, await answer.read())
                     commands = await pipe.client.info("commandstats")
                     calls = {name: facts["calls"] for name, facts in commands.items() if name not in _OF_THE_TEST}
-                    heard.append((*told, calls))
+                    heard.append((*outcome, calls))
             assert heard[0][:3] == heard[1][:3]
             assert heard[2] == heard[3]  # by now nothing runs in the background
             assert heard[0][0] in (403, 404)

@@ -48,7 +48,7 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Letter:
+class StoredDeadLetter:
     """A dead letter as it stands in the stream."""
 
     id: str
@@ -136,10 +136,10 @@ class Pipeline:
         assert reply.status == 200, reply.text
         return int(reply.json["unique_visitors_count"])
 
-    async def letters(self, organization: str = ORG) -> list[Letter]:
+    async def letters(self, organization: str = ORG) -> list[StoredDeadLetter]:
         """The dead letters of an organization's partition, oldest first."""
         rows = await self.client.xrange(keys.keyspace(self.partition(organization)).dead)
-        return [Letter(entry.decode(), {k.decode(): v for k, v in fields.items()}) for entry, fields in rows]
+        return [StoredDeadLetter(entry.decode(), {k.decode(): v for k, v in fields.items()}) for entry, fields in rows]
 
     async def reasons(self, organization: str = ORG) -> list[str]:
         """The reasons of the dead letters, oldest first."""

@@ -67,8 +67,8 @@ class Running:
             applied = lag = 0
             while applied < HISTORY_EVENTS // 2 or lag:
                 await asyncio.sleep(0.5)
-                told = json.loads(await self.run("inspect", "--json"))
-                applied, lag = told["events_applied"], told["lag_entries"]
+                overview = json.loads(await self.run("inspect", "--json"))
+                applied, lag = overview["events_applied"], overview["lag_entries"]
 
     async def _begin(self, *words: str, stdout: int | None = None) -> asyncio.subprocess.Process:
         process = await asyncio.create_subprocess_exec(

@@ -1,6 +1,6 @@
 """Random worlds for the property tests: organizations in zones, their events in entries and batches, and questions.
 
-Instants cluster around a few centers, most of them where things change: now, the rims of retention, clock changes,
+Instants cluster around a few centers, most of them where things change: now, the edges of retention, clock changes,
 midnights; and stand 24 hours apart more often than chance would have it.
 """
 
