@@ -15,8 +15,8 @@ from sidedata.schema.keys import Keyspace
 
 MAX_SHOWN: Final = 20  # unreadable lines in a report
 _READ_BYTES: Final = 4 << 20  # of lines that are in memory at once, about
-# Entries of a stream are numbered from 0 within a millisecond. None gets that far, so an event of the archive never has the id of
-# one that arrives.
+# Redis numbers the entries of a stream from 0 within a millisecond, and no stream reaches this number. So an event of the archive
+# never has the id of an event that arrives.
 _FIRST_NUMBER: Final = 1 << 63
 
 

@@ -1,11 +1,14 @@
-"""The ingest worker: it owns its share of the partitions and applies their streams.
+"""The ingest worker, which owns a share of the partitions and applies their streams.
 
     tick (every 0.5 s)     heartbeat ─▶ renew ─▶ give up the surplus ─▶ acquire the missing
     task of a partition    read ─▶ plan ─▶ commit, again and again
 
-One task a partition reads, plans and commits; one task keeps the leases and the share. They meet in `_Assignment` only. A
-partition's task ends for one of three reasons: it was revoked, it lost the lease (drop the work, compete again), or Redis is out
-of reach (the last batch may have been applied or not: acquire the lease again and read the cursor).
+Each partition has a task that reads, plans and commits. Another task renews the leases and balances the share. The two share
+`_Assignment` only. A partition's task ends for one of three reasons:
+
+* the partition was revoked,
+* another owner has the lease: the worker drops the batch and competes again,
+* Redis is out of reach, and the last batch may or may not be applied: the worker acquires the lease again and reads the cursor.
 """
 
 import asyncio

@@ -1,10 +1,10 @@
-"""The access log: request ids, a log line and metrics for each request, common headers on each response.
+"""The access log: an id, a log line and metrics for each request, and the common headers of each response.
 
 A line has the route's template and never the path, query, token or body, so the log identifies no visitor and leaks no token. It
 has the client's address only where the operator lists trusted proxies.
 
-Lines of requests are many and have one shape, so they are built without a `LogRecord` and written together at the end of a turn of
-the event loop: a thousand requests a second are some dozens of writes.
+The lines of requests are frequent and have one shape. So they are built without a `LogRecord` and written together at the end of an
+iteration of the event loop: a thousand requests a second take some dozens of writes.
 """
 
 import itertools

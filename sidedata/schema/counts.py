@@ -55,7 +55,7 @@ def goal_field(role: Role, goal: str) -> str:
 
 
 def goal_fields(fields: Iterable[str]) -> list[str]:
-    """Those fields that count a goal's events."""
+    """Select the fields that count the events of goals."""
     return [name for name in fields if name.startswith(_ROLES)]
 
 
