@@ -9,8 +9,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
-from typing import cast
+from collections.abc import Sequence
+from typing import Protocol, cast
 
 import redis.exceptions as redis_errors
 from redis.asyncio.cluster import ClusterNode, RedisCluster
@@ -210,10 +210,18 @@ class ClusterGateway:
         await asyncio.sleep(_REFRESH_SECONDS)
 
 
+class _Send(Protocol):
+    """Send commands to a node, see `ClusterGateway._repeated`."""
+
+    async def __call__(self, node: ClusterNode, commands: Sequence[Command], *, repeatable: bool) -> list[Outcome]:
+        """Return the outcomes in the order of the commands."""
+        ...
+
+
 class _Primary:
     """One master as a server of its own."""
 
-    def __init__(self, send: Callable[..., Awaitable[list[Outcome]]], node: ClusterNode) -> None:
+    def __init__(self, send: _Send, node: ClusterNode) -> None:
         self._send = send
         self._node = node
 

@@ -16,7 +16,7 @@ import hiredis
 import redis.exceptions as redis_errors
 
 from sidedata.redis.exchange import ASK_ROLE, is_replica, packed, replica_error
-from sidedata.redis.replies import Command, Reply, Word
+from sidedata.redis.replies import Command, Reply
 
 
 class ReplyError(Exception):
@@ -108,10 +108,6 @@ class MultiplexedConnection:
         self._opening = asyncio.Lock()
         self._protocol: _Protocol | None = None
         self.knows_role = False  # the server answers INFO to this user
-
-    async def command(self, *words: Word) -> Reply:
-        """Send one command and wait for its reply; see `exchange`."""
-        return (await self.exchange([words]))[0]
 
     async def exchange(self, commands: Sequence[Command]) -> list[Reply]:
         """Send commands at once and wait for their replies. A caller that gives up closes the connection for all callers.
