@@ -6,9 +6,9 @@ import time
 import pytest
 
 from sidedata.schema import keys
-from tests.support.redis.cluster import Cluster, slot_of, until
+from tests.support.redis.cluster import Cluster, slot_of
 from tests.support.redis.cluster_life import ORGANIZATIONS, ask, behind, happening, life, load, recovered, started
-from tests.support.waiting import TIME_FACTOR, eventually
+from tests.support.waiting import TIME_FACTOR, block_until, eventually
 
 TAKEOVER_SECONDS = 30.0  # a limit for a machine that has much else to do
 
@@ -46,7 +46,7 @@ async def test_what_was_not_replicated_is_gone_from_all_alike(cluster: Cluster, 
         running.sent[lone] = kept
         await running.send(lone, kept)
         await running.applied()  # whatever was sent twice, too, after a 503
-        until(lambda: behind(master, replica) == 0, "the replica to have all")
+        block_until(lambda: behind(master, replica) == 0, "the replica to have all")
         replica.freeze()
         master.admin.execute_command("CLIENT", "KILL", "TYPE", "replica")
         await running.send(lone, lost)

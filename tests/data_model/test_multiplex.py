@@ -13,6 +13,7 @@ from sidedata.redis.scripts import Script
 from sidedata.redis.standalone import StandaloneGateway
 from tests.support.redis.client import Client, connect
 from tests.support.redis.servers import RedisServer
+from tests.support.waiting import eventually
 
 
 def multiplexed(client: Client) -> MultiplexedConnection:
@@ -58,8 +59,11 @@ async def test_a_lost_connection_is_opened_anew(client: Client) -> None:
     """Commands under way fail when it breaks; the next one finds another connection."""
     connection = multiplexed(client)
     waiting = asyncio.create_task(command(connection, "BLPOP", "nothing comes here", 0))
-    while (await client.info("clients"))["blocked_clients"] == 0:  # noqa: ASYNC110 - Redis sends no notification
-        await asyncio.sleep(0.001)
+
+    async def blocked() -> bool:
+        return bool((await client.info("clients"))["blocked_clients"])
+
+    await eventually(blocked)
     await client.client_kill_filter(_type="normal", skipme=True)
     with pytest.raises(redis_errors.ConnectionError):
         await waiting

@@ -21,7 +21,7 @@ from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user
 from tests.support.service import EVENTS, INTERVAL, SIDEDATA, WORKFLOW, WORKFLOWS, served
 from tests.support.serving import address, serving
-from tests.support.waiting import TIME_FACTOR, until
+from tests.support.waiting import TIME_FACTOR, eventually
 
 
 class Crowd:
@@ -113,7 +113,7 @@ async def test_a_redis_that_freezes_or_dies_leaves_nothing_behind(
         server.thaw() if how == "frozen" else server.start()
         await crowd.recovers(5 * TIME_FACTOR)
         assert app[BACKEND].admission.waiting == app[BACKEND].body_bytes == 0
-        await until(lambda: len(asyncio.all_tasks()) <= tasks + 2)
+        await eventually(lambda: len(asyncio.all_tasks()) <= tasks + 2)
         # The number of concurrent requests and no more, though six hundred of them failed.
         assert len(await client.client_list()) <= 202
     await client.aclose()

@@ -29,6 +29,7 @@ from tests.image.container import NOTHING, Container, Image
 from tests.support.constants import ORG
 from tests.support.paths import DEPLOY
 from tests.support.repository.deploy_files import documents
+from tests.support.waiting import eventually
 
 WORKFLOW = "1b7c1f9a-2a55-4a3d-8c39-3d1f6f0e7a23"
 _HOSTS = "127.0.0.1 localhost redis\n"
@@ -62,12 +63,9 @@ def main() -> None:
     raise SystemExit(subprocess.run(["unshare", "--net", "--mount", *again], check=False).returncode)
 
 
-async def until(check: Callable[[], Awaitable[bool]], what: str) -> None:
-    """Wait for a condition, a minute at most."""
-    limit = time.monotonic() + 60
-    while not await check():
-        assert time.monotonic() < limit, what
-        await asyncio.sleep(0.2)
+async def expect(check: Callable[[], Awaitable[bool]], what: str) -> None:
+    """Wait for a condition, and print it."""
+    await eventually(check, 20, what, pause=0.2)
     click.echo(f"ok: {what}")
 
 
@@ -98,10 +96,10 @@ async def run(root: Path, image: Any) -> None:  # noqa: ANN401 - the instruction
 
     async with contextlib.AsyncExitStack() as stack:
         running = [await stack.enter_async_context(redis.running())]
-        await until(healthy(redis, compose["services"]["redis"]["healthcheck"]["test"]), "redis is healthy")
+        await expect(healthy(redis, compose["services"]["redis"]["healthcheck"]["test"]), "redis is healthy")
         running += [await stack.enter_async_context(one.running()) for one in (worker, service)]
-        await until(healthy(worker, health), "the worker is alive by the image's health check")
-        await until(healthy(service, compose["services"]["service"]["healthcheck"]["test"]), "the service is ready")
+        await expect(healthy(worker, health), "the worker is alive by the image's health check")
+        await expect(healthy(service, compose["services"]["service"]["healthcheck"]["test"]), "the service is ready")
         token = (
             await operator.run_command("token", "create", "--org", "all", "--scope", "reports", "--scope", "ingest")
         ).strip()
@@ -136,7 +134,7 @@ async def ask(token: str) -> None:
             async with http.get(path, params={"start": now[:10], "end": f"{now[:10]}T23:59"}) as reply:
                 return reply.status == 200 and (await reply.json())["unique_visitors_count"] == 1
 
-        await until(there, "the answer has the event")
+        await expect(there, "the answer has the event")
 
 
 if __name__ == "__main__":

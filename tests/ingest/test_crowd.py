@@ -13,7 +13,8 @@ from sidedata.settings import Settings
 from tests.support.constants import SECRET
 from tests.support.redis.client import Client, connect
 from tests.support.redis.users import as_user
-from tests.support.workers import INSTALLATION, PARTITIONS, SETTINGS, all_applied, applied, balanced, send, until
+from tests.support.waiting import eventually
+from tests.support.workers import INSTALLATION, PARTITIONS, SETTINGS, all_applied, applied, balanced, send
 
 
 class Crowd:
@@ -93,8 +94,8 @@ async def test_a_hundred_joins_and_leaves_end_balanced(
         await asyncio.sleep(choose.choice([0, 0.01, 0.05]))
     assert all(not task.done() for task, *_ in crowd.members)
     workers = len(crowd.members)
-    await until(lambda: balanced(client, workers), 10, f"{workers} workers share the partitions evenly")
-    await until(lambda: all_applied(client), 5, "nothing is left")
+    await eventually(lambda: balanced(client, workers), 10, f"{workers} workers share the partitions evenly")
+    await eventually(lambda: all_applied(client), 5, "nothing is left")
     assert await applied(client) == sent
     while crowd.members:
         await crowd.leave(0)

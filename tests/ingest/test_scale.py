@@ -105,7 +105,7 @@ async def test_worker_processes_share_evenly_and_a_hot_organization_starves_nobo
                 async def shared(even: list[int] = even) -> bool:
                     return sorted((await owners(client)).values()) == even
 
-                await eventually(shared, seconds=60)
+                await eventually(shared, seconds=20)
             hot, *others = range(PARTITIONS)
             await heat(client, hot, datetime.now(UTC))
             waits = await waits_beside(client, hot, others)

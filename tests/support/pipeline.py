@@ -111,6 +111,11 @@ class Pipeline:
                 "an entry leaves the stream when it is applied"
             )
 
+    async def is_drained(self) -> bool:
+        """Tell if all that was pushed is applied, by workers that run meanwhile."""
+        partitions = range(self.installation.partitions)
+        return not any([await self.client.xlen(keys.keyspace(partition).events) for partition in partitions])
+
     async def apply(self, *entries: Entry, organization: str = ORG) -> list[str]:
         """Push and drain."""
         ids = await self.push(*entries, organization=organization)
