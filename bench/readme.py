@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from bench.figures import Table
-from sidedata.embedded.server_binary import find_server
+from sidedata.embedded.server_binary import find_servers
 
 _README = Path(__file__).parent / "README.md"
 _PACKAGES = ("redis", "hiredis", "aiohttp", "uvloop", "msgspec", "numpy", "duckdb", "chdb")
@@ -16,7 +16,7 @@ _PACKAGES = ("redis", "hiredis", "aiohttp", "uvloop", "msgspec", "numpy", "duckd
 
 def versions() -> str:
     """Of everything that takes part, and the machine."""
-    server = subprocess.run([find_server(), "--version"], capture_output=True, text=True, check=True).stdout
+    server = subprocess.run([find_servers()[0].path, "--version"], capture_output=True, text=True, check=True).stdout
     redis = next(word for word in server.split() if word.startswith("v="))[2:]
     parts = [f"sidedata {_commit()}", f"Redis {redis}", f"Python {platform.python_version()}"]
     for package in _PACKAGES:

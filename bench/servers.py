@@ -16,7 +16,7 @@ import redis
 
 from bench.load import Done, Load
 from bench.wire import Names
-from sidedata.embedded.server_binary import find_server
+from sidedata.embedded.server_binary import find_servers
 from sidedata.schema import keys
 
 SECRET: Final = "the secret of a benchmark"  # noqa: S105 - it guards nothing
@@ -44,7 +44,7 @@ class World:
         if self._kept is not None and self._kept.exists():
             shutil.copyfile(self._kept, self.directory / "dump.rdb")
         arguments = ["--port", "0", "--unixsocket", str(self.directory / "s"), "--dir", str(self.directory)]
-        self.start(find_server(), *arguments, "--save", "", "--appendonly", "no")
+        self.start(find_servers()[0].path, *arguments, "--save", "", "--appendonly", "no")
         limit = time.monotonic() + _START_SECONDS
         while True:
             try:

@@ -4,11 +4,12 @@ import click
 
 from sidedata.cli.connection import open_store
 from sidedata.cli.event_loop import run
-from sidedata.cli.options import STORE, confirm_deletion, settings_options
+from sidedata.cli.options import STORE, confirm_deletion, is_interactive, settings_options
 from sidedata.clock import SystemClock
 from sidedata.ingest.archive.command import push
 from sidedata.ingest.dead_letter_commands import dead
 from sidedata.ingest.purge.purge import Purge, PurgeReport
+from sidedata.json_log import log_to_stderr
 from sidedata.schema.records import parse_uuid
 from sidedata.settings import Settings
 
@@ -32,24 +33,32 @@ def worker(settings: Settings) -> None:
 @click.option("--yes", is_flag=True, help="don't ask")
 @settings_options(*STORE)
 def purge(
-    organization: str, workflow: str | None, settings: Settings, *, dry_run: bool, with_tokens: bool, yes: bool
+    organization: str, workflow: str | None, settings: Settings, *, dry_run: bool, yes: bool, with_tokens: bool
 ) -> None:
-    """Delete all data of an organization, or of one workflow; a whole organization's time zone may then be set again."""
+    """Delete all data of an organization, or of one workflow; a whole organization's time zone may then be set again.
+
+    On a terminal it counts first and asks.
+    """
     organization_id = parse_uuid(organization)
     workflow_id = parse_uuid(workflow) if workflow is not None else None
-    if not dry_run:
-        target = f"workflow {workflow_id} of organization" if workflow_id else "organization"
-        confirm_deletion(f"Delete all data of {target} {organization_id}?", yes=yes)
 
-    async def command() -> PurgeReport:
+    async def command(*, dry: bool) -> PurgeReport:
         async with open_store(settings) as (gateway, installation):
             target = (organization_id, workflow_id)
-            return await Purge(gateway, settings, installation, *target, dry=dry_run, with_tokens=with_tokens).run()
+            return await Purge(gateway, settings, installation, *target, dry=dry, with_tokens=with_tokens).run()
 
-    report = run(command())
-    click.echo(
-        f"{'would delete' if dry_run else 'deleted'} {report.keys} keys, {report.dead_letters} dead letters, "
-        f"{report.waiting_events} waiting events, {report.visitors} visitors' interactions, {report.tokens} tokens"
+    if is_interactive(yes=yes) and not dry_run:
+        name = f"organization {organization_id}" if workflow_id is None else f"workflow {workflow_id}"
+        click.echo(f"{name}: {_amounts(run(command(dry=True)))}", err=True)
+        confirm_deletion("Delete all of it? It can't be undone", yes=yes)
+    report = run(command(dry=dry_run))
+    click.echo(f"{'would delete' if dry_run else 'deleted'} {_amounts(report)}")
+
+
+def _amounts(report: PurgeReport) -> str:
+    return (
+        f"{report.keys} keys, {report.dead_letters} dead letters, {report.waiting_events} waiting events, "
+        f"{report.visitors} visitors' interactions, {report.tokens} tokens"
     )
 
 
@@ -81,6 +90,7 @@ def traffic(
     from sidedata.ingest.demo.traffic import send_traffic  # noqa: PLC0415
     from sidedata.ingest.worker.process import stop_on_signals  # noqa: PLC0415 - the other commands need none of it
 
+    log_to_stderr(settings.log_level)
     organization_id, pages_id, interactions_id = parse_uuid(organization), parse_uuid(pages), parse_uuid(interactions)
 
     async def command() -> None:

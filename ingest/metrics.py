@@ -43,6 +43,12 @@ class Metrics:
             ["partition"],
             registry=self.registry,
         )
+        self.adoptions = Counter(
+            "sidedata_zone_adoptions",
+            "Organizations that got newer rules of their time zone, by what changed: the table alone, or days were cut again",
+            ["change"],
+            registry=self.registry,
+        )
         self.owned = Gauge("sidedata_partitions_owned", "Partitions that this worker owns", registry=self.registry)
         self.lease_changes = Counter(
             "sidedata_lease_changes", "Partitions acquired, lost and released", ["change"], registry=self.registry

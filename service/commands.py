@@ -10,8 +10,9 @@ from aiohttp import web
 
 from sidedata.cli.event_loop import run
 from sidedata.cli.options import settings_options
+from sidedata.cli.processes.address import taken_port
 from sidedata.clock import Clock, SystemClock
-from sidedata.embedded.server import redis_url
+from sidedata.embedded.server import attach
 from sidedata.errors import StopError, StoreUnavailableError
 from sidedata.json_log import log_to_stderr
 from sidedata.redis.client import connect
@@ -53,12 +54,12 @@ async def _serve(settings: Settings, *, reuse_port: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     clock = SystemClock()
-    async with redis_url(settings) as url:
-        gateway = connect(url, timeout=REDIS_TIMEOUT_SECONDS)
+    async with attach(settings) as attached:
+        gateway = connect(attached.redis_url, timeout=REDIS_TIMEOUT_SECONDS)
         try:
-            app = create_app(settings, gateway, None, clock, None)
+            app = create_app(attached, gateway, None, clock, None)
             prefault(settings.cache_mb << 20)
-            await _run(app, settings, gateway, clock, stop, reuse_port=reuse_port)
+            await _run(app, attached, gateway, clock, stop, reuse_port=reuse_port)
         finally:
             await gateway.aclose()
 
@@ -85,7 +86,7 @@ async def _run(
         try:
             await site.start()
         except OSError as error:
-            raise StopError(f"can't listen on {settings.host}:{settings.port}: {error.strerror or error}") from error
+            raise taken_port("SIDEDATA_PORT", settings.host, settings.port, error) from error
         host, port = listener.addresses[0][:2]
         click.echo(f"sidedata serve: listening on http://{f'[{host}]' if ':' in host else host}:{port}")
         await asyncio.wait([opening, stopping], return_when=asyncio.FIRST_COMPLETED)

@@ -27,6 +27,11 @@ A rebuild passes those from after_read to after_commit while it builds, and then
     after_swap_begin  the next owner of the partition has to finish the swap
     after_swap_step   a step of it is done
     after_swap        all steps are done; the lease is still held
+
+The adoption of newer rules of a zone passes the last four too where days are cut again, and else:
+
+    before_rules      the decision to store the table is made; nothing is changed yet
+    after_rules       the table is stored
 """
 
 import os
@@ -52,6 +57,7 @@ POINTS: Final = (
     "before_leave",
 )
 REBUILD_POINTS: Final = ("before_swap", "after_swap_begin", "after_swap_step", "after_swap")
+ADOPTION_POINTS: Final = ("before_rules", "after_rules")
 
 Hook = Callable[[str], None]
 
@@ -65,7 +71,7 @@ def arm(setting: str) -> Hook:
     name, _, rest = setting.partition(":")
     count, _, how = rest.partition(":")
     if (
-        name not in POINTS + REBUILD_POINTS
+        name not in POINTS + REBUILD_POINTS + ADOPTION_POINTS
         or not (count.isascii() and count.isdigit())
         or int(count) < 1
         or how not in ("", "stop")

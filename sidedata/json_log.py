@@ -10,6 +10,7 @@ import logging
 import sys
 import time
 from functools import lru_cache
+from types import TracebackType
 from typing import BinaryIO
 
 import orjson
@@ -85,11 +86,17 @@ def stderr_handler() -> JsonHandler | None:
     return _handler
 
 
+def _log_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    logging.getLogger("sidedata").critical("the process ends by a bug", exc_info=(kind, error, trace))
+
+
 def log_to_stderr(level: str) -> None:
-    """Send all log records of the process to stderr."""
+    """Send all log records of the process to stderr, and warnings and the traceback of a crash as such records."""
     global _handler  # noqa: PLW0603 - a process has one stderr, as it has one root logger
     _handler = JsonHandler(sys.stderr.buffer)
     atexit.register(_handler.flush)
     logging.basicConfig(level=level, handlers=[_handler], force=True)
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _log_crash
     # Below WARNING asyncio logs only which selector it uses.
     logging.getLogger(asyncio.__name__).setLevel(logging.WARNING)

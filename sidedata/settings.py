@@ -32,7 +32,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             description="redis://, unix://, a cluster as redis+cluster://host:port; over TLS rediss://, rediss+cluster://;"
-            " unset: an embedded Redis"
+            " unset: the one that up or demo runs in SIDEDATA_DATA_DIR"
         ),
     ] = ""
     data_dir: Annotated[str, Meta(description="data directory of the embedded Redis")] = ".sidedata"

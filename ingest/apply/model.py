@@ -71,9 +71,19 @@ class Workflow:
 class Organization:
     """An organization in the cache of its partition's owner: its zone, the hashes of its ids, its workflows."""
 
-    def __init__(self, organization_id: str, zone: Zone, id_epoch_ms: int, hasher: Hasher, *, has_events: bool) -> None:
+    def __init__(
+        self,
+        organization_id: str,
+        zone: Zone,
+        rules: str | None,
+        id_epoch_ms: int,
+        hasher: Hasher,
+        *,
+        has_events: bool,
+    ) -> None:
         self.id = organization_id
         self.zone = zone
+        self.rules = rules  # the table of the zone, as the first commit stores it; None to store none
         self.slots = Slots(zone)
         self.id_epoch_ms = id_epoch_ms  # salts event ids: after a purge the same ids may come again
         self.has_events = has_events

@@ -9,12 +9,14 @@ records that are new to the owner are read.
 
 from collections.abc import Iterable, Sequence
 
+from sidedata.calendar.reporting import stored_rules, zone_of
 from sidedata.calendar.slots import Slot
 from sidedata.calendar.zones import DAY_SECONDS, zone
 from sidedata.errors import StopError, UsageError
 from sidedata.events.hashing import Hasher
 from sidedata.ingest.apply.entries import StreamEvent
 from sidedata.ingest.apply.model import NEVER_MS, BatchLookups, OpenHour, Organization, Plan, ResolvedEvent, Workflow
+from sidedata.ingest.zones.adopter import Adopter
 from sidedata.reads.owner import Lookups, OrganizationState, look_up, read_records
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.counts import hour_field
@@ -28,13 +30,21 @@ _EARLIEST_SECOND = -62_135_000_000  # early in year 1; zones have no earlier off
 
 
 class OwnerCache:
-    """The cache of one partition's owner."""
+    """The cache of one partition's owner.
 
-    def __init__(self, gateway: Gateway, settings: Settings, keyspace: Keyspace) -> None:
+    Args:
+        adopter: names the organizations that need newer rules of their zone; None where all cut by the rules that they have.
+    """
+
+    def __init__(
+        self, gateway: Gateway, settings: Settings, keyspace: Keyspace, adopter: Adopter | None = None
+    ) -> None:
         self._gateway = gateway
         self._keyspace = keyspace
         self._oldest_seconds = (settings.keep_day_days + 2) * DAY_SECONDS
         self._hasher = Hasher(settings.secret)
+        self._adopter = adopter
+        self.due: dict[str, None] = {}  # organizations with events that need newer rules before the next commit
         self.known_expiries: dict[str, int] = {}  # by key, the expiries that this owner's commits have set
         self._organizations: dict[str, Organization] = {}
         self._goals: dict[str, tuple[int, str]] = {}
@@ -111,12 +121,24 @@ class OwnerCache:
         return list(organizations), workflows
 
     def _organization(self, organization_id: str, record: OrganizationState, now_ms: int) -> Organization:
+        rules = stored_rules(record.timezone, record.rules)
         try:
-            reporting = zone(record.timezone)
+            if self._adopter is not None:
+                if not record.has_events:
+                    rules = self._adopter.rulebook.first_rules(record.timezone, rules, now_ms // 1000)
+                elif self._adopter.is_due(organization_id, record, now_ms // 1000):
+                    self.due[organization_id] = None
+            reporting = zone(record.timezone) if rules is None else zone_of(rules)
         except UsageError as error:
             raise StopError(f"the record of organization {organization_id}: {error}") from error
-        id_epoch_ms = now_ms if record.id_epoch_ms is None else record.id_epoch_ms
-        return Organization(organization_id, reporting, id_epoch_ms, self._hasher, has_events=record.has_events)
+        return Organization(
+            organization_id,
+            reporting,
+            None if rules is None else rules.encode(),
+            now_ms if record.id_epoch_ms is None else record.id_epoch_ms,
+            self._hasher,
+            has_events=record.has_events,
+        )
 
     async def look_up(
         self, events: Iterable[ResolvedEvent], id_queries: Sequence[tuple[str, list[str]]]
@@ -216,6 +238,7 @@ class OwnerCache:
     def drop_records(self) -> None:
         """Drop all records, because one has changed or an hour may have been sealed; they are read again."""
         self.epoch += 1
+        self.due.clear()
         self._organizations.clear()
         self.known_expiries.clear()
         self._records = self._members = self._hasher.cached = 0

@@ -1,14 +1,15 @@
 """One owned partition: read entries, look up their state, plan, commit.
 
-    Reader ─▶ OwnerCache ─▶ Planner ─▶ commit ─▶ the cursor has moved
-                  ▲                      │
-                  └──────── stale ───────┘
+    Reader ─▶ OwnerCache ─▶ (newer rules of a zone?) ─▶ Planner ─▶ commit ─▶ the cursor has moved
+                  ▲                    │                              │
+                  └─────── adopt ──────┴──────────── stale ───────────┘
 
 A worker that dies anywhere on the way has changed nothing; its successor reads from the same cursor.
 """
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 from sidedata import failpoints
 from sidedata.ingest.apply.dedup import Deduplicator
@@ -19,6 +20,8 @@ from sidedata.ingest.apply.reader import Reader, StreamSource
 from sidedata.ingest.apply.throttle import DeadLetterThrottle
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.ownership.lease import Lease
+from sidedata.ingest.zones.adopter import Adopter
+from sidedata.ingest.zones.rulebook import Rulebook
 from sidedata.operations import Operations
 from sidedata.reads.owner import records_revision
 from sidedata.redis.gateway import Gateway
@@ -31,6 +34,7 @@ class Partition:
 
     Args:
         throttle: the pauses of a stream that brings nothing but dead letters; None for a source that needs none.
+        adopter: adopts newer rules of zones; None for a shadow, which is cut by the rules of its record.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class Partition:
         deduplicator: Deduplicator,
         throttle: DeadLetterThrottle | None,
         metrics: Metrics,
+        adopter: Adopter | None = None,
     ) -> None:
         self.ownership = ownership
         self.reader = reader
@@ -53,6 +58,7 @@ class Partition:
         self._deduplicator = deduplicator
         self._throttle = throttle
         self._metrics = metrics
+        self._adopter = adopter
 
     @property
     def pause_seconds(self) -> float:
@@ -82,6 +88,12 @@ class Partition:
             # 1. Resolve, again where the records were dropped since the batch was read.
             if batch.epoch != owner_cache.epoch:
                 batch.events, batch.epoch = await owner_cache.resolve(batch.stream_events), owner_cache.epoch
+            if owner_cache.due and self._adopter is not None:
+                # No commit is under way, so the hours that days are cut from stay as they are.
+                for organization in list(owner_cache.due):
+                    await self._adopter.adopt(ownership, organization)
+                await self._forget_records()
+                continue
 
             # 2. Look up the state that the events are planned on.
             hashes = [resolved.id_hash for resolved in batch.events if resolved.id_hash is not None]
@@ -114,8 +126,7 @@ class Partition:
             except StaleError:
                 # 5. Or the state has changed: drop the records, and again.
                 self._metrics.commits.labels("stale").inc()
-                owner_cache.drop_records()
-                ownership.records = await records_revision(self._gateway, ownership.keyspace)
+                await self._forget_records()
                 continue
             failpoints.pass_by("after_commit")
 
@@ -126,6 +137,25 @@ class Partition:
             plan.outcome.dead_letters_dropped = result.dead_letters_dropped
             self._record(plan.outcome)
             return plan.outcome
+
+    async def compare_zones(self, organizations: Sequence[str]) -> None:
+        """Compare the rules of organizations' zones with newer ones and adopt these; not while `run_once` runs.
+
+        Raises:
+            LeaseLostError: another owner has the partition.
+            StoreUnavailableError: Redis is out of reach; acquire the partition again.
+        """
+        if self._adopter is not None and await self._adopter.compare(self.ownership, organizations):
+            await self._forget_records()
+
+    async def finish_comparison(self, release: str) -> None:
+        """Record that all organizations were compared with that release."""
+        if self._adopter is not None:
+            await self._adopter.finish(self.ownership, release)
+
+    async def _forget_records(self) -> None:
+        self._owner_cache.drop_records()
+        self.ownership.records = await records_revision(self._gateway, self.ownership.keyspace)
 
     def _record(self, outcome: Outcome) -> None:
         metrics = self._metrics
@@ -145,11 +175,19 @@ class Partition:
             )
 
 
-def live_partition(gateway: Gateway, settings: Settings, partitions: int, lease: Lease, metrics: Metrics) -> Partition:
+def live_partition(
+    gateway: Gateway,
+    settings: Settings,
+    partitions: int,
+    lease: Lease,
+    metrics: Metrics,
+    rulebook: Rulebook | None = None,
+) -> Partition:
     """Build a partition that applies its stream; `partitions` is the number of the installation's."""
     ownership = lease.ownership
     keyspace = ownership.keyspace
-    owner_cache = OwnerCache(gateway, settings, keyspace)
+    adopter = Adopter(gateway, settings, rulebook or Rulebook(settings), metrics)
+    owner_cache = OwnerCache(gateway, settings, keyspace, adopter)
     source = StreamSource(gateway, keyspace, ownership.entry)
     return Partition(
         gateway,
@@ -160,4 +198,5 @@ def live_partition(gateway: Gateway, settings: Settings, partitions: int, lease:
         deduplicator=Deduplicator(keyspace, settings.keep_ids_hours, lease.id_counts),
         throttle=DeadLetterThrottle(keyspace.partition, metrics),
         metrics=metrics,
+        adopter=adopter,
     )

@@ -235,6 +235,9 @@ class Planner:
             self._outcome.goals_dropped += visitor.goals_dropped
         for organization in self._new_organizations:
             record = {"timezone": organization.zone.name, "has_events": "1", "since": str(organization.id_epoch_ms)}
+            if organization.rules is not None:
+                record["rules"] = organization.rules
+                operations.change_names(keyspace.organization(organization.id))  # readers look there for a new table
             operations.put(keyspace.organization(organization.id), record, 0)
             operations.list_organization(organization.id)
         self._deduplicator.add(operations, list(self._new_ids), self._lookups.now_ms)

@@ -15,7 +15,7 @@ from sidedata.reads.owner import is_owned
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.keys import keyspace
 from sidedata.settings import Settings
-from sidedata.writes.lease import Lease, heartbeat, release, renew, take
+from sidedata.writes.lease import Lease, heartbeat, release, renew, take, was_taken_by_command
 
 _AT_ONCE = 32
 
@@ -73,4 +73,4 @@ def share(partitions: int, workers: list[str], worker: str) -> int:
     return each + (workers.index(worker) < rest)
 
 
-__all__ = ["Lease", "acquire", "free_partitions", "heartbeat", "release", "renew", "share"]
+__all__ = ["Lease", "acquire", "free_partitions", "heartbeat", "release", "renew", "share", "was_taken_by_command"]

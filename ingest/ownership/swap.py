@@ -6,8 +6,8 @@
 A step is a script (`swap_step.lua`): it moves keys, deletes others and leaves the list of steps in one instant. All of a
 workflow's buckets are one step, so no reader sees half a workflow; visitors' state for attribution is read by the partition's
 owner alone and may be swapped in pieces. The organization's record comes last. Its field `since` is the epoch that salts the ids
-of events, so from that instant on the ids that the rebuild has recorded count, and no others. Where the time zone changes, all
-workflows and the record are one step, because readers cut intervals by the zone.
+of events, so from that instant on the ids that the rebuild has recorded count, and no others. Where the time zone or its table
+changes, all workflows and the record are one step, because readers cut intervals by the zone.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -33,7 +33,8 @@ class Swap(Struct):
     organization: str
     shadow: Keyspace
     timezone: str
-    new_timezone: bool
+    rules: str  # the table of the zone that the shadow was cut by
+    new_timezone: bool  # another zone, or another table of it
     id_epoch_ms: int
     expiries: Mapping[str, int]  # by name of a key of the shadow: its future expiry, in seconds since the epoch
     stored: set[str]  # names of the live keys to replace
@@ -79,7 +80,7 @@ class Swap(Struct):
             else:
                 by_workflow.setdefault(rest.partition(":")[0], []).append(name)
         record = self.shadow.live.organization(self.organization)
-        organization = (record, "timezone", self.timezone, "since", str(self.id_epoch_ms))
+        organization = (record, "timezone", self.timezone, "rules", self.rules, "since", str(self.id_epoch_ms))
         for names in (goals, visitors):
             yield from map(self._step, _chunks(names))
         if self.new_timezone:

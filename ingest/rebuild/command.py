@@ -1,10 +1,8 @@
 """`sidedata rebuild`: the command around `sidedata.ingest.rebuild.rebuild`."""
 
 import sys
-from pathlib import Path
 
 import click
-import msgspec
 
 from sidedata.calendar.zones import zone
 from sidedata.cli.connection import TIMEOUT_SECONDS
@@ -12,8 +10,7 @@ from sidedata.cli.event_loop import run
 from sidedata.cli.options import STORE, settings_options
 from sidedata.cli.progress import reading
 from sidedata.cli.tables import print_table
-from sidedata.embedded.data_directory import embedded_secret
-from sidedata.embedded.server import redis_url
+from sidedata.embedded.server import attach
 from sidedata.errors import UsageError
 from sidedata.ingest.archive.lines import open_archive, open_file, read_lines
 from sidedata.ingest.rebuild.rebuild import Rebuild
@@ -59,8 +56,6 @@ def rebuild(
         raise UsageError("--dry-run changes nothing, --apply does: give one of them")
     if interactive and (file == "-" or not sys.stdin.isatty()):
         raise UsageError("no terminal to ask on: give --apply, or --dry-run to compare only")
-    if not settings.redis_url and (Path(settings.data_dir) / "secret").exists():
-        settings = msgspec.structs.replace(settings, secret=embedded_secret(settings))
     if interactive:
         _rebuild(file, organization_id, timezone, settings, dry=True, as_json=False)
         click.confirm("Replace the stored counters by the rebuilt ones?", abort=True, err=True)
@@ -70,19 +65,19 @@ def rebuild(
 def _rebuild(
     file: str, organization: str, timezone: str | None, settings: Settings, *, dry: bool, as_json: bool
 ) -> None:
-    report = Report()
+    report: Report | None = None  # until the archive is read
 
     async def command() -> None:
         nonlocal report
-        async with redis_url(settings) as url:
-            gateway = connect(url, timeout=TIMEOUT_SECONDS)
+        async with attach(settings) as attached:
+            gateway = connect(attached.redis_url, timeout=TIMEOUT_SECONDS)
             try:
-                installation = await open_installation(gateway, settings, require_secret=True)
+                installation = await open_installation(gateway, attached, require_secret=True)
                 with open_file(file) as (source, size), reading(source, size) as advance:
                     lines = read_lines(open_archive(source), installation.partitions, needs_time=True)
                     work = Rebuild(
                         gateway,
-                        settings,
+                        attached,
                         installation,
                         organization,
                         lines,
@@ -98,7 +93,8 @@ def _rebuild(
     try:
         run(command())
     finally:
-        _print(report, organization, dry=dry, as_json=as_json)
+        if report is not None:
+            _print(report, organization, dry=dry, as_json=as_json)
 
 
 def _print(report: Report, organization: str, *, dry: bool, as_json: bool) -> None:

@@ -33,7 +33,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 
 from sidedata.calendar.levels import Retention
-from sidedata.calendar.zones import zone
+from sidedata.calendar.reporting import newest_rules, process_sources, stored_rules, zone_of
+from sidedata.calendar.rules import ZoneRules
 from sidedata.errors import LeaseLostError, StopError, StoreUnavailableError
 from sidedata.ingest.archive.lines import Line
 from sidedata.ingest.ownership import lease
@@ -172,8 +173,10 @@ class Rebuild:
         """Build the shadow and compare it with the live keys; returns the swap that would put it in place."""
         gateway, settings, shadow, report = self._gateway, self._settings, self._shadow, self.report
         stored_zone = stored.fields.get("timezone", DEFAULT_ZONE)
-        reporting = zone(self._timezone or stored_zone)
-        record = {"timezone": reporting.name, "has_events": "1", "since": str(id_epoch_ms)}
+        stored_table = stored.fields.get("rules")
+        rules = await self._rules(self._timezone or stored_zone, stored_table)
+        reporting, table = zone_of(rules), rules.encode()
+        record = {"timezone": reporting.name, "rules": table, "has_events": "1", "since": str(id_epoch_ms)}
         source = ArchiveSource(gateway, shadow, self._lines, self._organization, settings.batch_events, self._step)
         report.archive = source.progress
         partition = shadow_partition(
@@ -203,13 +206,22 @@ class Rebuild:
             self._organization,
             shadow,
             reporting.name,
-            reporting.name != stored_zone,
+            table,
+            (reporting.name, table) != (stored_zone, stored_table),
             id_epoch_ms,
             {name: expiries.expiry(name) for name in rebuilt_names},
             stored_names,
             kinds,
             rebuilt.newest_us,
         )
+
+    async def _rules(self, name: str, stored: str | None) -> ZoneRules:
+        """The stored table, whatever this machine has installed; its newest rules for another zone, or where none is stored."""
+        rules = stored_rules(name, stored)
+        if rules is not None:
+            return rules
+        data = await asyncio.to_thread(process_sources().data, time.time())
+        return newest_rules(data, name, int(time.time()), self._settings.keep_day_days)
 
     async def _names(self, keyspace: Keyspace) -> set[str]:
         """List the keys that a swap replaces, without the keyspace's prefix."""

@@ -9,13 +9,15 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from sidedata.cli.processes.address import taken_port
 from sidedata.clock import Clock, SystemClock
-from sidedata.embedded.server import redis_url
-from sidedata.errors import StopError, StoreUnavailableError
+from sidedata.embedded.server import attach
+from sidedata.errors import StoreUnavailableError
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.worker.listing import fill_list
 from sidedata.ingest.worker.worker import Worker
 from sidedata.inspect.health import Check, redis_checks
+from sidedata.inspect.zones import zone_check
 from sidedata.json_log import log_to_stderr
 from sidedata.metrics import new_registry
 from sidedata.probes import health_app
@@ -53,18 +55,18 @@ async def run_worker(settings: Settings) -> None:
     """
     log_to_stderr(settings.log_level)
     stop = stop_on_signals()
-    async with redis_url(settings) as url:
-        gateway = connect(url, timeout=_TIMEOUT_SECONDS)
+    async with attach(settings) as attached:
+        gateway = connect(attached.redis_url, timeout=_TIMEOUT_SECONDS)
         try:
             metrics = Metrics(new_registry())
-            async with _health(settings, gateway, metrics):
-                installation = await _wait_for_installation(gateway, settings, stop, SystemClock())
+            async with _health(attached, gateway, metrics):
+                installation = await _wait_for_installation(gateway, attached, stop, SystemClock())
                 if installation is None:
                     return
                 for check in await redis_checks(gateway, installation.partitions):
                     if check.status in ("warning", "failed"):
                         _log.warning("%s", check.detail)
-                worker = Worker(gateway, installation, settings, metrics)
+                worker = Worker(gateway, installation, attached, metrics)
                 _log.info("worker %s on %d partitions", worker.name, installation.partitions)
                 gc.freeze()
                 gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
@@ -99,7 +101,9 @@ async def _health(settings: Settings, gateway: Gateway, metrics: Metrics) -> Asy
     """Serve /livez, /readyz and /metrics for as long as the context lasts."""
 
     async def checks() -> list[Check]:
-        return await redis_checks(gateway, settings.partitions)
+        checks = await redis_checks(gateway, settings.partitions)
+        # Else Redis did not answer, and another wait would take more than a second.
+        return [*checks, await zone_check(gateway)] if len(checks) > 2 else checks
 
     runner = web.AppRunner(health_app(metrics.registry, checks), access_log=None, handle_signals=False)
     await runner.setup()
@@ -108,7 +112,7 @@ async def _health(settings: Settings, gateway: Gateway, metrics: Metrics) -> Asy
         try:
             await site.start()
         except OSError as error:
-            raise StopError(f"can't listen on {settings.host}:{settings.worker_port}: {error.strerror}") from error
+            raise taken_port("SIDEDATA_WORKER_PORT", settings.host, settings.worker_port, error) from error
         yield
     finally:
         await runner.cleanup()

@@ -1,7 +1,8 @@
 """The ingest worker, which owns a share of the partitions and applies their streams.
 
     tick (every 0.5 s)     heartbeat ─▶ renew ─▶ give up the surplus ─▶ acquire the missing
-    task of a partition    read ─▶ plan ─▶ commit, again and again
+    task of a partition    read ─▶ plan ─▶ commit, again and again; in between: adopt newer rules of zones
+    comparison             all organizations of partitions that are new here, and of all twice an hour, with the newest rules
 
 Each partition has a task that reads, plans and commits. Another task renews the leases and balances the share. The two share
 `_Assignment` only. A partition's task ends for one of three reasons:
@@ -20,14 +21,18 @@ import socket
 
 from sidedata import failpoints
 from sidedata.clock import Clock, SystemClock
-from sidedata.errors import LeaseLostError, StoreUnavailableError
+from sidedata.errors import LeaseLostError, SidedataError, StoreUnavailableError
 from sidedata.ingest.apply.partition import Partition, live_partition
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.ownership import lease
+from sidedata.ingest.worker.comparison import Comparison, PendingComparison
 from sidedata.ingest.worker.maintenance import maintain_partition
+from sidedata.ingest.zones.rulebook import NAME_MARK, Rulebook, is_old_worker
+from sidedata.reads.zones.organizations import organizations_of
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
 from sidedata.settings import Settings
+from sidedata.writes.commit import Ownership
 
 _log = logging.getLogger("sidedata.worker")
 
@@ -49,6 +54,7 @@ class _Assignment:
         self.partition = partition
         self.stop = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
+        self.comparison = PendingComparison()
 
 
 class Worker:
@@ -61,13 +67,16 @@ class Worker:
         settings: Settings,
         metrics: Metrics | None = None,
         clock: Clock | None = None,
+        rulebook: Rulebook | None = None,
     ) -> None:
-        self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        self.name = f"{socket.gethostname()}-{os.getpid()}-{NAME_MARK}{secrets.token_hex(3)}"
         self.metrics = metrics or Metrics()
         self._gateway = gateway
         self._installation = installation
         self._settings = settings
         self._clock = clock or SystemClock()
+        self._rulebook = rulebook or Rulebook(settings)
+        self._comparison = Comparison(gateway, self._rulebook, self._clock)
         self._assignments: dict[int, _Assignment] = {}
         self._lost: set[int] = set()  # partitions whose task ended because Redis was out of reach
         self._unavailable = False
@@ -80,6 +89,7 @@ class Worker:
             StopError: going on would be wrong.
         """
         try:
+            await self._rulebook.refresh()
             while not stop.is_set():
                 try:
                     await self._tick()
@@ -90,6 +100,7 @@ class Worker:
                     self._unavailable = True
                 await self._pause(stop)
         finally:
+            self._comparison.stop()
             await self._leave()
 
     async def _pause(self, stop: asyncio.Event) -> None:
@@ -117,6 +128,7 @@ class Worker:
             heartbeat.cancel()  # a no-op unless the tick itself was cancelled
         workers = heartbeat.result()
         failpoints.pass_by("after_heartbeat")
+        self._rulebook.old_workers = any(map(is_old_worker, workers))
         share = lease.share(self._installation.partitions, workers, self.name)
         for assignment in active[share:]:
             assignment.stop.set()
@@ -130,6 +142,8 @@ class Worker:
                 await self._acquire(number)
             self._lost.clear()
         self.metrics.owned.set(len(self._assignments))
+        owned = {number: assignment.comparison for number, assignment in self._assignments.items()}
+        self._comparison.start_if_due(owned)
 
     async def _renew(self, assignment: _Assignment) -> None:
         ownership = assignment.partition.ownership
@@ -150,7 +164,7 @@ class Worker:
             return
         failpoints.pass_by("after_acquire")
         partition = live_partition(
-            self._gateway, self._settings, self._installation.partitions, new_lease, self.metrics
+            self._gateway, self._settings, self._installation.partitions, new_lease, self.metrics, self._rulebook
         )
         assignment = self._assignments[number] = _Assignment(partition)
         assignment.task = asyncio.create_task(self._apply(assignment), name=f"partition {number}")
@@ -161,7 +175,8 @@ class Worker:
         partition = assignment.partition
         try:
             while not assignment.stop.is_set():
-                outcome = await partition.run_once(_BLOCK_MS)
+                waiting = await assignment.comparison.continue_with(partition)
+                outcome = await partition.run_once(1 if waiting else _BLOCK_MS)
                 gather = _GATHER_SECONDS if outcome is not None and not partition.reader.is_behind else 0.0
                 if pause := max(gather, partition.pause_seconds):
                     with contextlib.suppress(TimeoutError):
@@ -188,12 +203,22 @@ class Worker:
             try:
                 await assignment.task
             except (LeaseLostError, asyncio.CancelledError):
-                _log.warning("partition %d has another owner; its batch under way is dropped", number)
+                await self._log_loss(number, assignment.partition.ownership)
                 self.metrics.lease_changes.labels("lost").inc()
             except StoreUnavailableError as error:
                 self._lost.add(number)
                 _log.warning("partition %d: %s", number, error)
                 self.metrics.lease_changes.labels("lost").inc()
+
+    async def _log_loss(self, number: int, ownership: Ownership) -> None:
+        """Log that a partition has another owner: a warning, unless an operator's command took it."""
+        by_command = False
+        with contextlib.suppress(SidedataError):
+            by_command = await lease.was_taken_by_command(self._gateway, ownership)
+        if by_command:
+            _log.info("a command took partition %d, a purge or a rebuild; its events are applied afterwards", number)
+        else:
+            _log.warning("partition %d has another owner; its batch under way is dropped", number)
 
     async def _leave(self) -> None:
         """Finish the batch of every partition, then leave the list of workers."""
@@ -211,13 +236,19 @@ class Worker:
         self.metrics.owned.set(0)
 
 
-async def drain(gateway: Gateway, installation: Installation, settings: Settings) -> None:
+async def drain(
+    gateway: Gateway, installation: Installation, settings: Settings, rulebook: Rulebook | None = None
+) -> None:
     """Apply all entries that are in the streams now, then release the partitions; for tests and imports without a worker."""
-    metrics = Metrics()
+    metrics, rulebook = Metrics(), rulebook or Rulebook(settings)
+    found: dict[int, list[str]] = {}
+    async for number, organizations in organizations_of(gateway, range(installation.partitions)):
+        found.setdefault(number, []).extend(organizations)
     for number in range(installation.partitions):
         new_lease = await lease.acquire(gateway, settings, number, "drain", force=True)
         assert new_lease is not None  # noqa: S101 - force always takes
-        partition = live_partition(gateway, settings, installation.partitions, new_lease, metrics)
+        partition = live_partition(gateway, settings, installation.partitions, new_lease, metrics, rulebook)
+        await partition.compare_zones(found.get(number, []))
         while await partition.run_once(None) is not None:
             pass
         await lease.release(gateway, partition.ownership)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from sidedata.errors import SidedataError
 from sidedata.inspect.health import CHECK_SECONDS, Check, redis_checks
+from sidedata.inspect.zones import zone_check
 from sidedata.service.http.state import Backend
 from sidedata.writes.records import missing_rights
 
@@ -25,6 +26,7 @@ class ServiceChecks:
             checks.append(Check("installation", "ok", "the configuration fits the installation"))
             if len(checks) > 2:  # else Redis didn't answer, and another wait would take more than a second
                 checks.append(await self._rights())
+                checks.append(await zone_check(backend.gateway))
         else:
             checks.append(Check("installation", "failed", "Redis was not reached since the start"))
         return checks

@@ -10,6 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from sidedata.calendar.levels import Retention
+from sidedata.calendar.reporting import reporting_zone
 from sidedata.calendar.slots import Slots
 from sidedata.calendar.zones import zone
 from sidedata.errors import CommandRefusedError, UsageError
@@ -108,7 +109,7 @@ async def _expired_before(backend: Backend, organization: str, events: Sequence[
     keyspace = backend.installation.keyspace_of(organization)
     record = await read_organization(backend.gateway, keyspace, organization)
     try:
-        slots = Slots(zone("UTC" if record is None else record.timezone))
+        slots = Slots(zone("UTC") if record is None else reporting_zone(record.timezone, record.zone_rules))
         # The day that `limit` lies in is kept, for it ends later; the days before it are not.
         return slots.at(limit).day.start * 1_000_000
     except (UsageError, ValueError, OverflowError):

@@ -19,7 +19,7 @@ from aiohttp import web
 from sidedata.errors import SidedataError
 from sidedata.service.api.live_hub import HUB, Channel
 from sidedata.service.api.query import Interval, Window, from_live_query
-from sidedata.service.api.report import EFFECTIVE, fetch
+from sidedata.service.api.report import EFFECTIVE, ZONE_RULES, fetch
 from sidedata.service.http.auth import AUTHENTICATOR, ORGANIZATION, TOKEN, WORKFLOW
 from sidedata.service.http.problems import ProblemError, problem_body
 from sidedata.service.http.state import BACKEND, Backend, redis_timeout
@@ -44,10 +44,11 @@ async def get_live(request: web.Request) -> web.StreamResponse:
             answer = await channel.first()
         response = web.StreamResponse(
             headers={
-                "Content-Type": "text/event-stream",
+                "Content-Type": "text/event-stream; charset=utf-8",
                 "Cache-Control": "no-store",
                 "X-Accel-Buffering": "no",  # a proxy with a buffer would delay the events
                 EFFECTIVE: answer.effective,
+                ZONE_RULES: answer.rules,
             }
         )
         await response.prepare(request)

@@ -38,6 +38,11 @@ HEADERS = {
 }
 
 
+async def start_page(_request: web.Request) -> web.Response:
+    """A redirect to the dashboard."""
+    return web.Response(status=302, headers={**HEADERS, "Location": "/dashboard"})
+
+
 class _File(NamedTuple):
     body: bytes
     content_type: str

@@ -6,13 +6,14 @@ the retention.
 
 import re
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import msgspec
 
+from sidedata.calendar.instants import parse_instant
 from sidedata.service.http.problems import FieldError, ProblemError
 
 LONGEST = timedelta(hours=400 * 24)
@@ -62,7 +63,7 @@ def from_body(body: bytes) -> Interval:
     # Nearly all bodies are valid: they are decoded in one step. An invalid one is decoded again, to find all of its errors.
     try:
         text = _QUERY_DECODER.decode(body).interval
-        interval = Interval(datetime.fromisoformat(text.start), datetime.fromisoformat(text.end))
+        interval = Interval(parse_instant(text.start), parse_instant(text.end))
         if _is_valid(interval):
             return interval
     except (ValueError, OverflowError, RecursionError):
@@ -115,7 +116,9 @@ def from_live_query(raw: str) -> Interval | Window:
         ProblemError: 400 with all errors of the query string.
     """
     errors: list[FieldError] = []
-    parameters = _parameters(raw, ("start", "end", "window"), errors)
+    # Some EventSource packages repeat the last event's id in the query string when they connect again. The stream begins with
+    # the newest numbers in any case, so the id is ignored.
+    parameters = _parameters(raw, ("start", "end", "window", "lastEventId"), errors)
     if "window" not in parameters:
         errors += [FieldError(f"/{name}", "missing") for name in ("start", "end") if name not in parameters]
         return _interval(parameters, "", errors, "the query string is incomplete or wrong")
@@ -165,8 +168,10 @@ def _interval(fields: Mapping[str, Any], pointer: str, errors: list[FieldError],
     lenient = not pointer
     start = _instant(fields["start"], f"{pointer}/start", errors, blank_is_plus=lenient) if "start" in fields else None
     end = _instant(fields["end"], f"{pointer}/end", errors, blank_is_plus=lenient) if "end" in fields else None
+    if start is not None and start == end and not errors:
+        errors.append(FieldError(f"{pointer}/end", _empty(fields["end"], end)))
     if start is not None and end is not None and not errors and start.tzinfo is not None and end.tzinfo is not None:
-        if end <= start:
+        if end < start:
             errors.append(FieldError(f"{pointer}/end", "must be after start"))
         elif end - start > LONGEST:
             errors.append(FieldError(f"{pointer}/end", "more than 400 days after start"))
@@ -175,8 +180,16 @@ def _interval(fields: Mapping[str, Any], pointer: str, errors: list[FieldError],
     return Interval(start, end)
 
 
+def _empty(text: str, end: datetime) -> str:
+    """The error of an interval whose ends are equal; of a date it says what asks for that whole day."""
+    if "T" in text or ":" in text or end.time() != time.min:
+        return "must be after start: the end is exclusive, so this interval is empty"
+    day, following = end.date(), end.date() + timedelta(days=1)
+    return f"must be after start: the end is exclusive. For the whole of {day} write {following} as the end"
+
+
 def _instant(text: Any, pointer: str, errors: list[FieldError], *, blank_is_plus: bool) -> datetime | None:  # noqa: ANN401 - any JSON value
-    """A date-time in any form that Python reads."""
+    """A date or date-time in any form that `parse_instant` reads."""
     if not isinstance(text, str):
         errors.append(FieldError(pointer, "must be a string"))
         return None
@@ -199,8 +212,8 @@ def _instant(text: Any, pointer: str, errors: list[FieldError], *, blank_is_plus
 
 def _parse(text: str) -> datetime | None:
     try:
-        return datetime.fromisoformat(text)
-    except (ValueError, OverflowError):
+        return parse_instant(text)
+    except ValueError:
         return None
 
 

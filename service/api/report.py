@@ -13,6 +13,7 @@ from sidedata.service.report.reports import Answer, IntervalError, NoSuchWorkflo
 # An interval takes a hundred bytes; this leaves ample room for white space.
 MAX_QUERY_BYTES = 64 * 1024
 EFFECTIVE = "Sidedata-Effective-Interval"
+ZONE_RULES = "Sidedata-Zone-Rules"
 FRESH_SECONDS = 1
 
 
@@ -23,7 +24,12 @@ async def post_sidedata(request: web.Request) -> web.Response:
     answer = await _answer(request, interval)
     return web.Response(
         body=answer.body,
-        headers={EFFECTIVE: answer.effective, "Cache-Control": "no-store", "Content-Type": "application/json"},
+        headers={
+            EFFECTIVE: answer.effective,
+            ZONE_RULES: answer.rules,
+            "Cache-Control": "no-store",
+            "Content-Type": "application/json",
+        },
     )
 
 
@@ -32,6 +38,7 @@ async def get_sidedata(request: web.Request) -> web.Response:
     answer = await _answer(request, from_query(request.rel_url.raw_query_string))
     headers = {
         EFFECTIVE: answer.effective,
+        ZONE_RULES: answer.rules,
         "ETag": answer.etag,
         "Cache-Control": f"private, max-age={FRESH_SECONDS}",
         "Vary": "Authorization",

@@ -10,9 +10,10 @@ from sidedata.service.api.ingest import JSON, NDJSON, Accepted, post_events
 from sidedata.service.api.live import get_live
 from sidedata.service.api.management import access, records
 from sidedata.service.api.management.dead_letters import DeadLetterItem, get_dead_letters
-from sidedata.service.api.pages import Pages
-from sidedata.service.api.report import EFFECTIVE, get_sidedata, post_sidedata
+from sidedata.service.api.pages import Pages, start_page
+from sidedata.service.api.report import EFFECTIVE, ZONE_RULES, get_sidedata, post_sidedata
 from sidedata.service.api.workflows import TIME_ZONE, WorkflowItem, get_workflows
+from sidedata.service.http.bodies import expect
 from sidedata.service.http.endpoint import ENDPOINTS, Endpoint, Media
 from sidedata.service.openapi import examples
 from sidedata.service.openapi.schemas import EventBody, InteractionReport, PageNavigationReport, QueryBody
@@ -40,7 +41,7 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
             scope="reports",
             accepts=(Media(JSON, (QueryBody,), example=examples.QUERY),),
             returns=(_REPORT,),
-            headers=(EFFECTIVE,),
+            headers=(EFFECTIVE, ZONE_RULES),
             refusals=(400, 404, 408, 413, 415, *_COMMON_REFUSALS),
         ),
         Endpoint(
@@ -51,7 +52,7 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
             scope="reports",
             query=("start", "end"),
             returns=(_REPORT,),
-            headers=(EFFECTIVE, "ETag", "Cache-Control"),
+            headers=(EFFECTIVE, ZONE_RULES, "ETag", "Cache-Control"),
             refusals=(400, 404, *_COMMON_REFUSALS),
         ),
         Endpoint(
@@ -62,7 +63,7 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
             scope="reports",
             query=("start?", "end?", "window?"),
             returns=(Media("text/event-stream", example=examples.LIVE),),
-            headers=(EFFECTIVE,),
+            headers=(EFFECTIVE, ZONE_RULES),
             refusals=(400, 404, *_COMMON_REFUSALS),
         ),
         Endpoint(
@@ -124,6 +125,7 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
             returns=(Media("text/plain", example=examples.METRICS),),
         ),
         Endpoint("GET", "/openapi.json", openapi, "This description", returns=(Media(JSON),)),
+        Endpoint("GET", "/", start_page, "To the dashboard", success=302, headers=("Location",)),
         Endpoint("GET", "/docs/", pages.docs, "This description as a page", returns=(Media("text/html"),)),
         Endpoint("GET", "/dashboard/", pages.dashboard, "The dashboard", returns=(Media("text/html"),)),
         Endpoint("GET", "/docs/{name}", pages.files("docs"), "A file of the page", returns=(Media("text/javascript"),)),
@@ -217,8 +219,10 @@ def register(app: web.Application, endpoints: tuple[Endpoint, ...]) -> None:
     """
     routes: dict[web.AbstractRoute, Endpoint] = {}
     for endpoint in endpoints:
-        path = endpoint.path[:-1] + "{slash:/?}" if endpoint.path.endswith("/") else endpoint.path
+        path = endpoint.path
+        if path.endswith("/") and path != "/":
+            path = path[:-1] + "{slash:/?}"
         path = re.sub(r"{(\w+_id)}", r"{\1:[^/]+}", path)
         for method in ("GET", "HEAD") if endpoint.method == "GET" else (endpoint.method,):
-            routes[app.router.add_route(method, path, endpoint.handler)] = endpoint
+            routes[app.router.add_route(method, path, endpoint.handler, expect_handler=expect)] = endpoint
     app[ENDPOINTS] = routes

@@ -1,7 +1,8 @@
 """The access log: an id, a log line and metrics for each request, and the common headers of each response.
 
-A line has the route's template and never the path, query, token or body, so the log identifies no visitor and leaks no token. It
-has the client's address only where the operator lists trusted proxies.
+A line has the route's template and never the path, query, token or body, so the log identifies no visitor and leaks no token. A
+known token adds its id, and the organization if the token is of it. The client's address is there only where the operator lists
+trusted proxies.
 
 The lines of requests are frequent and have one shape. So they are built without a `LogRecord` and written together at the end of an
 iteration of the event loop: a thousand requests a second take some dozens of writes.
@@ -21,6 +22,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from sidedata.json_log import head, stderr_handler
+from sidedata.service.http.auth import ORGANIZATION, RECORD
 from sidedata.service.http.endpoint import ENDPOINTS
 from sidedata.service.http.forwarded import PROXIES
 from sidedata.service.http.problems import CONTENT_TYPE, detail_of, problem_body
@@ -74,6 +76,12 @@ def record(
         "ms": round(seconds * 1000, 2),
         "request_id": request[REQUEST_ID],
     }
+    token = request.get(RECORD)
+    if token is not None:  # a path alone is the client's text; with a token the organization exists for its holder
+        fields["token_id"] = token.id
+        organization = request.get(ORGANIZATION)
+        if organization is not None and token.concerns(organization):
+            fields["organization"] = organization
     proxies = app.get(PROXIES)
     if proxies is not None:
         fields["client"] = proxies.client(request)

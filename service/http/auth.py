@@ -37,7 +37,7 @@ class Authenticator:
     async def authorize(self, request: web.Request, scope: Scope | AnyToken) -> None:
         """Authorize a request; its path ids are stored in lower case under `ORGANIZATION` and `WORKFLOW`.
 
-        The token's record is stored under `RECORD`.
+        The token's record is stored under `RECORD`, even if the request is refused afterwards.
 
         Raises:
             ProblemError: 401, 400, 403 or 429.
@@ -51,6 +51,7 @@ class Authenticator:
         if token is None or record is None:
             detail = "no such token" if token else "a token is needed: Authorization: Token <key>"
             raise ProblemError(401, detail, headers={"WWW-Authenticate": "Token"})
+        request[RECORD] = record
         organization = _path_ids(request)
         if organization is not None and not record.concerns(organization):
             raise ProblemError(403, "the token is of another organization")
@@ -60,14 +61,13 @@ class Authenticator:
             async with redis_timeout(request):
                 await self._count(record)
         request[TOKEN] = token
-        request[RECORD] = record
 
-    def authorize_cached(self, token: str, organization: str, scope: Scope) -> bool:
-        """Tell if `authorize` would accept the request without Redis; False means that only `authorize` can tell."""
+    def authorize_cached(self, token: str, organization: str, scope: Scope) -> TokenRecord | None:
+        """The token's record if `authorize` would accept the request without Redis; None means that only `authorize` can tell."""
         if self._limit:
-            return False
+            return None
         record = self.tokens.cached(token, self._clock.now())
-        return record is not None and record.concerns(organization) and record.allows(scope)
+        return record if record is not None and record.concerns(organization) and record.allows(scope) else None
 
     async def _count(self, record: TokenRecord) -> None:
         try:

@@ -7,7 +7,7 @@ import asyncio
 import zlib
 from collections.abc import Callable
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from sidedata.service.http.problems import ProblemError
 from sidedata.service.http.state import BodyBudget
@@ -87,6 +87,7 @@ async def _read(request: web.Request, limit: int, named_limit: int, sink: Callab
     size = 0
     try:
         async with asyncio.timeout(BODY_SECONDS):
+            await _continue(request)
             async for chunk in request.content.iter_any():
                 size += len(chunk)
                 if size > limit:
@@ -94,6 +95,26 @@ async def _read(request: web.Request, limit: int, named_limit: int, sink: Callab
                 sink(chunk)
     except TimeoutError as error:
         raise ProblemError(408, f"the body took longer than {BODY_SECONDS} seconds") from error
+
+
+async def _continue(request: web.Request) -> None:
+    """Send `100 Continue` to a client that waits for it before it sends the body."""
+    if request.version >= HttpVersion11 and "Expect" in request.headers and not request.content.is_eof():
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # the response itself has not begun
+
+
+async def expect(request: web.Request) -> None:
+    """Check the header Expect, before any middleware.
+
+    Unlike aiohttp's own check it sends no `100 Continue`: that is sent when the body is read, after all refusals that don't need
+    the body.
+
+    Raises:
+        HTTPExpectationFailed: the client expects something else.
+    """
+    if request.version >= HttpVersion11 and request.headers.get("Expect", "").lower() != "100-continue":
+        raise web.HTTPExpectationFailed
 
 
 class Gunzip:

@@ -33,9 +33,12 @@ _PARAMETERS = {
     ),
 }
 _HEADERS = {
+    "Sidedata-Zone-Rules": "the release of the zone data that days and hours are cut by, such as 2026f; "
+    "`; since=` and a date follow while days before it, cut by older rules, are kept",
     "Sidedata-Effective-Interval": "the interval that the numbers cover: start/end with the reporting zone's offsets",
     "Sidedata-Time-Zone": "the IANA name of the organization's reporting time zone",
     "Link": 'the next page, rel="next"; absent on the last one',
+    "Location": "the dashboard",
     "ETag": "strong; send it as If-None-Match to get 304 while nothing has changed",
     "Cache-Control": "private, max-age=1",
 }
@@ -83,7 +86,8 @@ def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
             "description": (
                 "Unique visitors, hours, weekdays, goals and purchases of workflows, over any interval. Version 1 may "
                 "gain fields, but never loses or renames one. A final slash is optional. Each path with GET also has "
-                "HEAD; other methods get 405, and unknown paths 404. All errors are `application/problem+json`."
+                "HEAD, and refuses unknown query parameters; POST ignores the query string. Other methods get 405, and "
+                "unknown paths 404. All errors are `application/problem+json`."
             ),
         },
         "servers": [{"url": "/"}],

@@ -49,7 +49,7 @@ class ManyGoals:
         rows, names, count = dict(cache.rows), dict(cache.names), cache.goal_rows
         sums = await _sums(fields)
         distinct = await _distinct(fields, count)
-        answer = encode(interaction(distinct, sums, rows, names), plan.effective)
+        answer = encode(interaction(distinct, sums, rows, names), plan.effective, plan.rules)
         if cache.epoch == epoch:
             self._add(cache, plan, answer)
         return answer

@@ -10,6 +10,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 from sidedata.calendar.levels import Retention
+from sidedata.calendar.reporting import rules_header
 from sidedata.calendar.tiling import Span, Tiling, effective_interval, tile
 from sidedata.calendar.zones import Zone
 from sidedata.errors import SidedataError, UsageError
@@ -29,13 +30,17 @@ class IntervalError(SidedataError):
 
 
 class Plan(Struct, frozen=True):
-    """The plan of an answer for a zone and a kind of workflow; `effective` is the effective interval as text."""
+    """The plan of an answer for a zone and a kind of workflow.
+
+    `effective` is the effective interval as text; `rules` names the release of the zone's table, and its seam.
+    """
 
     zone: Zone
     kind: str
     tiling: Tiling
     requirements: Requirements
     effective: str
+    rules: str
 
 
 def make_plan(zone: Zone, kind: str, start: datetime, end: datetime, now: float, retention: Retention) -> Plan:
@@ -68,10 +73,14 @@ def _plan_of_seconds(zone: Zone, kind: str, start: int, end: int, now: int, rete
     except UsageError as error:
         raise IntervalError("/interval", str(error)) from error
     # In steps of 5 minutes: the tiling uses `now` only to leave out the future.
-    return _plan_of_effective(zone, kind, effective.start, effective.end, now // 300)
+    return _plan_of_effective(zone, kind, effective.start, effective.end, now // 300, retention)
 
 
 @lru_cache(maxsize=512)
-def _plan_of_effective(zone: Zone, kind: str, start: int, end: int, now_in_five_minutes: int) -> Plan:
-    tiling = tile(Span(start, end), zone, now_in_five_minutes * 300)
-    return Plan(zone, kind, tiling, requirements(tiling, kind), f"{zone.text(start)}/{zone.text(end)}")
+def _plan_of_effective(
+    zone: Zone, kind: str, start: int, end: int, now_in_five_minutes: int, retention: Retention
+) -> Plan:
+    now = now_in_five_minutes * 300
+    tiling = tile(Span(start, end), zone, now)
+    effective, rules = f"{zone.text(start)}/{zone.text(end)}", rules_header(zone, now, retention)
+    return Plan(zone, kind, tiling, requirements(tiling, kind), effective, rules)

@@ -62,7 +62,7 @@ class Reports:
     def _warm_up(self) -> None:
         """Load the names of zones and the days of UTC: some 20 ms that the first request would have to wait for."""
         utc, now = zone("UTC"), self._clock.now()
-        end = datetime.fromtimestamp(now, utc.info)
+        end = utc.moment(int(now))
         for kind in get_args(Kind):
             make_plan(utc, kind, end - _COMMON_RANGE, end, now, self._retention)
 
@@ -84,9 +84,9 @@ class Reports:
             await cache.refresh(plan.requirements if plan else Requirements(), self._clock.now())
             if cache.kind is None:
                 raise NoSuchWorkflowError("this organization has no such workflow")
-            if plan is not None and plan.zone.name == cache.timezone and plan.kind == cache.kind:
+            if plan is not None and plan.zone is cache.zone and plan.kind == cache.kind:
                 answer = cache.answers.get(plan.tiling.effective)
-                if answer is not None:
+                if answer is not None and answer.rules == plan.rules:
                     self._hits.inc()
                     return answer
                 if has_many_goals(cache):
@@ -95,7 +95,7 @@ class Reports:
                         return answer
                 elif cache.has(plan.requirements):
                     # 6. Assemble the figures. 7. Encode them. No await since the refresh, so all is of one revision.
-                    answer = encode(_figures(cache, plan), plan.effective)
+                    answer = encode(_figures(cache, plan), plan.effective, plan.rules)
                     self._add(cache, plan, answer)
                     return answer
             if time.monotonic() > deadline:
@@ -103,9 +103,9 @@ class Reports:
 
     def _plan(self, cache: WorkflowCache, start: datetime, end: datetime) -> Plan | None:
         """Plan with the zone and kind in the cache; None before the first reading."""
-        if cache.timezone is None or cache.kind is None:
+        if cache.zone is None or cache.kind is None:
             return None
-        return make_plan(zone(cache.timezone), cache.kind, start, end, self._clock.now(), self._retention)
+        return make_plan(cache.zone, cache.kind, start, end, self._clock.now(), self._retention)
 
     def _add(self, cache: WorkflowCache, plan: Plan, answer: Answer) -> None:
         """Cache an answer until the workflow changes, and keep all caches within their memory."""

@@ -15,8 +15,9 @@ changes each refresh reads two small hashes.
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import get_args
 
+from sidedata.calendar.reporting import reporting_zone
 from sidedata.calendar.tiling import PartialDay, Run
-from sidedata.calendar.zones import zone
+from sidedata.calendar.zones import Zone
 from sidedata.events.decode import Kind
 from sidedata.hyperloglog import unpack
 from sidedata.reads.workflow_parts import BucketField, Data, FieldName, Goals, Reading, newest, read
@@ -55,6 +56,8 @@ class WorkflowCache:
         self.organization_id = organization_id
         self.workflow_id = workflow_id
         self.timezone: str | None = None  # None before the first reading
+        self.rules: str | None = None  # the table of its offsets; None where the record holds none
+        self.zone: Zone | None = None  # of both
         self.kind: Kind | None = None
         self.revision: int | None = None
         self.fence = 0  # of the owner that committed the revision
@@ -110,7 +113,7 @@ class WorkflowCache:
     def clear(self) -> None:
         """Drop everything; the next reading starts from nothing."""
         self.epoch += 1
-        self.revision = self.names_revision = self.timezone = None
+        self.revision = self.names_revision = self.timezone = self.rules = self.zone = None
         self.fields.clear()
         self.answers.clear()
         self.names.clear()
@@ -155,6 +158,11 @@ class WorkflowCache:
             goals=self.names,
         )
         self._most_fields = _MOST_FIELDS if len(reading.data) >= len(fields) else 2 * len(reading.data) + 1
+        if self.revision is not None and not self._continues(reading):
+            # Read again, from nothing: this reading left out what the cache had.
+            self.clear()
+            await self._refresh(batch, now)
+            return
         self._apply(reading)
 
     def _missing(self, requirements: Requirements) -> list[BucketField]:
@@ -179,34 +187,38 @@ class WorkflowCache:
         cached = (self.timezone, self.kind, self.revision, self.names_revision)
         return await newest(self._gateway, self._installation, self.organization_id, self.workflow_id) == cached
 
+    def _continues(self, reading: Reading) -> bool:
+        """Tell if a reading tells all that changed since the revision of the cache."""
+        if self.revision is None or reading.fence != self.fence:
+            # Changes of an earlier owner may be missing: a crash or failover may have lost part of the data that is cached here.
+            return False
+        if (reading.timezone, reading.rules) != (self.timezone, self.rules):
+            # Days may have been cut again by new rules: no answer of the old cut may be given from here on.
+            return False
+        # The log of changes names only the newest changes, and none after a purge or a restored backup.
+        complete = reading.changes_from <= self.revision < reading.revision and bool(reading.changed)
+        return reading.revision == self.revision or complete
+
     def _apply(self, reading: Reading) -> None:
         """Move to the revision of a reading."""
         self._is_doubtful = False
-        # Names are the organization's. At an unchanged revision of names the reading lacks the known ones, so they outlive a clear.
-        names = self.names.copy() if reading.names == self.names_revision else {}
-        if reading.revision == self.revision and reading.fence != self.fence:
-            self.clear()  # another owner's commit of that number, in place of one that was lost
-        if self.revision is not None and reading.revision != self.revision:
-            # The log of changes names only the newest changes, and none after a purge or a restored backup. Changes of an earlier
-            # owner are missing too: a crash or failover may have lost part of the data that is cached here.
-            complete = reading.changes_from <= self.revision < reading.revision and bool(reading.changed)
-            if not complete or reading.fence != self.fence:
-                self.clear()
+        if reading.revision != self.revision:
             for level, start in reading.changed:
                 for name in get_args(FieldName):
                     self._drop(BucketField(level, start, name))
             self._merged.invalidate(reading.changed)
-        if reading.timezone != self.timezone:
-            self.clear()
+        if self.zone is None or (reading.timezone, reading.rules) != (self.timezone, self.rules):
+            self.timezone, self.rules = reading.timezone, reading.rules
+            self.zone = reporting_zone(reading.timezone, reading.rules)
         if reading.revision != self.revision or reading.names != self.names_revision:
             self.epoch += 1
             self.answers.clear()
             self.edges.clear()
-        self.timezone, self.kind = reading.timezone, reading.kind
+        self.kind = reading.kind
         self.revision, self.fence, self.names_revision = reading.revision, reading.fence, reading.names
-        self.names = {**names, **reading.goals}
+        self.names.update(reading.goals)
         self._merged.invalidate((field.level, field.start) for field in reading.data if field in self.fields)
-        for field, cached in zip(reading.data, self._cached_fields(reading.data), strict=True):
+        for field, cached in zip(reading.data, self._cached_fields(reading.data, self.zone), strict=True):
             self._drop(field)
             self.fields[field] = cached
             self._fields_size += cached.size
@@ -215,14 +227,14 @@ class WorkflowCache:
         if field in self.fields:
             self._fields_size -= self.fields.pop(field).size
 
-    def _cached_fields(self, fields: Mapping[BucketField, Data]) -> list[CachedField]:
+    def _cached_fields(self, fields: Mapping[BucketField, Data], reporting: Zone) -> list[CachedField]:
         """Convert read fields to the form in which they are cached."""
         stacks = unpack([self._sketches(field, data) for field, data in fields.items()])
         cached = []
         for (field, data), stack in zip(fields.items(), stacks, strict=True):
             counts = data.counts if isinstance(data, Goals) else data if isinstance(data, dict) else {}
             of_day = field.name == "counts"
-            sums = day_sums(counts, zone(self.timezone or "UTC").day(field.start).weekday) if of_day else counts
+            sums = day_sums(counts, reporting.day(field.start).weekday) if of_day else counts
             cached.append(CachedField(counts, sums, None if of_day else stack))
         return cached
 

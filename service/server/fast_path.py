@@ -16,7 +16,7 @@ from aiohttp.typedefs import Handler
 
 from sidedata.events.decode import canonical_uuid
 from sidedata.service.api.query import from_body
-from sidedata.service.api.report import EFFECTIVE, MAX_QUERY_BYTES, fetch
+from sidedata.service.api.report import EFFECTIVE, MAX_QUERY_BYTES, ZONE_RULES, fetch
 from sidedata.service.http.access_log import (
     CLIENT_CLOSED_REQUEST,
     REQUEST_ID,
@@ -24,7 +24,7 @@ from sidedata.service.http.access_log import (
     request_id_of,
     set_common_headers,
 )
-from sidedata.service.http.auth import AUTHENTICATOR, bearer
+from sidedata.service.http.auth import AUTHENTICATOR, ORGANIZATION, RECORD, bearer
 from sidedata.service.http.endpoint import Endpoint
 from sidedata.service.http.problems import response_to
 from sidedata.service.http.state import BACKEND
@@ -107,7 +107,11 @@ class FastPath:
 
     def _is_authorized(self, request: web.Request, organization: str) -> bool:
         token = bearer(request)
-        return token is not None and self._authenticator.authorize_cached(token, organization, "reports")
+        record = None if token is None else self._authenticator.authorize_cached(token, organization, "reports")
+        if record is None:
+            return False
+        request[ORGANIZATION], request[RECORD] = organization, record
+        return True
 
 
 class RawResponse(web.StreamResponse):
@@ -116,7 +120,7 @@ class RawResponse(web.StreamResponse):
     def __init__(self, answer: Answer, request_id: str) -> None:
         super().__init__()
         self._head = (
-            f"HTTP/1.1 200 OK\r\n{EFFECTIVE}: {answer.effective}\r\nCache-Control: no-store\r\n"
+            f"HTTP/1.1 200 OK\r\n{EFFECTIVE}: {answer.effective}\r\n{ZONE_RULES}: {answer.rules}\r\nCache-Control: no-store\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(answer.body)}\r\n"
             f"Date: {_date(int(time.time()))}\r\nServer: sidedata\r\nX-Request-Id: {request_id}\r\n"
             "X-Content-Type-Options: nosniff\r\n\r\n"

@@ -17,9 +17,10 @@ import click
 import msgspec
 from prometheus_client.multiprocess import mark_process_dead
 
+from sidedata.cli.processes.address import taken_port
 from sidedata.cli.processes.supervisor import Supervisor
 from sidedata.cli.stopping import until_first_ends
-from sidedata.embedded.server import redis_url
+from sidedata.embedded.server import attach
 from sidedata.errors import StopError, StoreUnavailableError
 from sidedata.redis.client import connect
 from sidedata.settings import Settings
@@ -41,12 +42,12 @@ async def serve_with_several(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with redis_url(settings) as url:
-        await _check_installation(settings, url)
+    async with attach(settings) as attached:
+        await _check_installation(attached)
         with ExitStack() as resources:
             port = _reserve_port(settings, resources)
             metrics = resources.enter_context(tempfile.TemporaryDirectory(prefix="sidedata-metrics-"))
-            child = msgspec.structs.replace(settings, redis_url=url, port=port, processes=1)
+            child = msgspec.structs.replace(attached, port=port, processes=1)
             async with Supervisor(child, variables={"PROMETHEUS_MULTIPROC_DIR": metrics}) as supervisor:
                 services = _Services(supervisor, settings.processes, metrics)
                 await until_first_ends(services.run(), _wait(stop))
@@ -56,9 +57,9 @@ async def _wait(stop: asyncio.Event) -> None:
     await stop.wait()
 
 
-async def _check_installation(settings: Settings, url: str) -> None:
+async def _check_installation(settings: Settings) -> None:
     """Raise once, here, the error that would stop each process; for an unreachable Redis the processes wait."""
-    gateway = connect(url, timeout=_CHECK_SECONDS)
+    gateway = connect(settings.redis_url, timeout=_CHECK_SECONDS)
     try:
         with suppress(StoreUnavailableError):
             await open_installation(gateway, settings, require_secret=True)
@@ -80,7 +81,7 @@ def _reserve_port(settings: Settings, resources: ExitStack) -> int:
         reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         reservation.bind(address)
     except OSError as error:
-        raise StopError(f"can't listen on {settings.host}:{settings.port}: {error.strerror or error}") from error
+        raise taken_port("SIDEDATA_PORT", settings.host, settings.port, error) from error
     return int(reservation.getsockname()[1])
 
 

@@ -9,6 +9,8 @@ Level = Literal["5min", "hour", "day"]
 
 # Keys expire an hour later than promised, so that a reader with a clock behind that of Redis never misses a promised bucket.
 SLACK_SECONDS = 3600
+# Hours have another one: newer rules of the zone may move the end of their day by an hour, and days are then built from them.
+_HOUR_SLACK_SECONDS = 2 * SLACK_SECONDS
 
 
 class Retention(NamedTuple):
@@ -47,7 +49,7 @@ class Retention(NamedTuple):
 
     def hour_expiry(self, day: Day, now: int) -> int:
         """The expiry of an hour bucket of a day, written at `now`, in seconds since the epoch."""
-        return max(day.end + self.hour + SLACK_SECONDS, now + self.late)
+        return max(day.end + self.hour + _HOUR_SLACK_SECONDS, now + self.late)
 
     def day_expiry(self, day: Day, now: int) -> int:
         """The expiry of the bucket of a day, written at `now`, in seconds since the epoch."""

@@ -1,8 +1,8 @@
 """An organization's local days, hours and 5 minutes as half-open UTC spans, in whole seconds since the epoch. Pure.
 
-`zoneinfo` maps an instant to its offset; it doesn't tell when offsets change. So a span is first guessed from the offset at an
-instant inside it (local midnight to midnight, hour to hour), and where the offset at a rim differs, the change is searched by
-halving. Guesses hold nearly always, and days are remembered, so a clock change costs nothing but on its own day.
+Everything is computed from the table of the zone's rules: an offset lasts from one start of the table to the next. Beyond the ends
+of the table the data of this machine serve, where there are any; there a change of the offset is searched by bisection.
+Days are cached, so the cost of a clock change is paid on its own day alone.
 
 * A local hour is one wall-clock date, hour and offset: 30 minutes at Lord Howe's clock changes, and an hour that occurs
   twice is two spans with one index.
@@ -10,11 +10,13 @@ halving. Guesses hold nearly always, and days are remembered, so a clock change 
 * 5 minutes are counted from the start of their hour and never reach past its end.
 """
 
-from datetime import UTC, datetime
+from bisect import bisect_right
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
+from sidedata.calendar.rules import UNKNOWN, ZoneRules, read_rules, source_offset
 from sidedata.errors import UsageError
 
 FIVE_MINUTES_SECONDS = 300
@@ -23,6 +25,11 @@ DAY_SECONDS = 86400
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_ORDINAL = _EPOCH.toordinal()
+_SECOND = timedelta(seconds=1)
+_STEP_SECONDS = 6 * HOUR_SECONDS
+_REACH_SECONDS = 30 * HOUR_SECONDS  # further than the rims of a day from any of its instants
+# The table of `zone`: 2024 to 2030, which takes 6 ms to read.
+_MACHINE_SPAN = (1_704_067_200, 1_924_992_000)
 _REMEMBERED_HOURS = 20_000  # of one zone, each naming its day; two years, of which a year's answers ask a few hundred
 
 
@@ -50,18 +57,28 @@ class Day(NamedTuple):
 
 
 class Zone:
-    """A reporting time zone, by IANA name."""
+    """A reporting time zone by its rules; `machine` serves beyond the ends of their table, None: the offset at that end does."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.info = ZoneInfo(name)
+    def __init__(self, rules: ZoneRules, machine: tzinfo | None = None) -> None:
+        self.name = rules.name
+        self.rules = rules
+        self._machine = machine
+        # Offset i holds before edge i. None at both ends: the table has no answer.
+        self._edges = (*rules.starts, rules.end)
+        self._offsets: tuple[int | None, ...] = (None, *rules.offsets, None)
+        # The wall clock of each change inside the table, read with the greater of the two offsets, as `zoneinfo` does for fold=0.
+        changes = zip(rules.starts[1:], rules.offsets, rules.offsets[1:], strict=False)
+        self._walls = tuple(start + max(before, after) for start, before, after in changes)
         self._days: dict[int, Day] = {}
 
     def offset(self, instant: int) -> int:
         """Seconds that local time is ahead of UTC at an instant."""
-        offset = datetime.fromtimestamp(instant, self.info).utcoffset()
-        assert offset is not None  # noqa: S101 - a ZoneInfo always knows
-        return offset.days * DAY_SECONDS + offset.seconds
+        # A sixth of the time that `zoneinfo` takes: 0.12 against 0.68 µs.
+        offset = self._offsets[bisect_right(self._edges, instant)]
+        return self._offset_beyond(instant) if offset is None else offset
+
+    def _offset_beyond(self, instant: int) -> int:
+        return self.rules.offset(instant) if self._machine is None else source_offset(self._machine, instant)
 
     def day(self, instant: int) -> Day:
         """The local day of an instant."""
@@ -91,12 +108,8 @@ class Zone:
         start = ordinal * DAY_SECONDS - offset
         end = start + DAY_SECONDS
         date = ordinal + _EPOCH_ORDINAL
-        regular = (
-            self.offset(start) == self.offset(end - 1) == offset
-            and self._ordinal(start - 1) != ordinal
-            and self._ordinal(end) != ordinal
-        )
-        if regular:
+        first, last = self._span(instant)
+        if first < start and end < last:  # the neighbouring seconds have the same offset, so they are of other dates
             hours = [Hour(start + i * HOUR_SECONDS, start + (i + 1) * HOUR_SECONDS, i, offset) for i in range(24)]
             return Day(start, end, date, tuple(hours))
         hours = [self._find_hour(instant)]
@@ -112,41 +125,77 @@ class Zone:
 
     def _find_hour(self, instant: int) -> Hour:
         offset = self.offset(instant)
+        first, last = self._span(instant)
         start = instant - (instant + offset) % HOUR_SECONDS
-        end = start + HOUR_SECONDS
-        if self.offset(start) != offset:
-            start = self._change(start, instant)
-        if self.offset(end - 1) != offset:
-            end = self._change(instant, end - 1)
-        return Hour(start, end, (instant + offset) // HOUR_SECONDS % 24, offset)
+        return Hour(max(start, first), min(start + HOUR_SECONDS, last), (instant + offset) // HOUR_SECONDS % 24, offset)
 
-    def _change(self, before: int, after: int) -> int:
-        """The first instant with the offset of `after`, given that the offset changes once between the two."""
-        offset = self.offset(after)
-        while after - before > 1:
-            middle = (before + after) // 2
-            if self.offset(middle) == offset:
-                after = middle
-            else:
-                before = middle
-        return after
+    def _span(self, instant: int) -> tuple[int, int]:
+        """The span around an instant in which the offset stays the same; not searched further than 30 hours away."""
+        if self._edges[0] + _REACH_SECONDS <= instant < self._edges[-1] - _REACH_SECONDS:
+            position = bisect_right(self._edges, instant)
+            return self._edges[position - 1], self._edges[position]
+        # The first and the last offset of the table can go on beyond its ends.
+        reach = range(_STEP_SECONDS, _REACH_SECONDS + 1, _STEP_SECONDS)
+        before = self._change(instant, [instant - distance for distance in reach])
+        return before + 1, self._change(instant, [instant + distance for distance in reach])
+
+    def _change(self, instant: int, samples: list[int]) -> int:
+        """The instant next to the span of one offset around `instant`, towards the samples; the last sample if there is none."""
+        offset = self.offset(instant)
+        for sample in samples:
+            if self.offset(sample) != offset:
+                same, other = instant, sample
+                while abs(other - same) > 1:
+                    middle = (same + other) // 2
+                    if self.offset(middle) == offset:
+                        same = middle
+                    else:
+                        other = middle
+                return other
+            instant = sample
+        return samples[-1]
+
+    def moment(self, instant: int) -> datetime:
+        """The local date-time of an instant, with the zone's offset."""
+        return datetime.fromtimestamp(instant, _fixed(self.offset(instant)))
 
     def text(self, instant: int) -> str:
         """ISO 8601 with the zone's offset at that instant."""
-        return datetime.fromtimestamp(instant, self.info).isoformat()
+        return self.moment(instant).isoformat()
 
     def instant_us(self, local: datetime) -> int:
         """Microseconds since the epoch of a date-time; without an offset it is local, as `zoneinfo` reads it with fold=0."""
+        since = (local if local.utcoffset() is not None else local.replace(tzinfo=UTC)) - _EPOCH
+        second = since.days * DAY_SECONDS + since.seconds
         if local.utcoffset() is None:
-            local = local.replace(tzinfo=self.info, fold=0)
-        since = local - _EPOCH
-        return (since.days * DAY_SECONDS + since.seconds) * 1_000_000 + since.microseconds
+            second -= self._wall_offset(second, local)
+        return second * 1_000_000 + since.microseconds
+
+    def _wall_offset(self, wall: int, local: datetime) -> int:
+        """The offset of a local time in seconds, read with fold=0: in a gap and in a fold the one before the change."""
+        offset = self.rules.offsets[bisect_right(self._walls, wall)]
+        if self._machine is None or self.rules.covers(wall - offset):
+            return offset
+        beyond = local.replace(tzinfo=self._machine, fold=0).utcoffset()
+        assert beyond is not None  # noqa: S101 - a ZoneInfo always knows
+        return beyond // _SECOND
+
+
+@lru_cache(maxsize=256)
+def _fixed(offset: int) -> timezone:
+    return timezone(timedelta(seconds=offset))
 
 
 def five_minutes(instant: int, hour: Hour) -> tuple[int, int]:
     """The 5 minutes of an instant within its local hour."""
     start = instant - (instant - hour.start) % FIVE_MINUTES_SECONDS
     return start, min(start + FIVE_MINUTES_SECONDS, hour.end)
+
+
+@lru_cache(maxsize=64)
+def table_zone(rules: ZoneRules) -> Zone:
+    """The zone of a table alone; it is remembered together with its days."""
+    return Zone(rules)
 
 
 @lru_cache(maxsize=1)
@@ -157,11 +206,12 @@ def _names() -> frozenset[str]:
 
 @lru_cache(maxsize=1024)
 def zone(name: str) -> Zone:
-    """The zone of that IANA name.
+    """The zone of that IANA name by the rules of this machine.
 
     Raises:
         UsageError: there is no such zone.
     """
     if name not in _names():
         raise UsageError(f"no such time zone: {name!r}; give an IANA name such as Europe/Helsinki")
-    return Zone(name)
+    machine = ZoneInfo(name)
+    return Zone(read_rules(name, UNKNOWN, machine, *_MACHINE_SPAN), machine)

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from sidedata.embedded.server import redis_url
+from sidedata.embedded.server import attach
 from sidedata.redis.client import connect
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
@@ -16,13 +16,13 @@ TIMEOUT_SECONDS: Final = 10.0
 
 @asynccontextmanager
 async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
-    """Connect to the Redis that the settings name, or to the embedded one.
+    """Connect to the Redis that the settings name, or to the one that `up` or `demo` runs.
 
     Raises:
-        StopError: there is no Redis.
+        StopError: none runs in the data directory.
     """
-    async with redis_url(settings) as url:
-        gateway = connect(url, timeout=TIMEOUT_SECONDS)
+    async with attach(settings) as attached:
+        gateway = connect(attached.redis_url, timeout=TIMEOUT_SECONDS)
         try:
             yield gateway
         finally:
@@ -31,11 +31,11 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
 
 @asynccontextmanager
 async def open_store(settings: Settings) -> AsyncIterator[tuple[Gateway, Installation]]:
-    """Connect to Redis and open the installation there.
+    """Connect to Redis as `open_gateway` does, and open the installation there.
 
     Raises:
-        StopError: there is no Redis, or its installation is configured differently from the settings.
+        StopError: none runs, or its installation is configured differently from the settings.
         StoreUnavailableError: Redis is out of reach.
     """
-    async with open_gateway(settings) as gateway:
-        yield gateway, await open_installation(gateway, settings)
+    async with attach(settings) as attached, open_gateway(attached) as gateway:
+        yield gateway, await open_installation(gateway, attached)

@@ -46,6 +46,19 @@ class LazyGroup(click.Group):
         """List all names in alphabetical order."""
         return sorted({*super().list_commands(ctx), *self._entry_points})
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the arguments name; an unknown name gets the nearest ones as suggestions.
+
+        Groups of click suggest by themselves, but only commands that are imported.
+        """
+        try:
+            return super().resolve_command(ctx, args)
+        except click.exceptions.NoSuchCommand as error:
+            name = error.command_name
+            raise click.exceptions.NoSuchCommand(name, possibilities=self.list_commands(ctx), ctx=ctx) from error
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command of that name; None if there is none."""
         entry = self._entry_points.get(cmd_name)

@@ -56,13 +56,18 @@ def _metavar(name: str) -> str:
     return "N" if isinstance(_FIELDS[name].default, int) else "TEXT"
 
 
+def is_interactive(*, yes: bool) -> bool:
+    """Tell if a question would be asked: on a terminal, unless `yes`."""
+    return not yes and sys.stdin.isatty()
+
+
 def confirm_deletion(question: str, *, yes: bool) -> None:
     """Ask on a terminal; without one, or with `yes`, the answer is yes.
 
     Raises:
         click.exceptions.Exit: 1, declined.
     """
-    if yes or not sys.stdin.isatty():
+    if not is_interactive(yes=yes):
         return
     if not click.confirm(question, err=True):
         click.echo("nothing was deleted", err=True)

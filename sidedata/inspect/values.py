@@ -4,7 +4,6 @@ No data of a visitor are shown: sketches hold none, ids are hashes, and of waiti
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import Final
 
 from msgspec import Struct
@@ -53,7 +52,7 @@ class Subject(Struct, frozen=True):
 
 def clock(zone: Zone, second: int) -> str:
     """Format an instant, in seconds since the epoch, by a zone's clock."""
-    moment = datetime.fromtimestamp(second, zone.info)
+    moment = zone.moment(second)
     return f"{moment:%a} {moment.isoformat(' ')}"
 
 
@@ -101,6 +100,7 @@ async def _cursor(subject: Subject) -> list[Row]:
     texts = {
         "entry": "the last entry that was applied",
         "fence": "of the last owner; each has a greater one",
+        "forced": "the newest fence that a command took, a purge or a rebuild",
         "revision": "the last commit's, a time in microseconds",
         "events": "applied so far",
         "records": "changes of records from outside",

@@ -17,9 +17,13 @@ _PACKER: Final = msgspec.msgpack.Encoder()
 
 
 class OrganizationState(NamedTuple):
-    """An organization's state: its reporting time zone, and the epoch of its event ids in ms, None before its first event."""
+    """An organization's state: its reporting time zone, and the epoch of its event ids in ms, None before its first event.
+
+    `rules` is the table of the zone as it is stored (see `ZoneRules.encode`); None where the record holds none.
+    """
 
     timezone: str
+    rules: str | None
     id_epoch_ms: int | None
     has_events: bool
 
@@ -101,9 +105,10 @@ async def is_owned(gateway: Gateway, keyspace: Keyspace) -> bool:
 
 def _organization(reply: Reply) -> OrganizationState:
     record = mapping(reply)
-    id_epoch_ms = record.get(b"since")
+    id_epoch_ms, rules = record.get(b"since"), record.get(b"rules")
     return OrganizationState(
         record.get(b"timezone", DEFAULT_ZONE.encode()).decode(),
+        None if rules is None else rules.decode(),
         None if id_epoch_ms is None else int(id_epoch_ms),
         b"has_events" in record,
     )

@@ -21,7 +21,7 @@ from sidedata.schema.key_names import parse
 from sidedata.schema.keys import CONFIG, Keyspace, keyspace
 from sidedata.schema.records import DEFAULT_ZONE, OrganizationRecord, WorkflowRecord
 
-_ORGANIZATION_FIELDS: Final = ("timezone", "has_events", "name")
+_ORGANIZATION_FIELDS: Final = ("timezone", "has_events", "name", "rules")
 _CHUNK: Final = 500  # records to one batch; more would make Redis hold megabytes of replies
 
 
@@ -51,7 +51,7 @@ async def read_organization(gateway: Gateway, keyspace: Keyspace, organization: 
 
 
 def _organization(organization: str, fields: Reply) -> OrganizationRecord | None:
-    timezone, has_events, name = optional_strings(fields)
+    timezone, has_events, name, rules = optional_strings(fields)
     if timezone is None and has_events is None:
         return None
     return OrganizationRecord(
@@ -59,6 +59,7 @@ def _organization(organization: str, fields: Reply) -> OrganizationRecord | None
         timezone=timezone.decode() if timezone else DEFAULT_ZONE,
         has_events=has_events == b"1",
         name=name.decode() if name else None,
+        zone_rules=None if rules is None else rules.decode(),
     )
 
 
@@ -76,15 +77,27 @@ async def organizations_after(
     for partition in range(installation.partitions):
         names = await gateway.command("ZRANGEBYLEX", keyspace(partition).organizations, first, "+", "LIMIT", 0, most)
         found += [name.decode() for name in strings(names)]
-    ids = sorted(found)[:most]
-    if not ids:
-        return []
-    keys = [installation.keyspace_of(one).organization(one) for one in ids]
-    records = await gateway.batch([("HMGET", key, *_ORGANIZATION_FIELDS) for key in keys])
-    return [
-        _organization(one, record) or OrganizationRecord(id=one, timezone=DEFAULT_ZONE, has_events=False)
-        for one, record in zip(ids, records, strict=True)
-    ]
+    return await read_organizations(gateway, installation, sorted(found)[:most])
+
+
+async def read_organizations(
+    gateway: Gateway, installation: Installation, ids: Sequence[str]
+) -> list[OrganizationRecord]:
+    """Read the records of organizations, in that order; one without a record is in UTC and has no events.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    organizations: list[OrganizationRecord] = []
+    for first in range(0, len(ids), _CHUNK):
+        chunk = ids[first : first + _CHUNK]
+        keys = [installation.keyspace_of(one).organization(one) for one in chunk]
+        records = await gateway.batch([("HMGET", key, *_ORGANIZATION_FIELDS) for key in keys])
+        organizations += [
+            _organization(one, record) or OrganizationRecord(id=one, timezone=DEFAULT_ZONE, has_events=False)
+            for one, record in zip(chunk, records, strict=True)
+        ]
+    return organizations
 
 
 async def unlisted_partitions(gateway: Gateway, installation: Installation) -> list[int]:

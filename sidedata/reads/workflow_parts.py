@@ -61,6 +61,7 @@ class Reading(Struct):
     """One reading's reply, decoded."""
 
     timezone: str  # of the organization
+    rules: str | None  # the table of its offsets
     kind: Kind | None  # None: there is no such workflow
     revision: int  # of the workflow; 0: no events yet
     fence: int  # of the owner that committed it
@@ -72,7 +73,7 @@ class Reading(Struct):
 
 
 class WorkflowState(NamedTuple):
-    """The part of a reading that tells if anything is new."""
+    """The part of a reading that tells if anything is new. New rules of the zone come with a new revision of names."""
 
     timezone: str
     kind: Kind | None
@@ -143,7 +144,7 @@ async def read(
     ]
     while True:
         reply = array(await gateway.call(_READ, records, arguments))
-        timezone, kind, newest_revision, fence, changes_from, names_revision, log, data, goal_names = reply
+        timezone, rules, kind, newest_revision, fence, changes_from, names_revision, log, data, goal_names = reply
         changed = {_bucket(name.decode()) for name in strings(log)}
         # The log names the changed buckets only if it reaches back to the known revision.
         is_complete = changed and revision is not None and integer(changes_from) <= revision
@@ -165,6 +166,7 @@ async def read(
     remaining = iter(sketches)
     return Reading(
         optional_text(timezone) or DEFAULT_ZONE,
+        optional_text(rules),
         _kind(kind),
         integer(newest_revision),
         integer(fence),

@@ -81,7 +81,9 @@ KEYS: Final[dict[str, Key]] = {
     "cursor": Key(
         "sd:{p}:cursor",
         "hash",
-        "`entry` applied last, `fence`, `revision`, `events` applied, `records`, `ids:<generation>`, "
+        "`entry` applied last, `fence`, `forced` (the newest fence that a command took), `revision`, `events` applied, "
+        "`records`, `ids:<generation>`, "
+        "`zones` (the release of zone data that its organizations were compared with), "
         "`dead_seen` (the newest dead letter that was marked as seen), `listed` (the list of organizations is complete), "
         "`swap` (a run, while one is under way)",
         ENDLESS,
@@ -92,7 +94,8 @@ KEYS: Final[dict[str, Key]] = {
     "organization": Key(
         "sd:{p}:organization:<org>",
         "hash",
-        "`timezone`, `name`, `has_events`, `since` (ms, salts its event ids), `names` (revision)",
+        "`timezone`, `name`, `rules` (the offsets of that zone), `has_events`, `since` (ms, salts its event ids), "
+        "`names` (revision; new rules move it too)",
         ENDLESS,
         "worker, `sidedata org`",
         "both",

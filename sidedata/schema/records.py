@@ -17,12 +17,17 @@ MAX_NAME_CHARACTERS: Final = 200
 
 
 class OrganizationRecord(Struct, frozen=True, kw_only=True):
-    """An organization's record; once it has events its time zone is fixed."""
+    """An organization's record; once it has events its time zone is fixed.
+
+    `zone_rules` is the table of the zone's offsets with the release that they come from; None before the first event, or
+    before a worker of this version has seen the organization.
+    """
 
     id: str
     timezone: str
     has_events: bool
     name: str | None = None
+    zone_rules: str | None = None
 
 
 class WorkflowRecord(Struct, frozen=True, kw_only=True):

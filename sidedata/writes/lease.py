@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 from sidedata.redis.gateway import Gateway
-from sidedata.redis.replies import Word, array, integer, mapping, strings
+from sidedata.redis.replies import Word, array, integer, integer_or_zero, mapping, strings
 from sidedata.redis.scripts import script
 from sidedata.schema.keys import WORKERS, Keyspace
 from sidedata.settings import Settings
@@ -59,6 +59,16 @@ async def take(
     }
     swap = fields.get(b"swap")
     return Lease(ownership, id_counts, None if swap is None else swap.decode())
+
+
+async def was_taken_by_command(gateway: Gateway, ownership: Ownership) -> bool:
+    """Tell if a command (purge, rebuild) has taken the partition by force since that owner got it.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    forced = await gateway.command("HGET", ownership.keyspace.cursor, "forced")
+    return integer_or_zero(forced) > ownership.fence
 
 
 async def renew(gateway: Gateway, settings: Settings, ownership: Ownership) -> bool:

@@ -1,8 +1,11 @@
 """Writes of records from outside of the event stream: an organization's time zone, a workflow's kind and name."""
 
+import asyncio
+import time
 from collections.abc import Sequence
 from typing import Final
 
+from sidedata.calendar.reporting import newest_rules, process_sources
 from sidedata.calendar.zones import zone
 from sidedata.errors import CommandRefusedError, FixedError, UsageError
 from sidedata.redis.gateway import Gateway
@@ -27,9 +30,11 @@ async def set_organization(gateway: Gateway, installation: Installation, organiz
     """
     organization = parse_uuid(organization_id)
     name = zone(timezone).name
+    data = await asyncio.to_thread(process_sources().data, time.time())
+    rules = newest_rules(data, name, int(time.time()))
     space = installation.keyspace_of(organization)
     status, *details = strings(
-        await gateway.call(_SET_ORGANIZATION, [space.organization(organization), space.cursor], [name])
+        await gateway.call(_SET_ORGANIZATION, [space.organization(organization), space.cursor], [name, rules.encode()])
     )
     if status != b"ok":
         raise FixedError(

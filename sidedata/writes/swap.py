@@ -29,7 +29,7 @@ class WorkflowSwap(Struct, array_like=True, frozen=True):
 
 
 class SwapStep(Struct, array_like=True, frozen=True):
-    """A step: names without the prefix of the shadow's or of live keys; see `scripts/swap_step.lua`."""
+    """A step: names without the prefix of the shadow's or of live keys; see `scripts/swap/swap_step.lua`."""
 
     shadow_prefix: str
     live_prefix: str

@@ -97,6 +97,8 @@ def test_up_answers_and_ends_in_order(tmp_path: Path, processes: list[subprocess
     process.communicate(timeout=LIMIT_SECONDS)
     assert (process.returncode, time.monotonic() - before < 10) == (0, True)
     assert not (tmp_path / "redis.sock").exists()
+    assert CliRunner().invoke(cli, ["org", "show", ORG, *beside]).exit_code == 1
+    start_up(tmp_path, processes)
     assert "Asia/Tokyo" in CliRunner().invoke(cli, ["org", "show", ORG, *beside]).stdout
 
 

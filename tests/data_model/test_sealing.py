@@ -109,8 +109,9 @@ def ttls_of_buckets(key: str, now: int, late: int) -> tuple[float, float] | None
         return None
     start = int(datetime.fromisoformat(found[2]).timestamp())
     kept, around = {"5min": (48 * HOUR, HOUR), "hour": (35 * DAY, DAY), "day": (400 * DAY, DAY)}[found[1]]
-    # Until the whole coarser bucket around it is older than that, and an hour for readers whose clock is behind.
-    end = start // around * around + around + kept + HOUR
+    # Until the whole coarser bucket around it is older than that, and an hour for readers whose clock is behind; an hour has
+    # another one, because newer rules of the zone may move its day.
+    end = start // around * around + around + kept + (2 * HOUR if found[1] == "hour" else HOUR)
     if found[1] != "5min":
         end = max(end, now + late)
     return end - now - 5, end - now + 5

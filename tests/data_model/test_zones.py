@@ -64,7 +64,7 @@ def check_day(day: Day, name: str, instant: int) -> None:
 @pytest.mark.parametrize(("name", "text"), CHANGES)
 def test_days_around_clock_changes_equal_a_walk(name: str, text: str) -> None:
     """Three days around a clock change, asked at every quarter of an hour and its rims, equal a walk by minutes."""
-    fresh = Zone(name)
+    fresh = Zone(zone(name).rules, ZoneInfo(name))
     noon = datetime.fromisoformat(text).replace(hour=12, tzinfo=UTC)
     start = seconds(noon - timedelta(hours=36))
     for quarter in range(start, start + 3 * 86400, 900):

@@ -142,6 +142,7 @@ def test_every_message_is_in_the_runbook(path: str, call: str) -> None:
     fine = (
         "Redis answers",
         "Redis takes writes",
+        "this account may read dead letters",
         "the server is a master",
         "make sure that",
         "`CONFIG SET ",

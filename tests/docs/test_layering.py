@@ -16,7 +16,10 @@ FOREIGN = {
     "sidedata.service": {"sidedata.ingest"},
 }
 PURE = [
+    "sidedata/calendar/rules.py",
     "sidedata/calendar/zones.py",
+    "sidedata/calendar/adoption.py",
+    "sidedata/calendar/explanation.py",
     "sidedata/calendar/tiling.py",
     "sidedata/hyperloglog.py",
     "sidedata/sparse_sketch.py",

@@ -69,7 +69,7 @@ async def outputs(url: str) -> AsyncIterator[list[bytes]]:
         reading = asyncio.create_task(process.communicate())
         done, _ = await asyncio.wait([reading], timeout=2)
         if not done:
-            process.terminate()
+            process.kill()
         said += list(await reading)
     yield said
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -283,8 +284,12 @@ async def test_killed_anywhere_and_repeated(redis_url: str, monkeypatch: pytest.
             return
 
 
-async def test_while_traffic_flows(server: RedisServer) -> None:
-    """A worker runs, a neighbour in the same partition sends: it loses nothing, and the purged organization is gone."""
+async def test_while_traffic_flows(server: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
+    """A worker runs, a neighbour in the same partition sends: it loses nothing, and the purged organization is gone.
+
+    The worker's log tells of the purges, but warns of nothing.
+    """
+    caplog.set_level(logging.INFO, "sidedata")
     async with pipeline(server.url, partitions=1, lease_ms=1000) as pipe:
         now = await pipe.now()
         stop = asyncio.Event()
@@ -312,6 +317,11 @@ async def test_while_traffic_flows(server: RedisServer) -> None:
         await eventually(pipe.is_drained)
         stop.set()
         await working
+        logged = [
+            (record.levelno, record.getMessage()) for record in caplog.records if "partition" in record.getMessage()
+        ]
+        assert {level for level, _ in logged} == {logging.INFO}, logged
+        assert any("a command took partition 0" in text for _, text in logged)
         day = timedelta(days=1)
         figures = (await pipe.ask(POPUP, (now - day).isoformat(), (now + day).isoformat(), OTHER_ORG)).json
         assert figures["started_workflows_count"] == sent

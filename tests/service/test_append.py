@@ -192,4 +192,5 @@ async def test_what_may_not_be_asked_is_unknown(client: Client, redis_url: str) 
         "writes": "ok",
         "installation": "ok",
         "rights": "ok",
+        "zone data": "ok",
     }

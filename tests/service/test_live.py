@@ -62,7 +62,7 @@ def sidedata(count: int) -> tuple[str, object]:
 async def test_an_answer_at_once_and_then_each_change() -> None:
     """The first event comes without a change, others only with one; the effective interval is the event's id."""
     async with world() as ours, listening(ours) as stream:
-        assert stream.response.headers["Content-Type"] == "text/event-stream"
+        assert stream.response.headers["Content-Type"] == "text/event-stream; charset=utf-8"
         assert stream.response.headers["Sidedata-Effective-Interval"] == EFFECTIVE
         assert await stream.block() == ["event: sidedata", f"id: {EFFECTIVE}", 'data: {"unique_visitors_count":1}']
         ours.reports.say = canned(2)

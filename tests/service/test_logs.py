@@ -6,10 +6,11 @@ import logging
 import pytest
 
 from sidedata.json_log import JsonFormatter
-from tests.support.constants import ORG
+from sidedata.reads.tokens import list_tokens
+from tests.support.constants import ORG, OTHER_ORG
 from tests.support.events import GOAL, PAGES, POPUP, interaction, reached, triggered, view
 from tests.support.pipeline import Pipeline, pipeline
-from tests.support.service import EVENTS, QUERY, SIDEDATA, world
+from tests.support.service import EVENTS, INTERVAL, QUERY, SIDEDATA, world
 
 VISITOR = "visitor-of-whom-nobody-may-know"
 SESSION = "session-of-whom-nobody-may-know"
@@ -42,6 +43,25 @@ async def test_each_request_is_one_line_with_its_id(caplog: pytest.LogCaptureFix
     for line in told:
         assert {"at", "level", "message", "path", "ms"} <= line.keys()
         assert "{" in line["path"] or line["path"] in {"(none)", "/livez"}
+
+
+async def test_a_request_names_organization_and_token(caplog: pytest.LogCaptureFixture) -> None:
+    """By the token's id, refused or not, on the fast path too; an organization that the token is not of is the client's word."""
+    caplog.set_level(logging.INFO)
+    async with world() as ours:
+        (own,) = await list_tokens(ours.client)
+        foreign = await ours.new_token(OTHER_ORG)
+        caplog.clear()
+        await ours.ask("GET", f"{SIDEDATA}?{QUERY}")
+        await ours.ask("POST", SIDEDATA, json=INTERVAL)
+        await ours.ask("POST", EVENTS)
+        await ours.ask("GET", f"{SIDEDATA}?{QUERY}", token=foreign)
+        await ours.ask("GET", f"{SIDEDATA}?{QUERY}", headers={"Authorization": "Token sd_unknown"})
+        await ours.ask("GET", "/livez")
+        said = [json.loads(line) for line in lines(caplog)]
+    named = [(line.get("organization"), line.get("token_id") == own.id) for line in said if "path" in line]
+    assert named == [(ORG, True)] * 3 + [(None, False)] * 3
+    assert ["token_id" in line for line in said if "path" in line] == [True] * 4 + [False] * 2
 
 
 async def _post(pipe: Pipeline, raws: list[bytes]) -> int:

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import AsyncIterator
+from time import time
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from sidedata.calendar.reporting import newest_rules, process_sources
 from sidedata.clock import SystemClock
 from sidedata.ingest.worker.listing import fill_list
 from sidedata.schema import keys
@@ -49,7 +51,10 @@ async def test_an_organization_is_registered_and_renamed(pipe: Pipeline) -> None
     assert (await ask(pipe, "GET", ADMIN, token))[0] == 404
     item = {"id": ORG, "name": "Acme \U0001f600", "time_zone": "UTC", "has_events": False, "zone_rules": None}
     assert await ask(pipe, "PUT", ADMIN, token, {"name": "Acme \U0001f600"}) == (200, item)
-    item["time_zone"] = "Europe/Helsinki"
+    item |= {
+        "time_zone": "Europe/Helsinki",
+        "zone_rules": newest_rules(process_sources().data(time()), "UTC", int(time())).release,
+    }
     assert await ask(pipe, "PUT", f"{ADMIN}/", token, {"time_zone": "Europe/Helsinki"}) == (200, item)
     assert await ask(pipe, "GET", f"/api/admin/v1/orgs/{ORG.upper()}", token) == (200, item)
     await pipe.apply(view(await pipe.now()))

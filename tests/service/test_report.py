@@ -63,7 +63,7 @@ async def test_head_answers_like_get_without_the_body() -> None:
         live = await ours.ask("HEAD", f"{SIDEDATA}/live?{QUERY}")
     assert (heard.status, heard.body, heard.headers["ETag"]) == (200, b"", '"tag1"')
     assert heard.headers["Content-Length"] == str(len(canned(1).body))
-    assert (live.status, live.headers["Content-Type"]) == (200, "text/event-stream")
+    assert (live.status, live.headers["Content-Type"]) == (200, "text/event-stream; charset=utf-8")
 
 
 async def test_the_cache_tells_how_often_it_serves(redis_url: str) -> None:

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from sidedata.clock import Clock, SystemClock
 from sidedata.ingest.worker.worker import drain
+from sidedata.ingest.zones.rulebook import Rulebook
 from sidedata.schema import keys
 from sidedata.schema.installation import Installation
 from sidedata.service.app import create_app
@@ -70,6 +71,7 @@ class Pipeline:
         self.installation = installation
         self.settings = settings
         self.http = http  # with the service's address and a token for everything
+        self.rulebook: Rulebook | None = None  # the zone data of the worker; None for those of this machine
 
     def partition(self, organization: str) -> int:
         """Where an organization's events go, by the contract's formula."""
@@ -105,7 +107,8 @@ class Pipeline:
     async def drain(self, **settings: int) -> None:
         """Let a worker apply all that is in the streams; `settings` are other ones for this pass."""
         values = {name: getattr(self.settings, name) for name in self.settings.__struct_fields__}
-        await drain(as_user("worker", self.client), self.installation, Settings(**{**values, **settings}))
+        chosen = Settings(**{**values, **settings})
+        await drain(as_user("worker", self.client), self.installation, chosen, self.rulebook)
         for partition in range(self.installation.partitions):
             assert await self.client.xlen(keys.keyspace(partition).events) == 0, (
                 "an entry leaves the stream when it is applied"

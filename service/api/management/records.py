@@ -6,6 +6,7 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from sidedata.calendar.reporting import stored_rules
 from sidedata.calendar.zones import zone
 from sidedata.errors import CommandRefusedError, FixedError, UsageError
 from sidedata.events.lenient import BOM
@@ -131,7 +132,9 @@ async def _organization(request: web.Request) -> OrganizationItem:
 
 def organization_item(record: OrganizationRecord) -> OrganizationItem:
     """An organization as answers show it."""
-    return OrganizationItem(record.id, record.name, record.timezone, record.has_events, None)
+    rules = stored_rules(record.timezone, record.zone_rules)
+    release = None if rules is None else rules.release
+    return OrganizationItem(record.id, record.name, record.timezone, record.has_events, release)
 
 
 async def _workflow(request: web.Request) -> WorkflowRecordItem:

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from pathlib import Path
 from typing import Final
 
 import click
@@ -11,13 +10,13 @@ import msgspec
 from sidedata.cli.connection import open_gateway
 from sidedata.cli.event_loop import run
 from sidedata.cli.options import settings_options
-from sidedata.embedded.data_directory import embedded_secret
+from sidedata.embedded.server import attach
 from sidedata.inspect.doctor import examine
 from sidedata.inspect.server_findings import Finding
 from sidedata.settings import Settings
 
 _COLOURS: Final = {"ok": "green", "warning": "yellow", "failed": "red", "unknown": "cyan"}
-_OPTIONS: Final = (
+OPTIONS: Final = (
     "redis_url",
     "data_dir",
     "partitions",
@@ -34,15 +33,13 @@ _OPTIONS: Final = (
 @click.option(
     "--sample", type=click.IntRange(min=1), default=20_000, show_default=True, help="number of keys to sample"
 )
-@settings_options(*_OPTIONS)
+@settings_options(*OPTIONS)
 def doctor(settings: Settings, *, as_json: bool, sample: int) -> None:
     """Check settings, Redis, leases, streams and keys, and give advice; exits 1 if there is a problem."""
-    if not settings.redis_url and (Path(settings.data_dir) / "secret").exists():
-        settings = msgspec.structs.replace(settings, secret=embedded_secret(settings))
 
     async def command() -> list[Finding]:
-        async with open_gateway(settings) as gateway:
-            return await examine(gateway, settings, os.environ, sample=sample)
+        async with attach(settings) as attached, open_gateway(attached) as gateway:
+            return await examine(gateway, attached, os.environ, sample=sample)
 
     findings = run(command())
     problems = sum(finding.problem for finding in findings)

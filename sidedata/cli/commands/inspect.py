@@ -4,6 +4,7 @@ import click
 import msgspec
 from click.core import ParameterSource
 
+from sidedata.cli.commands.answering import open_answering_store
 from sidedata.cli.commands.watch import watch
 from sidedata.cli.connection import open_store
 from sidedata.cli.event_loop import run
@@ -12,7 +13,7 @@ from sidedata.cli.stopping import until_stopped
 from sidedata.cli.tables import print_table
 from sidedata.errors import StopError, UsageError
 from sidedata.inspect.explain import Explanation, explain
-from sidedata.inspect.overview import Overview, read_overview
+from sidedata.inspect.overview import Overview, is_idle, read_overview
 from sidedata.inspect.samples import Memory, read_memory
 from sidedata.inspect.server_findings import measured_by
 from sidedata.reads.servers import read_servers
@@ -24,6 +25,7 @@ _PERCENT = 100
 @click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="one JSON object; with --watch one a line")
 @click.option("--watch", "watching", is_flag=True, help="refresh each second, with rates, until Ctrl-C")
+@click.option("--all", "everything", is_flag=True, help="show idle partitions, too")
 @click.option("--memory", is_flag=True, help="bytes of each kind of key, from a sample")
 @click.option("--workflows", is_flag=True, help="the biggest workflows, from the same sample")
 @click.option(
@@ -37,11 +39,15 @@ def inspect(
     *,
     as_json: bool,
     watching: bool,
+    everything: bool,
     memory: bool,
     workflows: bool,
     sample: int,
 ) -> None:
-    """Show backlog, dead letters and owners of all partitions."""
+    """Show backlog, dead letters and owners of all partitions.
+
+    The table leaves idle partitions out: they have an owner, and never had an event.
+    """
     if context.invoked_subcommand is not None:
         _refuse_options(context)
         return
@@ -52,7 +58,7 @@ def inspect(
         return
 
     async def command() -> tuple[Overview, Memory | None, str]:
-        async with open_store(settings) as (gateway, installation):
+        async with open_answering_store(settings) as (gateway, installation):
             overview = await read_overview(gateway, installation, settings)
             if not memory and not workflows:
                 return overview, None, ""
@@ -66,7 +72,7 @@ def inspect(
             fields |= {"workflows": measurement.workflows}
         click.echo(msgspec.json.encode(fields))
         return
-    _print_partitions(overview)
+    _print_partitions(overview, everything=everything)
     if measurement is not None:
         _print_memory(measurement, allocator, kinds=memory, workflows=workflows)
 
@@ -101,23 +107,26 @@ def _refuse_options(context: click.Context) -> None:
             raise UsageError(f"{parameter.opts[0]} belongs behind `inspect {context.invoked_subcommand}`")
 
 
-def _print_partitions(overview: Overview) -> None:
-    print_table(
-        ("partition", "owner", "lag (entries)", "lag (s)", "events applied", "dead letters"),
+def _print_partitions(overview: Overview, *, everything: bool) -> None:
+    shown = [state for state in overview.states if everything or not is_idle(state, overview)]
+    rows = [
         (
-            (
-                state.partition,
-                state.owner or "none",
-                state.lag_entries,
-                f"{state.lag_seconds:.1f}",
-                state.events_applied,
-                state.dead_letters,
-            )
-            for state in overview.states
-        ),
-    )
+            state.partition,
+            state.owner or "none",
+            state.lag_entries,
+            f"{state.lag_seconds:.1f}",
+            state.events_applied,
+            state.dead_letters,
+        )
+        for state in shown
+    ]
+    if rows:
+        print_table(("partition", "owner", "waiting", "lag (s)", "applied", "dead letters"), rows)
+    if idle := len(overview.states) - len(shown):
+        click.echo(f"{idle} idle partitions are left out; --all shows them")
     click.echo(
-        f"partitions: {overview.partitions}, workers: {overview.workers}, entries to apply: {overview.lag_entries}, "
+        f"partitions: {overview.partitions}, workers: {overview.workers}, "
+        f"entries to apply: {overview.lag_entries},\n"
         f"events applied: {overview.events_applied}, dead letters: {overview.dead_letters}"
     )
     if not overview.workers:
@@ -145,15 +154,14 @@ def _print_memory(memory: Memory, allocator: str, *, kinds: bool, workflows: boo
         )
     if workflows:
         print_table(
-            ("workflow", "organization", "kind", "name", "bytes", "share"),
+            ("workflow", "kind", "bytes", "share", "organization and name"),
             (
                 (
                     workflow.workflow,
-                    workflow.organization,
                     workflow.kind,
-                    workflow.name,
                     workflow.estimated_bytes,
                     f"{_PERCENT * workflow.estimated_bytes / whole:.1f} %",
+                    f"{workflow.organization} {workflow.name}".rstrip(),
                 )
                 for workflow in memory.workflows
             ),

@@ -1,5 +1,6 @@
 """`sidedata org` and `sidedata workflow`: the records of organizations and workflows."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import click
@@ -8,8 +9,10 @@ import msgspec
 from sidedata.cli.connection import open_store
 from sidedata.cli.event_loop import run
 from sidedata.cli.options import STORE, settings_options
-from sidedata.errors import StopError
-from sidedata.reads.records import read_organization, read_workflow
+from sidedata.cli.tables import print_table
+from sidedata.errors import StopError, UsageError
+from sidedata.reads.records import find_organizations, read_organization, read_organizations, read_workflow
+from sidedata.reads.workflow_list import WorkflowList, list_workflows
 from sidedata.schema.records import KINDS, OrganizationRecord, WorkflowRecord, parse_uuid
 from sidedata.settings import Settings
 from sidedata.writes import records
@@ -17,7 +20,7 @@ from sidedata.writes import records
 
 @click.group()
 def org() -> None:
-    """Set and show an organization's time zone."""
+    """List organizations, set and show their time zones."""
 
 
 @org.command("set")
@@ -53,28 +56,76 @@ def show_organization(organization: str, settings: Settings, *, as_json: bool) -
         click.echo(msgspec.json.encode(record))
         return
     fixed = "fixed, it has events" if record.has_events else "may be set, it has no events"
-    click.echo(f"organization  {record.id}\ntime zone     {record.timezone} ({fixed})")
+    rules = record.zone_rules or "none yet: a worker stores them"
+    click.echo(f"organization  {record.id}\ntime zone     {record.timezone} ({fixed})\nzone rules    {rules}")
+
+
+@org.command("list")
+@click.option("--json", "as_json", is_flag=True, help="a JSON array")
+@settings_options(*STORE)
+def list_organizations(settings: Settings, *, as_json: bool) -> None:
+    """List all organizations that something is stored of, by id."""
+
+    async def command() -> Sequence[OrganizationRecord]:
+        async with open_store(settings) as (gateway, installation):
+            ids = {organization async for page in find_organizations(gateway) for organization in page}
+            return await read_organizations(gateway, installation, sorted(ids))
+
+    records = run(command())
+    if as_json:
+        click.echo(msgspec.json.encode(records))
+        return
+    print_table(
+        ("id", "time zone", "events", "name"),
+        ((record.id, record.timezone, "yes" if record.has_events else "no", record.name or "") for record in records),
+        empty="no organizations; events or `sidedata org set` make one",
+    )
 
 
 @click.group()
 def workflow() -> None:
-    """Register and show an organization's workflows."""
+    """List, register and show an organization's workflows."""
 
 
 @workflow.command("set")
 @click.argument("organization", metavar="ORG")
 @click.argument("workflow_id", metavar="WORKFLOW")
-@click.option("--kind", required=True, type=click.Choice(KINDS), help="fixed once it is set")
+@click.option("--kind", type=click.Choice(KINDS), help="fixed once it is set, and then not needed")
 @click.option("--name", help="a name for people, up to 200 characters; unchanged if not given")
 @settings_options(*STORE)
-def set_workflow(organization: str, workflow_id: str, kind: str, name: str | None, settings: Settings) -> None:
-    """Register WORKFLOW of ORG."""
+def set_workflow(organization: str, workflow_id: str, kind: str | None, name: str | None, settings: Settings) -> None:
+    """Register WORKFLOW of ORG, or name it."""
+    if kind is None and name is None:
+        raise UsageError("nothing to set: give --kind, --name or both")
 
     async def command() -> None:
         async with open_store(settings) as (gateway, installation):
             await records.set_workflow(gateway, installation, organization, workflow_id, kind, name)
 
     run(command())
+
+
+@workflow.command("list")
+@click.argument("organization", metavar="ORG")
+@click.option("--json", "as_json", is_flag=True, help="a JSON array")
+@settings_options(*STORE)
+def list_workflows_of(organization: str, settings: Settings, *, as_json: bool) -> None:
+    """List the workflows of ORG, the one with the newest event first."""
+    organization_id = parse_uuid(organization)
+
+    async def command() -> WorkflowList:
+        async with open_store(settings) as (gateway, installation):
+            return await list_workflows(gateway, installation, organization_id)
+
+    workflows = run(command()).workflows
+    if as_json:
+        click.echo(msgspec.json.encode([entry._asdict() for entry in workflows]))
+        return
+    print_table(
+        ("id", "kind", "last event", "name"),
+        ((entry.id, entry.kind, _minute(entry.last_event_us), entry.name or "") for entry in workflows),
+        empty=f"organization {organization_id} has no workflows",
+    )
 
 
 @workflow.command("show")
@@ -102,3 +153,8 @@ def show_workflow(organization: str, workflow_id: str, settings: Settings, *, as
         f"workflow      {record.id}\norganization  {record.organization}\nkind          {record.kind}\n"
         f"name          {record.name}\nlast event    {last_event}"
     )
+
+
+def _minute(at_us: int | None) -> str:
+    """An instant in UTC, to the minute; "none" where there is none."""
+    return "none" if at_us is None else datetime.fromtimestamp(at_us / 1_000_000, UTC).strftime("%Y-%m-%d %H:%M")

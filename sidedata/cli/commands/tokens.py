@@ -58,19 +58,8 @@ def list_(settings: Settings, *, as_json: bool) -> None:
         click.echo(msgspec.json.encode(records))
         return
     print_table(
-        ("id", "name", "organization", "scopes", "created", "expires", "last used"),
-        (
-            (
-                record.id,
-                record.name,
-                record.organization,
-                ", ".join(record.scopes),
-                _day(record.created_at),
-                "never" if record.expires_at is None else _day(record.expires_at),
-                "never" if record.used_at is None else _day(record.used_at),
-            )
-            for record in records
-        ),
+        ("id", "organization", "scopes", "name and times (UTC)"),
+        ((record.id, record.organization, ", ".join(record.scopes), _name_and_times(record)) for record in records),
         empty="no tokens; `sidedata token create` makes one",
     )
 
@@ -89,5 +78,12 @@ def revoke(token_id: str, settings: Settings) -> None:
         raise StopError(f"there is no token {token_id}")
 
 
-def _day(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+def _name_and_times(record: TokenRecord) -> str:
+    """The rest of a record in one cell, which fits below the others on a narrow terminal."""
+    name = f"{record.name}: " if record.name else ""
+    expires, used = ("never" if at is None else _minute(at) for at in (record.expires_at, record.used_at))
+    return f"{name}created {_minute(record.created_at)}, expires {expires}, last used {used}"
+
+
+def _minute(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")

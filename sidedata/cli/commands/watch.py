@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from sidedata.cli.connection import open_store
+from sidedata.cli.commands.answering import open_answering_store
 from sidedata.errors import StoreUnavailableError, UsageError
 from sidedata.inspect.overview import Overview, read_overview
 from sidedata.reads.partitions import PartitionState
@@ -56,7 +56,7 @@ async def watch(settings: Settings, *, as_json: bool) -> None:
         raise UsageError("--watch draws on a terminal; with --json it prints an object a line")
     loop = asyncio.get_running_loop()
     rates = Rates()
-    async with open_store(settings) as (gateway, installation):
+    async with open_answering_store(settings) as (gateway, installation):
         with (
             Live(console=Console(), screen=True, auto_refresh=False)
             if not as_json

@@ -1,6 +1,8 @@
 """The address of the service that `up` and `demo` start, and the wait until it is ready."""
 
 import asyncio
+import errno
+import os
 import socket
 from contextlib import ExitStack
 from typing import Final
@@ -34,6 +36,39 @@ def free_ports(host: str, ports: list[int]) -> list[int]:
             return [int(listener.getsockname()[1]) for listener in sockets]
     except OSError as error:
         raise StopError(f"SIDEDATA_HOST {host!r} can't be listened on: {error.strerror or error}") from error
+
+
+def taken_port(setting: str, host: str, port: int, error: OSError) -> StopError:
+    """The error of a process that can't listen; `setting` is the port's.
+
+    The text of aiohttp's error names the address a second time, so the system's own text stands here.
+    """
+    if error.errno == errno.EADDRINUSE:
+        reason = f"the port is in use; end what listens there, or set {setting} to another"
+    else:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+    return StopError(f"can't listen on {host}:{port}: {reason}")
+
+
+def check_ports(settings: Settings) -> None:
+    """Check that service and worker can listen, before anything is started.
+
+    Raises:
+        StopError: one of the ports is in use.
+    """
+    for setting, port in (("SIDEDATA_PORT", settings.port), ("SIDEDATA_WORKER_PORT", settings.worker_port)):
+        try:
+            family, _, _, _, address = socket.getaddrinfo(
+                settings.host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )[0]
+            with socket.socket(family, socket.SOCK_STREAM) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+                probe.listen(1)
+        except socket.gaierror as error:
+            raise StopError(f"SIDEDATA_HOST {settings.host!r} can't be listened on: {error.strerror}") from error
+        except OSError as error:
+            raise taken_port(setting, settings.host, port, error) from error
 
 
 def _listener(family: int, host: str, port: int) -> socket.socket:

@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import shutil
+import sys
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -19,7 +20,6 @@ from msgspec import Struct
 from sidedata.cli.connection import open_store
 from sidedata.cli.processes.address import base_url
 from sidedata.embedded.data_directory import data_directory
-from sidedata.embedded.server_binary import find_server
 from sidedata.errors import StopError
 from sidedata.reads.tokens import find_token
 from sidedata.settings import Settings
@@ -83,12 +83,25 @@ class Demo(Struct, frozen=True):
             ("dashboard", f"{base}/dashboard#org={ORGANIZATION}"),
             ("token", self.token),
             ("organization", f"{ORGANIZATION} ({_ZONE})"),
-            ("keys", f"{redis_cli(self.redis_url)} --scan --pattern 'sd:*'"),
+            ("keys", self._keys_command()),
         ):
             click.echo(f"  {name:<14}{value}")
 
+    def _keys_command(self) -> str:
+        """The command line that shows the keys: a client of Redis or, where PATH has none, sidedata's own count of them."""
+        if not self.redis_url.startswith("unix://"):
+            return "redis-cli -u \"$SIDEDATA_REDIS_URL\" --scan --pattern 'sd:*'"  # the address may hold a password
+        socket = Path(unquote(urlsplit(self.redis_url).path))
+        client = next(filter(shutil.which, ("redis-cli", "valkey-cli")), None)
+        if client is None:
+            sidedata = Path(sys.executable).with_name("sidedata")
+            return f"{shlex.quote(str(sidedata))} inspect --memory --data-dir {shlex.quote(self.settings.data_dir)}"
+        return f"{client} -s {shlex.quote(str(socket))} --scan --pattern 'sd:*'"
+
     async def request(self, session: aiohttp.ClientSession) -> list[str]:
-        """Request both reports until they have visitors and, for at most 15 seconds, goals and purchases; returns the raw answers.
+        """Request both reports until they have visitors and, for at most 15 seconds, a whole week, goals and purchases.
+
+        Returns the raw answers.
 
         Raises:
             StopError: there are no visitors after a minute.
@@ -139,7 +152,11 @@ def _has_visitors(answer: str) -> bool:
 
 
 def _is_complete(answer: str) -> bool:
-    return all(value != [] for value in _object(answer).values())
+    """Tell if every list of a report has entries, and every weekday visitors: the history is a week, sent oldest day first."""
+    fields = _object(answer)
+    statistic = fields.get("timeframe_stat")
+    days = statistic.get("day_in_week", []) if isinstance(statistic, dict) else []
+    return all(value != [] for value in fields.values()) and all(count for count, _ in days)
 
 
 def _object(answer: str) -> dict[str, object]:
@@ -165,13 +182,3 @@ def pretty(value: object, indent: str = "") -> str:
             return str(value)
         case _:
             return json.dumps(value, ensure_ascii=False)
-
-
-def redis_cli(url: str) -> str:
-    """The command line that opens a Redis, with the client beside the embedded server where PATH has none."""
-    if not url.startswith("unix://"):
-        return 'redis-cli -u "$SIDEDATA_REDIS_URL"'  # it may hold a password
-    client = shutil.which("redis-cli")
-    beside = Path(find_server()).with_name("redis-cli")
-    program = "redis-cli" if client or not beside.exists() else shlex.quote(str(beside))
-    return f"{program} -s {shlex.quote(unquote(urlsplit(url).path))}"

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, NoReturn, Self
 import msgspec
 
 from sidedata.cli.parent import PARENT_PIPE
-from sidedata.embedded.server import ATTACH_ONLY
+from sidedata.cli.processes.relay import line_prefix, relay
 from sidedata.errors import StopError
 from sidedata.settings import Settings, variable
 
@@ -29,15 +29,23 @@ class _Child(NamedTuple):
 class Supervisor:
     """Starts commands as child processes; leaving the context stops all of them.
 
-    Their output goes where the parent's goes, or, with `logs`, to a file for each command in that directory. If the parent dies,
-    even by SIGKILL, they see their standard input end, and stop.
+    Their output goes where the parent's goes, or, with `logs`, to a file for each command in that directory. With `prefixed` each
+    line of it begins with the command's name, in a colour of its own. If the parent dies, even by SIGKILL, they see their standard
+    input end, and stop.
     """
 
     def __init__(
-        self, settings: Settings, *, logs: Path | None = None, variables: Mapping[str, str] | None = None
+        self,
+        settings: Settings,
+        *,
+        logs: Path | None = None,
+        prefixed: bool = False,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
-        self._environment = {**environment(settings), **(variables or {}), PARENT_PIPE: "1", ATTACH_ONLY: "1"}
+        self._environment = {**environment(settings), **(variables or {}), PARENT_PIPE: "1"}
         self._logs = logs
+        self._prefixed = prefixed
+        self._relays: dict[str, list[asyncio.Task[None]]] = {}  # by command
         self._children: dict[int, _Child] = {}  # by process id
         self._exits: asyncio.Queue[tuple[str, int]] = asyncio.Queue()  # command and status
 
@@ -65,8 +73,8 @@ class Supervisor:
                 *arguments,
                 # Nothing is written to this pipe; its end tells a child that the parent is gone.
                 stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE if capture else log,
-                stderr=log,
+                stdout=asyncio.subprocess.PIPE if capture or self._prefixed else log,
+                stderr=asyncio.subprocess.PIPE if self._prefixed else log,
                 env=self._environment,
                 # Ctrl-C in a terminal reaches the parent alone, which then stops the children in order.
                 start_new_session=True,
@@ -74,6 +82,12 @@ class Supervisor:
         finally:
             if log is not None:
                 os.close(log)
+        if self._prefixed:
+            relays = self._relays.setdefault(command, [])
+            prefix = line_prefix(command, len(self._relays) - 1)
+            if not capture:
+                relays.append(asyncio.create_task(relay(process.stdout, prefix, err=False)))
+            relays.append(asyncio.create_task(relay(process.stderr, prefix, err=True)))
         watcher = asyncio.create_task(self._wait(command, process))
         self._children[process.pid] = _Child(command, process, watcher)
         return process
@@ -103,6 +117,7 @@ class Supervisor:
                 if child.process.returncode is None:
                     os.killpg(child.process.pid, signal.SIGKILL)  # the whole session, with the child's own children
             await asyncio.gather(*late)
+        await asyncio.gather(*(task for tasks in self._relays.values() for task in tasks))
 
     def _log(self, command: str) -> Path:
         assert self._logs is not None  # noqa: S101 - called only with logs

@@ -1,6 +1,7 @@
 """`sidedata up` and `sidedata demo`: Redis, service and worker in one process tree."""
 
 import asyncio
+import sys
 from pathlib import Path
 
 import aiohttp
@@ -9,7 +10,7 @@ import msgspec
 
 from sidedata.cli.event_loop import run
 from sidedata.cli.options import settings_options
-from sidedata.cli.processes.address import base_url, free_ports, service_answers
+from sidedata.cli.processes.address import base_url, check_ports, free_ports, service_answers
 from sidedata.cli.processes.demo import Demo, prepare
 from sidedata.cli.processes.supervisor import Supervisor
 from sidedata.cli.progress import spinner
@@ -35,6 +36,7 @@ def up(settings: Settings) -> None:
     """
     if settings.port == 0:
         settings = msgspec.structs.replace(settings, port=free_ports(settings.host, [0])[0])
+    check_ports(settings)
     run(until_stopped(_up(msgspec.structs.replace(settings, secret=embedded_secret(settings)))))
 
 
@@ -58,7 +60,7 @@ def demo(settings: Settings, seconds: float | None) -> None:
 
 
 async def _up(settings: Settings) -> None:
-    async with redis_url(settings) as url, Supervisor(settings) as supervisor:
+    async with redis_url(settings) as url, Supervisor(settings, prefixed=sys.stderr.isatty()) as supervisor:
         await supervisor.start("serve")
         await supervisor.start("worker")
         await until_first_ends(_announce(settings, url), supervisor.watch(), _redis_ended(settings))

@@ -8,8 +8,9 @@ import json
 import re
 import zlib
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -65,6 +66,7 @@ class Oracle:
     """All events in order of arrival, and what the contract says about them."""
 
     zones: dict[str, str] = field(default_factory=dict)
+    rules: Callable[[str], tzinfo] = ZoneInfo  # the same object for the same name
     kinds: dict[tuple[str, str], str] = field(default_factory=dict)  # registrations, and first events
     partitions: int = 16
     kept: Kept = field(default_factory=Kept)
@@ -112,14 +114,14 @@ class Oracle:
             raise _BadEventError("wrong_partition")
         return event, given
 
-    def zone(self, organization: str) -> str:
+    def zone(self, organization: str) -> tzinfo:
         """The reporting time zone."""
-        return self.zones.get(organization, "UTC")
+        return self.rules(self.zones.get(organization, "UTC"))
 
     def effective(self, organization: str, start: datetime, end: datetime, now: datetime) -> tuple[datetime, datetime]:
         """The interval, widened outward; naive date-times are local."""
         zone = self.zone(organization)
-        start, end = (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone)) for moment in (start, end))
+        start, end = (moment if moment.tzinfo else moment.replace(tzinfo=zone) for moment in (start, end))
         start, end = start.astimezone(UTC), end.astimezone(UTC)
         if end <= start or end - start > timedelta(hours=400 * 24):
             raise BadIntervalError("order or span")
@@ -130,7 +132,7 @@ class Oracle:
         _, upper = self._edges(end - MICROSECOND, now - end, zone)
         return max(lower, oldest), upper
 
-    def _edges(self, inside: datetime, age: timedelta, zone: str) -> tuple[datetime, datetime]:
+    def _edges(self, inside: datetime, age: timedelta, zone: tzinfo) -> tuple[datetime, datetime]:
         if age <= self.kept.fine:
             fine = EPOCH + (inside - EPOCH) // timedelta(minutes=5) * timedelta(minutes=5)
             return fine, fine + timedelta(minutes=5)
@@ -146,14 +148,14 @@ class Oracle:
         if kind is None:
             raise UnknownWorkflowError
         lower, upper = self.effective(organization, start, end, now)
-        zone = ZoneInfo(self.zone(organization))
+        zone = self.zone(organization)
         header = f"{lower.astimezone(zone).isoformat()}/{upper.astimezone(zone).isoformat()}"
         inside = [e for e in self.events if e.organization == organization and lower <= e.at < upper]
         if kind == "page_navigation":
-            return self._page_navigation([e for e in inside if e.workflow == workflow], lower, upper, zone.key), header
+            return self._page_navigation([e for e in inside if e.workflow == workflow], lower, upper, zone), header
         return self._interaction(organization, workflow, inside), header
 
-    def _page_navigation(self, views: list[Applied], lower: datetime, upper: datetime, zone: str) -> dict[str, Any]:
+    def _page_navigation(self, views: list[Applied], lower: datetime, upper: datetime, zone: tzinfo) -> dict[str, Any]:
         hours: dict[tuple[date, int, int], set[str]] = defaultdict(set)
         days: dict[date, set[str]] = defaultdict(set)
         for view in views:
@@ -208,31 +210,31 @@ def _uniques(events: list[Applied]) -> dict[str, int]:
 # --- zones ---
 
 
-def local_hour(instant: datetime, zone: str) -> tuple[date, int, int]:
+def local_hour(instant: datetime, zone: str | tzinfo) -> tuple[date, int, int]:
     """Date, hour and offset in seconds of the local hour that holds an instant."""
     return _label(instant.replace(second=0, microsecond=0), zone)
 
 
-def local_date(instant: datetime, zone: str) -> date:
+def local_date(instant: datetime, zone: str | tzinfo) -> date:
     """The date of the local day that holds an instant."""
     return local_hour(instant, zone)[0]
 
 
 @lru_cache(maxsize=200_000)
-def _label(minute: datetime, zone: str) -> tuple[date, int, int]:
-    local = minute.astimezone(ZoneInfo(zone))
+def _label(minute: datetime, zone: str | tzinfo) -> tuple[date, int, int]:
+    local = minute.astimezone(ZoneInfo(zone) if isinstance(zone, str) else zone)
     offset = local.utcoffset()
     assert offset is not None
     return local.date(), local.hour, int(offset.total_seconds())
 
 
-def hour_around(instant: datetime, zone: str) -> tuple[datetime, datetime]:
+def hour_around(instant: datetime, zone: str | tzinfo) -> tuple[datetime, datetime]:
     """The local hour of an instant: as far as date, hour and offset stay the same."""
     return _walk(instant.replace(second=0, microsecond=0), zone, 3)
 
 
 @lru_cache(maxsize=2_000)
-def _walk(minute: datetime, zone: str, fields: int) -> tuple[datetime, datetime]:
+def _walk(minute: datetime, zone: str | tzinfo, fields: int) -> tuple[datetime, datetime]:
     first = last = minute
     while _label(first - MINUTE, zone)[:fields] == _label(minute, zone)[:fields]:
         first -= MINUTE
@@ -241,7 +243,7 @@ def _walk(minute: datetime, zone: str, fields: int) -> tuple[datetime, datetime]
     return first, last + MINUTE
 
 
-def day_around(instant: datetime, zone: str) -> tuple[datetime, datetime]:
+def day_around(instant: datetime, zone: str | tzinfo) -> tuple[datetime, datetime]:
     """The local day of an instant: as far as the date stays the same."""
     return _walk(instant.astimezone(UTC).replace(second=0, microsecond=0), zone, 1)
 

@@ -2,6 +2,7 @@
 --
 -- KEYS  1 cursor, 2 lease
 -- ARGV  1 worker, 2 length of the lease (ms), 3 "force" takes the partition from its owner, whose next commit is then refused
+--       and `forced` in the cursor has the fence of that, so that the owner can tell a command's work from a failure
 -- Reply {} if another worker owns it, else the cursor's fields and values, the new fence among them
 --
 -- Atomic, because another worker may take the lease between the check and the write. The fence only ever grows: an owner that
@@ -13,6 +14,8 @@ if owner and owner ~= ARGV[1] and ARGV[3] ~= 'force' then return {} end
 redis.call('DEL', KEYS[2])
 local time = redis.call('TIME')
 local before = tonumber(redis.call('HGET', KEYS[1], 'fence') or '0')
-redis.call('HSET', KEYS[1], 'fence', string.format('%.0f', math.max(before + 1, time[1] * 1000000 + time[2])))
+local fence = string.format('%.0f', math.max(before + 1, time[1] * 1000000 + time[2]))
+redis.call('HSET', KEYS[1], 'fence', fence)
+if ARGV[3] == 'force' then redis.call('HSET', KEYS[1], 'forced', fence) end
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 return redis.call('HGETALL', KEYS[1])

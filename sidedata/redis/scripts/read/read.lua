@@ -8,16 +8,16 @@
 --         visitors, sessions   a sketch: the reader fetches it next by MGET; here it only counts as work
 --         counts               counts
 --         goals                counts, and the names of the goals in them
--- Reply {timezone, kind, revision, fence of its commit, changes_from, revision of names, buckets changed since the known revision,
---        data of the fields (of those that may have changed only those whose buckets are named, all if the log of changes does not
---        reach back to the known revision, none if that is the newest), name records of the goals}
+-- Reply {timezone, the table of its offsets, kind, revision, fence of its commit, changes_from, revision of names, buckets changed
+--        since the known revision, data of the fields (of those that may have changed only those whose buckets are named, all if
+--        the log of changes does not reach back to the known revision, none if that is the newest), name records of the goals}
 --       The data is that of the first fields only if all would keep Redis busy for long; the reader asks again for the rest.
 --
 -- Atomic, because an answer must not show half a commit. Read only. Sketches are not read here: a script copies a value that it
 -- returns from string to string, which takes five times as long as to send it.
 local call = redis.call
 local record = call('HMGET', KEYS[1], 'kind', 'revision', 'changes_from', 'fence')
-local organization = call('HMGET', KEYS[2], 'timezone', 'names')
+local organization = call('HMGET', KEYS[2], 'timezone', 'names', 'rules')
 local revision, names = record[2] or '0', organization[2] or '0'
 local changed = {}
 if ARGV[1] ~= '' and ARGV[1] ~= revision then
@@ -94,4 +94,4 @@ for _, goal in ipairs(wanted) do
   named[#named + 1] = goal
   named[#named + 1] = call('GET', ARGV[3] .. goal)
 end
-return {organization[1], record[1], revision, record[4] or '0', record[3] or '0', names, changed, data, named}
+return {organization[1], organization[3], record[1], revision, record[4] or '0', record[3] or '0', names, changed, data, named}

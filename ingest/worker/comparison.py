@@ -1,0 +1,94 @@
+"""The comparison of all organizations of a worker's partitions with the newest rules of their zones.
+
+It runs when a partition is taken, twice an hour, and again soon where zone data are just being replaced or old workers have left.
+One scan finds the organizations of all partitions. Each partition's own task compares and adopts, some at a time between two
+commits, so that no commit is under way when days are cut again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Final
+
+from sidedata.clock import Clock
+from sidedata.errors import CommandRefusedError, StoreUnavailableError
+from sidedata.ingest.apply.partition import Partition
+from sidedata.ingest.zones.rulebook import Rulebook
+from sidedata.reads.zones.organizations import organizations_of
+from sidedata.redis.gateway import Gateway
+
+_log = logging.getLogger("sidedata.worker")
+
+_INTERVAL_SECONDS: Final = 1800.0
+_UNSETTLED_SECONDS: Final = 10.0  # zone data are being replaced
+_AT_ONCE: Final = 50  # organizations between two commits
+
+
+class PendingComparison:
+    """The organizations of one partition that are still to be compared; filled by the scan, emptied by the partition's task."""
+
+    def __init__(self) -> None:
+        self.due_at = float("-inf")
+        self.organizations: dict[str, None] = {}
+        self.release: str | None = None  # all are listed: the release to record when they are compared
+
+    async def continue_with(self, partition: Partition) -> bool:
+        """Compare some organizations; true if more are waiting.
+
+        Raises:
+            LeaseLostError: another owner has the partition.
+            StoreUnavailableError: Redis is out of reach.
+        """
+        if self.organizations:
+            some = list(self.organizations)[:_AT_ONCE]
+            await partition.compare_zones(some)
+            for organization in some:
+                self.organizations.pop(organization, None)
+        elif self.release is not None:
+            release, self.release = self.release, None
+            await partition.finish_comparison(release)
+        return bool(self.organizations)
+
+
+class Comparison:
+    """The scan for organizations, in a task of its own."""
+
+    def __init__(self, gateway: Gateway, rulebook: Rulebook, clock: Clock) -> None:
+        self._gateway = gateway
+        self._rulebook = rulebook
+        self._clock = clock
+        self._task: asyncio.Task[None] | None = None
+        self._old_workers = False
+
+    def start_if_due(self, partitions: Mapping[int, PendingComparison]) -> None:
+        """Begin a scan for those partitions that are due, unless one is under way."""
+        if self._old_workers and not self._rulebook.old_workers:
+            for pending in partitions.values():
+                pending.due_at = float("-inf")
+        self._old_workers = self._rulebook.old_workers
+        now = self._clock.now()
+        due = {
+            number: pending
+            for number, pending in partitions.items()
+            if pending.due_at <= now or pending.due_at > now + _INTERVAL_SECONDS  # the clock was set back
+        }
+        if due and (self._task is None or self._task.done()):
+            self._task = asyncio.create_task(self._scan(due), name="comparison of zones")
+
+    def stop(self) -> None:
+        """End the task."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _scan(self, due: Mapping[int, PendingComparison]) -> None:
+        data = await self._rulebook.refresh()
+        with suppress(StoreUnavailableError):  # the next tick begins again
+            try:
+                async for number, organizations in organizations_of(self._gateway, due):
+                    due[number].organizations.update(dict.fromkeys(organizations))
+            except CommandRefusedError as error:
+                _log.warning("newer rules of zones are adopted with the next events only, not before: %s", error)
+            for pending in due.values():
+                pending.release = data.release
+                pending.due_at = self._clock.now() + (_INTERVAL_SECONDS if data.settled else _UNSETTLED_SECONDS)

@@ -1,0 +1,240 @@
+"""The adoption of newer rules of zones by a partition's owner, between two of its commits.
+
+    record ─▶ is its table the newest? ─▶ decide ─▶ store the table                    (no bucket changes)
+                                              └──▶ cut days again, swap them in with it (`recut.py`)
+
+A record without a table is that of an organization from before the tables: the keys of its days tell by which offsets they were
+cut, and the table of these is its first.
+"""
+
+import logging
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from sidedata import failpoints
+from sidedata.calendar.adoption import AdoptFuture, Decision, Keep, Recut, decide
+from sidedata.calendar.explanation import Explanation, explain_days
+from sidedata.calendar.reporting import stored_rules, zone_of
+from sidedata.calendar.rules import ZoneRules
+from sidedata.calendar.zones import HOUR_SECONDS
+from sidedata.errors import CommandRefusedError, LeaseLostError, UsageError
+from sidedata.events.decode import Kind
+from sidedata.ingest.metrics import Metrics
+from sidedata.ingest.ownership.swap import complete
+from sidedata.ingest.zones.recut import RecutDays
+from sidedata.ingest.zones.rulebook import Rulebook
+from sidedata.reads.owner import OrganizationState, read_records, records_revision
+from sidedata.reads.zones.buckets import existing_days
+from sidedata.redis.gateway import Gateway
+from sidedata.schema.records import DEFAULT_ZONE
+from sidedata.settings import Settings
+from sidedata.writes.commit import Ownership
+from sidedata.writes.rebuild import Records, read_all_records
+from sidedata.writes.zones.rules import record_release, store_rules
+
+_log = logging.getLogger("sidedata.worker")
+
+_ATTEMPTS = 5
+# Each third day of the newest workflows: 36 small questions each, so that 1,000 organizations take seconds.
+_SAMPLED_DAYS = 3
+_SAMPLED_WORKFLOWS = 5
+
+
+class Adopter:
+    """Adopts newer rules for the organizations of one partition; the caller commits nothing meanwhile."""
+
+    def __init__(self, gateway: Gateway, settings: Settings, rulebook: Rulebook, metrics: Metrics) -> None:
+        self.rulebook = rulebook
+        self._gateway = gateway
+        self._settings = settings
+        self._metrics = metrics
+        self._refused: set[str] = (
+            set()
+        )  # organizations that failed for good; tried again with the next comparison of all
+
+    def is_due(self, organization: str, state: OrganizationState, now: int) -> bool:
+        """Tell if an organization has to get another table before more of its events are counted."""
+        if organization in self._refused:
+            return False
+        stored = stored_rules(state.timezone, state.rules)
+        try:
+            if state.has_events:
+                return self.rulebook.is_due(state.timezone, stored, now)
+            return self.rulebook.first_rules(state.timezone, stored, now) != stored
+        except UsageError:
+            return False  # the record names no zone; resolving its events says so
+
+    async def compare(self, ownership: Ownership, organizations: Iterable[str]) -> bool:
+        """Compare organizations with the newest rules and adopt these; true if a record has changed.
+
+        Raises:
+            LeaseLostError: another owner came.
+            StoreUnavailableError: Redis is out of reach; the partition's next owner completes what has begun.
+        """
+        ids = list(organizations)
+        self._refused.difference_update(ids)
+        now = await self._gateway.time_ms(ownership.keyspace.cursor) // 1000
+        states, _ = await read_records(self._gateway, ownership.keyspace, ids, [])
+        changed = False
+        for organization, state in zip(ids, states, strict=True):
+            if self.is_due(organization, state, now):
+                changed = await self.adopt(ownership, organization) or changed
+        return changed
+
+    async def adopt(self, ownership: Ownership, organization: str) -> bool:
+        """Adopt the newest rules for an organization; true if its record has changed.
+
+        Raises:
+            LeaseLostError: another owner came.
+            StoreUnavailableError: Redis is out of reach; the partition's next owner completes what has begun.
+        """
+        try:
+            for _ in range(_ATTEMPTS):
+                status = await self._adopt(ownership, organization)
+                if status == "fenced":
+                    raise LeaseLostError(f"partition {ownership.partition} has another owner")
+                if status != "stale":
+                    return status == "ok"
+            _log.warning("organization %s: its record changes all the time; rules are adopted later", organization)
+        except CommandRefusedError as error:
+            _log.warning("organization %s: newer rules of its zone can't be adopted: %s", organization, error)
+        self._refused.add(organization)
+        return False
+
+    async def _adopt(self, ownership: Ownership, organization: str) -> str:
+        # The owner's own copies of records may be older than this revision; it drops them after an adoption.
+        ownership = replace(ownership, records=await records_revision(self._gateway, ownership.keyspace))
+        [state], _ = await read_records(self._gateway, ownership.keyspace, [organization], [])
+        now = await self._gateway.time_ms(ownership.keyspace.cursor) // 1000
+        stored = stored_rules(state.timezone, state.rules)
+        if not state.has_events:
+            rules = self.rulebook.first_rules(state.timezone, stored, now)
+            if rules is None or rules == stored:
+                return "same"
+            return await self._store(ownership, organization, state, AdoptFuture(rules, None))
+        if stored is not None and isinstance(decision := self.rulebook.decide(state.timezone, stored, now), Keep):
+            return "same"
+        records = await read_all_records(self._gateway, ownership.keyspace, organization)
+        if stored is None:
+            explained = await self._explain(ownership, organization, state.timezone, records, now)
+            stored, doubtful = explained.rules, explained.doubtful
+            newest = self.rulebook.candidates(state.timezone, now)[0]
+            decision = decide(stored, newest, self.rulebook.retention, now, doubtful)
+        else:
+            doubtful = ()
+        return await self._carry_out(ownership, organization, state, records, stored, decision, doubtful, now)
+
+    async def _explain(
+        self, ownership: Ownership, organization: str, timezone: str, records: Records, now: int
+    ) -> Explanation:
+        """Find the table by which the days of an organization without one were cut."""
+        candidates = self.rulebook.candidates(timezone, now)
+        retention, space = self.rulebook.retention, ownership.keyspace
+        workflows = sorted(records.newest_us, key=records.newest_us.__getitem__, reverse=True)
+        if all(rules.same_offsets(candidates[0]) for rules in candidates):
+            if timezone == DEFAULT_ZONE or timezone.startswith("Etc/"):
+                return Explanation(candidates[0], ())
+            # Other releases than those at hand may have been used, before both were updated: a sample of days tells.
+            starts = _possible_starts(candidates, now - retention.hour, now)
+            sample = [start for place, start in enumerate(starts) if place // 3 % _SAMPLED_DAYS == 0]
+            found = await existing_days(self._gateway, space, organization, workflows[:_SAMPLED_WORKFLOWS], sample)
+            if not explain_days(found, candidates).strays:
+                return Explanation(candidates[0], ())
+        starts = _possible_starts(candidates, now - retention.day, now)
+        return explain_days(await existing_days(self._gateway, space, organization, workflows, starts), candidates)
+
+    async def _carry_out(
+        self,
+        ownership: Ownership,
+        organization: str,
+        state: OrganizationState,
+        records: Records,
+        stored: ZoneRules,
+        decision: Decision,
+        doubtful: tuple[int, ...],
+        now: int,
+    ) -> str:
+        retention = self.rulebook.retention
+        newest = self.rulebook.candidates(state.timezone, now)[0]
+        while isinstance(decision, Recut):
+            recut = RecutDays(
+                self._gateway, retention, ownership, organization, zone_of(stored), decision, doubtful, now
+            )
+            lacking = await self._build(recut, records)
+            if lacking is None:
+                return await self._swap(ownership, organization, state, records, recut, decision)
+            await recut.drop()
+            # Hours of that day are gone: decide as if hours were kept for less time.
+            shorter = min(now - lacking, retention.hour - HOUR_SECONDS)
+            retention = retention._replace(hour=max(shorter, 0))
+            decision = decide(stored, newest, retention, now, doubtful)
+        return await self._store(ownership, organization, state, decision)
+
+    async def _build(self, recut: RecutDays, records: Records) -> int | None:
+        for workflow in records.newest_us:
+            kind: Kind = "interaction" if records.kinds.get(workflow) == "interaction" else "page_navigation"
+            if (lacking := await recut.build(workflow, kind)) is not None:
+                return lacking
+        return None
+
+    async def _swap(
+        self,
+        ownership: Ownership,
+        organization: str,
+        state: OrganizationState,
+        records: Records,
+        recut: RecutDays,
+        decision: Recut,
+    ) -> str:
+        status = await recut.begin(state.timezone, records)
+        if status != "ok":
+            await recut.drop()
+            return status
+        await complete(self._gateway, self._settings, ownership, recut.shadow.run)
+        self._record(organization, state, decision, f"{len(decision.days)} days are cut again")
+        return "ok"
+
+    async def _store(
+        self, ownership: Ownership, organization: str, state: OrganizationState, decision: Decision
+    ) -> str:
+        text = decision.rules.encode()
+        if text == state.rules:
+            return "same"
+        failpoints.pass_by("before_rules")
+        status = await store_rules(self._gateway, ownership, organization, state.timezone, state.rules, text)
+        if status == "ok":
+            failpoints.pass_by("after_rules")
+            self._record(organization, state, decision, "no day changes")
+        return status
+
+    def _record(self, organization: str, state: OrganizationState, decision: Decision, days: str) -> None:
+        self._metrics.adoptions.labels("cut" if isinstance(decision, Recut) else "table").inc()
+        rules = decision.rules
+        before = stored_rules(state.timezone, state.rules)
+        seam = "no seam" if rules.since is None else f"the days before {rules.since} keep their cut"
+        _log.info(
+            "organization %s: rules of %s, release %s after %s: %s, %s",
+            organization,
+            state.timezone,
+            rules.release,
+            "none" if before is None else before.release,
+            days,
+            seam,
+        )
+
+    async def finish(self, ownership: Ownership, release: str) -> None:
+        """Record that all organizations of the partition were compared with a release."""
+        await record_release(self._gateway, ownership, release)
+
+
+def _possible_starts(candidates: Iterable[ZoneRules], first: int, now: int) -> list[int]:
+    """The starts that days may have had: each midnight by one of the tables, and an hour before and after it, in order."""
+    starts: set[int] = set()
+    for rules in candidates:
+        zone = zone_of(rules)
+        at = zone.day(first).start
+        while at <= now:
+            starts.update((at - HOUR_SECONDS, at, at + HOUR_SECONDS))
+            at = zone.day(at).end
+    return sorted(starts)

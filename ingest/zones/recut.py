@@ -1,0 +1,264 @@
+"""The cut of local days by newer rules: built aside from hours that are kept, swapped in together with the table.
+
+    hours ─▶ days in a shadow ─▶ days that begin where none began ─▶ the switch ─▶ deletion of days that are no more
+                                 (no reader by the old table asks for them)  │
+                                                   the table, and the days that begin where one began, in one step
+
+An answer is cut by the table that is read with it. So days whose keys only one of the two tables names can be moved in before the
+switch, or deleted after it, in small steps; the switch is short. Killed before the swap begins, nothing has changed, and the
+shadow expires; killed later, the partition's next owner runs the rest first (see `ingest/ownership/swap.py`).
+"""
+
+import secrets
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Final, TypeVar
+
+from sidedata import failpoints
+from sidedata.calendar.adoption import Recut
+from sidedata.calendar.levels import Retention
+from sidedata.calendar.zones import DAY_SECONDS, HOUR_SECONDS, Zone
+from sidedata.events.decode import Kind
+from sidedata.reads.zones.buckets import HourContent, read_days, read_hours, sketch_estimates
+from sidedata.redis.gateway import Gateway
+from sidedata.schema.counts import GOAL_SKETCHES, VISITORS, decode, goal_fields, goal_sketch, hour_field
+from sidedata.schema.keys import Keyspace
+from sidedata.writes import swap
+from sidedata.writes.commit import Ownership
+from sidedata.writes.rebuild import Records
+from sidedata.writes.swap import SwapStep, WorkflowSwap
+from sidedata.writes.zones.recut import drop, lengthen, merge_sketches, write_counts
+
+TTL_SECONDS: Final = 2 * DAY_SECONDS
+_LONGEST_DAY_SECONDS: Final = 26 * HOUR_SECONDS
+_CHUNK: Final = 250  # keys of a step: under a millisecond
+
+
+class RecutDays:
+    """The days of one organization, cut by another table.
+
+    Args:
+        stored: the zone by the table that the days are cut by.
+        doubtful: starts of days that another table may have cut.
+        now: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        retention: Retention,
+        ownership: Ownership,
+        organization: str,
+        stored: Zone,
+        decision: Recut,
+        doubtful: Sequence[int],
+        now: int,
+    ) -> None:
+        self.shadow = Keyspace(ownership.partition, secrets.token_hex(4))
+        self._live = ownership.keyspace
+        self._gateway = gateway
+        self._retention = retention
+        self._ownership = ownership
+        self._organization = organization
+        self._stored = stored
+        self._decision = decision
+        self._now = now
+        self._doubtful = frozenset(doubtful)
+        self._expiry = now + TTL_SECONDS
+        self._days = {day.start: day for day in decision.days}
+        self._day_of_hour = {hour.start: day for day in decision.days for hour in day.hours}
+        # Days that begin where a stored one may begin: readers by either table ask for their keys.
+        starts = [day.start for day in decision.days]
+        self._shared = {start for start in starts if stored.day(start).start == start or start in doubtful}
+        self._old_starts = sorted({*decision.obsolete, *self._shared})
+        self._moves: list[tuple[str, int]] = []  # by name: its expiry
+        self._switch_moves: list[tuple[str, int]] = []
+        self._switch_deletions: list[str] = []
+        self._deletions: list[str] = []
+
+    async def build(self, workflow: str, kind: Kind) -> int | None:
+        """Build a workflow's days in the shadow.
+
+        Returns None, or the end of the newest stored day that lacks hours: its days can't be cut again.
+
+        Raises:
+            StoreUnavailableError: Redis is out of reach.
+        """
+        at = (self._gateway, self._live, self._organization, workflow)
+        hours = await read_hours(*at, list(self._day_of_hour))
+        old = await read_days(*at, self._old_starts)
+        lacking = [end for start, counts in old.items() if (end := self._lacking(start, counts, hours)) is not None]
+        if lacking:
+            return max(lacking)
+        merges: list[tuple[str, list[str]]] = []
+        counts: dict[str, dict[str, int]] = {}
+        for day in self._decision.days:
+            inside = {hour.start: hours[hour.start] for hour in day.hours}
+            prefix = self.shadow.bucket(self._organization, workflow, "day", day.start)
+            for name, starts in _sketches(inside, kind):
+                parts = [f"{self._live.bucket(self._organization, workflow, 'hour', start)}{name}" for start in starts]
+                merges.append((prefix + name, parts))
+            if kind == "page_navigation":
+                fields = {
+                    hour_field(hour.index, hour.offset): visitors
+                    for hour in day.hours
+                    if (visitors := inside[hour.start].visitors)
+                }
+            else:
+                fields = _sums(content.counts for content in inside.values())
+            if fields:
+                counts[f"{prefix}counts"] = fields
+        await merge_sketches(self._gateway, merges, self._expiry)
+        if kind == "page_navigation":
+            totals = [key.removesuffix("counts") + VISITORS for key in counts]
+            for key, visitors in zip(counts, await sketch_estimates(self._gateway, totals), strict=True):
+                counts[key][VISITORS] = visitors
+        await write_counts(self._gateway, counts, self._expiry)
+        await self._lengthen(workflow, hours)
+        names = {key.removeprefix(self.shadow.prefix) for key in (*counts, *(key for key, _ in merges))}
+        self._arrange(workflow, old, names)
+        return None
+
+    def _lacking(self, start: int, counts: Mapping[str, int], hours: Mapping[int, HourContent]) -> int | None:
+        """The end of a stored day whose stored counts are more than its hours hold; None for a complete one.
+
+        The retention says which hours are kept, and that is a promise for hours written under it: where it was raised lately,
+        hours of earlier days have expired all the same.
+        """
+        day = self._stored.day(start)
+        for hour in decode(counts).hours:
+            at = start + (hour.index * HOUR_SECONDS - start - _seconds(hour.offset)) % DAY_SECONDS
+            # A day of 25 hours has two hours that this may be.
+            places = [
+                place for place in (at, at + DAY_SECONDS) if place < start + _LONGEST_DAY_SECONDS and place in hours
+            ]
+            if places and not any(hours[place].visitors for place in places):
+                return day.end
+        span = [hour.start for hour in day.hours]
+        if start in self._doubtful:  # another table may have cut it: up to 26 hours may be in it
+            span = [place for place in hours if start <= place < start + _LONGEST_DAY_SECONDS]
+        if all(place in hours for place in span) and max(span, default=0) + HOUR_SECONDS >= start + DAY_SECONDS:
+            sums = _sums(hours[place].counts for place in span)
+            events = [name for name in (*goal_fields(counts), "started") if name in counts]
+            if any(sums.get(name, 0) < counts[name] for name in events):
+                return day.end
+        return None
+
+    async def _lengthen(self, workflow: str, hours: Mapping[int, HourContent]) -> None:
+        """Give hours that now belong to a later day its expiry."""
+        expiries: list[tuple[str, int]] = []
+        for start, content in hours.items():
+            day = self._day_of_hour[start]
+            if day.end <= self._stored.day(start).end:
+                continue
+            prefix = self._live.bucket(self._organization, workflow, "hour", start)
+            expiry = self._retention.hour_expiry(day, self._now)
+            expiries += [(prefix + name, expiry) for name in _all_names(content.counts)]
+        await lengthen(self._gateway, expiries)
+
+    def _arrange(self, workflow: str, old: Mapping[int, Mapping[str, int]], names: Collection[str]) -> None:
+        """Sort the new names, and those that go, into the steps of the swap."""
+        prefixes = {
+            start: self._live.bucket(self._organization, workflow, "day", start).removeprefix(self._live.prefix)
+            for start in {*self._days, *old}
+        }
+        starts = {prefix: start for start, prefix in prefixes.items()}
+        for name in names:
+            start = starts[name[: name.index("Z:") + 2]]
+            move = (name, self._retention.day_expiry(self._days[start], self._now))
+            (self._switch_moves if start in self._shared else self._moves).append(move)
+        for start, counts in old.items():
+            gone = [name for name in map(prefixes[start].__add__, _all_names(counts)) if name not in names]
+            (self._switch_deletions if start in self._shared else self._deletions).extend(gone)
+
+    def _steps(self, records: Records) -> Iterator[SwapStep]:
+        live, shadow = self._live, self.shadow
+        for chunk in _chunks(self._moves):
+            yield SwapStep(shadow.prefix, live.prefix, [], _flat(chunk), [], ())
+        workflows = [
+            WorkflowSwap(
+                live.workflow(self._organization, workflow),
+                live.changes(self._organization, workflow),
+                live.workflows(self._organization),
+                workflow,
+                str(records.newest_us.get(workflow, 0)),
+            )
+            for workflow in records.kinds
+        ]
+        organization = (live.organization(self._organization), "rules", self._decision.rules.encode())
+        moves = _flat(self._switch_moves)
+        yield SwapStep(shadow.prefix, live.prefix, self._switch_deletions, moves, workflows, organization)
+        for names in _chunks(self._deletions):
+            yield SwapStep(shadow.prefix, live.prefix, names, [], [], ())
+
+    async def begin(self, timezone: str, records: Records) -> str:
+        """Write the steps and begin the swap; "ok", "fenced" or "stale" as `writes.swap.begin` has it.
+
+        Raises:
+            StoreUnavailableError: the swap may have begun or not; the partition's next owner knows.
+        """
+        for step in self._steps(records):
+            await swap.add_step(self._gateway, self.shadow, step, self._expiry)
+        failpoints.pass_by("before_swap")
+        run, kinds = self.shadow.run, list(records.kinds.items())
+        status = await swap.begin(self._gateway, self._ownership, run, self._organization, timezone, kinds)
+        failpoints.pass_by("after_swap_begin")
+        return status
+
+    async def drop(self) -> None:
+        """Delete the shadow."""
+        names = [name for name, _ in (*self._moves, *self._switch_moves)]
+        keys = [self.shadow.prefix + name for name in names]
+        await drop(self._gateway, [self._live.swap(self.shadow.run), *keys])
+
+
+def _sketches(hours: Mapping[int, HourContent], kind: Kind) -> Iterator[tuple[str, list[int]]]:
+    """The names of a day's sketches, each with the starts of the hours that have it."""
+    visitors = [start for start, hour in hours.items() if hour.visitors]
+    if visitors:
+        yield "visitors", visitors
+    if kind == "page_navigation":
+        if sessions := [start for start, hour in hours.items() if hour.has_sessions]:
+            yield "sessions", sessions
+        return
+    goals: dict[str, list[int]] = {}
+    for start, hour in hours.items():
+        for name in goal_fields(hour.counts):
+            goals.setdefault(name, []).append(start)
+    for name, starts in goals.items():
+        for sketch in GOAL_SKETCHES:
+            yield goal_sketch(name, sketch), starts
+
+
+def _all_names(counts: Mapping[str, int]) -> list[str]:
+    """The names, within their bucket, of all keys that a bucket with these counts may have."""
+    goals = [goal_sketch(name, sketch) for name in goal_fields(counts) for sketch in GOAL_SKETCHES]
+    return ["counts", *GOAL_SKETCHES, *goals]
+
+
+def _sums(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    sums: dict[str, int] = {}
+    for part in parts:
+        for name, value in part.items():
+            sums[name] = sums.get(name, 0) + value
+    return sums
+
+
+def _seconds(offset: str) -> int:
+    """The inverse of the offset in a name of an hourly count, such as `+02:00`."""
+    hours, minutes, *seconds = (int(part) for part in offset[1:].split(":"))
+    value = hours * HOUR_SECONDS + minutes * 60 + sum(seconds)
+    return -value if offset[0] == "-" else value
+
+
+_Item = TypeVar("_Item")
+
+
+def _chunks(items: Iterable[_Item]) -> Iterator[list[_Item]]:
+    rest = iter(items)
+    while chunk := list(islice(rest, _CHUNK)):
+        yield chunk
+
+
+def _flat(moves: Iterable[tuple[str, int]]) -> list[str | int]:
+    return [word for move in moves for word in move]

@@ -1,0 +1,1 @@
+"""Reads for the adoption of newer rules of time zones."""

@@ -1,0 +1,41 @@
+"""The organizations of partitions, and the releases of zone data that partitions were compared with."""
+
+from collections.abc import AsyncIterator, Container, Iterable
+from typing import Final
+
+from sidedata.redis.gateway import Gateway
+from sidedata.redis.replies import optional_text
+from sidedata.redis.scan import pages
+from sidedata.schema.key_names import parse
+from sidedata.schema.keys import keyspace
+
+_PATTERN: Final = "sd:{*}:organization:*"
+
+
+async def organizations_of(gateway: Gateway, partitions: Container[int]) -> AsyncIterator[tuple[int, list[str]]]:
+    """Find the organizations with a record, in one scan of all keys; yields some of a partition at a time.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+        CommandRefusedError: this user has no right to SCAN.
+    """
+    async for page in pages(gateway, _PATTERN):
+        found: dict[int, list[str]] = {}
+        for name in page:
+            key = parse(name.decode())
+            if key is None or key.partition is None or key.organization is None:
+                continue
+            if key.partition in partitions:
+                found.setdefault(key.partition, []).append(key.organization)
+        for partition, organizations in found.items():
+            yield partition, organizations
+
+
+async def compared_releases(gateway: Gateway, partitions: Iterable[int]) -> list[str | None]:
+    """Read, for each partition, the release that its organizations were compared with; None before the first time.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    commands = [("HGET", keyspace(partition).cursor, "zones") for partition in partitions]
+    return [optional_text(reply) for reply in await gateway.batch(commands)]

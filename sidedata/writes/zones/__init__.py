@@ -1,0 +1,1 @@
+"""Writes for the adoption of newer rules of time zones."""

@@ -1,0 +1,34 @@
+"""The table of a zone's offsets in an organization's record, and the release that a partition was compared with."""
+
+from typing import Final, Literal, cast
+
+from sidedata.redis.gateway import Gateway
+from sidedata.redis.replies import text
+from sidedata.redis.scripts import script
+from sidedata.writes.commit import Ownership
+
+_ADOPT: Final = script("adopt_rules")
+
+
+async def store_rules(
+    gateway: Gateway, ownership: Ownership, organization: str, timezone: str, stored: str | None, rules: str
+) -> Literal["ok", "fenced", "stale"]:
+    """Replace the table `stored` of an organization; no bucket changes.
+
+    Returns "fenced" if another owner came, "stale" if the record was changed meanwhile; nothing happened then.
+
+    Raises:
+        StoreUnavailableError: the table may have been replaced or not.
+    """
+    names = [ownership.keyspace.cursor, ownership.keyspace.organization(organization)]
+    reply = await gateway.call(_ADOPT, names, [ownership.fence, timezone, stored or "", rules])
+    return cast("Literal['ok', 'fenced', 'stale']", text(reply))
+
+
+async def record_release(gateway: Gateway, ownership: Ownership, release: str) -> None:
+    """Record the release that all organizations of the partition were compared with. It informs people and decides nothing.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    await gateway.command("HSET", ownership.keyspace.cursor, "zones", release)

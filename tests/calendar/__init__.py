@@ -1,0 +1,1 @@
+"""Tests of local time: tables of rules, their sources, and the adoption of newer ones."""

@@ -1,0 +1,1 @@
+"""Adoption of newer rules of zones through the real pipeline."""
