@@ -24,7 +24,7 @@ from sidedata.reads.key_samples import sample_names
 from sidedata.reads.partitions import PartitionState
 from sidedata.schema import keys
 from sidedata.schema.key_names import parse
-from sidedata.schema.keys import KEYS
+from sidedata.schema.table import KEYS
 from tests.support.command_line import Sidedata
 from tests.support.constants import ORG
 from tests.support.events import GOAL_2, PAGES, POPUP, bought, interaction, reached, started, triggered, view

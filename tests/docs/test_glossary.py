@@ -28,6 +28,7 @@ CENTRAL = [
     "sidedata/redis/gateway.py",
     "sidedata/redis/standalone.py",
     "sidedata/schema/keys.py",
+    "sidedata/schema/table.py",
     "sidedata/writes/commit.py",
     "sidedata/writes/lease.py",
 ]
