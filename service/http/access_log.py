@@ -42,7 +42,7 @@ _log = logging.getLogger("sidedata.request")
 @web.middleware
 async def access_log(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give the request an id, and record it in log and metrics once it is answered."""
-    began = time.perf_counter()
+    start = time.perf_counter()
     request[REQUEST_ID] = request_id_of(request)
     status, stream = CLIENT_CLOSED_REQUEST, False
     try:
@@ -54,7 +54,7 @@ async def access_log(request: web.Request, handler: Handler) -> web.StreamRespon
         # Both become labels, so they come from a short list, whatever the client sent.
         route = endpoint.path if endpoint is not None else "(none)"
         method = request.method if request.method in _METHODS else "(other)"
-        record(request.app, request, method, route, status, time.perf_counter() - began, stream=stream)
+        record(request.app, request, method, route, status, time.perf_counter() - start, stream=stream)
 
 
 def record(

@@ -7,7 +7,7 @@ from sidedata.errors import SidedataError
 from sidedata.producer.errors import ProducerError
 from sidedata.producer.limits import Limits
 from sidedata.producer.sender import Sender
-from sidedata.reads.records import read_partitions
+from sidedata.reads.records import read_partition_count
 from sidedata.redis.client import connect
 from sidedata.redis.gateway import Gateway
 
@@ -57,15 +57,15 @@ async def open_connection(url: str, limits: Limits, partitions: int | None) -> P
     """
     gateway = connect(url, timeout=_TIMEOUT_SECONDS)
     try:
-        return ProducerConnection(gateway, limits, partitions or await _read_partition_count(gateway))
+        return ProducerConnection(gateway, limits, partitions or await _require_partition_count(gateway))
     except BaseException:
         await gateway.aclose()
         raise
 
 
-async def _read_partition_count(gateway: Gateway) -> int:
+async def _require_partition_count(gateway: Gateway) -> int:
     try:
-        partitions = await read_partitions(gateway)
+        partitions = await read_partition_count(gateway)
     except SidedataError as error:
         raise ProducerError(str(error)) from error
     if partitions is None:

@@ -195,9 +195,9 @@ def check_lines(bad_event: bytes, good: bytes, shift: int) -> bytes:
     """Assert the properties of a file with an arbitrary line between two good ones; returns the file."""
     text = b"\n".join((good, bad_event, good))
     read = list(read_lines(open_archive(io.BytesIO(text)), 16, shift))
-    assert [line.fault for line in read if line.number in (1, 3)] == [None, None], text
+    assert [line.problem for line in read if line.number in (1, 3)] == [None, None], text
     for line in read:
-        assert line.fault is None or line.fault.encode(errors="replace")
+        assert line.problem is None or line.problem.encode(errors="replace")
     return text
 
 

@@ -42,7 +42,7 @@ async def rebuilt(url: str, world: World, zones: Mapping[str, str], tally: Tally
         for organization, zone in zones.items():
             entries = [one for batch in world.batches if batch.organization == organization for one in batch.entries]
             raws = [raw for one in entries for raw in ([one] if isinstance(one, bytes) else one)]
-            archive = [line for line in read_lines(io.BytesIO(b"\n".join(raws)), world.partitions) if not line.fault]
+            archive = [line for line in read_lines(io.BytesIO(b"\n".join(raws)), world.partitions) if not line.problem]
             dead, known = len(oracle.dead), oracle.duplicates
             now = await pipe.now()
             for line in archive:

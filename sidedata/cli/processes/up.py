@@ -101,7 +101,7 @@ async def _show(demonstration: Demo, supervisor: Supervisor, seconds: float | No
         with spinner("Waiting for the service"):
             await service_answers(session, demonstration.settings)
         await supervisor.start("traffic", *demonstration.traffic)
-        began = loop.time()
+        start = loop.time()
         demonstration.print_addresses()
         with spinner("Waiting for the first visitors"):
             answers = await demonstration.request(session)
@@ -110,7 +110,7 @@ async def _show(demonstration: Demo, supervisor: Supervisor, seconds: float | No
         click.echo("\nTraffic continues until Ctrl-C.")
         await asyncio.Event().wait()
     else:
-        await asyncio.sleep(max(0, began + seconds - loop.time()))
+        await asyncio.sleep(max(0, start + seconds - loop.time()))
 
 
 async def _redis_ended(settings: Settings) -> None:
