@@ -13,9 +13,9 @@ from bench.readme import versions, write
 
 def _query(*, quick: bool, kept: Path | None = None) -> list[Table]:
     from bench.query import Query  # noqa: PLC0415 - each measurement loads what it needs
-    from bench.servers import World  # noqa: PLC0415
+    from bench.servers import BenchWorld  # noqa: PLC0415
 
-    with World(kept=kept) as world:
+    with BenchWorld(kept=kept) as world:
         return [Query(world, quick=quick).run()]
 
 

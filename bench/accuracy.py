@@ -11,7 +11,7 @@ from bench.data import DAY_US, TRIGGERED, Events, affected, is_page
 from bench.datasets import MARKET_PARTITION, Market
 from bench.exact import goals, page_navigation
 from bench.figures import Table
-from bench.servers import World
+from bench.servers import BenchWorld
 from bench.wire import Names
 
 _FEW = 50  # below it, relative errors say little; the share that is exact says more
@@ -35,7 +35,7 @@ class _Errors:
             self.few_exact += estimate == true
 
 
-def accuracy(world: World, made: Market, *, quick: bool) -> Table:
+def accuracy(world: BenchWorld, made: Market, *, quick: bool) -> Table:
     """Ask for everything and compare."""
     _, port = world.serve()
     asker = Asker(port, world.token())

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 
-class Answer(NamedTuple):
+class TimedAnswer(NamedTuple):
     """A response, and the time that it took."""
 
     figures: Any
@@ -49,7 +49,7 @@ class Asker:
             raise ConnectionError("the server hung up")
         return data
 
-    def report(self, path: str, start_us: int, end_us: int) -> Answer:
+    def report(self, path: str, start_us: int, end_us: int) -> TimedAnswer:
         """A report; the time is that from the request's first byte to the answer's last.
 
         Raises:
@@ -66,9 +66,9 @@ class Asker:
             raise RuntimeError(f"{head!r}: {received[:500]!r}")
         effective = head[head.index(b"Sidedata-Effective-Interval: ") + 29 :].partition(b"\r")[0].decode()
         start, _, end = effective.partition("/")
-        return Answer(msgspec.json.decode(received), len(received), (_us(start), _us(end)), ms)
+        return TimedAnswer(msgspec.json.decode(received), len(received), (_us(start), _us(end)), ms)
 
-    def patient_report(self, path: str, start_us: int, end_us: int) -> Answer:
+    def patient_report(self, path: str, start_us: int, end_us: int) -> TimedAnswer:
         """The report, asked for as often as it takes; the time is that of the last."""
         for _ in range(100):
             try:

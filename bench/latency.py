@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from bench.asking import Asker
 from bench.data import DAY_US
-from bench.servers import World
+from bench.servers import BenchWorld
 from bench.wire import Stream
 
 _SETTLE_SECONDS = 5.0
@@ -13,7 +13,7 @@ _GIVE_UP_SECONDS = 30.0
 _PROBE = "00000000-0000-4000-8000-00000000b0b0"
 
 
-def latencies(world: World, rate: float, probes: int) -> list[float]:
+def latencies(world: BenchWorld, rate: float, probes: int) -> list[float]:
     """Measure probes, in milliseconds: `workflow_started` events, because their count is exact."""
     names = world.names(0)
     world.sidedata("worker")

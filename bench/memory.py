@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.asking import Asker
 from bench.data import DAY_US, WORKFLOWS
 from bench.figures import Table, short
-from bench.servers import World
+from bench.servers import BenchWorld
 from bench.wire import Names
 from sidedata.schema import keys
 
@@ -24,7 +24,7 @@ _REPORTS = 20 * WORKFLOWS
 class Memory:
     """Collects the memory table."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: BenchWorld) -> None:
         self._world = world
         self.table = Table("memory")
 

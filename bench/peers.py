@@ -10,7 +10,7 @@ from bench.databases import ChDB, Database, DuckDB
 from bench.datasets import MARKET_PARTITION, Market
 from bench.exact import Exact
 from bench.figures import Rounds, Table, short
-from bench.servers import World
+from bench.servers import BenchWorld
 
 _DAYS = 30
 _CHUNK = 200_000
@@ -19,7 +19,7 @@ _CHUNK = 200_000
 class Peers:
     """One run of the comparison."""
 
-    def __init__(self, world: World, made: Market, our_seconds: float, *, quick: bool) -> None:
+    def __init__(self, world: BenchWorld, made: Market, our_seconds: float, *, quick: bool) -> None:
         self._world = world
         self._made = made
         self._our_seconds = our_seconds

@@ -15,7 +15,7 @@ from bench.figures import Rounds, Table
 from bench.load import Load
 from bench.query_table import query_table
 from bench.redis_time import RedisTime, slow, watch_slow
-from bench.servers import World, port_of
+from bench.servers import BenchWorld, port_of
 
 KINDS = {"page_navigation": PAGES_PARTITION, "interaction": INTERACTION_PARTITION}
 _FED = 1_000  # events a second that enter the asked workflow
@@ -25,7 +25,7 @@ _MOST_DISTINCT = 64_000  # of 64,800 pairs of edges; two processes on fast cores
 class Query:
     """One run of the query figures."""
 
-    def __init__(self, world: World, *, quick: bool) -> None:
+    def __init__(self, world: BenchWorld, *, quick: bool) -> None:
         self._world = world
         self._quick = quick
         self._rounds = Rounds()

@@ -24,7 +24,7 @@ from tests.support.serving import address, serving
 from tests.support.waiting import TIME_FACTOR, eventually
 
 
-class Crowd:
+class ClientCrowd:
     """Two hundred clients that ask at once: reports, lists of workflows and events in turn."""
 
     def __init__(self, http: aiohttp.ClientSession) -> None:
@@ -75,7 +75,7 @@ async def test_a_redis_that_freezes_or_dies_is_answered_for_within_a_second(
         serving(server.url) as process,
         aiohttp.ClientSession(await address(process), headers=headers, connector=links) as http,
     ):
-        crowd = Crowd(http)
+        crowd = ClientCrowd(http)
         assert {status for status, _ in await crowd.ask_all()} <= {200, 202, 404}
         server.freeze() if how == "frozen" else server.kill()
         for _ in range(2):
@@ -100,7 +100,7 @@ async def test_a_redis_that_freezes_or_dies_leaves_nothing_behind(
     app = create_app(settings, serves, installation, clock, Reports(serves, installation, settings, clock))
     headers, links = {"Authorization": f"Token {token}"}, aiohttp.TCPConnector(limit=0)
     async with served(app) as base, aiohttp.ClientSession(base, headers=headers, connector=links) as http:
-        crowd = Crowd(http)
+        crowd = ClientCrowd(http)
         assert {status for status, _ in await crowd.ask_all()} <= {200, 202, 404}
         tasks = len(asyncio.all_tasks())
         server.freeze() if how == "frozen" else server.kill()

@@ -17,7 +17,7 @@ from tests.support.waiting import eventually
 from tests.support.workers import INSTALLATION, PARTITIONS, SETTINGS, all_applied, applied, balanced, send
 
 
-class Crowd:
+class WorkerCrowd:
     """Workers in this process, each with a connection pool of its own."""
 
     def __init__(self, url: str) -> None:
@@ -79,7 +79,7 @@ async def test_a_hundred_joins_and_leaves_end_balanced(
     monkeypatch.setattr(worker, "_TICK_SECONDS", 0.02)
     monkeypatch.setattr(worker, "_BLOCK_MS", 20)
     choose = random.Random(5)
-    crowd = Crowd(redis_url)
+    crowd = WorkerCrowd(redis_url)
     sent = changes = 0
     crowd.join()
     while changes < 100:

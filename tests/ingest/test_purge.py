@@ -37,6 +37,7 @@ from tests.support.redis.client import Client
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user
 from tests.support.waiting import eventually
+from tests.support.workers import KilledError
 
 # Ids that can be searched for.
 VISITOR, SESSION = "visitor-of-the-purged", "session-of-the-purged"
@@ -237,10 +238,6 @@ async def test_only_the_workflow_goes(server: RedisServer) -> None:
         # What the visitor did with it is forgotten: a goal affects only the other one now.
         await pipe.apply(reached(now, visitor=VISITOR, id="later"))
         await assert_nothing_left(server, pipe.client, POPUP)
-
-
-class KilledError(Exception):
-    """Stands for a process that is no more."""
 
 
 async def test_killed_anywhere_and_repeated(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

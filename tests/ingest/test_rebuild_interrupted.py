@@ -20,6 +20,7 @@ from tests.support.pipeline import Pipeline, pipeline
 from tests.support.rebuilds import answers, assert_no_shadow, assert_shadows_expire, life, lines, rebuild, spoil
 from tests.support.redis.users import as_user
 from tests.support.waiting import eventually
+from tests.support.workers import KilledError
 
 
 async def test_traffic_that_flows_counts_once(redis_url: str) -> None:
@@ -69,10 +70,6 @@ def _counter(archive: list[bytes]) -> Iterator[int]:
     while n < len(archive):
         yield n
         n += 1
-
-
-class KilledError(Exception):
-    """Stands for a process that is no more."""
 
 
 @pytest.mark.parametrize(

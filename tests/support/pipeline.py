@@ -35,7 +35,7 @@ Entry = bytes | Sequence[bytes] | Mapping[str, bytes]
 
 
 @dataclass(frozen=True)
-class Reply:
+class ReportReply:
     """An answer: status, the body's text, and what the header says of the interval."""
 
     status: int
@@ -125,7 +125,7 @@ class Pipeline:
         await self.drain()
         return ids
 
-    async def ask(self, workflow: str, start: str, end: str, organization: str = ORG) -> Reply:
+    async def ask(self, workflow: str, start: str, end: str, organization: str = ORG) -> ReportReply:
         """Ask as a client would: some times more after a 503, as on a machine that has other work."""
         path = f"/api/reporting/workflow/v1/orgs/{organization}/workflows/{workflow}/sidedata/"
         for left in reversed(range(ceil(TIME_FACTOR))):
@@ -133,7 +133,7 @@ class Pipeline:
                 if response.status == 503 and left:
                     continue
                 effective = response.headers.get("Sidedata-Effective-Interval", "")
-                return Reply(response.status, await response.text(), effective)
+                return ReportReply(response.status, await response.text(), effective)
         raise AssertionError("the last answer is returned, whatever it is")
 
     async def visitors(self, workflow: str = PAGES, organization: str = ORG) -> int:

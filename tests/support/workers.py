@@ -17,6 +17,10 @@ INSTALLATION = Installation(PARTITIONS)
 SETTINGS = Settings(secret=SECRET)
 
 
+class KilledError(Exception):
+    """The death of a process at a failpoint, as an exception in the process of the test."""
+
+
 async def applied_entries(partition: Partition, block_ms: int | None = None) -> int:
     """Apply one batch; the number of its stream entries, 0 where none came."""
     outcome = await partition.run_once(block_ms)

@@ -5,12 +5,9 @@ import pytest
 from sidedata import failpoints
 from sidedata.ingest.ownership import lease
 from tests.support.pipeline import pipeline
+from tests.support.workers import KilledError
 from tests.support.zone_files import HOUR
-from tests.support.zone_worlds import NAME, NEW, OLD, Case, World, day_buckets, life
-
-
-class KilledError(Exception):
-    """Stands for a process that is no more."""
+from tests.support.zone_worlds import NAME, NEW, OLD, Case, ZoneWorld, day_buckets, life
 
 
 @pytest.mark.parametrize("point", ["before_swap", "after_swap_begin", "after_swap_step", "after_swap"])
@@ -25,7 +22,7 @@ async def test_killed_anywhere_old_or_new(redis_url: str, monkeypatch: pytest.Mo
         await pipe.organization(NAME)
         now = await pipe.now()
         case = Case(now, 12, -7 * HOUR, -8 * HOUR, -7 * HOUR)
-        world = World(pipe, now)
+        world = ZoneWorld(pipe, now)
         pipe.rulebook = case.rulebook(OLD, pipe.settings)
         await world.send(life(now, days=33, each=6))
         await world.check(case.old)
@@ -63,7 +60,7 @@ async def test_killed_anywhere_old_or_new(redis_url: str, monkeypatch: pytest.Mo
     async with pipeline(redis_url, partitions=1) as fresh:
         await fresh.organization(NAME)
         fresh.rulebook = case.rulebook(NEW, fresh.settings)
-        await World(fresh, now).send(life(now, days=33, each=6))
+        await ZoneWorld(fresh, now).send(life(now, days=33, each=6))
         assert adopted == await day_buckets(fresh)
 
 
@@ -85,7 +82,7 @@ async def test_killed_around_a_table_that_changes_no_day(
         await pipe.organization(NAME)
         now = await pipe.now()
         case = Case(now, -30, -7 * HOUR, -8 * HOUR, -7 * HOUR)
-        world = World(pipe, now)
+        world = ZoneWorld(pipe, now)
         pipe.rulebook = case.rulebook(OLD, pipe.settings)
         await world.send(life(now, days=33, each=6))
         before = await day_buckets(pipe)

@@ -15,7 +15,7 @@ from tests.support.pipeline import Pipeline, pipeline
 from tests.support.redis.users import as_user
 from tests.support.waiting import TIME_FACTOR, eventually
 from tests.support.zone_files import HOUR
-from tests.support.zone_worlds import NAME, NEW, OLD, Case, World, life
+from tests.support.zone_worlds import NAME, NEW, OLD, Case, ZoneWorld, life
 
 SECONDS = 15.0
 
@@ -68,7 +68,7 @@ async def test_days_are_not_cut_beside_a_worker_without_tables(redis_url: str) -
         await pipe.organization(NAME)
         now = await pipe.now()
         case = Case(now, 12, -7 * HOUR, -8 * HOUR, -7 * HOUR)
-        world = World(pipe, now)
+        world = ZoneWorld(pipe, now)
         pipe.rulebook = case.rulebook(OLD, pipe.settings)
         await world.send(life(now, days=33, each=4))
         pipe.rulebook = case.rulebook(NEW, pipe.settings)
@@ -105,7 +105,7 @@ async def test_an_open_dashboard_gets_the_new_numbers(redis_url: str) -> None:
         await pipe.organization(NAME)
         now = await pipe.now()
         case = Case(now, 12, -7 * HOUR, -8 * HOUR, -4 * HOUR)
-        world = World(pipe, now)
+        world = ZoneWorld(pipe, now)
         pipe.rulebook = case.rulebook(OLD, pipe.settings)
         await world.send(life(now, days=33))
         path = f"/api/reporting/workflow/v1/orgs/{ORG}/workflows/{PAGES}/sidedata/live"
