@@ -21,6 +21,7 @@ from sidedata.reads.owner import Lookups, OrganizationState, look_up, read_recor
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.counts import hour_field
 from sidedata.schema.keys import Keyspace
+from sidedata.schema.values import GoalName
 from sidedata.settings import Settings
 
 # Bounds of one partition's cache, at some 100 bytes each: hashes of ids, and ids in buckets of 5 minutes ...
@@ -169,8 +170,7 @@ class OwnerCache:
             workflow.hours[start] = _open_hour(ttl_ms, lookups.now_ms, is_stored=is_stored)
         for key, record in zip(unnamed, lookups.goals, strict=True):
             if record:
-                at_us, _, name = record.decode().partition(" ")
-                self._goals[key] = (int(at_us), name)
+                self._goals[key] = GoalName.decode(record)
         states = dict(zip(visitors, lookups.visitors, strict=True))
         return BatchLookups(lookups.now_ms, lookups.applied_ids, states, self._goals)
 

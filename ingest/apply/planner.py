@@ -29,6 +29,7 @@ from sidedata.ingest.apply.model import (
 from sidedata.ingest.apply.rollup import BucketDelta, write
 from sidedata.operations import Operations
 from sidedata.schema.counts import STARTED
+from sidedata.schema.values import HAS_EVENTS, GoalName
 from sidedata.settings import Settings
 
 _UNNAMED = (-(1 << 62), "")  # older than any event
@@ -224,7 +225,7 @@ class Planner:
             kind = workflow.kind or self._new_kinds.get(workflow, "interaction")
             self._log_sizes[workflow] = write(operations, workflow, kind, deltas, retention=retention, now=now)
         for key, (at_us, name) in self._goals.items():
-            operations.set(key, f"{at_us} {name}", now + retention.day + retention.late + 2 * DAY_SECONDS)
+            operations.set(key, GoalName(at_us, name).encode(), now + retention.day + retention.late + 2 * DAY_SECONDS)
         for organization_id in self._name_changes:
             operations.change_names(keyspace.organization(organization_id))
         for key, visitor in self._visitors.items():
@@ -234,7 +235,11 @@ class Planner:
                 operations.delete_fields(key, deletions)
             self._outcome.goals_dropped += visitor.goals_dropped
         for organization in self._new_organizations:
-            record = {"timezone": organization.zone.name, "has_events": "1", "since": str(organization.id_epoch_ms)}
+            record = {
+                "timezone": organization.zone.name,
+                "has_events": HAS_EVENTS,
+                "since": str(organization.id_epoch_ms),
+            }
             if organization.rules is not None:
                 record["rules"] = organization.rules
                 operations.change_names(keyspace.organization(organization.id))  # readers look there for a new table

@@ -20,6 +20,7 @@ from sidedata.ingest.apply.model import FiveMinuteBucket, Workflow
 from sidedata.operations import CHANGES_KEPT, Operations
 from sidedata.schema.counts import VISITORS, Role, goal_field, goal_sketch, hour_field, purchase_fields
 from sidedata.schema.keys import Keyspace
+from sidedata.schema.values import ChangedBucket
 
 
 class BucketDelta:
@@ -105,7 +106,7 @@ def write(
             if delta.counts or (bucket.count_target and bucket.level == "day"):
                 operations.increment(f"{bucket.prefix}counts", delta.counts, bucket.expiry)
         if operations.count > before:
-            changes += [f"{bucket.level}:{bucket.start}" for bucket in buckets]
+            changes += [ChangedBucket(bucket.level, bucket.start).encode() for bucket in buckets]
     newest_us = max(delta.newest_us for _, delta in deltas)
     new_kind = kind if workflow.kind is None else None
     log_size = workflow.log_size + len(changes)

@@ -48,6 +48,7 @@ from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
 from sidedata.schema.keys import Keyspace
 from sidedata.schema.records import DEFAULT_ZONE
+from sidedata.schema.values import HAS_EVENTS
 from sidedata.settings import Settings
 from sidedata.writes.commit import Ownership
 from sidedata.writes.rebuild import Records, delete_shadow, key_names, read_all_records
@@ -176,7 +177,7 @@ class Rebuild:
         stored_table = stored.fields.get("rules")
         rules = await self._rules(self._timezone or stored_zone, stored_table)
         reporting, table = zone_of(rules), rules.encode()
-        record = {"timezone": reporting.name, "rules": table, "has_events": "1", "since": str(id_epoch_ms)}
+        record = {"timezone": reporting.name, "rules": table, "has_events": HAS_EVENTS, "since": str(id_epoch_ms)}
         source = ArchiveSource(gateway, shadow, self._lines, self._organization, settings.batch_events, self._step)
         report.archive = source.progress
         partition = shadow_partition(

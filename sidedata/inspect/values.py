@@ -24,6 +24,7 @@ from sidedata.redis.gateway import Gateway
 from sidedata.schema.counts import decode
 from sidedata.schema.key_names import KeyName, parse
 from sidedata.schema.keys import keyspace
+from sidedata.schema.values import ChangedBucket, GoalName
 
 _MAX_LISTED: Final = 8  # members of a sorted set
 _WORKERS: Final = 1_000
@@ -117,13 +118,13 @@ async def _text(subject: Subject) -> list[Row]:
 
 
 async def _goal(subject: Subject) -> list[Row]:
-    at_us, _, name = (await read_text(subject.gateway, subject.name)).partition(" ")
-    return [("name", name), ("newest event", subject.at(int(at_us or 0)))]
+    goal = GoalName.decode(await read_text(subject.gateway, subject.name))
+    return [("name", goal.name), ("newest event", subject.at(goal.at_us))]
 
 
 async def _organization(subject: Subject) -> list[Row]:
     fields = await read_hash(subject.gateway, subject.name)
-    fixed = "fixed, it has events" if fields.get("has_events") == "1" else "may be set, it has no events"
+    fixed = "fixed, it has events" if "has_events" in fields else "may be set, it has no events"
     rows = [("time zone", f"{fields.get('timezone', 'UTC')} ({fixed})")]
     if "since" in fields:
         rows.append(("since", subject.at(int(fields["since"]) * 1000)))
@@ -151,8 +152,8 @@ async def _changes(subject: Subject) -> list[Row]:
     newest = await read_top_members(subject.gateway, subject.name, _MAX_LISTED)
     rows = [("entries", f"{newest.cardinality:,}, the newest:")]
     for bucket, at_us in newest.members:
-        level, _, start = bucket.partition(":")
-        rows.append((level, f"{clock(subject.zone, int(start))}, changed {subject.at(at_us)}"))
+        changed = ChangedBucket.decode(bucket)
+        rows.append((changed.level, f"{clock(subject.zone, changed.start)}, changed {subject.at(at_us)}"))
     return rows
 
 

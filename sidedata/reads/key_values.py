@@ -17,6 +17,7 @@ from sidedata.redis.replies import (
     strings,
 )
 from sidedata.schema.keys import Keyspace
+from sidedata.schema.values import GoalName
 
 _MOST_FIELDS: Final = 5_000  # of a hash that is read whole
 _CARDINALITIES: Final = {"hash": "HLEN", "set": "SCARD", "zset": "ZCARD", "list": "LLEN", "stream": "XLEN"}
@@ -54,7 +55,7 @@ async def read_goal_name(gateway: Gateway, keyspace: Keyspace, organization: str
         StoreUnavailableError: Redis is out of reach.
     """
     record = optional_string(await gateway.command("GET", keyspace.goal(organization, goal)))
-    return None if record is None else record.decode(errors="replace").partition(" ")[2]
+    return None if record is None else GoalName.decode(record).name
 
 
 async def estimate(gateway: Gateway, name: str) -> int:

@@ -57,7 +57,7 @@ def _organization(organization: str, fields: Reply) -> OrganizationRecord | None
     return OrganizationRecord(
         id=organization,
         timezone=timezone.decode() if timezone else DEFAULT_ZONE,
-        has_events=has_events == b"1",
+        has_events=has_events is not None,
         name=name.decode() if name else None,
         zone_rules=None if rules is None else rules.decode(),
     )

@@ -32,6 +32,7 @@ from sidedata.redis.scripts import script
 from sidedata.schema import counts
 from sidedata.schema.installation import Installation
 from sidedata.schema.records import DEFAULT_ZONE
+from sidedata.schema.values import ChangedBucket, GoalName
 
 _READ = script("read", undeclared_keys=True, read_only=True)
 
@@ -139,13 +140,17 @@ async def read(
         keyspace.goal(organization_id, ""),
         *(len(missing), len(open_fields), len(goals)),
         *(word for field in missing for word in (field.name, buckets[field])),
-        *(word for field in open_fields for word in (field.name, buckets[field], f"{field.level}:{field.start}")),
+        *(
+            word
+            for field in open_fields
+            for word in (field.name, buckets[field], ChangedBucket(field.level, field.start).encode())
+        ),
         *goals,
     ]
     while True:
         reply = array(await gateway.call(_READ, records, arguments))
         timezone, rules, kind, newest_revision, fence, changes_from, names_revision, log, data, goal_names = reply
-        changed = {_bucket(name.decode()) for name in strings(log)}
+        changed: set[tuple[Level, int]] = {ChangedBucket.decode(name.decode()) for name in strings(log)}
         # The log names the changed buckets only if it reaches back to the known revision.
         is_complete = changed and revision is not None and integer(changes_from) <= revision
         may_differ = [field for field in open_fields if not is_complete or (field.level, field.start) in changed]
@@ -182,14 +187,9 @@ def _kind(reply: Reply) -> Kind | None:
     return cast("Kind | None", optional_text(reply))  # Redis holds no other
 
 
-def _bucket(name: str) -> tuple[Level, int]:
-    level, _, start = name.partition(":")
-    return cast("Level", level), int(start)
-
-
 def _name(record: bytes | None) -> str:
     """The name in a record `<µs> <name>`; an expired record leaves the goal without a name."""
-    return record.decode().partition(" ")[2] if record else ""
+    return GoalName.decode(record).name if record else ""
 
 
 def _pairs(flat: Sequence[_Item]) -> Iterable[tuple[_Item, _Item]]:

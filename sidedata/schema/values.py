@@ -1,0 +1,48 @@
+"""Small values that several processes write and read: their text in Redis, encoded and decoded. Pure.
+
+sd:{p}:goal:<org>:<goal>          `<µs> <name>`: the newest event's time, a blank, the goal's name
+members of sd:{p}:changes:…       `<level>:<start>`: a bucket, its start in seconds since the epoch
+sd:{p}:organization:<org>         `has_events` is "1" once events were counted; the field is missing before
+"""
+
+from typing import Final, NamedTuple, cast
+
+from sidedata.calendar.levels import Level
+
+# The value of `has_events`; every reader tests for the field's presence, which an older version's value has too.
+HAS_EVENTS: Final = "1"
+
+
+class GoalName(NamedTuple):
+    """A goal's name, and the time in microseconds of the event that it comes from; the newest event's name is shown."""
+
+    at_us: int
+    name: str
+
+    def encode(self) -> str:
+        """The name as it is stored."""
+        return f"{self.at_us} {self.name}"
+
+    @classmethod
+    def decode(cls, stored: bytes | str) -> "GoalName":
+        """Read a stored name; bytes that are no UTF-8 are shown as U+FFFD."""
+        text = stored if isinstance(stored, str) else stored.decode(errors="replace")
+        at_us, _, name = text.partition(" ")
+        return cls(int(at_us or 0), name)
+
+
+class ChangedBucket(NamedTuple):
+    """A bucket in a workflow's log of changes."""
+
+    level: Level
+    start: int
+
+    def encode(self) -> str:
+        """The bucket as a member of the log."""
+        return f"{self.level}:{self.start}"
+
+    @classmethod
+    def decode(cls, member: str) -> "ChangedBucket":
+        """Read a member of the log."""
+        level, _, start = member.partition(":")
+        return cls(cast("Level", level), int(start))
