@@ -5,11 +5,9 @@
     comparison             all organizations of partitions that are new here, and of all twice an hour, with the newest rules
 
 Each partition has a task that reads, plans and commits. Another task renews the leases and balances the share. The two share
-`_Assignment` only. A partition's task ends for one of three reasons:
-
-* the partition was revoked,
-* another owner has the lease: the worker drops the batch and competes again,
-* Redis is out of reach, and the last batch may or may not be applied: the worker acquires the lease again and reads the cursor.
+`_Assignment` only. A partition's task ends for one of three reasons: the partition was revoked; another owner has the lease, so the
+worker drops the batch and competes again; Redis is out of reach and the last batch may or may not be applied, so the worker
+acquires the lease again and reads the cursor.
 """
 
 import asyncio
