@@ -44,7 +44,7 @@ async def acquire(
 
 
 async def free_partitions(gateway: Gateway, partitions: Iterable[int]) -> list[int]:
-    """List the partitions without an owner at the moment; one on a master out of reach can't be taken anyway.
+    """List the partitions without an owner. A partition on a master out of reach is not listed: no worker can acquire it.
 
     Raises:
         StoreUnavailableError: Redis is out of reach for all of them.

@@ -1,4 +1,4 @@
-"""The commands of a swap: its steps are written, it begins, and each step runs in one instant."""
+"""The commands of a swap: write its steps, begin it, and run one step at a time, each atomically."""
 
 from collections.abc import Sequence
 from typing import Final, Literal, cast

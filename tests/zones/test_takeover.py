@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 from sidedata.ingest.worker.worker import Worker
@@ -73,8 +73,11 @@ async def test_days_are_not_cut_beside_a_worker_without_tables(redis_url: str) -
         await world.send(life(now, days=33, each=4))
         pipe.rulebook = case.rulebook(NEW, pipe.settings)
 
+        silent = asyncio.Event()
+
         async def beating() -> None:
-            while True:
+            # Not cancelled: on Python 3.11 redis-py can lose a cancellation.
+            while not silent.is_set():
                 await pipe.client.zadd("sd:workers", {"zz-7-0a1b2c": int(time.time() * 1000)})
                 await asyncio.sleep(0.05)
 
@@ -92,9 +95,8 @@ async def test_days_are_not_cut_beside_a_worker_without_tables(redis_url: str) -
             await asyncio.sleep(1)
             assert await release_of(pipe) == OLD
             await world.check(case.old)
-            beats.cancel()
-            with suppress(asyncio.CancelledError):
-                await beats
+            silent.set()
+            await beats
             await eventually(adopted, SECONDS, "the rules are adopted")
         await world.check(case.new)
 
