@@ -15,9 +15,9 @@ from sidedata.cli.event_loop import run
 from sidedata.cli.options import INSTALLATION, settings_options
 from sidedata.cli.progress import reading
 from sidedata.errors import StopError
+from sidedata.events.timestamps import from_microseconds
 from sidedata.ingest.archive.judge import Judge
 from sidedata.ingest.archive.lines import (
-    instant_text,
     newest_us,
     open_archive,
     open_file,
@@ -99,7 +99,7 @@ def _shift(source: IO[bytes]) -> int:
     if newest is None:
         raise StopError("there is no event in the file to rebase by")
     shift = rebase_days(newest, time.time())
-    moved = f"the newest event, {instant_text(newest)}, moves on {shift} days"
+    moved = f"the newest event, {from_microseconds(newest)}, moves on {shift} days"
     click.echo(f"shifted by {shift // 7} weeks: {moved}", err=True)
     source.seek(0)
     return shift

@@ -10,7 +10,7 @@ import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import IO, Final
 
@@ -169,8 +169,3 @@ def newest_us(archive: IO[bytes], partitions: int) -> int | None:
 def rebase_days(newest: int, now: float) -> int:
     """Compute the days, in whole weeks, to shift so that the newest event lies within the last seven days."""
     return 7 * ((int(now * 1_000_000) - newest) // _WEEK_US)
-
-
-def instant_text(us: int) -> str:
-    """Format an instant for people."""
-    return datetime.fromtimestamp(us / 1_000_000, UTC).isoformat(timespec="seconds")

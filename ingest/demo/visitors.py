@@ -13,7 +13,6 @@ it begins, with its consequences hours later; a heap by time lets sessions overl
 import hashlib
 import random
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from heapq import heappop, heappush
 from math import inf
 
@@ -22,6 +21,7 @@ from msgspec import Struct
 
 from sidedata.calendar.zones import HOUR_SECONDS, zone
 from sidedata.events.decode import PURCHASE_GOAL
+from sidedata.events.timestamps import from_milliseconds
 from sidedata.events.wire import EventType
 
 # The relative traffic of each hour of the local day: a weekday has a lunch dip and an evening peak, ...
@@ -165,7 +165,7 @@ class Visitors:
     def _encoded(self, at: float, event: _Event) -> bytes:
         self._events += 1
         event.id = f"{self._run}-{self._seed}-{self._events}"
-        event.timestamp = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        event.timestamp = from_milliseconds(round(at * 1000))
         return msgspec.json.encode(event)
 
     # --- who -------------------------------------------------------------------------------------------------------------

@@ -5,9 +5,9 @@
 
 A step is a script (`swap_step.lua`): in one instant it moves keys, deletes other keys and removes itself from the list of steps.
 All buckets of a workflow are one step, so no reader sees half a workflow. The state of visitors for attribution may be swapped in
-pieces, because only the partition's owner reads it. The organization's record is the last step. Its field `since` is the epoch that salts the ids
-of events, so from that instant on the ids that the rebuild has recorded count, and no others. Where the time zone or its table
-changes, all workflows and the record are one step, because readers cut intervals by the zone.
+pieces, because only the partition's owner reads it. The organization's record is the last step. Its field `since` is the epoch that
+salts the ids of events, so from that instant on the ids that the rebuild has recorded count, and no others. Where the time zone or
+its table changes, all workflows and the record are one step, because readers cut intervals by the zone.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

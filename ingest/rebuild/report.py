@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct, field
 
 from sidedata.events.money import text_of
-from sidedata.ingest.archive.lines import instant_text
+from sidedata.events.timestamps import from_microseconds
 from sidedata.ingest.rebuild.archive_source import ArchiveProgress
 from sidedata.ingest.rebuild.difference import Difference, Figures
 
@@ -71,7 +71,7 @@ def remarks(report: Report, *, dry: bool) -> Iterator[str]:
     for difference in report.workflows:
         if difference.stored.newest_us > difference.rebuilt.newest_us:
             yield (
-                f"workflow {difference.workflow} has events until {instant_text(difference.stored.newest_us)}, "
+                f"workflow {difference.workflow} has events until {from_microseconds(difference.stored.newest_us)}, "
                 "later than any in the archive: does it hold all?"
             )
     if report.swapped:

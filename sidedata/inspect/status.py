@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Final
 
 from msgspec import Struct
 
 from sidedata.events.dead_letter import DeadLetter, find_identity
+from sidedata.events.timestamps import from_milliseconds
 from sidedata.inspect.doctor import examine
 from sidedata.inspect.overview import Overview, read_overview
 from sidedata.inspect.server_findings import Finding
@@ -66,7 +66,7 @@ async def read_status(
     servers = await read_servers(gateway)
     overview = await read_overview(gateway, installation, settings)
     now_ms = await gateway.time_ms(WORKERS)
-    oldest = _rfc3339(now_ms - round(overview.lag_seconds * 1000))
+    oldest = from_milliseconds(now_ms - round(overview.lag_seconds * 1000))
     by_organization = await _letters(gateway, overview)
     findings = await examine(gateway, settings, environ, sample=_SAMPLE)
     return InstallationStatus(
@@ -99,7 +99,3 @@ async def _letters(gateway: Gateway, overview: Overview) -> Counter[str]:
 def _organization(dead_letter: DeadLetter) -> str:
     """The organization of a dead letter; letters of older versions have it in their event alone."""
     return dead_letter.organization or find_identity(dead_letter.event).organization or UNKNOWN
-
-
-def _rfc3339(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

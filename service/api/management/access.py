@@ -1,13 +1,12 @@
 """The rights of the token of a request, and the organizations that it may see."""
 
-from datetime import UTC, datetime
-
 import msgspec
 from aiohttp import web
 from msgspec import Struct
 
 from sidedata.errors import CommandRefusedError
 from sidedata.events.decode import canonical_uuid
+from sidedata.events.timestamps import from_microseconds
 from sidedata.reads.records import organizations_after, read_organization
 from sidedata.schema.records import DEFAULT_ZONE, OrganizationRecord
 from sidedata.schema.tokens import EVERY_ORGANIZATION
@@ -37,13 +36,13 @@ class SeenOrganization(Struct):
 async def get_token(request: web.Request) -> web.Response:
     """The token of this request."""
     record = request[RECORD]
-    expires_at = None if record.expires_at is None else datetime.fromtimestamp(record.expires_at, UTC)
+    expires_at = None if record.expires_at is None else from_microseconds(round(record.expires_at * 1_000_000))
     return _answer(
         TokenItem(
             record.id,
             None if record.organization == EVERY_ORGANIZATION else record.organization,
             list(record.scopes),
-            None if expires_at is None else expires_at.isoformat().replace("+00:00", "Z"),
+            expires_at,
         )
     )
 
