@@ -105,7 +105,7 @@ def test_the_wheel_owns_one_name(built: Built, tmp_path: Path) -> None:
     """All is below `sidedata/`: scripts, pages and the marker of types, too; and so it is by way of the source distribution."""
     found = files(built.wheel)
     assert {name.split("/")[0] for name in found if ".dist-info/" not in name} == {"sidedata"}
-    wanted = {"sidedata/py.typed", "sidedata/redis/scripts/commit.lua", "sidedata/service/__init__.py"}
+    wanted = {"sidedata/py.typed", "sidedata/redis/scripts/commit/commit.lua", "sidedata/service/__init__.py"}
     assert wanted <= found
     assert any(name.startswith("sidedata/service/pages/") and name.endswith(".html") for name in found)
     assert any(name.startswith("sidedata/ingest/") for name in found)

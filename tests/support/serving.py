@@ -12,9 +12,7 @@ from tests.support.redis.users import as_user
 from tests.support.service import WORKFLOWS
 
 # The command line's own group, so that errors leave as they do for users; nothing has to be installed for it.
-PROGRAM = (
-    "from sidedata.cli.main import Commands; from sidedata.service.commands import serve; Commands(commands=[serve])()"
-)
+PROGRAM = "from sidedata.cli.main import LazyGroup; from sidedata.service.commands import serve; LazyGroup(commands=[serve])()"
 
 
 @asynccontextmanager
