@@ -15,7 +15,7 @@ from sidedata.service.api.ingest_warnings import KindCache
 from sidedata.service.api.live_hub import HUB, Hub
 from sidedata.service.api.pages import Pages
 from sidedata.service.api.report import post_sidedata
-from sidedata.service.api.routes import register, table
+from sidedata.service.api.reports.timeline import post_timeline
 from sidedata.service.http.access_log import access_log, set_common_headers
 from sidedata.service.http.auth import AUTHENTICATOR, Authenticator, authorization
 from sidedata.service.http.cors import answer_preflights, origins, set_cors_headers
@@ -25,6 +25,8 @@ from sidedata.service.http.state import BACKEND, Backend
 from sidedata.service.metrics import METRICS, ServiceMetrics
 from sidedata.service.openapi.document import Description
 from sidedata.service.report.reports import Reports
+from sidedata.service.router import register
+from sidedata.service.routes import table
 from sidedata.service.server.fast_path import FAST_PATH
 from sidedata.settings import Settings
 
@@ -41,11 +43,11 @@ def create_app(
         # `http.bodies` decompresses, within limits.
         handler_args={"auto_decompress": False},
     )
-    backend = app[BACKEND] = Backend(gateway, settings, clock)
+    metrics = app[METRICS] = ServiceMetrics(new_registry())
+    backend = app[BACKEND] = Backend(gateway, settings, clock, metrics)
     if installation is not None and reports is not None:
         backend.open(installation, reports)
     app[KINDS] = KindCache(backend)
-    metrics = app[METRICS] = ServiceMetrics(new_registry())
     app[AUTHENTICATOR] = Authenticator(gateway, settings, clock)
     app.on_response_prepare.append(set_common_headers)
     if allowed:
@@ -61,7 +63,7 @@ def create_app(
     description.fill(endpoints)
     register(app, endpoints)
     if not allowed:  # the fast path sets no CORS headers
-        app[FAST_PATH] = next(endpoint for endpoint in endpoints if endpoint.handler is post_sidedata)
+        app[FAST_PATH] = tuple(endpoint for endpoint in endpoints if endpoint.handler in (post_sidedata, post_timeline))
     return app
 
 

@@ -48,6 +48,12 @@ class ServiceMetrics:
             "Answers computed for live streams; all streams of one workflow and interval share them.",
             registry=registry,
         )
+        self.behind_seconds = Gauge(
+            "sidedata_report_behind_seconds",
+            "Time by which the numbers are behind the streams, in the partition that is furthest behind.",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
         self.ingested = Counter(
             "sidedata_ingest_events",
             "Events added to the streams over HTTP.",

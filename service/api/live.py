@@ -4,6 +4,9 @@ event: sidedata
 id: 2026-11-01T00:00:00+02:00/2026-11-02T00:00:00+02:00      the effective interval, `lastEventId` in a browser
 data: {"unique_visitors_count": …}                           the same JSON as the report's
 
+event: status                                                every 4 seconds, and when the numbers fall behind or catch up
+data: {"as_of": "2026-11-01T11:59:59.417Z"}                  all events that had entered the stream by then are in the numbers
+
 : alive                                                      every 15 seconds
 
 event: problem                                               the last event, if the stream can't continue
@@ -14,12 +17,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
+import msgspec
 from aiohttp import web
 
 from sidedata.errors import SidedataError
 from sidedata.service.api.live_hub import HUB, Channel
 from sidedata.service.api.query import Interval, Window, from_live_query
-from sidedata.service.api.report import EFFECTIVE, ZONE_RULES, fetch
+from sidedata.service.api.report import DatedAnswer, fetch
+from sidedata.service.freshness.freshness import AsOf
 from sidedata.service.http.auth import AUTHENTICATOR, ORGANIZATION, TOKEN, WORKFLOW
 from sidedata.service.http.problems import ProblemError, problem_body
 from sidedata.service.http.state import BACKEND, Backend, redis_timeout
@@ -28,6 +33,8 @@ from sidedata.service.report.reports import Answer
 
 SPACING_SECONDS = 1.0
 COMMENT_SECONDS = 15.0
+# Promised every 5 seconds; clients that wait no longer than that for a byte must not run into their limit.
+STATUS_SECONDS = 4.0
 # With the two seconds of the token cache this stays under the five in which a revoked token must stop.
 TOKEN_SECONDS = 2.0
 # A client that reads nothing for this long counts as gone.
@@ -41,14 +48,13 @@ async def get_live(request: web.Request) -> web.StreamResponse:
     poll = _make_poll(request.app[BACKEND], organization, workflow, query)
     async with request.app[HUB].subscribe((organization, workflow, query), poll) as channel:
         async with redis_timeout(request):
-            answer = await channel.first()
+            dated = await channel.first()
         response = web.StreamResponse(
             headers={
                 "Content-Type": "text/event-stream; charset=utf-8",
                 "Cache-Control": "no-store",
                 "X-Accel-Buffering": "no",  # a proxy with a buffer would delay the events
-                EFFECTIVE: answer.effective,
-                ZONE_RULES: answer.rules,
+                **dated.headers,
             }
         )
         await response.prepare(request)
@@ -57,7 +63,7 @@ async def get_live(request: web.Request) -> web.StreamResponse:
         gauge = request.app[METRICS].live_listeners
         gauge.inc()
         try:
-            await _Stream(request, response, channel).run(answer)
+            await _Stream(request, response, channel).run(dated)
         except (ConnectionResetError, TimeoutError):
             response.force_close()  # the client has left or does not read
         finally:
@@ -67,16 +73,16 @@ async def get_live(request: web.Request) -> web.StreamResponse:
 
 def _make_poll(
     backend: Backend, organization: str, workflow: str, query: Interval | Window
-) -> Callable[[], Awaitable[Answer]]:
+) -> Callable[[], Awaitable[DatedAnswer]]:
     """Make a function that fetches the report; a window ends at the time of the call."""
 
-    async def poll() -> Answer:
+    async def poll() -> DatedAnswer:
         if isinstance(query, Window):
             now = datetime.fromtimestamp(backend.clock.now(), UTC)
             interval = Interval(now - query.span, now)
         else:
             interval = query
-        return await fetch(backend.reports, organization, workflow, interval, body=False)
+        return await fetch(backend, organization, workflow, interval, body=False)
 
     return poll
 
@@ -91,14 +97,17 @@ class _Stream:
         self._hub = request.app[HUB]
         self._loop = asyncio.get_running_loop()
         self._last_body = b""
-        self._failing = False  # as last written to the client
+        self._failing = self._behind = False  # as last written to the client
+        self._as_of: AsOf | None = None  # of the numbers last written
         self._next_event_at = 0.0
         self._comment_at = self._loop.time() + COMMENT_SECONDS
         self._token_at = self._loop.time() + TOKEN_SECONDS
+        self._status_at = self._loop.time() + STATUS_SECONDS
 
-    async def run(self, answer: Answer) -> None:
+    async def run(self, dated: DatedAnswer) -> None:
         """Send events until the client leaves, the token becomes invalid or the service stops."""
-        await self._send(answer)
+        self._as_of = dated.as_of
+        await self._send(dated.answer)
         while not self._is_closed():
             await self._wait()
             if self._hub.closing.is_set():
@@ -115,22 +124,35 @@ class _Stream:
             if self._channel.ended:
                 await self._write(_event("problem", _last_problem(self._channel.refusal)))
                 return
-            if (self._channel.failure is not None) != self._failing:
-                self._failing = not self._failing
-                await self._write(b": Redis is out of reach\n\n" if self._failing else b": Redis is back\n\n")
-            newest = self._channel.answer
-            if newest is not None and newest.body != self._last_body and self._loop.time() >= self._next_event_at:
-                await self._send(newest)
+            await self._send_changes()
+
+    async def _send_changes(self) -> None:
+        """Write what differs from what was written last."""
+        if (self._channel.failure is not None) != self._failing:
+            self._failing = not self._failing
+            await self._write(b": Redis is out of reach\n\n" if self._failing else b": Redis is back\n\n")
+        newest = self._channel.answer
+        if newest is not None and newest.body != self._last_body and self._loop.time() >= self._next_event_at:
+            await self._send(newest)
+        if newest is not None and newest.body == self._last_body:
+            self._as_of = self._channel.as_of
+        if self._channel.behind != self._behind or self._loop.time() >= self._status_at:
+            await self._send_status()
 
     async def _wait(self) -> None:
-        """Wait for news, but at least until the next event is allowed, and at most until the next comment or token check."""
-        until = min(self._comment_at, self._token_at)
+        """Wait for news: at least until the next event is allowed, at most until the next comment, status or token check."""
+        until = min(self._comment_at, self._token_at, self._status_at)
+        last_body = self._last_body
         if self._next_event_at > self._loop.time():
-            await self._hub.pause(max(0.0, min(self._next_event_at, until) - self._loop.time()))
-            return
+            until = min(self._next_event_at, until)
+            if not self._behind or self._channel.answer is None:
+                await self._hub.pause(max(0.0, until - self._loop.time()))
+                return
+            # Numbers that are behind may catch up at any moment, which is news at once.
+            last_body = self._channel.answer.body
         try:
             async with asyncio.timeout(max(0.0, until - self._loop.time())):
-                await self._channel.news(self._last_body, failing=self._failing)
+                await self._channel.news(last_body, failing=self._failing, behind=self._behind)
         except TimeoutError:
             return
 
@@ -138,6 +160,13 @@ class _Stream:
         self._last_body = answer.body
         self._next_event_at = self._loop.time() + SPACING_SECONDS
         await self._write(_event("sidedata", answer.body, answer.effective))
+
+    async def _send_status(self) -> None:
+        """Write the time of the numbers; while Redis is out of reach it is the last known one."""
+        self._behind = self._channel.behind
+        self._status_at = self._loop.time() + STATUS_SECONDS
+        if self._as_of is not None:
+            await self._write(_event("status", msgspec.json.encode({"as_of": self._as_of.text})))
 
     async def _write(self, data: bytes) -> None:
         async with asyncio.timeout(_WRITE_SECONDS):

@@ -16,6 +16,8 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from sidedata.errors import SidedataError, StoreUnavailableError
+from sidedata.service.api.report import DatedAnswer
+from sidedata.service.freshness.freshness import BEHIND_SECONDS, AsOf
 from sidedata.service.http.problems import ProblemError, unavailable
 from sidedata.service.metrics import ServiceMetrics
 from sidedata.service.report.reports import Answer
@@ -24,7 +26,7 @@ POLL_SECONDS = 0.25
 # As for all answers: a poll that hangs must not keep subscribers from learning of the failure.
 _ANSWER_SECONDS = 0.8
 
-Poll = Callable[[], Awaitable[Answer]]
+Poll = Callable[[], Awaitable[DatedAnswer]]
 
 _log = logging.getLogger("sidedata.live")
 
@@ -34,6 +36,8 @@ class Channel:
 
     def __init__(self, poll: Poll, metrics: ServiceMetrics) -> None:
         self.answer: Answer | None = None
+        self.as_of: AsOf | None = None  # of the answer, or None where it can't be measured
+        self.behind = False  # the time lies far back: workers lag, or Redis is out of reach
         self.failure: SidedataError | None = None  # of the last poll; the next may succeed
         self.refusal: ProblemError | None = None  # permanent: the task has ended
         self.subscribers = 0
@@ -53,7 +57,7 @@ class Channel:
         """True once there are no more polls."""
         return self._task.done()
 
-    async def first(self) -> Answer:
+    async def first(self) -> DatedAnswer:
         """A fresh answer, for a new subscriber.
 
         Raises:
@@ -68,11 +72,11 @@ class Channel:
             raise self.failure
         if self.answer is None or self.ended:
             raise unavailable("the service is about to stop")
-        return self.answer
+        return DatedAnswer(self.answer, self.as_of)
 
-    async def news(self, last_body: bytes, *, failing: bool) -> None:
-        """Wait for an answer other than `last_body`, for the start or end of failures, or for the end of the channel."""
-        while not self.ended and (self.failure is not None) == failing:
+    async def news(self, last_body: bytes, *, failing: bool, behind: bool) -> None:
+        """Wait for an answer other than `last_body`, for another state of failures or lag, or for the end of the channel."""
+        while not self.ended and (self.failure is not None) == failing and self.behind == behind:
             differs = self.answer is not None and self.answer.body != last_body
             fresh = self._is_fresh()
             if differs and fresh:
@@ -106,12 +110,12 @@ class Channel:
     async def _run(self) -> None:
         while True:
             began = self._loop.time()
-            before = (self.answer and self.answer.body, self.failure is None)
+            before = self._state()
             await self._poll()
             if self.refusal is not None:
                 return
             self._polled_at = self._loop.time()
-            self._notify(news=before != (self.answer and self.answer.body, self.failure is None))
+            self._notify(news=before != self._state())
             await asyncio.sleep(max(0.0, began + POLL_SECONDS - self._loop.time()))
             while not self._waiting:
                 self._demand.clear()
@@ -121,7 +125,7 @@ class Channel:
         self._metrics.live_polls.inc()
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                self.answer = await self._poll_report()
+                self.answer, self.as_of = await self._poll_report()
         except ProblemError as error:
             self.refusal = error
         except SidedataError as error:
@@ -130,6 +134,11 @@ class Channel:
             self.failure = StoreUnavailableError("Redis did not answer in time")
         else:
             self.failure = None
+        self.behind = self.as_of is not None and self.as_of.behind() > BEHIND_SECONDS
+
+    def _state(self) -> tuple[bytes | None, bool, bool]:
+        """The state whose changes are news."""
+        return None if self.answer is None else self.answer.body, self.failure is None, self.behind
 
     def _notify(self, *, news: bool) -> None:
         self._next_poll.set_result(None)

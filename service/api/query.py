@@ -84,16 +84,34 @@ def _is_valid(interval: Interval) -> bool:
 
 
 def _read_body(body: bytes) -> Interval:
+    query = decode_body(body)
+    errors: list[FieldError] = []
+    outer = fields_of(query, "", ("interval",), errors)
+    return interval_of(outer, errors)
+
+
+def decode_body(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """Decode a body.
+
+    Raises:
+        ProblemError: 400, it is not JSON.
+    """
     try:
-        query = _DECODER.decode(body)
+        return _DECODER.decode(body)
     except RecursionError as error:
         raise ProblemError(400, "the body is nested too deeply") from error
     except (ValueError, OverflowError) as error:  # msgspec's errors and bad UTF-8 are ValueErrors
         raise ProblemError(400, f"the body is not valid JSON: {error}") from error
-    errors: list[FieldError] = []
-    outer = _fields(query, "", ("interval",), errors)
-    inner = _fields(outer["interval"], "/interval", ("start", "end"), errors) if "interval" in outer else {}
-    return _interval(inner, "/interval", errors, "the interval is missing or wrong")
+
+
+def interval_of(outer: Mapping[str, Any], errors: list[FieldError]) -> Interval:
+    """The interval of a body.
+
+    Raises:
+        ProblemError: 400 with the errors so far and here.
+    """
+    inner = fields_of(outer["interval"], "/interval", ("start", "end"), errors) if "interval" in outer else {}
+    return read_interval(inner, "/interval", errors, "the interval is missing or wrong")
 
 
 @lru_cache(maxsize=1024)  # dashboards repeat their queries; errors are not cached
@@ -104,9 +122,9 @@ def from_query(raw: str) -> Interval:
         ProblemError: 400 with all errors of the query string.
     """
     errors: list[FieldError] = []
-    parameters = _parameters(raw, ("start", "end"), errors)
+    parameters = read_parameters(raw, ("start", "end"), errors)
     errors += [FieldError(f"/{name}", "missing") for name in ("start", "end") if name not in parameters]
-    return _interval(parameters, "", errors, "the query string is incomplete or wrong")
+    return read_interval(parameters, "", errors, "the query string is incomplete or wrong")
 
 
 def from_live_query(raw: str) -> Interval | Window:
@@ -118,10 +136,10 @@ def from_live_query(raw: str) -> Interval | Window:
     errors: list[FieldError] = []
     # Some EventSource packages repeat the last event's id in the query string when they connect again. The stream begins with
     # the newest numbers in any case, so the id is ignored.
-    parameters = _parameters(raw, ("start", "end", "window", "lastEventId"), errors)
+    parameters = read_parameters(raw, ("start", "end", "window", "lastEventId"), errors)
     if "window" not in parameters:
         errors += [FieldError(f"/{name}", "missing") for name in ("start", "end") if name not in parameters]
-        return _interval(parameters, "", errors, "the query string is incomplete or wrong")
+        return read_interval(parameters, "", errors, "the query string is incomplete or wrong")
     errors += [FieldError(f"/{name}", "not together with window") for name in ("start", "end") if name in parameters]
     span = _duration(parameters["window"], errors)
     if errors or span is None:
@@ -129,15 +147,21 @@ def from_live_query(raw: str) -> Interval | Window:
     return Window(span)
 
 
-def _fields(value: Any, pointer: str, names: tuple[str, ...], errors: list[FieldError]) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
-    """The fields of a JSON object that must have exactly these."""
+def fields_of(
+    value: Any,  # noqa: ANN401 - any JSON value
+    pointer: str,
+    names: tuple[str, ...],
+    errors: list[FieldError],
+    optional: tuple[str, ...] = (),
+) -> dict[str, Any]:
+    """The fields of a JSON object that must have these, may have the optional ones, and no others."""
     if not isinstance(value, dict):
         errors.append(FieldError(pointer, "must be an object"))
         return {}
-    unknown = (name for name in value if name not in names)
+    unknown = (name for name in value if name not in (*names, *optional))
     errors += [FieldError(f"{pointer}/{_escape(name)}", "unknown field") for name in unknown]
     errors += [FieldError(f"{pointer}/{name}", "missing") for name in names if name not in value]
-    return {name: value[name] for name in names if name in value}
+    return {name: value[name] for name in (*names, *optional) if name in value}
 
 
 def _escape(name: str) -> str:
@@ -145,7 +169,7 @@ def _escape(name: str) -> str:
     return name[:100].replace("~", "~0").replace("/", "~1")
 
 
-def _parameters(raw: str, names: tuple[str, ...], errors: list[FieldError]) -> dict[str, str]:
+def read_parameters(raw: str, names: tuple[str, ...], errors: list[FieldError]) -> dict[str, str]:
     """The query parameters, each at most once, none unknown."""
     try:
         pairs = parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS)
@@ -163,7 +187,7 @@ def _parameters(raw: str, names: tuple[str, ...], errors: list[FieldError]) -> d
     return parameters
 
 
-def _interval(fields: Mapping[str, Any], pointer: str, errors: list[FieldError], detail: str) -> Interval:
+def read_interval(fields: Mapping[str, Any], pointer: str, errors: list[FieldError], detail: str) -> Interval:
     """The interval, or a 400 with the errors so far and here. In a query string (no pointer) a plus may have become a blank."""
     lenient = not pointer
     start = _instant(fields["start"], f"{pointer}/start", errors, blank_is_plus=lenient) if "start" in fields else None

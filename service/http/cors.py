@@ -15,7 +15,7 @@ _PREFLIGHT = {
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Content-Encoding, If-None-Match, X-Request-Id",
     "Access-Control-Max-Age": "600",
 }
-_EXPOSED = "ETag, Retry-After, Sidedata-Effective-Interval, Sidedata-Zone-Rules, Sidedata-Time-Zone, X-Request-Id"
+_EXPOSED = "ETag, Retry-After, Sidedata-Effective-Interval, Sidedata-As-Of, Sidedata-Zone-Rules, Sidedata-Time-Zone, X-Request-Id"
 
 
 def origins(setting: str) -> frozenset[str]:

@@ -10,7 +10,10 @@ from sidedata.clock import Clock
 from sidedata.errors import StoreUnavailableError, late_error
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
+from sidedata.service.freshness.freshness import Freshness
 from sidedata.service.http.problems import unavailable
+from sidedata.service.metrics import ServiceMetrics
+from sidedata.service.report.overview.overviews import Overviews
 from sidedata.service.report.reports import Reports
 from sidedata.settings import Settings
 
@@ -42,8 +45,9 @@ class Admission:
 class Backend:
     """The state behind all handlers. It opens once Redis has been reached; before that each answer is a 503."""
 
-    def __init__(self, gateway: Gateway, settings: Settings, clock: Clock) -> None:
+    def __init__(self, gateway: Gateway, settings: Settings, clock: Clock, metrics: ServiceMetrics) -> None:
         self.gateway = gateway
+        self.freshness = Freshness(gateway, metrics)
         self.settings = settings
         self.clock = clock
         self.admission = Admission(settings.requests_limit)
@@ -52,11 +56,13 @@ class Backend:
         self.validation_slots = asyncio.Semaphore(2)
         self._installation: Installation | None = None
         self._reports: Reports | None = None
+        self._overviews: Overviews | None = None
 
     def open(self, installation: Installation, reports: Reports) -> None:
         """Start to answer."""
         self._installation = installation
         self._reports = reports
+        self._overviews = Overviews(self.gateway, installation, reports, self.clock)
 
     @property
     def is_open(self) -> bool:
@@ -76,6 +82,13 @@ class Backend:
         if self._reports is None:
             raise StoreUnavailableError("Redis was not reached since the start")
         return self._reports
+
+    @property
+    def overviews(self) -> Overviews:
+        """The overviews."""
+        if self._overviews is None:
+            raise StoreUnavailableError("Redis was not reached since the start")
+        return self._overviews
 
 
 BACKEND = web.AppKey("BACKEND", Backend)

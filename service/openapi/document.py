@@ -27,6 +27,8 @@ _PARAMETERS = {
     "after": "the id of the last organization of the page before",
     "start": "start of the interval, inclusive; ISO 8601, a blank before the offset counts as +",
     "end": "end of the interval, exclusive; ISO 8601, a blank before the offset counts as +",
+    "granularity": "5min, hour, day, week or month; local to the organization's reporting time zone",
+    "workflows": "1 to 100 workflows as UUIDs, divided by commas; without it the first 100 of the list of workflows",
     "window": (
         "instead of start and end: the length of an interval that ends now, an ISO 8601 duration such as PT1H or P7D, "
         "at most 400 days"
@@ -36,7 +38,12 @@ _HEADERS = {
     "Sidedata-Zone-Rules": "the release of the zone data that days and hours are cut by, such as 2026f; "
     "`; since=` and a date follow while days before it, cut by older rules, are kept",
     "Sidedata-Effective-Interval": "the interval that the numbers cover: start/end with the reporting zone's offsets",
+    "Sidedata-As-Of": (
+        "RFC 3339 in UTC: every event that had entered the stream by then is in the numbers or a dead letter; absent if the "
+        "service may not read the streams"
+    ),
     "Sidedata-Time-Zone": "the IANA name of the organization's reporting time zone",
+    "Vary": "the request headers that the answer depends on",
     "Link": 'the next page, rel="next"; absent on the last one',
     "Location": "the dashboard",
     "ETag": "strong; send it as If-None-Match to get 304 while nothing has changed",

@@ -37,6 +37,59 @@ INTERACTION: dict[str, Any] = {
 }
 REPORTS = {"page_navigation": PAGE_NAVIGATION, "interaction": INTERACTION}
 
+TIMELINE_QUERY = {
+    "interval": {"start": "2026-11-01T00:00:00+02:00", "end": "2026-11-03T00:00:00+02:00"},
+    "granularity": "day",
+}
+_DAYS = (
+    {"start": "2026-11-01T00:00:00+02:00", "end": "2026-11-02T00:00:00+02:00"},
+    {"start": "2026-11-02T00:00:00+02:00", "end": "2026-11-03T00:00:00+02:00"},
+)
+_PAGE_POINTS: list[dict[str, Any]] = [
+    {**_DAYS[0], "unique_visitors_count": 1480, "unique_sessions_count": 1903},
+    {**_DAYS[1], "unique_visitors_count": 1512, "unique_sessions_count": 1957},
+]
+_INTERACTION_POINTS: list[dict[str, Any]] = [
+    {
+        **day,
+        "unique_visitors_count": 120,
+        "started_workflows_count": 331,
+        "triggered_goals_count": 12,
+        "affected_goals_count": 7,
+        "visitor_purchase_sums": sums,
+    }
+    for day, sums in zip(_DAYS, ([{"value": 1023.5, "currency": "EUR"}], []), strict=True)
+]
+TIMELINES = {
+    "page_navigation": {"granularity": "day", "points": _PAGE_POINTS},
+    "interaction": {"granularity": "day", "points": _INTERACTION_POINTS},
+}
+TIMELINE_CSV = (
+    "start,end,unique_visitors_count,unique_sessions_count\r\n"
+    "2026-11-01T00:00:00+02:00,2026-11-02T00:00:00+02:00,1480,1903\r\n"
+)
+
+OVERVIEW_QUERY = {**TIMELINE_QUERY, "workflows": [_WORKFLOW, _POPUP]}
+OVERVIEW: dict[str, Any] = {
+    "workflows": [
+        {
+            "id": _WORKFLOW,
+            "kind": "page_navigation",
+            "name": None,
+            "last_event_at": "2026-11-02T20:00:00.417000Z",
+            "sidedata": PAGE_NAVIGATION,
+            "points": _PAGE_POINTS,
+        }
+    ],
+    "missing": [_POPUP],
+}
+OVERVIEW_CSV = (
+    "id,kind,name,last_event_at,unique_visitors_count,unique_sessions_count,started_workflows_count,"
+    "triggered_goals_count,affected_goals_count,purchases_EUR\r\n"
+    f"{_WORKFLOW},page_navigation,,2026-11-02T20:00:00.417000Z,31402,40233,,,,\r\n"
+    f"{_POPUP},interaction,Newsletter pop-up,2026-11-02T19:59:58.120000Z,1204,,3310,12,7,1023.5\r\n"
+)
+
 DEAD_LETTERS: list[dict[str, Any]] = [
     {
         "id": "3/1795471265123-0",
@@ -69,6 +122,9 @@ SEEN_ORGANIZATIONS: list[dict[str, Any]] = [{"id": _ORGANIZATION_ID, **ORGANIZAT
 LIVE = """event: sidedata
 id: 2026-11-25T14:05:00+02:00/2026-11-25T15:10:00+02:00
 data: {"unique_visitors_count":3,"started_workflows_count":4,"visitor_purchase_sums":[],"triggered_goals":[],"affected_goals":[]}
+
+event: status
+data: {"as_of":"2026-11-25T13:07:31.417Z"}
 
 : alive
 

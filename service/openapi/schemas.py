@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 Count = Annotated[int, Meta(ge=0)]
+# Not a tuple: its schema has `"items": false`, at which generators of clients fail.
+Pair = Annotated[list[Count], Meta(min_length=2, max_length=2)]
 Uuid = Annotated[str, Meta(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", description="a UUID in lower case")]
 AnyUuid = Annotated[
     str, Meta(pattern="^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", description="a UUID in any case")
@@ -37,11 +39,11 @@ class TimeframeStat(Struct):
     """Unique visitors by hour and by weekday."""
 
     hour_in_day: Annotated[
-        list[tuple[Count, Count]],
+        list[Pair],
         Meta(description="24 pairs [visitors, hour]; the visitors of all days in that hour of day, summed"),
     ]
     day_in_week: Annotated[
-        list[tuple[Count, Count]] | UnsetType,
+        list[Pair] | UnsetType,
         Meta(
             description="7 pairs [visitors, weekday], 1 is Monday; present if the interval touches at least two local days"
         ),

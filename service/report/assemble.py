@@ -2,6 +2,9 @@
 
 Each number is a sum of stored counts (whole hours and days), an estimate of merged sketches (totals, and the partial hours and
 days at the edges), or a sum of exact counts.
+
+Estimates err by 0.81 %, so two of them can contradict each other: a day with more visitors than its hours together, a goal with
+more visitors than events. The exact numbers can't, so an estimate above such a bound is given as the bound, which is nearer.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +16,7 @@ import numpy as np
 
 from sidedata.calendar.tiling import PartialDay, Run, Tiling
 from sidedata.events.money import text_of
-from sidedata.hyperloglog import Registers, estimates
+from sidedata.hyperloglog import REGISTERS, Registers, estimates
 from sidedata.schema import counts
 from sidedata.service.report.merged_runs import MergedRun
 
@@ -25,10 +28,16 @@ Runs = tuple[Run, ...]
 
 def day_sums(fields: Mapping[str, int], weekday: int) -> dict[str, int]:
     """The visitors that a whole day adds to each hour of day and to its weekday, from its stored counts."""
-    sums = {WEEKDAYS[weekday - 1]: fields.get(counts.VISITORS, 0)}
+    sums: dict[str, int] = {}
     for index, visitors in counts.hours_of(fields):
         sums[HOURS[index]] = sums.get(HOURS[index], 0) + visitors
+    sums[WEEKDAYS[weekday - 1]] = day_visitors(fields)
     return sums
+
+
+def day_visitors(fields: Mapping[str, int]) -> int:
+    """The visitors of a whole day, from its stored counts: at most the sum of its hours."""
+    return min(fields.get(counts.VISITORS, 0), sum(visitors for _, visitors in counts.hours_of(fields)))
 
 
 class EdgeBuckets(NamedTuple):
@@ -71,6 +80,8 @@ def page_navigation(
         figures = known[edge.runs] if edge.runs in known else computed[edge.runs]
         hours = list(map(add, hours, figures.hours))
         weekdays[edge.day.weekday - 1] += figures.visitors
+    # Of one day the estimate is the same, but the hours may bound it.
+    visitors = min(visitors, sum(weekdays)) if tiling.several_days else sum(weekdays)
     timeframe: dict[str, Any] = {}
     if tiling.several_days:
         timeframe["day_in_week"] = [[value, weekday] for weekday, value in enumerate(weekdays, 1)]
@@ -83,14 +94,24 @@ def page_navigation(
     return answer, computed
 
 
+def edge_figures(unknown: Sequence[EdgeBuckets]) -> dict[Runs, EdgeFigures]:
+    """The figures of partial days, by their runs."""
+    if not unknown:
+        return {}
+    estimated = iter(
+        estimates(np.concatenate([row for buckets in unknown for row in buckets.visitors]).reshape(-1, REGISTERS))
+    )
+    return {buckets.edge.runs: _edge_figures(buckets, estimated) for buckets in unknown}
+
+
 def _edge_figures(buckets: EdgeBuckets, estimated: Iterator[int]) -> EdgeFigures:
-    """The figures of an edge; `estimated` continues with the estimates of its rows."""
+    """The figures of an edge, at most the sum of its hours; `estimated` continues with the estimates of its rows."""
     visitors = next(estimated)
     hours = [0] * len(HOURS)
     for hour, whole, _ in buckets.edge.hours:
         field = counts.hour_field(hour.index, hour.offset)
         hours[hour.index] += buckets.counts.get(field, 0) if whole else next(estimated)
-    return EdgeFigures(visitors, tuple(hours))
+    return EdgeFigures(min(visitors, sum(hours)), tuple(hours))
 
 
 def interaction(
@@ -108,7 +129,7 @@ def interaction(
     return {
         "unique_visitors_count": distinct[0],
         "started_workflows_count": total.started,
-        "visitor_purchase_sums": _purchases(total.purchases),
+        "visitor_purchase_sums": purchase_sums(total.purchases),
         "triggered_goals": _goals("triggered", total.triggered, distinct, rows, names),
         "affected_goals": _goals("affected", total.affected, distinct, rows, names),
     }
@@ -128,14 +149,14 @@ def _goals(
             row = rows[counts.goal_field(role, goal)]
             metrics = {
                 "events_count": count,
-                "unique_visitors_count": distinct[row],
-                "unique_sessions_count": distinct[row + 1],
+                "unique_visitors_count": min(distinct[row], count),
+                "unique_sessions_count": min(distinct[row + 1], count),
             }
             goals.append({"uuid": goal, "name": names.get(goal, ""), "metrics": metrics})
     return goals
 
 
-def _purchases(units: Mapping[str, int]) -> list[dict[str, Any]]:
+def purchase_sums(units: Mapping[str, int]) -> list[dict[str, Any]]:
     """The sums of money by currency, as raw JSON, because an encoder of floats would round."""
     return [
         {"value": msgspec.Raw(text_of(total).encode()), "currency": currency}

@@ -16,7 +16,7 @@ from sidedata.service.report.workflow_cache import WorkflowCache
 
 _MOST_SUMS = 10_000  # counts to add in one step, some 2 ms
 
-Add = Callable[[WorkflowCache, Plan, Answer], None]
+Add = Callable[[WorkflowCache, tuple[object, ...], Answer], None]
 _Key = tuple[int, int, tuple[int, int]]  # identity and epoch of a cache, effective interval
 
 
@@ -49,9 +49,9 @@ class ManyGoals:
         rows, names, count = dict(cache.rows), dict(cache.names), cache.goal_rows
         sums = await _sums(fields)
         distinct = await _distinct(fields, count)
-        answer = encode(interaction(distinct, sums, rows, names), plan.effective, plan.rules)
+        answer = encode(interaction(distinct, sums, rows, names), plan)
         if cache.epoch == epoch:
-            self._add(cache, plan, answer)
+            self._add(cache, plan.key, answer)
         return answer
 
 

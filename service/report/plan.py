@@ -42,6 +42,11 @@ class Plan(Struct, frozen=True):
     effective: str
     rules: str
 
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Tells answers of one workflow apart."""
+        return (*self.tiling.effective, self.rules)
+
 
 def make_plan(zone: Zone, kind: str, start: datetime, end: datetime, now: float, retention: Retention) -> Plan:
     """Plan the answer over `start <= t < end`; date-times without an offset are in the zone.

@@ -5,13 +5,14 @@ Dashboards that poll "the last 30 days" with a new `now` each time share it unti
 """
 
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, get_args
+from typing import Any, Protocol, TypeVar, get_args
 
 from prometheus_client import CollectorRegistry
 
 from sidedata.calendar.levels import Retention
-from sidedata.calendar.zones import zone
+from sidedata.calendar.zones import Zone, zone
 from sidedata.clock import Clock
 from sidedata.errors import SidedataError, late_error
 from sidedata.events.decode import Kind
@@ -39,6 +40,33 @@ class NoSuchWorkflowError(SidedataError):
     """The organization has no workflow of that id."""
 
 
+class AnswerPlan(Protocol):
+    """A plan of some kind of answer."""
+
+    @property
+    def zone(self) -> Zone:
+        """The zone that it was made with."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """The kind of workflow that it was made for."""
+        ...
+
+    @property
+    def requirements(self) -> Requirements:
+        """The fields that the answer needs."""
+        ...
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Tells answers of one workflow apart."""
+        ...
+
+
+AnyPlan = TypeVar("AnyPlan", bound=AnswerPlan)
+
+
 class Reports:
     """The reports of all workflows; the only way into this package."""
 
@@ -50,7 +78,7 @@ class Reports:
         clock: Clock,
         metrics: ServiceMetrics | None = None,
     ) -> None:
-        self._retention = Retention.of(settings)
+        self.retention = Retention.of(settings)
         self._clock = clock
         self._caches = WorkflowCaches(gateway, installation, settings.cache_mb << 20)
         metrics = metrics or ServiceMetrics(CollectorRegistry())
@@ -64,7 +92,7 @@ class Reports:
         utc, now = zone("UTC"), self._clock.now()
         end = utc.moment(int(now))
         for kind in get_args(Kind):
-            make_plan(utc, kind, end - _COMMON_RANGE, end, now, self._retention)
+            make_plan(utc, kind, end - _COMMON_RANGE, end, now, self.retention)
 
     async def answer(self, organization_id: str, workflow_id: str, start: datetime, end: datetime) -> Answer:
         """Answer over `start <= t < end`; date-times without an offset are in the organization's reporting zone.
@@ -74,48 +102,95 @@ class Reports:
             IntervalError: the interval is empty, too long, or before the oldest day kept.
             StoreUnavailableError: Redis is out of reach.
         """
-        cache = self._caches.get(organization_id, workflow_id)
+
+        def plan(zone: Zone, kind: str, now: float) -> Plan:
+            return self.plan(zone, kind, start, end, now)
+
+        return await self.resolve(self.cache(organization_id, workflow_id), plan, assemble)
+
+    def cache(self, organization_id: str, workflow_id: str) -> WorkflowCache:
+        """The cache of a workflow, empty at first."""
+        return self._caches.get(organization_id, workflow_id)
+
+    def plan(self, zone: Zone, kind: str, start: datetime, end: datetime, now: float) -> Plan:
+        """Plan a report.
+
+        Raises:
+            IntervalError: the interval is empty, too long, or before the oldest day kept.
+        """
+        return make_plan(zone, kind, start, end, now, self.retention)
+
+    async def resolve(
+        self,
+        cache: WorkflowCache,
+        make: Callable[[Zone, str, float], AnyPlan],
+        assemble: Callable[[WorkflowCache, AnyPlan], Answer],
+    ) -> Answer:
+        """Find the answer of a plan in a cache, or assemble it there.
+
+        Args:
+            make: plans with the zone and the kind of the workflow, and the time.
+            assemble: makes the answer from a cache that has all that the plan requires.
+
+        Raises:
+            NoSuchWorkflowError: there is no such workflow in this organization.
+            StoreUnavailableError: Redis is out of reach.
+        """
         deadline = time.monotonic() + _DEADLINE_SECONDS
         while True:
+            now = self._clock.now()
             # 1. The time zone and kind as last read: planned with these, one reading usually brings everything.
             # 2. to 4. The effective interval, the tiling and the requirements.
-            plan = self._plan(cache, start, end)
+            plan = None
+            if cache.zone is not None and cache.kind is not None:
+                plan = make(cache.zone, cache.kind, now)
             # 5. Refresh the cache: changes since its revision, and as many of the missing fields as fit one reading.
-            await cache.refresh(plan.requirements if plan else Requirements(), self._clock.now())
+            await cache.refresh(plan.requirements if plan else Requirements(), now)
             if cache.kind is None:
                 raise NoSuchWorkflowError("this organization has no such workflow")
             if plan is not None and plan.zone is cache.zone and plan.kind == cache.kind:
-                answer = cache.answers.get(plan.tiling.effective)
-                if answer is not None and answer.rules == plan.rules:
-                    self._hits.inc()
+                answer = self.cached(cache, plan, assemble)
+                if answer is not None:
                     return answer
-                if has_many_goals(cache):
-                    answer = await self._many_goals.answer(cache, plan)
-                    if answer is not None:
-                        return answer
-                elif cache.has(plan.requirements):
-                    # 6. Assemble the figures. 7. Encode them. No await since the refresh, so all is of one revision.
-                    answer = encode(_figures(cache, plan), plan.effective, plan.rules)
-                    self._add(cache, plan, answer)
+                if isinstance(plan, Plan):
+                    answer = await self.assemble_in_steps(cache, plan)
+                if answer is not None:
                     return answer
             if time.monotonic() > deadline:
                 raise late_error("the answer took too long to read; what was read is kept")
 
-    def _plan(self, cache: WorkflowCache, start: datetime, end: datetime) -> Plan | None:
-        """Plan with the zone and kind in the cache; None before the first reading."""
-        if cache.zone is None or cache.kind is None:
+    def cached(
+        self, cache: WorkflowCache, plan: AnyPlan, assemble: Callable[[WorkflowCache, AnyPlan], Answer]
+    ) -> Answer | None:
+        """The answer of a plan as of the cache's revision; None if fields are missing, or goals are too many for one step."""
+        answer = cache.answers.get(plan.key)
+        if answer is not None:
+            self._hits.inc()
+            return answer
+        if (isinstance(plan, Plan) and has_many_goals(cache)) or not cache.has(plan.requirements):
             return None
-        return make_plan(cache.zone, cache.kind, start, end, self._clock.now(), self._retention)
+        # 6. Assemble the figures. 7. Encode them. No await since the refresh, so all is of one revision.
+        answer = assemble(cache, plan)
+        self._add(cache, plan.key, answer)
+        return answer
 
-    def _add(self, cache: WorkflowCache, plan: Plan, answer: Answer) -> None:
+    async def assemble_in_steps(self, cache: WorkflowCache, plan: Plan) -> Answer | None:
+        """The report of a workflow with many goals, for which `cached` has none; None of another, or if fields are missing."""
+        return await self._many_goals.answer(cache, plan) if has_many_goals(cache) else None
+
+    def _add(self, cache: WorkflowCache, key: tuple[object, ...], answer: Answer) -> None:
         """Cache an answer until the workflow changes, and keep all caches within their memory."""
-        cache.add_answer(plan.tiling.effective, answer)
+        cache.answers.add(key, answer)
         self._misses.inc()
         self._cache_bytes.set(self._caches.trim(cache))
 
 
+def assemble(cache: WorkflowCache, plan: Plan) -> Answer:
+    """Assemble a report from the cache, which has all requirements of the plan."""
+    return encode(_figures(cache, plan), plan)
+
+
 def _figures(cache: WorkflowCache, plan: Plan) -> dict[str, Any]:
-    """Assemble the figures from the cache, which has all requirements of the plan."""
     tiling = plan.tiling
     if plan.kind == "interaction":
         merged = cache.merge(tiling.runs, range(cache.goal_rows))

@@ -23,9 +23,10 @@ from sidedata.hyperloglog import unpack
 from sidedata.reads.workflow_parts import BucketField, Data, FieldName, Goals, Reading, newest, read
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
-from sidedata.service.report.answer import Answer
+from sidedata.service.report.answer import AnswerCache
 from sidedata.service.report.assemble import EdgeBuckets, EdgeFigures, Runs, day_sums
 from sidedata.service.report.merged_runs import SESSIONS, VISITORS, CachedField, MergedRun, MergedRuns
+from sidedata.service.report.points.point_cache import PointCache
 from sidedata.service.report.requirements import FIELD_NAMES, Requirements, fields_of
 from sidedata.service.report.shared_refresh import SharedRefresh
 
@@ -34,9 +35,6 @@ _OPEN_SECONDS = 900
 _LENGTH = {"5min": 300, "hour": 3600, "day": 90_000}
 # Fields to request in one reading. Redis returns only as many as are quick to read; the next request is cut to that number.
 _MOST_FIELDS = 400
-_MOST_ANSWERS = (
-    1_000  # of one workflow, some 2 KB each; a client that polls random intervals would not profit from more
-)
 _MOST_EDGES = 2_000  # of one workflow, some 1 KB each; intervals share them
 
 
@@ -67,8 +65,9 @@ class WorkflowCache:
         self.names: dict[str, str] = {}  # of goals
         self.fields: dict[BucketField, CachedField] = {}
         self.rows: dict[str, int] = {}  # of goals' visitors by `<role>:<goal>`; their sessions have the next row
-        self.answers: dict[tuple[int, int], Answer] = {}  # by effective interval, as of `revision`
+        self.answers = AnswerCache()  # as of `revision`
         self.edges: dict[Runs, EdgeFigures] = {}  # as of `revision`
+        self.points = PointCache()
         self._merged = MergedRuns(self.fields, most_merged_bytes)
         self._fields_size = 0  # bytes
         self._most_fields = _MOST_FIELDS
@@ -77,7 +76,7 @@ class WorkflowCache:
     @property
     def size(self) -> int:
         """Approximate bytes of memory."""
-        return self._fields_size + self._merged.size
+        return self._fields_size + self._merged.size + self.points.size + self.answers.size
 
     def merge(self, runs: Sequence[Run], rows: range = range(SESSIONS + 1)) -> MergedRun:
         """Merge those rows of runs, whose fields must all be cached."""
@@ -85,7 +84,7 @@ class WorkflowCache:
 
     @property
     def goal_rows(self) -> int:
-        """The number of rows of an interaction workflow: of visitors, and two for each goal and role."""
+        """The number of an interaction workflow's rows: of visitors, and two for each goal and role."""
         return VISITORS + 1 + 2 * len(self.rows)
 
     def cached_fields(self, runs: Sequence[Run]) -> list[CachedField]:
@@ -98,12 +97,6 @@ class WorkflowCache:
         visitors = [self.merge(runs).rows[: VISITORS + 1] for runs in groups]
         return EdgeBuckets(edge, self.fields[BucketField("day", edge.day.start, "counts")].counts, visitors)
 
-    def add_answer(self, effective: tuple[int, int], answer: Answer) -> None:
-        """Cache an answer of this revision."""
-        if len(self.answers) >= _MOST_ANSWERS:
-            self.answers.clear()
-        self.answers[effective] = answer
-
     def add_edges(self, edges: Mapping[Runs, EdgeFigures]) -> None:
         """Cache figures of edges of this revision."""
         if len(self.edges) >= _MOST_EDGES:
@@ -115,12 +108,17 @@ class WorkflowCache:
         self.epoch += 1
         self.revision = self.names_revision = self.timezone = self.rules = self.zone = None
         self.fields.clear()
+        self.points.clear()
         self.answers.clear()
         self.names.clear()
         self.rows.clear()
         self.edges.clear()
         self._merged.clear()
         self._fields_size = 0
+
+    def expect(self, kind: Kind) -> None:
+        """Set the kind before the first reading, so that this one can bring all that is required."""
+        self.kind = self.kind or kind
 
     def doubt(self) -> None:
         """Keep what was read, and compare it at the next reading: Redis may have lost commits meanwhile."""
@@ -190,8 +188,7 @@ class WorkflowCache:
     def _continues(self, reading: Reading) -> bool:
         """Tell if a reading tells all that changed since the revision of the cache."""
         if self.revision is None or reading.fence != self.fence:
-            # Changes of an earlier owner may be missing: a crash or failover may have lost part of the data that is cached here.
-            return False
+            return False  # changes of an earlier owner may be missing: a crash or failover may have lost part of the cached data
         if (reading.timezone, reading.rules) != (self.timezone, self.rules):
             # Days may have been cut again by new rules: no answer of the old cut may be given from here on.
             return False
@@ -207,6 +204,7 @@ class WorkflowCache:
                 for name in get_args(FieldName):
                     self._drop(BucketField(level, start, name))
             self._merged.invalidate(reading.changed)
+            self.points.invalidate(reading.changed)
         if self.zone is None or (reading.timezone, reading.rules) != (self.timezone, self.rules):
             self.timezone, self.rules = reading.timezone, reading.rules
             self.zone = reporting_zone(reading.timezone, reading.rules)
@@ -217,7 +215,9 @@ class WorkflowCache:
         self.kind = reading.kind
         self.revision, self.fence, self.names_revision = reading.revision, reading.fence, reading.names
         self.names.update(reading.goals)
-        self._merged.invalidate((field.level, field.start) for field in reading.data if field in self.fields)
+        again = [(field.level, field.start) for field in reading.data if field in self.fields]
+        self._merged.invalidate(again)
+        self.points.invalidate(again)
         for field, cached in zip(reading.data, self._cached_fields(reading.data, self.zone), strict=True):
             self._drop(field)
             self.fields[field] = cached

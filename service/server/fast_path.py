@@ -7,8 +7,10 @@ too. All other requests, and all doubtful ones, take the ordinary path.
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from functools import lru_cache
+from typing import NamedTuple
 
 from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
@@ -16,7 +18,9 @@ from aiohttp.typedefs import Handler
 
 from sidedata.events.decode import canonical_uuid
 from sidedata.service.api.query import from_body
-from sidedata.service.api.report import EFFECTIVE, MAX_QUERY_BYTES, ZONE_RULES, fetch
+from sidedata.service.api.report import MAX_QUERY_BYTES, DatedAnswer, fetch, post_sidedata
+from sidedata.service.api.reports.requests import timeline_from_body
+from sidedata.service.api.reports.timeline import fetch_timeline
 from sidedata.service.http.access_log import (
     CLIENT_CLOSED_REQUEST,
     REQUEST_ID,
@@ -27,43 +31,66 @@ from sidedata.service.http.access_log import (
 from sidedata.service.http.auth import AUTHENTICATOR, ORGANIZATION, RECORD, bearer
 from sidedata.service.http.endpoint import Endpoint
 from sidedata.service.http.problems import response_to
-from sidedata.service.http.state import BACKEND
-from sidedata.service.report.reports import Answer
+from sidedata.service.http.state import BACKEND, Backend
 
-FAST_PATH = web.AppKey("FAST_PATH", Endpoint)
+FAST_PATH = web.AppKey("FAST_PATH", tuple[Endpoint, ...])
+_Ids = tuple[str, str]  # of organization and workflow
+
+
+class _Route(NamedTuple):
+    """An endpoint of the fast path, and what its answers say of the headers of requests that they depend on."""
+
+    path: str
+    fetch: Callable[[Backend, bytes, _Ids], Awaitable[DatedAnswer]]  # with the body
+    vary: str
+
+
+async def _report(backend: Backend, body: bytes, ids: _Ids) -> DatedAnswer:
+    interval = from_body(body)
+    with backend.admission:
+        return await fetch(backend, *ids, interval, body=True)
+
+
+async def _timeline(backend: Backend, body: bytes, ids: _Ids) -> DatedAnswer:
+    return await fetch_timeline(backend, ids, timeline_from_body(body), "json", body=True)
 
 
 def with_fast_path(app: web.Application, ordinary: Handler) -> Handler:
     """The application's ordinary handler, with the fast path in front of it if the application has one."""
-    endpoint = app.get(FAST_PATH)
-    return ordinary if endpoint is None else FastPath(app, endpoint, ordinary)
+    endpoints = app.get(FAST_PATH)
+    return ordinary if endpoints is None else FastPath(app, endpoints, ordinary)
 
 
 class FastPath:
     """A handler in front of the application's ordinary one."""
 
-    def __init__(self, app: web.Application, endpoint: Endpoint, ordinary: Handler) -> None:
+    def __init__(self, app: web.Application, endpoints: tuple[Endpoint, ...], ordinary: Handler) -> None:
         self._app = app
         self._backend = app[BACKEND]
         self._authenticator = app[AUTHENTICATOR]
-        self._route = endpoint.path
         self._ordinary = ordinary
-        before, between, after = endpoint.path.replace("{workflow_id}", "{organization_id}").split("{organization_id}")
-        self._before, self._between, self._after = before, between, after.rstrip("/")
+        self._routes: dict[str, _Route] = {}  # by the part of the path after the workflow
+        for endpoint in endpoints:
+            parts = endpoint.path.replace("{workflow_id}", "{organization_id}").split("{organization_id}")
+            self._before, self._between, after = parts
+            is_report = endpoint.handler is post_sidedata
+            route = _Route(endpoint.path, _report if is_report else _timeline, "" if is_report else "Vary: Accept\r\n")
+            self._routes[after.rstrip("/")] = route
         self._ids = lru_cache(maxsize=4096)(self._read_path)
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         """Answer a request, on the fast path or the ordinary one."""
-        ids = self._ids(request.raw_path) if request.method == "POST" else None
-        if ids is None or not self._is_plain(request) or not self._is_authorized(request, ids[0]):
+        found = self._ids(request.raw_path) if request.method == "POST" else None
+        if found is None or not self._is_plain(request) or not self._is_authorized(request, found[1][0]):
             return await self._ordinary(request)
+        route, ids = found
         began = time.perf_counter()
         request_id = request[REQUEST_ID] = request_id_of(request)
         status = CLIENT_CLOSED_REQUEST
         response: web.StreamResponse
         try:
-            answer = await self._answer(request, ids)
-            response = RawResponse(answer, request_id)
+            dated = await route.fetch(self._backend, request.content.read_nowait(), ids)
+            response = RawResponse(dated, request_id, route.vary)
             status = 200
         except (asyncio.CancelledError, ConnectionResetError):
             raise
@@ -72,24 +99,20 @@ class FastPath:
             status = response.status
             await set_common_headers(request, response)
         finally:
-            record(self._app, request, "POST", self._route, status, time.perf_counter() - began)
+            record(self._app, request, "POST", route.path, status, time.perf_counter() - began)
         return response
 
-    async def _answer(self, request: web.Request, ids: tuple[str, str]) -> Answer:
-        interval = from_body(request.content.read_nowait())
-        with self._backend.admission:
-            return await fetch(self._backend.reports, *ids, interval, body=True)
-
-    def _read_path(self, path: str) -> tuple[str, str] | None:
-        """Organization and workflow in the path of a report; None for every other path."""
+    def _read_path(self, path: str) -> tuple[_Route, _Ids] | None:
+        """The route of a path with its organization and workflow; None for a path that is not of the fast ones."""
         if not path.startswith(self._before):
             return None
         organization, between, rest = path.removeprefix(self._before).partition(self._between)
-        workflow, after, end = rest.partition(self._after)
-        if not between or not after or end not in ("", "/"):
+        workflow, slash, after = rest.partition("/")
+        route = self._routes.get(slash + after.removesuffix("/"))
+        if not between or route is None:
             return None
         ids = canonical_uuid(organization), canonical_uuid(workflow)
-        return ids if ids[0] is not None and ids[1] is not None else None  # type: ignore[return-value] # neither is None
+        return (route, ids) if ids[0] is not None and ids[1] is not None else None  # type: ignore[return-value] # neither is None
 
     @staticmethod
     def _is_plain(request: web.Request) -> bool:
@@ -103,6 +126,7 @@ class FastPath:
             and request.keep_alive
             and "Content-Encoding" not in headers
             and "Expect" not in headers
+            and headers.get("Accept", "*/*") in ("*/*", "application/json")
         )
 
     def _is_authorized(self, request: web.Request, organization: str) -> bool:
@@ -117,10 +141,12 @@ class FastPath:
 class RawResponse(web.StreamResponse):
     """A response that is written in one piece, with its head formatted as text."""
 
-    def __init__(self, answer: Answer, request_id: str) -> None:
+    def __init__(self, dated: DatedAnswer, request_id: str, vary: str) -> None:
         super().__init__()
+        answer = dated.answer
+        covered = "".join([f"{name}: {value}\r\n" for name, value in dated.headers.items()])
         self._head = (
-            f"HTTP/1.1 200 OK\r\n{EFFECTIVE}: {answer.effective}\r\n{ZONE_RULES}: {answer.rules}\r\nCache-Control: no-store\r\n"
+            f"HTTP/1.1 200 OK\r\n{covered}Cache-Control: no-store\r\n{vary}"
             f"Content-Type: application/json\r\nContent-Length: {len(answer.body)}\r\n"
             f"Date: {_date(int(time.time()))}\r\nServer: sidedata\r\nX-Request-Id: {request_id}\r\n"
             "X-Content-Type-Options: nosniff\r\n\r\n"

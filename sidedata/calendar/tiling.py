@@ -20,7 +20,7 @@ from sidedata.calendar.zones import Day, Hour, Zone, five_minutes
 from sidedata.errors import UsageError
 
 # Events may be 5 minutes ahead of their entry; no event can be later than this, so no bucket behind it is read.
-_AHEAD_SECONDS = 3600
+AHEAD_SECONDS = 3600
 
 
 class Span(NamedTuple):
@@ -95,7 +95,7 @@ def _finest_bucket(inside: int, edge: int, zone: Zone, now: int, retention: Rete
 def tile(effective: Span, zone: Zone, now: int) -> Tiling:
     """Tile an effective interval with buckets: days where possible, else hours, else 5 minutes."""
     several = zone.day(effective.start).end < effective.end
-    end = min(effective.end, max(effective.start, now + _AHEAD_SECONDS))
+    end = min(effective.end, max(effective.start, now + AHEAD_SECONDS))
     edges: list[PartialDay] = []
     runs: list[Run] = []
     at = effective.start

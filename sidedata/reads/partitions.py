@@ -1,16 +1,18 @@
 """The state of partitions: owner, backlog, progress, dead letters, and the live workers."""
 
 import asyncio
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
 from sidedata.redis.gateway import Gateway
-from sidedata.redis.replies import integer, integer_or_zero, optional_text, strings
+from sidedata.redis.replies import array, integer, integer_or_zero, optional_text, strings
 from sidedata.redis.scripts import script
-from sidedata.schema.keys import WORKERS, keyspace
+from sidedata.schema.keys import WORKERS, Keyspace, keyspace
 
 _OLDEST: Final = script("oldest", read_only=True)
+_AS_OF: Final = script("as_of", read_only=True)
 _STREAMS_AT_ONCE: Final = 16
 _PARTITIONS_AT_ONCE: Final = 500  # to a round trip; there can be 16,384
 
@@ -27,6 +29,41 @@ class PartitionState(Struct, frozen=True):
     events_applied: int
     dead_letters: int
     lag_seconds: float = 0.0
+
+
+class Progress(NamedTuple):
+    """A partition's progress by Redis's clock, in milliseconds since the epoch.
+
+    Every event that entered the stream by `as_of_ms` is applied or a dead letter.
+    """
+
+    as_of_ms: int
+    now_ms: int
+
+
+async def read_progress(gateway: Gateway, space: Keyspace) -> Progress:
+    """Read the progress of a partition.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+        CommandRefusedError: this user may not read the stream.
+    """
+    as_of_ms, now_ms = array(await gateway.call(_AS_OF, [space.events]))
+    return Progress(integer(as_of_ms), integer(now_ms))
+
+
+async def partitions_with_backlog(gateway: Gateway, partitions: Iterable[int]) -> list[int]:
+    """List the partitions in whose streams entries wait.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    every, waiting = list(partitions), []
+    for first in range(0, len(every), _PARTITIONS_AT_ONCE):
+        chunk = every[first : first + _PARTITIONS_AT_ONCE]
+        lengths = await gateway.batch([("XLEN", keyspace(partition).events) for partition in chunk])
+        waiting += [partition for partition, length in zip(chunk, lengths, strict=True) if integer(length)]
+    return waiting
 
 
 async def read_partitions(gateway: Gateway, partitions: int) -> list[PartitionState]:

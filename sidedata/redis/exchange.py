@@ -52,7 +52,7 @@ READS: Final = frozenset(
             "TYPE",
         ),
         *("XLEN", "XRANGE", "XREAD", "XREVRANGE"),
-        *("ZCARD", "ZCOUNT", "ZRANGE", "ZRANGEBYSCORE", "ZREVRANGE", "ZSCORE"),
+        *("ZCARD", "ZCOUNT", "ZMSCORE", "ZRANGE", "ZRANGEBYSCORE", "ZREVRANGE", "ZSCORE"),
     )
 )
 

@@ -43,7 +43,6 @@ REFUSED: dict[str, list[tuple[str, ...]]] = {
         ("SET", "sd:{3}:lease", "me"),
         ("HSET", "sd:{3}:cursor", "fence", "9"),
         ("XREAD", "STREAMS", EVENTS, "0"),
-        ("XRANGE", EVENTS, "-", "+"),
         ("XADD", DEAD, "*", "reason", "x"),
         ("XDEL", DEAD, "1-0"),
         ("XTRIM", EVENTS, "MAXLEN", "0"),

@@ -30,7 +30,7 @@ def test_every_marker_names_a_paragraph() -> None:
 
 
 # Promised and not built yet; a paragraph leaves the set with its first test.
-UNBUILT = {"4.10"}
+UNBUILT: set[str] = set()
 
 
 @pytest.mark.parametrize("section", ["2.1", "2.3", "2.4", "4", "5"])

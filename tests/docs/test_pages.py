@@ -24,7 +24,7 @@ from sidedata.events.wire import EventType
 from sidedata.inspect.health import Check
 from sidedata.probes import HealthHandlers
 from sidedata.service.api.pages import Pages
-from sidedata.service.api.routes import table
+from sidedata.service.routes import table
 from sidedata.settings import PREFIX, Settings, variable
 from tests.supply.sbom import runtime_requirements
 from tests.support import waiting

@@ -192,5 +192,6 @@ async def test_what_may_not_be_asked_is_unknown(client: Client, redis_url: str) 
         "writes": "ok",
         "installation": "ok",
         "rights": "ok",
+        "lag": "ok",
         "zone data": "ok",
     }

@@ -40,8 +40,11 @@ def _descriptors() -> Iterator[None]:
 async def next_count(response: aiohttp.ClientResponse) -> int:
     """The number in the next answer of a stream."""
     async with asyncio.timeout(30):
-        while not (line := (await response.content.readline()).decode()).startswith("data: "):
+        named = ""
+        while not (line := (await response.content.readline()).decode()).startswith("data: ") or named != "sidedata":
             assert line, "the stream ended"
+            if line.startswith("event: "):
+                named = line.removeprefix("event: ").strip()
     count = json.loads(line.removeprefix("data: "))["unique_visitors_count"]
     assert isinstance(count, int)
     return count

@@ -82,7 +82,7 @@ async def test_examples_of_lines_fit_too() -> None:
     for line in lines.splitlines():
         assert faults(document, {"$ref": "#/components/schemas/EventBody"}, json.loads(line)) == []
     stream = document["paths"][LIVE]["get"]["responses"]["200"]["content"]["text/event-stream"]["example"]
-    [data] = [line.removeprefix("data: ") for line in stream.splitlines() if line.startswith("data: ")]
+    data, _ = [line.removeprefix("data: ") for line in stream.splitlines() if line.startswith("data: ")]
     assert faults(document, {"$ref": "#/components/schemas/InteractionReport"}, json.loads(data)) == []
 
 

@@ -1,8 +1,5 @@
 """The table of all routes. The router and /openapi.json both derive from it."""
 
-import re
-
-from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from sidedata.probes import HealthHandlers, Liveness, Readiness
@@ -11,10 +8,10 @@ from sidedata.service.api.live import get_live
 from sidedata.service.api.management import access, records
 from sidedata.service.api.management.dead_letters import DeadLetterItem, get_dead_letters
 from sidedata.service.api.pages import Pages, start_page
-from sidedata.service.api.report import EFFECTIVE, ZONE_RULES, get_sidedata, post_sidedata
+from sidedata.service.api.report import AS_OF, EFFECTIVE, ZONE_RULES, get_sidedata, post_sidedata
+from sidedata.service.api.reports.routes import COMMON_REFUSALS, over_time
 from sidedata.service.api.workflows import TIME_ZONE, WorkflowItem, get_workflows
-from sidedata.service.http.bodies import expect
-from sidedata.service.http.endpoint import ENDPOINTS, Endpoint, Media
+from sidedata.service.http.endpoint import Endpoint, Media
 from sidedata.service.openapi import examples
 from sidedata.service.openapi.schemas import EventBody, InteractionReport, PageNavigationReport, QueryBody
 
@@ -24,8 +21,6 @@ _EVENTS = "/api/ingest/v1/orgs/{organization_id}/events"
 _ADMIN = "/api/admin/v1/orgs/{organization_id}/"
 _ADMIN_WORKFLOW = f"{_ADMIN}workflows/{{workflow_id}}/"
 _DEAD_LETTERS = "/api/ingest/v1/orgs/{organization_id}/dead-letters/"
-
-_COMMON_REFUSALS = (401, 403, 429, 503)
 
 _REPORT = Media(JSON, (PageNavigationReport, InteractionReport), examples=examples.REPORTS)
 
@@ -41,8 +36,8 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
             scope="reports",
             accepts=(Media(JSON, (QueryBody,), example=examples.QUERY),),
             returns=(_REPORT,),
-            headers=(EFFECTIVE, ZONE_RULES),
-            refusals=(400, 404, 408, 413, 415, *_COMMON_REFUSALS),
+            headers=(EFFECTIVE, ZONE_RULES, AS_OF),
+            refusals=(400, 404, 408, 413, 415, *COMMON_REFUSALS),
         ),
         Endpoint(
             "GET",
@@ -52,20 +47,21 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
             scope="reports",
             query=("start", "end"),
             returns=(_REPORT,),
-            headers=(EFFECTIVE, ZONE_RULES, "ETag", "Cache-Control"),
-            refusals=(400, 404, *_COMMON_REFUSALS),
+            headers=(EFFECTIVE, ZONE_RULES, AS_OF, "ETag", "Cache-Control"),
+            refusals=(400, 404, *COMMON_REFUSALS),
         ),
         Endpoint(
             "GET",
             f"{_SIDEDATA}live",
             get_live,
-            "The report now and whenever it changes, as server-sent events named `sidedata`",
+            "The report now and whenever it changes, in server-sent events `sidedata`; the time of its numbers in events `status`",
             scope="reports",
             query=("start?", "end?", "window?"),
             returns=(Media("text/event-stream", example=examples.LIVE),),
-            headers=(EFFECTIVE, ZONE_RULES),
-            refusals=(400, 404, *_COMMON_REFUSALS),
+            headers=(EFFECTIVE, ZONE_RULES, AS_OF),
+            refusals=(400, 404, *COMMON_REFUSALS),
         ),
+        *over_time(),
         Endpoint(
             "GET",
             _ORGANIZATION,
@@ -74,7 +70,7 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
             scope="reports",
             returns=(Media(JSON, (WorkflowItem,), many=True, example=examples.WORKFLOWS),),
             headers=(TIME_ZONE,),
-            refusals=(400, *_COMMON_REFUSALS),
+            refusals=(400, *COMMON_REFUSALS),
         ),
         Endpoint(
             "POST",
@@ -88,7 +84,7 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
             ),
             returns=(Media(JSON, (Accepted,), example=examples.ACCEPTED),),
             success=202,
-            refusals=(400, 408, 413, 415, *_COMMON_REFUSALS),
+            refusals=(400, 408, 413, 415, *COMMON_REFUSALS),
         ),
         Endpoint(
             "GET",
@@ -99,7 +95,7 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
             query=("limit?", "before?"),
             returns=(Media(JSON, (DeadLetterItem,), many=True, example=examples.DEAD_LETTERS),),
             headers=("Link",),
-            refusals=(400, *_COMMON_REFUSALS),
+            refusals=(400, *COMMON_REFUSALS),
         ),
         *_records(),
         *_access(),
@@ -142,8 +138,8 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
 def _records() -> tuple[Endpoint, ...]:
     organization = Media(JSON, (records.OrganizationItem,), example=examples.ORGANIZATION)
     workflow = Media(JSON, (records.WorkflowRecordItem,), example=examples.WORKFLOWS[0])
-    reading = (400, 404, *_COMMON_REFUSALS)
-    writing = (400, 408, 409, 413, 415, *_COMMON_REFUSALS)
+    reading = (400, 404, *COMMON_REFUSALS)
+    writing = (400, 408, 409, 413, 415, *COMMON_REFUSALS)
     return (
         Endpoint(
             "GET",
@@ -195,7 +191,7 @@ def _access() -> tuple[Endpoint, ...]:
             "The token of this request",
             scope="any",
             returns=(Media(JSON, (access.TokenItem,), example=examples.TOKEN),),
-            refusals=_COMMON_REFUSALS,
+            refusals=COMMON_REFUSALS,
         ),
         Endpoint(
             "GET",
@@ -206,23 +202,6 @@ def _access() -> tuple[Endpoint, ...]:
             query=("limit?", "after?"),
             returns=(Media(JSON, (access.SeenOrganization,), many=True, example=examples.SEEN_ORGANIZATIONS),),
             headers=("Link",),
-            refusals=(400, *_COMMON_REFUSALS),
+            refusals=(400, *COMMON_REFUSALS),
         ),
     )
-
-
-def register(app: web.Application, endpoints: tuple[Endpoint, ...]) -> None:
-    """Add the table to the router; GET answers HEAD too, and a final slash is optional.
-
-    A path with an optional slash is one resource, so that the router tries one pattern for it and not four. The pattern of an id
-    matches every segment: the router's default excludes braces, so that `{uuid}` would be a 404 and not a bad UUID.
-    """
-    routes: dict[web.AbstractRoute, Endpoint] = {}
-    for endpoint in endpoints:
-        path = endpoint.path
-        if path.endswith("/") and path != "/":
-            path = path[:-1] + "{slash:/?}"
-        path = re.sub(r"{(\w+_id)}", r"{\1:[^/]+}", path)
-        for method in ("GET", "HEAD") if endpoint.method == "GET" else (endpoint.method,):
-            routes[app.router.add_route(method, path, endpoint.handler, expect_handler=expect)] = endpoint
-    app[ENDPOINTS] = routes

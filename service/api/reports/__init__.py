@@ -1,0 +1,1 @@
+"""Reports over time and of many workflows at once."""

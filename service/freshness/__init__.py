@@ -1,0 +1,1 @@
+"""The time as of which answers are complete: measured per partition, shared by all requests."""

@@ -1,0 +1,1 @@
+"""Overviews: the reports of many workflows of an organization in one answer."""

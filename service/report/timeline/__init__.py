@@ -1,0 +1,1 @@
+"""Timelines: the points of an interval, their figures, and their encoding."""

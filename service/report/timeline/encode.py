@@ -1,0 +1,83 @@
+"""The points of a timeline as JSON and as CSV (RFC 4180)."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from io import StringIO
+from typing import Any, Final, Literal
+
+from sidedata.events.money import text_of
+from sidedata.service.report.assemble import purchase_sums
+from sidedata.service.report.points.point_cache import PointFigures
+from sidedata.service.report.timeline.plan import TimelinePlan
+
+Format = Literal["json", "csv"]
+
+_PAGE_NAVIGATION: Final = ("unique_visitors_count", "unique_sessions_count")
+_INTERACTION: Final = (
+    "unique_visitors_count",
+    "started_workflows_count",
+    "triggered_goals_count",
+    "affected_goals_count",
+)
+
+
+def json_points(plan: TimelinePlan, figures: Sequence[PointFigures]) -> list[dict[str, Any]]:
+    """The points as JSON objects."""
+    if plan.kind == "page_navigation":
+        return [
+            {
+                "start": point.start,
+                "end": point.end,
+                "unique_visitors_count": found.visitors,
+                "unique_sessions_count": found.sessions,
+            }
+            for point, found in zip(plan.points, figures, strict=True)
+        ]
+    return [
+        {
+            "start": point.start,
+            "end": point.end,
+            "unique_visitors_count": found.visitors,
+            "started_workflows_count": found.started,
+            "triggered_goals_count": found.triggered,
+            "affected_goals_count": found.affected,
+            "visitor_purchase_sums": purchase_sums(dict(found.purchases)),
+        }
+        for point, found in zip(plan.points, figures, strict=True)
+    ]
+
+
+def csv_points(plan: TimelinePlan, figures: Sequence[PointFigures]) -> bytes:
+    """The points as CSV; purchases have a column for each currency that any point has."""
+    if plan.kind == "page_navigation":
+        rows = [
+            (point.start, point.end, found.visitors, found.sessions)
+            for point, found in zip(plan.points, figures, strict=True)
+        ]
+        return csv_bytes(("start", "end", *_PAGE_NAVIGATION), rows)
+    currencies = sorted({currency for found in figures for currency, _ in found.purchases})
+    header = ("start", "end", *_INTERACTION, *(f"purchases_{currency}" for currency in currencies))
+    return csv_bytes(
+        header,
+        (
+            (
+                *(point.start, point.end, found.visitors, found.started, found.triggered, found.affected),
+                *money(dict(found.purchases), currencies),
+            )
+            for point, found in zip(plan.points, figures, strict=True)
+        ),
+    )
+
+
+def money(units: dict[str, int], currencies: Iterable[str]) -> list[str]:
+    """The exact sums in those currencies, given in 1/10,000; 0 where there is none."""
+    return [text_of(units.get(currency, 0)) for currency in currencies]
+
+
+def csv_bytes(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+    """A table in UTF-8 with CRLF at the end of each line."""
+    text = StringIO()
+    writer = csv.writer(text)
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue().encode()
