@@ -143,6 +143,9 @@ def test_a_command_names_the_extra_that_it_lacks(plain: Environment, tmp_path: P
         assert f"`sidedata {command}` needs" in line
         assert "pip install 'sidedata[server]'" in line
     done = run([plain.bin / "sidedata", "doctor"], directory=tmp_path, variables=variables, status=1)
+    assert f"no Redis runs in {tmp_path}/.sidedata" in done.stderr
+    finder = "from sidedata.embedded.server_binary import find_servers; find_servers()"
+    done = run([plain.python, "-c", finder], directory=tmp_path, variables={**variables, "PATH": ""}, status=1)
     assert "there is no Redis to start: pip install 'sidedata[embedded]'" in done.stderr
 
 
