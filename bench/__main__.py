@@ -13,9 +13,9 @@ from bench.readme import versions, write
 
 def _query(*, quick: bool, kept: Path | None = None) -> list[Table]:
     from bench.query import Query  # noqa: PLC0415 - each measurement loads what it needs
-    from bench.servers import World  # noqa: PLC0415
+    from bench.servers import BenchWorld  # noqa: PLC0415
 
-    with World(kept=kept) as world:
+    with BenchWorld(kept=kept) as world:
         return [Query(world, quick=quick).run()]
 
 
@@ -51,10 +51,10 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     for name in given.names or list(_MEASUREMENTS):
         print(name, flush=True)
-        began = time.perf_counter()
+        start = time.perf_counter()
         options = {"kept": given.kept} if name == "query" else {}
         for table in _MEASUREMENTS[name](quick=given.quick, **options):
-            minutes = (time.perf_counter() - began) / 60
+            minutes = (time.perf_counter() - start) / 60
             made = f"`python -m bench {name}{' --quick' if given.quick else ''}`, {minutes:.0f} minutes. {versions()}"
             print(f"\n## {table.name}\n{made}\n\n{table.text()}\n", flush=True)
             if given.write:

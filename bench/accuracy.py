@@ -11,7 +11,7 @@ from bench.data import DAY_US, TRIGGERED, Events, affected, is_page
 from bench.datasets import MARKET_PARTITION, Market
 from bench.exact import goals, page_navigation
 from bench.figures import Table
-from bench.servers import World
+from bench.servers import BenchWorld
 from bench.wire import Names
 
 _FEW = 50  # below it, relative errors say little; the share that is exact says more
@@ -26,16 +26,16 @@ class _Errors:
         self.outside = 0  # of 3 % + 2, which the contract promises
         self.few = self.few_exact = 0
 
-    def add(self, told: int, true: int) -> None:
-        self.outside += abs(told - true) > 0.03 * true + 2
+    def add(self, estimate: int, true: int) -> None:
+        self.outside += abs(estimate - true) > 0.03 * true + 2
         if true >= _FEW:
-            self.relative.append((told - true) / true)
+            self.relative.append((estimate - true) / true)
         elif true:
             self.few += 1
-            self.few_exact += told == true
+            self.few_exact += estimate == true
 
 
-def accuracy(world: World, made: Market, *, quick: bool) -> Table:
+def accuracy(world: BenchWorld, made: Market, *, quick: bool) -> Table:
     """Ask for everything and compare."""
     _, port = world.serve()
     asker = Asker(port, world.token())
@@ -48,18 +48,18 @@ def accuracy(world: World, made: Market, *, quick: bool) -> Table:
         interval = start * DAY_US, (start + _DAYS) * DAY_US
         mine, outer = _between(made.events, *interval), _between(hits, *interval)
         for rank, page in enumerate(is_page()):
-            told = asker.patient_report(world.path(names, rank), *interval)
-            if told.effective != interval:
-                raise RuntimeError(f"asked for {interval}, told {told.effective}")
+            answer = asker.patient_report(world.path(names, rank), *interval)
+            if answer.effective != interval:
+                raise RuntimeError(f"asked for {interval}, got {answer.effective}")
             events = mine.where(mine.workflows == rank)
             if page:
-                _pages(found, told.figures, events)
+                _pages(found, answer.figures, events)
             else:
                 triggered = events.where(events.types == TRIGGERED)
-                counts_right &= _goals(found["goals"], told.figures["triggered_goals"], triggered, names)
+                counts_right &= _goals(found["goals"], answer.figures["triggered_goals"], triggered, names)
                 reached = outer.where(outer.workflows == rank)
-                counts_right &= _goals(found["goals"], told.figures["affected_goals"], reached, names)
-                found["visitors"].add(told.figures["unique_visitors_count"], len(np.unique(events.visitors)))
+                counts_right &= _goals(found["goals"], answer.figures["affected_goals"], reached, names)
+                found["visitors"].add(answer.figures["unique_visitors_count"], len(np.unique(events.visitors)))
     asker.close()
     return _table(found, counts_right=counts_right)
 
@@ -68,22 +68,22 @@ def _between(events: Events, start_us: int, end_us: int) -> Events:
     return events.where((events.at_us >= start_us) & (events.at_us < end_us))
 
 
-def _pages(found: dict[str, _Errors], told: Any, events: Events) -> None:  # noqa: ANN401 - JSON
+def _pages(found: dict[str, _Errors], answer: Any, events: Events) -> None:  # noqa: ANN401 - JSON
     true = page_navigation(events)
-    found["visitors"].add(told["unique_visitors_count"], true.visitors)
-    found["sessions"].add(told["unique_sessions_count"], true.sessions)
+    found["visitors"].add(answer["unique_visitors_count"], true.visitors)
+    found["sessions"].add(answer["unique_sessions_count"], true.sessions)
     for name, field, counts in (
         ("hours", "hour_in_day", true.hours),
         ("weekdays", "day_in_week", true.weekdays),
     ):
-        for (value, _), count in zip(told["timeframe_stat"][field], counts, strict=True):
+        for (value, _), count in zip(answer["timeframe_stat"][field], counts, strict=True):
             found[name].add(value, count)
 
 
-def _goals(errors: _Errors, told: Iterable[Any], events: Events, names: Names) -> bool:
+def _goals(errors: _Errors, answer: Iterable[Any], events: Events, names: Names) -> bool:
     """Compare unique counts; whether the counts of events, which are exact, are right."""
     true = goals(events)
-    seen = {names.goals.index(goal["uuid"]): goal["metrics"] for goal in told}
+    seen = {names.goals.index(goal["uuid"]): goal["metrics"] for goal in answer}
     for goal, (_, visitors, sessions) in true.items():
         if goal in seen:
             errors.add(seen[goal]["unique_visitors_count"], visitors)

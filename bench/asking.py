@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 
-class Answer(NamedTuple):
+class TimedAnswer(NamedTuple):
     """A response, and the time that it took."""
 
     figures: Any
@@ -17,7 +17,7 @@ class Answer(NamedTuple):
     ms: float
 
 
-class RefusedError(Exception):
+class OverloadError(Exception):
     """503: ask again in a moment."""
 
 
@@ -31,17 +31,17 @@ class Asker:
 
     def _exchange(self, request: bytes) -> tuple[bytes, bytes, float]:
         """Head and body that come back, and after how many milliseconds."""
-        began = time.perf_counter()
+        start = time.perf_counter()
         self._socket.sendall(request)
         received = b""
         while (end := received.find(b"\r\n\r\n")) < 0:
             received += self._more()
         head = received[:end]
-        place = head.index(b"Content-Length: ") + 16
-        length = int(head[place:].partition(b"\r")[0])
+        index = head.index(b"Content-Length: ") + 16
+        length = int(head[index:].partition(b"\r")[0])
         while len(received) < end + 4 + length:
             received += self._more()
-        return head, received[end + 4 :], 1000 * (time.perf_counter() - began)
+        return head, received[end + 4 :], 1000 * (time.perf_counter() - start)
 
     def _more(self) -> bytes:
         data = self._socket.recv(1 << 16)
@@ -49,11 +49,11 @@ class Asker:
             raise ConnectionError("the server hung up")
         return data
 
-    def report(self, path: str, start_us: int, end_us: int) -> Answer:
+    def report(self, path: str, start_us: int, end_us: int) -> TimedAnswer:
         """A report; the time is that from the request's first byte to the answer's last.
 
         Raises:
-            RefusedError: it could not be had in time; what was read of it is kept.
+            OverloadError: it could not be had in time; what was read of it is kept.
         """
         sent = body(start_us, end_us)
         head, received, ms = self._exchange(
@@ -61,19 +61,19 @@ class Asker:
             b"Content-Length: %d\r\n\r\n%s" % (path.encode(), self._token, len(sent), sent)
         )
         if head[9:12] == b"503":
-            raise RefusedError(received.decode())
+            raise OverloadError(received.decode())
         if head[9:12] != b"200":
             raise RuntimeError(f"{head!r}: {received[:500]!r}")
         effective = head[head.index(b"Sidedata-Effective-Interval: ") + 29 :].partition(b"\r")[0].decode()
         start, _, end = effective.partition("/")
-        return Answer(msgspec.json.decode(received), len(received), (_us(start), _us(end)), ms)
+        return TimedAnswer(msgspec.json.decode(received), len(received), (_us(start), _us(end)), ms)
 
-    def patient_report(self, path: str, start_us: int, end_us: int) -> Answer:
+    def patient_report(self, path: str, start_us: int, end_us: int) -> TimedAnswer:
         """The report, asked for as often as it takes; the time is that of the last."""
         for _ in range(100):
             try:
                 return self.report(path, start_us, end_us)
-            except RefusedError:
+            except OverloadError:
                 continue
         return self.report(path, start_us, end_us)
 
@@ -107,16 +107,16 @@ def _us(text: str) -> int:
 def distinct_intervals(now_us: int, count: int) -> list[tuple[int, int]]:
     """About 30 days each, no two with the same effective interval: starts by the hour, ends by 5 minutes.
 
-    They end in the last 45 hours and start within hours that are kept, so each has rims of hours and of 5 minutes.
+    They end in the last 45 hours and start within hours that are kept, so each has edges of hours and of 5 minutes.
     """
-    hour, fine = 3_600_000_000, 300_000_000
+    hour, five_minutes = 3_600_000_000, 300_000_000
     ends = 45 * 12
-    first_end = now_us // fine * fine - (ends + 2) * fine
+    first_end = now_us // five_minutes * five_minutes - (ends + 2) * five_minutes
     first_start = now_us // hour * hour - 34 * 24 * hour
     starts = 5 * 24
     total = ends * starts
     found = []
     for number in range(count):
-        place = number * 7919 % total  # 7919 is a prime that divides no such total: every pair once
-        found.append((first_start + place % starts * hour, first_end + place // starts * fine))
+        index = number * 7919 % total  # 7919 is a prime that divides no such total: every pair once
+        found.append((first_start + index % starts * hour, first_end + index // starts * five_minutes))
     return found

@@ -51,7 +51,7 @@ _WORKFLOWS: Final = (
 _DAY: Final = 86_400
 
 
-class Needs(NamedTuple):
+class Resources(NamedTuple):
     """The resources for a rate of events."""
 
     partitions: int
@@ -64,12 +64,12 @@ class Needs(NamedTuple):
     megabytes: float  # a second into Redis
 
 
-def needs(rate: int) -> Needs:
+def resources(rate: int) -> Resources:
     """The number of each, load spread evenly over partitions."""
     workers = ceil(rate / (WORKER_EVENTS * SHARE))
     # Some sixteen for each worker even out what organizations of different sizes bring; a power of two, as slots are.
     partitions = max(16, 1 << (16 * workers - 1).bit_length()) if workers > 1 else 16
-    return Needs(
+    return Resources(
         partitions,
         workers,
         ceil(rate / (SERVICE_BATCHED * SHARE)),
@@ -105,7 +105,7 @@ def masters_by_memory(gigabytes: float) -> int:
 
 def rate_rows() -> list[str]:
     """The table of rates: each with how it is known."""
-    found = [needs(rate) for rate in _RATES]
+    found = [resources(rate) for rate in _RATES]
     spare = [f"{one.workers}{', and 1 to take over' if one.workers == 1 else ''}" for one in found]
     services = [
         "1, and 1 to take over"
@@ -168,7 +168,7 @@ def _known(rate: int) -> str:
     return "extrapolated from one of each"
 
 
-def _busy(one: Needs, rate: int) -> str:
+def _busy(one: Resources, rate: int) -> str:
     return f"{rate * fullest(one.partitions, one.masters) / one.partitions / MASTER_EVENTS:.0%}"
 
 

@@ -35,13 +35,13 @@ class DuckDB:
     def __init__(self, lines: Path, directory: Path) -> None:
         # Imported by name: they are there only where `make bench` put them.
         self._connection: Any = importlib.import_module("duckdb").connect(str(directory / "duck"))
-        began = time.perf_counter()
+        start = time.perf_counter()
         columns = "{workflow_id: 'UUID', visitor_id: 'VARCHAR', session_id: 'VARCHAR', timestamp: 'TIMESTAMP'}"
         self._connection.execute(
             "CREATE TABLE events AS SELECT workflow_id, visitor_id, session_id, timestamp AS moment "  # noqa: S608 - our own text
             f"FROM read_json('{lines}', format='newline_delimited', columns={columns}) ORDER BY workflow_id, moment"
         )
-        self.loaded_seconds = time.perf_counter() - began
+        self.loaded_seconds = time.perf_counter() - start
 
     def ask(self, workflow: str, start_us: int, end_us: int, *, exact: bool) -> tuple[Exact, float]:
         """Three statements: as one, over a common selection, they took twice as long."""
@@ -74,7 +74,7 @@ class ChDB:
 
     def __init__(self, lines: Path, directory: Path) -> None:
         self._session: Any = importlib.import_module("chdb.session").Session(str(directory / "ch"))
-        began = time.perf_counter()
+        start = time.perf_counter()
         self._session.query("CREATE DATABASE bench ENGINE = Atomic")
         self._session.query("USE bench")
         self._session.query(
@@ -87,7 +87,7 @@ class ChDB:
             "SETTINGS date_time_input_format = 'best_effort', input_format_skip_unknown_fields = 1"
         )
         self._session.query("OPTIMIZE TABLE events FINAL")
-        self.loaded_seconds = time.perf_counter() - began
+        self.loaded_seconds = time.perf_counter() - start
 
     def ask(self, workflow: str, start_us: int, end_us: int, *, exact: bool) -> tuple[Exact, float]:
         """`uniq` is the approximate count that its manual recommends."""
@@ -117,9 +117,9 @@ class ChDB:
 def _timed(
     rows: Callable[[str], list[tuple[int, ...]]], totals: str, by_hour: str, by_weekday: str
 ) -> tuple[Exact, float]:
-    began = time.perf_counter()
+    start = time.perf_counter()
     total, hour_rows, weekday_rows = rows(totals), rows(by_hour), rows(by_weekday)
-    ms = 1000 * (time.perf_counter() - began)
+    ms = 1000 * (time.perf_counter() - start)
     hours, weekdays = ({int(place): int(n) for place, n in found} for found in (hour_rows, weekday_rows))
     return (
         Exact(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bench.data import DAY_US, HOUR_US, Events, busy, is_page, mix
-from bench.servers import World
+from bench.servers import BenchWorld
 from bench.wire import Names, Stream, packed
 
 MARKET_PARTITION = 0
@@ -54,7 +54,7 @@ def busy_history(kind: str, *, quick: bool) -> list[Events]:
     return [busy(1, kind, oldest, recent, 150 if quick else 400), busy(2, kind, recent, now, peak)]
 
 
-def load(world: World, names: Names, parts: Iterable[Events], first_id: int | None = None) -> float:
+def load(world: BenchWorld, names: Names, parts: Iterable[Events], first_id: int | None = None) -> float:
     """Put events in the stream, in entries of 1,000, and wait until a worker has applied them; seconds that it took.
 
     With `first_id` they have ids, counted from it: an id that was here before would count as the same event.
@@ -63,7 +63,7 @@ def load(world: World, names: Names, parts: Iterable[Events], first_id: int | No
     before = world.applied(world.partitions)
     worker = world.sidedata("worker")
     sent = 0
-    began = time.perf_counter()
+    start = time.perf_counter()
     for events in parts:
         for first in range(0, len(events.at_us), _CHUNK):
             chunk = events.part(first, first + _CHUNK)
@@ -72,7 +72,7 @@ def load(world: World, names: Names, parts: Iterable[Events], first_id: int | No
             sent += len(lines)
             world.wait_applied(before + sent - _MOST_AHEAD, world.partitions)
     world.wait_applied(before + sent, world.partitions)
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - start
     world.stop(worker)
     stream.close()
     print(f"  {sent:,} events in {seconds:.0f} s", flush=True)

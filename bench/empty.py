@@ -16,7 +16,7 @@ def _consume(url: str, stream: str, entries: int) -> float:
     client.ping()
     last: bytes = b"0-0"
     seen = 0
-    began = time.perf_counter()
+    start = time.perf_counter()
     while seen < entries:
         reply: list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]] = client.xread(  # type: ignore[assignment] # the stub covers both clients
             {stream: last}, count=_AT_ONCE, block=1000
@@ -24,7 +24,7 @@ def _consume(url: str, stream: str, entries: int) -> float:
         read = reply[0][1]
         seen += len(read)
         last = read[-1][0]
-    return entries / (time.perf_counter() - began)
+    return entries / (time.perf_counter() - start)
 
 
 if __name__ == "__main__":

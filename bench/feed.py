@@ -27,10 +27,10 @@ def _feed(url: str, names: Names, rate: float, kind: str) -> None:
     templates = _again_and_again([template.encode() for template in names.templates(events.part(0, _TEMPLATES))])
     stream = Stream(url)
     run = time.time_ns()
-    began = time.perf_counter()
+    start = time.perf_counter()
     sent = 0
     while True:
-        due = int((time.perf_counter() - began) * rate)
+        due = int((time.perf_counter() - start) * rate)
         if due > sent:
             at = datetime.now(UTC).isoformat(timespec="milliseconds").encode()
             stream.add(

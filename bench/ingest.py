@@ -10,7 +10,7 @@ from bench.figures import Rounds, Table, percentile, short
 from bench.latency import latencies
 from bench.load import Load
 from bench.redis_time import RedisTime
-from bench.servers import World
+from bench.servers import BenchWorld
 from bench.wire import Stream, packed
 from sidedata.schema import keys
 
@@ -40,44 +40,44 @@ class Ingest:
         self._latency()
         return self._table()
 
-    def _lines(self, world: World, partition: int, seed: int, count: int) -> list[bytes]:
+    def _lines(self, world: BenchWorld, partition: int, seed: int, count: int) -> list[bytes]:
         now = time.time_ns() // 1000
         lines = world.names(partition).lines(mix(seed, count, _VISITORS, now - _SPAN_US, now), 0)
         self._bytes = sum(map(len, lines)) / len(lines)
         return lines
 
     def _single(self, seed: int) -> None:
-        with World() as world:
+        with BenchWorld() as world:
             lines = self._lines(world, 0, seed, self._count)
             Stream(world.url).add(0, "event", lines)
             self._rounds.add("E", self._empty(world, len(lines)))
             self._rounds.add("single", self._drain(world, len(lines), workers=1, partitions=1))
 
     def _packed(self, seed: int) -> None:
-        with World() as world:
+        with BenchWorld() as world:
             lines = self._lines(world, 0, seed, 2 * self._count)
             Stream(world.url).add(0, "events", packed(lines, 100))
             self._rounds.add("E of entries of 100", 100 * self._empty(world, len(lines) // 100))
             self._rounds.add("packed", self._drain(world, len(lines), workers=1, partitions=1))
 
-    def _empty(self, world: World, entries: int) -> float:
+    def _empty(self, world: BenchWorld, entries: int) -> float:
         return float(world.output(world.python("bench.empty", world.url, keys.keyspace(0).events, entries)))
 
-    def _drain(self, world: World, events: int, *, workers: int, partitions: int) -> float:
+    def _drain(self, world: BenchWorld, events: int, *, workers: int, partitions: int) -> float:
         """Events a second from the first commit seen to the last."""
         started = [world.sidedata("worker") for _ in range(workers)]
         while not (first := world.applied(partitions)):
             time.sleep(0.005)
-        began = time.perf_counter()
+        start = time.perf_counter()
         world.wait_applied(events, partitions)
-        seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - start
         for worker in started:
             world.stop(worker)
         return (events - first) / seconds
 
     def _two_workers(self, seed: int, entries: int) -> None:
         """Two partitions each; an installation of four, so that each worker's share is two."""
-        with World(partitions=4) as world:
+        with BenchWorld(partitions=4) as world:
             each = self._count // 4 * (1 if entries == 1 else 2)
             stream = Stream(world.url)
             for partition in range(4):
@@ -91,7 +91,7 @@ class Ingest:
             self._rounds.add(f"redis cpu µs, {entries}", redis_time.cpu_us() / (4 * each))
 
     def _http(self, seed: int) -> None:
-        with World() as world:
+        with BenchWorld() as world:
             lines = self._lines(world, 0, seed, self._count)
             bodies = world.directory / "bodies"
             # A quarter of the events in batches, each sent many times: nothing applies them here.
@@ -104,7 +104,7 @@ class Ingest:
 
     def _latency(self) -> None:
         rate = self._rounds.median("single") / 2
-        with World() as world:
+        with BenchWorld() as world:
             found = latencies(world, rate, probes=50 if self._quick else 400)
         self._at = rate
         self._latencies = found

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from bench.asking import Asker
 from bench.data import DAY_US
-from bench.servers import World
+from bench.servers import BenchWorld
 from bench.wire import Stream
 
 _SETTLE_SECONDS = 5.0
@@ -13,7 +13,7 @@ _GIVE_UP_SECONDS = 30.0
 _PROBE = "00000000-0000-4000-8000-00000000b0b0"
 
 
-def latencies(world: World, rate: float, probes: int) -> list[float]:
+def latencies(world: BenchWorld, rate: float, probes: int) -> list[float]:
     """Measure probes, in milliseconds: `workflow_started` events, because their count is exact."""
     names = world.names(0)
     world.sidedata("worker")
@@ -26,13 +26,13 @@ def latencies(world: World, rate: float, probes: int) -> list[float]:
     time.sleep(_SETTLE_SECONDS)
     found = []
     for number in range(2, probes + 2):
-        began = time.perf_counter()
+        start = time.perf_counter()
         _probe(stream, names.organization)
         while _started(asker, path) < number:
-            if time.perf_counter() - began > _GIVE_UP_SECONDS:
+            if time.perf_counter() - start > _GIVE_UP_SECONDS:
                 raise TimeoutError("an event was not seen in time: the load is more than the worker can take")
             time.sleep(0.002)
-        found.append(1000 * (time.perf_counter() - began))
+        found.append(1000 * (time.perf_counter() - start))
         time.sleep(0.003 * (number % 10))  # out of step with the feeder
     world.stop(feed)
     asker.close()

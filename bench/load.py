@@ -140,9 +140,9 @@ async def _run(load: Load) -> Done:
     faults: list[str] = []
     refused = 0
     source = _Source(load)
-    began = time.perf_counter()
+    start = time.perf_counter()
     measured_from = cpu = 0.0
-    last = began
+    last = start
 
     def answered(seconds: float, fault: str) -> bool:
         nonlocal measured_from, cpu, last, refused
@@ -156,7 +156,7 @@ async def _run(load: Load) -> Done:
             if not fault:
                 times.append(seconds)
             last = now
-        elif now - began >= load.warm_seconds:
+        elif now - start >= load.warm_seconds:
             measured_from, cpu = now, time.process_time()
         return not measured_from or now - measured_from < load.seconds
 

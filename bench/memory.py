@@ -1,4 +1,4 @@
-"""Memory: of a workflow's month and of remembered ids in Redis, and of a service process that is asked about everything."""
+"""Memory: of a workflow's month and of deduplication ids in Redis, and of a service process that is asked about everything."""
 
 import random
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.asking import Asker
 from bench.data import DAY_US, WORKFLOWS
 from bench.figures import Table, short
-from bench.servers import World
+from bench.servers import BenchWorld
 from bench.wire import Names
 from sidedata.schema import keys
 
@@ -24,7 +24,7 @@ _REPORTS = 20 * WORKFLOWS
 class Memory:
     """Collects the memory table."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: BenchWorld) -> None:
         self._world = world
         self.table = Table("memory")
 
@@ -46,7 +46,7 @@ class Memory:
         total = sum(self._sizes(keys.keyspace(partition).ids(0, 0).replace(":0:0:", ":*").replace("{", r"\{")).values())
         each = total / events
         self.table.add(
-            f"remembered ids, {events:,} in a partition", "12 bytes", f"{each:.1f} bytes", each <= 12, "MEMORY USAGE"
+            f"deduplication ids, {events:,} in a partition", "12 bytes", f"{each:.1f} bytes", each <= 12, "MEMORY USAGE"
         )
 
     def workflow(self, what: str, names: Names, rank: int, most_mb: float | None) -> None:

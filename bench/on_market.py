@@ -6,14 +6,14 @@ from bench.datasets import INTERACTION_PARTITION, MARKET_PARTITION, PAGES_PARTIT
 from bench.figures import Table
 from bench.memory import Memory
 from bench.peers import Peers
-from bench.servers import World
+from bench.servers import BenchWorld
 
 
 def run(*, quick: bool) -> list[Table]:
     """Load once; then each in turn."""
     made = market(quick=quick)
     count = len(made.events.at_us)
-    with World() as world:
+    with BenchWorld() as world:
         names = world.names(MARKET_PARTITION)
         memory = Memory(world)
         seconds, first = 0.0, 0

@@ -10,7 +10,7 @@ from bench.databases import ChDB, Database, DuckDB
 from bench.datasets import MARKET_PARTITION, Market
 from bench.exact import Exact
 from bench.figures import Rounds, Table, short
-from bench.servers import World
+from bench.servers import BenchWorld
 
 _DAYS = 30
 _CHUNK = 200_000
@@ -19,7 +19,7 @@ _CHUNK = 200_000
 class Peers:
     """One run of the comparison."""
 
-    def __init__(self, world: World, made: Market, our_seconds: float, *, quick: bool) -> None:
+    def __init__(self, world: BenchWorld, made: Market, our_seconds: float, *, quick: bool) -> None:
         self._world = world
         self._made = made
         self._our_seconds = our_seconds
@@ -63,35 +63,35 @@ class Peers:
         asked = 0
         while asked < 8:
             start = int(self._random.uniform(self._made.start_us, self._made.end_us - _DAYS * DAY_US))
-            told = asker.report(path, start, start + _DAYS * DAY_US)
-            if (rank, told.effective) in self._known:
+            result = asker.report(path, start, start + _DAYS * DAY_US)
+            if (rank, result.effective) in self._known:
                 continue  # it was in the cache
-            self._known.add((rank, told.effective))
+            self._known.add((rank, result.effective))
             asked += 1
-            times.setdefault("ours", []).append(told.ms)
+            times.setdefault("ours", []).append(result.ms)
             again = asker.report(path, start, start + _DAYS * DAY_US)
             times.setdefault("ours again", []).append(again.ms)
             truth: Exact | None = None
             for database in databases:
                 for exact in (True, False):
                     name = f"{database.name} {'exact' if exact else 'approximate'}"
-                    answer, ms = database.ask(workflow, *told.effective, exact=exact)
+                    answer, ms = database.ask(workflow, *result.effective, exact=exact)
                     times.setdefault(name, []).append(ms)
                     if exact and truth not in (None, answer):
                         raise RuntimeError(f"the exact counts differ: {truth} and {answer}")
                     truth = answer if truth is None else truth
                     self._note(f"{rank} {name}", answer, truth)
             if truth is not None:
-                self._note(f"{rank} ours", _exact(told.figures), truth)
+                self._note(f"{rank} ours", _exact(result.figures), truth)
         for name, found in times.items():
             self._rounds.add(f"{rank} {name}", median(found))
 
-    def _note(self, name: str, told: Exact, true: Exact) -> None:
+    def _note(self, name: str, result: Exact, true: Exact) -> None:
         pairs = [
-            (told.visitors, true.visitors),
-            (told.sessions, true.sessions),
-            *zip(told.hours, true.hours, strict=True),
-            *zip(told.weekdays, true.weekdays, strict=True),
+            (result.visitors, true.visitors),
+            (result.sessions, true.sessions),
+            *zip(result.hours, true.hours, strict=True),
+            *zip(result.weekdays, true.weekdays, strict=True),
         ]
         self._errors.setdefault(name, []).extend(abs(a - b) / b for a, b in pairs if b >= 50)
 
@@ -130,12 +130,12 @@ class Peers:
         return f"{max(errors):.2%}" if any(errors) else "exact"
 
 
-def _exact(told: Any) -> Exact:  # noqa: ANN401 - JSON
+def _exact(result: Any) -> Exact:  # noqa: ANN401 - JSON
     """A report in the shape of the exact answer."""
-    stat = told["timeframe_stat"]
+    stat = result["timeframe_stat"]
     return Exact(
-        told["unique_visitors_count"],
-        told["unique_sessions_count"],
+        result["unique_visitors_count"],
+        result["unique_sessions_count"],
         [value for value, _ in stat["hour_in_day"]],
         [value for value, _ in stat["day_in_week"]],
     )

@@ -15,7 +15,7 @@ from bench.figures import Rounds, Table
 from bench.load import Load
 from bench.query_table import query_table
 from bench.redis_time import RedisTime, slow, watch_slow
-from bench.servers import World, port_of
+from bench.servers import BenchWorld, port_of
 
 KINDS = {"page_navigation": PAGES_PARTITION, "interaction": INTERACTION_PARTITION}
 _FED = 1_000  # events a second that enter the asked workflow
@@ -25,7 +25,7 @@ _MOST_DISTINCT = 64_000  # of 64,800 pairs of edges; two processes on fast cores
 class Query:
     """One run of the query figures."""
 
-    def __init__(self, world: World, *, quick: bool) -> None:
+    def __init__(self, world: BenchWorld, *, quick: bool) -> None:
         self._world = world
         self._quick = quick
         self._rounds = Rounds()
@@ -123,9 +123,9 @@ class Query:
             asker = Asker(port, self._world.token())
             asker.ping()
             now = time.time_ns() // 1000
-            began = time.perf_counter()
+            start = time.perf_counter()
             asker.patient_report(self._paths[kind], now - 30 * DAY_US, now)
-            first = 1000 * (time.perf_counter() - began)  # refusals before it included
+            first = 1000 * (time.perf_counter() - start)  # refusals before it included
             ping = median(asker.ping() for _ in range(50))
             self._rounds.add(f"first {kind}", first - ping)
             asker.close()

@@ -1,10 +1,8 @@
 """Redis's own figures: the time that it spent on commands, and its slow commands."""
 
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
-from sidedata.redis.scripts import script
+from sidedata.redis.scripts import files, script
 
 # Scripts count what they call inside; so of all commands those are summed that our processes send themselves. (A commit calls
 # HMGET too, once.)
@@ -46,11 +44,7 @@ def watch_slow(client: Any, ms: int = 10) -> None:  # noqa: ANN401
 
 def slow(client: Any) -> list[tuple[float, str]]:  # noqa: ANN401
     """Milliseconds and name of the slow ones since; a script goes by its own name."""
-    scripts = {
-        script(Path(file.name).stem).sha: Path(file.name).name
-        for file in resources.files("sidedata.redis.scripts").iterdir()
-        if file.name.endswith(".lua")
-    }
+    scripts = {script(name).sha: f"{name}.lua" for name in files()}
     found = []
     for entry in client.slowlog_get(10_000):
         words = entry["command"].decode(errors="replace").split()

@@ -84,8 +84,8 @@ def skew() -> None:
                     for workers in (2, 4, 8, 16, 64)
                 ]
                 busiest = float(np.mean([load.max() for load in drawn]))
-                told = "  ".join(f"{part:5.0%}" if part else "    -" for part in usable)
-                print(f"{exponent:4}  {count:13,}  {partitions:10,}  {largest:20.1%}  {busiest:17.1%}  {told}")
+                columns = "  ".join(f"{part:5.0%}" if part else "    -" for part in usable)
+                print(f"{exponent:4}  {count:13,}  {partitions:10,}  {largest:20.1%}  {busiest:17.1%}  {columns}")
 
 
 def slots() -> None:
@@ -156,23 +156,23 @@ async def memory() -> None:
                     raws = list(happenings(kind, f"bbbbbbbb-0000-4000-8000-{number:012}", organization, a_day, dice))
                     for first in range(0, len(raws), 1000):
                         await client.xadd(stream, {"events": f"[{','.join(raws[first : first + 1000])}]"})
-                    began = time.perf_counter()
+                    start = time.perf_counter()
                     await drain(client, installation, settings)
-                    seconds += time.perf_counter() - began
+                    seconds += time.perf_counter() - start
                 count = admin.dbsize()
                 total = used(admin) - before
                 # All arrived today and is remembered for two days; in a steady flow that is two days' worth.
                 arrived = freed(admin, "sd:*:visitor:*")
                 state = arrived * 2 // DAYS
                 total -= arrived - state
-                fine = freed(admin, "sd:*:5min:*")
+                five_minutes = freed(admin, "sd:*:5min:*")
                 hours = freed(admin, "sd:*:hour:*")
                 days = freed(admin, "sd:*:day:*")
                 # Of hours 35 days are kept, of days 400; the month has had all of its 48 hours and visitors' state.
                 year = total + hours * (35 - DAYS) // DAYS + days * (400 - DAYS) // DAYS
                 rate = a_day * DAYS * workflows / seconds
                 parts = "  ".join(
-                    f"{part / workflows / 1000:8,.0f}" for part in (total, state, fine, hours, days, year)
+                    f"{part / workflows / 1000:8,.0f}" for part in (total, state, five_minutes, hours, days, year)
                 )
                 print(f"{kind:15}  {a_day:12,}  {parts}  {count // workflows:6,}  {rate:16,.0f}")
             finally:

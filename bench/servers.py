@@ -27,7 +27,7 @@ _SIDEDATA = "from sidedata.cli.main import main; main()"
 _REPORT = "/api/reporting/workflow/v1/orgs/{}/workflows/{}/sidedata/"
 
 
-class World:
+class BenchWorld:
     """A Redis without persistence, and processes that use it; with what was kept of an earlier world, if there is any."""
 
     def __init__(self, partitions: int = 16, kept: Path | None = None) -> None:

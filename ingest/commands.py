@@ -2,9 +2,9 @@
 
 import click
 
-from sidedata.cli.connection import open_store
+from sidedata.cli.connection import connect_installation
 from sidedata.cli.event_loop import run
-from sidedata.cli.options import STORE, confirm_deletion, is_interactive, settings_options
+from sidedata.cli.options import INSTALLATION, confirm_deletion, is_interactive, settings_options
 from sidedata.clock import SystemClock
 from sidedata.ingest.archive.command import push
 from sidedata.ingest.dead_letter_commands import dead
@@ -31,7 +31,7 @@ def worker(settings: Settings) -> None:
     "--tokens", "with_tokens", is_flag=True, help="revoke the organization's tokens, too: for one that does not return"
 )
 @click.option("--yes", is_flag=True, help="don't ask")
-@settings_options(*STORE)
+@settings_options(*INSTALLATION)
 def purge(
     organization: str, workflow: str | None, settings: Settings, *, dry_run: bool, yes: bool, with_tokens: bool
 ) -> None:
@@ -43,7 +43,7 @@ def purge(
     workflow_id = parse_uuid(workflow) if workflow is not None else None
 
     async def command(*, dry: bool) -> PurgeReport:
-        async with open_store(settings) as (gateway, installation):
+        async with connect_installation(settings) as (gateway, installation):
             target = (organization_id, workflow_id)
             return await Purge(gateway, settings, installation, *target, dry=dry, with_tokens=with_tokens).run()
 
@@ -74,7 +74,7 @@ def _amounts(report: PurgeReport) -> str:
     "--rate", type=click.FloatRange(min=0.1), default=25.0, show_default=True, help="approximate events a second"
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="the same seed gives the same visitors")
-@settings_options(*STORE)
+@settings_options(*INSTALLATION)
 def traffic(
     organization: str,
     pages: str,
@@ -95,7 +95,7 @@ def traffic(
 
     async def command() -> None:
         stop = stop_on_signals()
-        async with open_store(settings) as (gateway, installation):
+        async with connect_installation(settings) as (gateway, installation):
             await send_traffic(
                 gateway,
                 installation,

@@ -6,9 +6,9 @@ from typing import Final, get_args
 import click
 import msgspec
 
-from sidedata.cli.connection import open_store
+from sidedata.cli.connection import connect_installation
 from sidedata.cli.event_loop import run
-from sidedata.cli.options import STORE, confirm_deletion, settings_options
+from sidedata.cli.options import INSTALLATION, confirm_deletion, settings_options
 from sidedata.cli.tables import print_table
 from sidedata.errors import StopError, UsageError
 from sidedata.events.dead_letter import DeadLetter
@@ -39,33 +39,33 @@ def dead() -> None:
 @_reason
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="the maximum number")
 @click.option("--json", "as_json", is_flag=True, help="a JSON object a line")
-@settings_options(*STORE)
+@settings_options(*INSTALLATION)
 def list_(organization: str | None, reason: str | None, limit: int, settings: Settings, *, as_json: bool) -> None:
     """List dead letters, those of a partition newest first, and their numbers by organization and reason."""
     choice = _filter(organization, reason)
     counts: Counter[tuple[str, str]] = Counter()
 
     async def command() -> list[DeadLetter]:
-        letters: list[DeadLetter] = []
-        async with open_store(settings) as (gateway, installation):
-            async for letter in dead_letters.read_all(gateway, installation, choice):
-                counts[letter.organization, letter.reason] += 1
-                if len(letters) < limit:
-                    letters.append(letter)
-                if len(letters) >= limit and (as_json or counts.total() >= _MAX_SUMMARY):
+        selection: list[DeadLetter] = []
+        async with connect_installation(settings) as (gateway, installation):
+            async for dead_letter in dead_letters.read_all(gateway, installation, choice):
+                counts[dead_letter.organization, dead_letter.reason] += 1
+                if len(selection) < limit:
+                    selection.append(dead_letter)
+                if len(selection) >= limit and (as_json or counts.total() >= _MAX_SUMMARY):
                     break
-        return letters
+        return selection
 
-    letters = run(command())
+    selection = run(command())
     if as_json:
-        for letter in letters:
-            click.echo(msgspec.json.encode(_json(letter)))
+        for dead_letter in selection:
+            click.echo(msgspec.json.encode(_json(dead_letter)))
         return
     print_table(
         ("id", "at", "reason", "type", "organization", "workflow", "detail"),
         (
             (one.id, one.at, one.reason, one.type, one.organization, one.workflow, one.detail.partition("\n")[0])
-            for one in letters
+            for one in selection
         ),
         empty=f"no dead letters{_narrowed(organization, reason)}",
     )
@@ -76,37 +76,37 @@ def list_(organization: str | None, reason: str | None, limit: int, settings: Se
 
 
 @dead.command()
-@click.argument("letter_id", metavar="ID")
+@click.argument("dead_letter_id", metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help="all fields, as one JSON object")
-@settings_options(*STORE)
-def show(letter_id: str, settings: Settings, *, as_json: bool) -> None:
+@settings_options(*INSTALLATION)
+def show(dead_letter_id: str, settings: Settings, *, as_json: bool) -> None:
     """Show one dead letter: its reason on stderr, its event on stdout, byte for byte."""
 
     async def command() -> DeadLetter | None:
-        async with open_store(settings) as (gateway, installation):
-            return await dead_letters.find(gateway, installation, letter_id)
+        async with connect_installation(settings) as (gateway, installation):
+            return await dead_letters.find(gateway, installation, dead_letter_id)
 
-    letter = run(command())
-    if letter is None:
-        raise StopError(f"there is no dead letter {letter_id}")
+    dead_letter = run(command())
+    if dead_letter is None:
+        raise StopError(f"there is no dead letter {dead_letter_id}")
     if as_json:
-        click.echo(msgspec.json.encode(_json(letter)))
+        click.echo(msgspec.json.encode(_json(dead_letter)))
         return
-    click.echo(f"{letter.reason}: {letter.detail}\nentry {letter.entry}, at {letter.at}", err=True)
-    known = (("organization", letter.organization), ("workflow", letter.workflow), ("type", letter.type))
+    click.echo(f"{dead_letter.reason}: {dead_letter.detail}\nentry {dead_letter.entry}, at {dead_letter.at}", err=True)
+    known = (("organization", dead_letter.organization), ("workflow", dead_letter.workflow), ("type", dead_letter.type))
     if details := ", ".join(f"{name} {value}" for name, value in known if value):
         click.echo(details, err=True)
-    click.echo(letter.event)
+    click.echo(dead_letter.event)
 
 
 @dead.command()
-@click.argument("letter_ids", metavar="[ID]…", nargs=-1)
+@click.argument("dead_letter_ids", metavar="[ID]…", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="every dead letter that exists now")
 @_organization
 @_reason
-@settings_options(*STORE)
+@settings_options(*INSTALLATION)
 def replay(
-    letter_ids: tuple[str, ...],
+    dead_letter_ids: tuple[str, ...],
     organization: str | None,
     reason: str | None,
     settings: Settings,
@@ -114,17 +114,17 @@ def replay(
     everything: bool,
 ) -> None:
     """Send events again; a dead letter is removed in the same instant in which its event returns to the stream."""
-    choice = _choice(letter_ids, organization, reason, everything=everything)
+    choice = _choice(dead_letter_ids, organization, reason, everything=everything)
 
     async def command() -> tuple[int, int]:
         replayed = missing = 0
-        async with open_store(settings) as (gateway, installation):
-            ids = list(letter_ids)
+        async with connect_installation(settings) as (gateway, installation):
+            ids = list(dead_letter_ids)
             if everything:
                 # All ids are read first: an event that fails again must not be replayed in an endless loop.
-                ids = [letter.id async for letter in dead_letters.read_all(gateway, installation, choice)]
-            for letter_id in ids:
-                if await dead_letters.replay(gateway, installation, letter_id):
+                ids = [dead_letter.id async for dead_letter in dead_letters.read_all(gateway, installation, choice)]
+            for dead_letter_id in ids:
+                if await dead_letters.replay(gateway, installation, dead_letter_id):
                     replayed += 1
                 else:
                     missing += 1
@@ -137,14 +137,14 @@ def replay(
 
 
 @dead.command()
-@click.argument("letter_ids", metavar="[ID]…", nargs=-1)
+@click.argument("dead_letter_ids", metavar="[ID]…", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="every dead letter that exists now")
 @_organization
 @_reason
 @click.option("--yes", is_flag=True, help="don't ask")
-@settings_options(*STORE)
+@settings_options(*INSTALLATION)
 def drop(
-    letter_ids: tuple[str, ...],
+    dead_letter_ids: tuple[str, ...],
     organization: str | None,
     reason: str | None,
     settings: Settings,
@@ -153,43 +153,49 @@ def drop(
     yes: bool,
 ) -> None:
     """Delete dead letters, and their events with them."""
-    choice = _choice(letter_ids, organization, reason, everything=everything)
-    which = f"{len(letter_ids)} dead letters" if letter_ids else f"all dead letters{_narrowed(organization, reason)}"
+    choice = _choice(dead_letter_ids, organization, reason, everything=everything)
+    which = (
+        f"{len(dead_letter_ids)} dead letters"
+        if dead_letter_ids
+        else f"all dead letters{_narrowed(organization, reason)}"
+    )
     confirm_deletion(f"Delete {which}?", yes=yes)
 
     async def command() -> int:
-        async with open_store(settings) as (gateway, installation):
+        async with connect_installation(settings) as (gateway, installation):
             if everything:
                 return await dead_letters.drop_all(gateway, installation, choice)
-            return await dead_letters.drop(gateway, installation, letter_ids)
+            return await dead_letters.drop(gateway, installation, dead_letter_ids)
 
     dropped = run(command())
     click.echo(f"{dropped} dead letters deleted", err=True)
-    if dropped < len(set(letter_ids)):
-        raise StopError(f"{len(set(letter_ids)) - dropped} of them did not exist")
+    if dropped < len(set(dead_letter_ids)):
+        raise StopError(f"{len(set(dead_letter_ids)) - dropped} of them did not exist")
 
 
 @dead.command()
-@settings_options(*STORE)
+@settings_options(*INSTALLATION)
 def seen(settings: Settings) -> None:
     """Mark all dead letters of this moment as seen: `sidedata doctor` fails for newer ones only."""
 
     async def command() -> None:
-        async with open_store(settings) as (gateway, installation):
+        async with connect_installation(settings) as (gateway, installation):
             await dead_letters.mark_seen(gateway, installation)
 
     run(command())
 
 
-def _choice(letter_ids: tuple[str, ...], organization: str | None, reason: str | None, *, everything: bool) -> Filter:
+def _choice(
+    dead_letter_ids: tuple[str, ...], organization: str | None, reason: str | None, *, everything: bool
+) -> Filter:
     """The letters that a command is about.
 
     Raises:
         UsageError: neither ids nor --all, both, or a filter without --all.
     """
-    if bool(letter_ids) == everything:
+    if bool(dead_letter_ids) == everything:
         raise UsageError("name dead letters by their ids, or give --all")
-    if letter_ids and (organization or reason):
+    if dead_letter_ids and (organization or reason):
         raise UsageError("--org and --reason narrow --all, not ids")
     return _filter(organization, reason)
 
@@ -198,16 +204,16 @@ def _narrowed(organization: str | None, reason: str | None) -> str:
     return (f" of {organization}" if organization else "") + (f" of the reason {reason}" if reason else "")
 
 
-def _json(letter: DeadLetter) -> dict[str, str]:
+def _json(dead_letter: DeadLetter) -> dict[str, str]:
     """The fields of a dead letter for JSON, which holds no bytes that are not text."""
     return {
-        "id": letter.id,
-        "at": letter.at,
-        "reason": letter.reason,
-        "detail": letter.detail,
-        "organization": letter.organization,
-        "workflow": letter.workflow,
-        "type": letter.type,
-        "entry": letter.entry,
-        "event": letter.event.decode(errors="backslashreplace"),
+        "id": dead_letter.id,
+        "at": dead_letter.at,
+        "reason": dead_letter.reason,
+        "detail": dead_letter.detail,
+        "organization": dead_letter.organization,
+        "workflow": dead_letter.workflow,
+        "type": dead_letter.type,
+        "entry": dead_letter.entry,
+        "event": dead_letter.event.decode(errors="backslashreplace"),
     }

@@ -22,9 +22,9 @@ class Filter(Struct, frozen=True):
     organization: str | None = None
     reason: str | None = None
 
-    def matches(self, letter: DeadLetter) -> bool:
+    def matches(self, dead_letter: DeadLetter) -> bool:
         """Tell if a dead letter is among them."""
-        return self.reason in (None, letter.reason) and self.organization in (None, letter.organization)
+        return self.reason in (None, dead_letter.reason) and self.organization in (None, dead_letter.organization)
 
 
 async def read_all(
@@ -39,37 +39,37 @@ async def read_all(
         last = "+"
         while True:
             page = await dead_letters_before(gateway, keyspace(partition), last, _PAGE)
-            for letter in page:
-                if choice is None or choice.matches(letter):
-                    yield letter
+            for dead_letter in page:
+                if choice is None or choice.matches(dead_letter):
+                    yield dead_letter
             if len(page) < _PAGE:
                 break
             last = "(" + page[-1].id.partition("/")[2]
 
 
-async def find(gateway: Gateway, installation: Installation, letter_id: str) -> DeadLetter | None:
+async def find(gateway: Gateway, installation: Installation, dead_letter_id: str) -> DeadLetter | None:
     """Read a dead letter; None if there is none with that id.
 
     Raises:
         UsageError: the text is no id of a dead letter.
         StoreUnavailableError: Redis is out of reach.
     """
-    return await find_dead_letter(gateway, *_location(installation, letter_id))
+    return await find_dead_letter(gateway, *_location(installation, dead_letter_id))
 
 
-async def replay(gateway: Gateway, installation: Installation, letter_id: str) -> bool:
+async def replay(gateway: Gateway, installation: Installation, dead_letter_id: str) -> bool:
     """Send a dead letter's event again and remove the dead letter, atomically; False if there is none with that id.
 
     Raises:
         UsageError: the text is no id of a dead letter.
         StoreUnavailableError: Redis is out of reach.
     """
-    space, entry = _location(installation, letter_id)
-    letter = await find_dead_letter(gateway, space, entry)
-    return letter is not None and await dead_letters.replay(gateway, space, letter)
+    space, entry = _location(installation, dead_letter_id)
+    dead_letter = await find_dead_letter(gateway, space, entry)
+    return dead_letter is not None and await dead_letters.replay(gateway, space, dead_letter)
 
 
-async def drop(gateway: Gateway, installation: Installation, letter_ids: Sequence[str]) -> int:
+async def drop(gateway: Gateway, installation: Installation, dead_letter_ids: Sequence[str]) -> int:
     """Delete dead letters and return how many of them existed.
 
     Raises:
@@ -77,10 +77,10 @@ async def drop(gateway: Gateway, installation: Installation, letter_ids: Sequenc
         StoreUnavailableError: Redis is out of reach.
     """
     dropped = 0
-    for space, entry in [_location(installation, letter_id) for letter_id in letter_ids]:
-        letter = await find_dead_letter(gateway, space, entry)
-        if letter is not None:
-            dropped += await dead_letters.drop(gateway, space, [letter])
+    for space, entry in [_location(installation, dead_letter_id) for dead_letter_id in dead_letter_ids]:
+        dead_letter = await find_dead_letter(gateway, space, entry)
+        if dead_letter is not None:
+            dropped += await dead_letters.drop(gateway, space, [dead_letter])
     return dropped
 
 
@@ -95,9 +95,9 @@ async def drop_all(gateway: Gateway, installation: Installation, choice: Filter)
         space = keyspace(partition)
         last = "+"
         while page := await dead_letters_before(gateway, space, last, _PAGE):
-            letters = [letter for letter in page if choice.matches(letter)]
-            if letters:
-                dropped += await dead_letters.drop(gateway, space, letters)
+            selection = [dead_letter for dead_letter in page if choice.matches(dead_letter)]
+            if selection:
+                dropped += await dead_letters.drop(gateway, space, selection)
             last = "(" + page[-1].id.partition("/")[2]
     return dropped
 
@@ -115,13 +115,13 @@ async def mark_seen(gateway: Gateway, installation: Installation) -> None:
             await dead_letters.mark_seen(gateway, space, newest[0])
 
 
-def _location(installation: Installation, letter_id: str) -> tuple[Keyspace, str]:
+def _location(installation: Installation, dead_letter_id: str) -> tuple[Keyspace, str]:
     """Split a dead letter's id into its partition's keyspace and its id in the stream there."""
-    partition, slash, entry = letter_id.partition("/")
+    partition, slash, entry = dead_letter_id.partition("/")
     ms, dash, sequence = entry.partition("-")
     numbers = (partition, ms, sequence)
     if not (slash and dash and all(number.isascii() and number.isdigit() for number in numbers)):
-        raise UsageError(f"not the id of a dead letter: {letter_id!r}; `sidedata dead list` shows them")
+        raise UsageError(f"not the id of a dead letter: {dead_letter_id!r}; `sidedata dead list` shows them")
     if int(partition) >= installation.partitions:
         raise UsageError(f"there is no partition {partition}")
     return keyspace(int(partition)), entry

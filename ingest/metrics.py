@@ -51,5 +51,5 @@ class Metrics:
         )
         self.owned = Gauge("sidedata_partitions_owned", "Partitions that this worker owns", registry=self.registry)
         self.lease_changes = Counter(
-            "sidedata_lease_changes", "Partitions taken, lost and released", ["change"], registry=self.registry
+            "sidedata_lease_changes", "Partitions acquired, lost and released", ["change"], registry=self.registry
         )

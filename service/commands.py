@@ -105,7 +105,7 @@ async def _open(app: web.Application, settings: Settings, gateway: Gateway, cloc
     """Open the installation as soon as Redis is reachable, and let the application answer."""
     while True:
         try:
-            installation = await open_installation(gateway, settings, secret_needed=True)
+            installation = await open_installation(gateway, settings, require_secret=True)
         except StoreUnavailableError as error:
             _log.warning("%s", error)
             await clock.sleep(_RETRY_SECONDS)

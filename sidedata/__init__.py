@@ -1,4 +1,7 @@
-"""Sidedata: side figures of workflow reports from Redis. The names in `__all__` are public, everything else is private."""
+"""Counts visitors, goals and purchases of workflows, for any interval.
+
+The names in `__all__` are public, everything else is private.
+"""
 
 from sidedata.producer.errors import BufferFull, DeliveryFailed, InvalidEvent, ProducerError
 from sidedata.producer.limits import Limits

@@ -1,18 +1,18 @@
-"""Failpoints: places where tests make a process die or freeze, to show that nothing is lost there.
+"""Failpoints: points where tests make a process die or freeze, to show that nothing is lost there.
 
-`SIDEDATA_FAILPOINT=<name>:<n>` ends the process with SIGKILL at the nth passage of the place `<name>`: no handler runs and
+`SIDEDATA_FAILPOINT=<name>:<n>` ends the process with SIGKILL at the nth passage of the point `<name>`: no handler runs and
 nothing is flushed, as in a machine failure. `<name>:<n>:stop` freezes it there with SIGSTOP instead, until a SIGCONT. In
-production the variable is unset, and a place costs one call that returns at once:
+production the variable is unset, and a point costs one call that returns at once:
 
     failpoints.pass_by("after_read")
 
-The places, in the order in which a worker passes them; some lie in a partition's task, some in the task that keeps the leases:
+The points, in the order in which a worker passes them; some lie in a partition's task, some in the task that keeps the leases:
 
     after_heartbeat   the other workers see this one; no lease was renewed or acquired yet
     before_acquire    a free partition was seen
     after_acquire     this worker owns the partition, with a new fence, and no task applies it yet
     after_read        entries were read
-    after_recall      the state that the batch is planned on was read
+    after_look_up     the state that the batch is planned on was read
     after_plan        the batch is planned
     before_commit     the commit is about to be sent
     inside_commit     the commit was sent: Redis may have it or not, and no process will read the reply
@@ -42,12 +42,12 @@ from typing import Final
 from sidedata.errors import UsageError
 
 VARIABLE: Final = "SIDEDATA_FAILPOINT"
-PLACES: Final = (
+POINTS: Final = (
     "after_heartbeat",
     "before_acquire",
     "after_acquire",
     "after_read",
-    "after_recall",
+    "after_look_up",
     "after_plan",
     "before_commit",
     "inside_commit",
@@ -56,38 +56,38 @@ PLACES: Final = (
     "after_release",
     "before_leave",
 )
-REBUILD_PLACES: Final = ("before_swap", "after_swap_begin", "after_swap_step", "after_swap")
-ADOPTION_PLACES: Final = ("before_rules", "after_rules")
+REBUILD_POINTS: Final = ("before_swap", "after_swap_begin", "after_swap_step", "after_swap")
+ADOPTION_POINTS: Final = ("before_rules", "after_rules")
 
 Hook = Callable[[str], None]
 
 
 def arm(setting: str) -> Hook:
-    """Make a hook that kills or freezes the process at the nth passage of a place: `<name>:<n>` or `<name>:<n>:stop`.
+    """Make a hook that kills or freezes the process at the nth passage of a point: `<name>:<n>` or `<name>:<n>:stop`.
 
     Raises:
-        UsageError: there is no such place, or the number is none.
+        UsageError: there is no such point, or the number is none.
     """
     name, _, rest = setting.partition(":")
     count, _, how = rest.partition(":")
     if (
-        name not in PLACES + REBUILD_PLACES + ADOPTION_PLACES
+        name not in POINTS + REBUILD_POINTS + ADOPTION_POINTS
         or not (count.isascii() and count.isdigit())
         or int(count) < 1
         or how not in ("", "stop")
     ):
-        raise UsageError(f"{VARIABLE} is {setting!r}; give a place and a number, such as after_read:3")
+        raise UsageError(f"{VARIABLE} is {setting!r}; give a point and a number, such as after_read:3")
     number = signal.SIGSTOP if how else signal.SIGKILL
-    left = int(count)
+    remaining = int(count)
 
-    def passed(place: str) -> None:
-        nonlocal left
-        if place == name:
-            left -= 1
-            if left == 0:
+    def hook(point: str) -> None:
+        nonlocal remaining
+        if point == name:
+            remaining -= 1
+            if remaining == 0:
                 os.kill(os.getpid(), number)
 
-    return passed
+    return hook
 
 
 def from_environment(environ: Mapping[str, str]) -> Hook | None:
@@ -99,7 +99,7 @@ def from_environment(environ: Mapping[str, str]) -> Hook | None:
 armed: Hook | None = from_environment(os.environ)
 
 
-def pass_by(place: str) -> None:
-    """Pass a place; an armed process may end or freeze here."""
+def pass_by(point: str) -> None:
+    """Pass a point; an armed process may end or freeze here."""
     if armed is not None:
-        armed(place)
+        armed(point)

@@ -13,11 +13,7 @@ dense: 6 bits a register, least significant bits first, so 3 bytes hold 4 regist
     byte 0    byte 1    byte 2
     11000000  22221111  33333322      (the digit is the register that the bit belongs to)
 
-sparse: operations that describe runs of registers, for sketches with few elements:
-
-    00xxxxxx            ZERO   the next x + 1 registers are 0
-    01xxxxxx yyyyyyyy   XZERO  the next (x, y as 14 bits) + 1 registers are 0
-    1vvvvvxx            VAL    the next x + 1 registers are v + 1
+sparse: operations that describe runs of registers, for sketches with few elements; see `sparse_sketch`.
 
 The estimate is Ertl's ("New cardinality estimation algorithms for HyperLogLog sketches", arXiv:1702.01284, algorithm 6), which
 Redis uses too: results equal PFCOUNT's. The standard error is 1.04 / sqrt(16384) = 0.81 %. A missing key is an empty sketch.
@@ -31,7 +27,10 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-REGISTERS: Final = 1 << 14
+from sidedata.sparse_sketch import REGISTERS, Registers, unpack_sparse
+
+__all__ = ["REGISTERS", "Registers", "Stack", "empty", "estimates", "merge", "unpack"]
+
 _RUN_BITS: Final = 50  # of the hash; the longest run plus one is 51
 _HEADER: Final = 16
 _DENSE_BYTES: Final = REGISTERS * 6 // 8
@@ -41,51 +40,50 @@ _TOGETHER_BYTES: Final = 1 << 14
 _DENSE_TOGETHER: Final = 8  # sketches, for the same reasons
 _ALPHA_INFINITY: Final = 0.721347520444481703680
 
-Registers = NDArray[np.uint8]  # 16,384 of one sketch, or a row of them for each of several
-
 
 class Stack(NamedTuple):
-    """Several sketches, each in a row of its own: of sparse ones the registers that are not 0, dense ones as they came.
+    """Several sketches, each in a row of its own: the registers of sparse sketches that are not 0, and dense sketches as received.
 
-    Those take a quarter less memory than their registers would, whose first touch alone takes longer than to unpack them again.
+    A dense sketch takes a quarter less memory than its registers. The first write to fresh registers alone takes longer than to
+    unpack the sketch again.
     """
 
     dense: Sequence[tuple[int, bytes]]
-    places: NDArray[np.int64]  # row * REGISTERS + register, ascending, each once
-    values: Registers  # at those places
+    indexes: NDArray[np.int64]  # row * REGISTERS + register, ascending, each once
+    values: Registers  # at those indexes
 
     @property
     def size(self) -> int:
         """Bytes of memory, about."""
-        return 300 + (200 + _DENSE_BYTES) * len(self.dense) + 9 * len(self.places)
+        return 300 + (200 + _DENSE_BYTES) * len(self.dense) + 9 * len(self.indexes)
 
 
-def unpack(stacks: Iterable[Sequence[tuple[int, bytes]]]) -> list[Stack]:
+def unpack(groups: Iterable[Sequence[tuple[int, bytes]]]) -> list[Stack]:
     """Sketches as GET returned them, each with its row; a stack for each group of them, whose rows ascend.
 
     Raises:
         ValueError: a value is no HyperLogLog.
     """
-    made: list[Stack] = []
+    stacks: list[Stack] = []
     together: list[Sequence[tuple[int, bytes]]] = []
     size = 0
-    for stack in stacks:
-        together.append(stack)
-        size += sum(len(sketch) for _, sketch in stack if len(sketch) < _DENSE_BYTES)
+    for group in groups:
+        together.append(group)
+        size += sum(len(sketch) for _, sketch in group if len(sketch) < _DENSE_BYTES)
         if size > _TOGETHER_BYTES:
-            made += _unpack_together(together)
+            stacks += _unpack_together(together)
             together, size = [], 0
-    return made + _unpack_together(together)
+    return stacks + _unpack_together(together)
 
 
-def _unpack_together(stacks: Sequence[Sequence[tuple[int, bytes]]]) -> list[Stack]:
+def _unpack_together(groups: Sequence[Sequence[tuple[int, bytes]]]) -> list[Stack]:
     dense: list[list[tuple[int, bytes]]] = []
     rows: list[int] = []
     payloads: list[bytes] = []
     ends: list[int] = []
-    for stack in stacks:
+    for group in groups:
         dense.append([])
-        for row, sketch in stack:
+        for row, sketch in group:
             if (
                 sketch[:4] != b"HYLL"
                 or len(sketch) <= _HEADER
@@ -99,16 +97,16 @@ def _unpack_together(stacks: Sequence[Sequence[tuple[int, bytes]]]) -> list[Stac
                 payloads.append(sketch[_HEADER:])
         ends.append(len(payloads))
     if not payloads:
-        return [Stack(found, np.empty(0, np.int64), np.empty(0, np.uint8)) for found in dense]
-    which, registers, values = _unpack_sparse(payloads)
-    places = np.array(rows, np.int64)[which] * REGISTERS + registers
-    made = []
+        return [Stack(sketches, np.empty(0, np.int64), np.empty(0, np.uint8)) for sketches in dense]
+    which, registers, values = unpack_sparse(payloads)
+    indexes = np.array(rows, np.int64)[which] * REGISTERS + registers
+    stacks = []
     first = 0
-    for found, last in zip(dense, np.searchsorted(which, ends).tolist(), strict=True):
+    for sketches, last in zip(dense, np.searchsorted(which, ends).tolist(), strict=True):
         # Copies, so that none keeps the memory of all.
-        made.append(Stack(found, places[first:last].copy(), values[first:last].copy()))
+        stacks.append(Stack(sketches, indexes[first:last].copy(), values[first:last].copy()))
         first = last
-    return made
+    return stacks
 
 
 def empty(rows: int) -> Registers:
@@ -124,15 +122,15 @@ def merge(into: Registers, stacks: Iterable[Stack], first_row: int = 0) -> None:
         for row, sketch in stack.dense:
             if first_row <= row < first_row + rows:
                 dense.setdefault(row - first_row, []).append(sketch)
-        places, values = stack.places, stack.values
-        if not len(places):
+        indexes, values = stack.indexes, stack.values
+        if not len(indexes):
             continue
-        if first_row or places[-1] >= rows * REGISTERS:
-            low, high = np.searchsorted(places, (first_row * REGISTERS, (first_row + rows) * REGISTERS)).tolist()
-            places, values = places[low:high] - first_row * REGISTERS, values[low:high]
+        if first_row or indexes[-1] >= rows * REGISTERS:
+            low, high = np.searchsorted(indexes, (first_row * REGISTERS, (first_row + rows) * REGISTERS)).tolist()
+            indexes, values = indexes[low:high] - first_row * REGISTERS, values[low:high]
         flat = into.reshape(-1)
-        # A stack names each place once, so plain indexing does.
-        flat[places] = np.maximum(flat[places], values)
+        # A stack names each index once, so plain indexing does.
+        flat[indexes] = np.maximum(flat[indexes], values)
     for row, sketches in dense.items():
         for first in range(0, len(sketches), _DENSE_TOGETHER):
             unpacked = _unpack_dense(sketches[first : first + _DENSE_TOGETHER])
@@ -150,58 +148,6 @@ def _unpack_dense(sketches: Sequence[bytes]) -> Registers:
     return words.astype("<u4", copy=False).view(np.uint8)
 
 
-def _unpack_sparse(payloads: Sequence[bytes]) -> tuple[NDArray[np.int64], NDArray[np.int64], Registers]:
-    """Of all sketches in a row: which of them, register and value, for those registers that are not 0."""
-    # Behind each stands a ZERO of one register: it keeps a last byte from being read as the beginning of something.
-    code = np.frombuffer(b"\0".join([*payloads, b""]), np.uint8)
-    xzero, second = _xzeros(code)
-    # Lengths less one, of the operations with one byte.
-    length = np.where(code & 0x80, code & 3, code & 0x3F).astype(np.uint16)
-    at = np.flatnonzero(xzero)
-    length[at] = (code[at] & 0x3F).astype(np.uint16) << 8 | code[at + 1]
-    length += 1
-    length *= ~second
-    end = np.cumsum(length, dtype=np.int64)
-    if end[-1] != len(payloads) * (REGISTERS + 1):
-        raise ValueError("not a HyperLogLog")
-    at = np.flatnonzero((code >= 0x80) & ~second)
-    value: Registers = (((code[at] >> 2) & 31) + 1).astype(np.uint8)
-    run = length[at].astype(np.int64)
-    place: NDArray[np.int64] = end[at] - run
-    if len(run) and run.max() > 1:
-        before = np.cumsum(run) - run
-        place = np.repeat(place - before, run)
-        place += np.arange(len(place))
-        value = np.repeat(value, run)
-    which: NDArray[np.int64] = place // (REGISTERS + 1)
-    return which, place - which * (REGISTERS + 1), value
-
-
-def _xzeros(code: Registers) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Find the first and the second byte of each XZERO.
-
-    Only XZERO has a second byte, which may have any value. In a run of bytes that all look like XZERO the first certainly is one
-    (no XZERO stands before it), its neighbour is its second byte, and so on.
-    """
-    like = (code & 0xC0) == 0x40
-    xzero = like.copy()
-    xzero[1:] &= ~like[:-1]
-    second = _next(xzero)
-    left = like & ~xzero & ~second
-    while left.any():
-        more = left & _next(second)
-        second |= _next(more)
-        xzero |= more
-        left &= ~(more | second)
-    return xzero, second
-
-
-def _next(places: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    moved = np.zeros_like(places)
-    moved[1:] = places[:-1]
-    return moved
-
-
 def estimates(rows: Registers) -> list[int]:
     """Estimate the number of distinct elements of each row of registers, as PFCOUNT would."""
     if not len(rows):
@@ -215,11 +161,11 @@ def estimates(rows: Registers) -> list[int]:
     if len(eights) and beyond.max() > 2 * _HALF + 1:
         return [_estimate(np.bincount(registers, minlength=_RUN_BITS + 2).tolist()) for registers in rows]
     small = np.bincount(eights // (REGISTERS // 8), _BEYOND[beyond].sum(axis=1), len(rows))
-    found = []
+    numbers = []
     for registers, unit, rest in zip(rows, units.tolist(), small.tolist(), strict=True):
         zeros = REGISTERS - np.count_nonzero(registers)
-        found.append(_rounded((unit - (zeros << _HALF)) / _UNITS + rest / _SMALL_UNITS + _sigma_of(zeros)))
-    return found
+        numbers.append(_rounded((unit - (zeros << _HALF)) / _UNITS + rest / _SMALL_UNITS + _sigma_of(zeros)))
+    return numbers
 
 
 _HALF: Final = 15  # the largest register that its power of two fits 16 bits for

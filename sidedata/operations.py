@@ -1,6 +1,6 @@
 """The operations of a commit, collected before it is sent. Pure.
 
-Each kind of operation is a method here and a function of the same name in `scripts/commit.lua`.
+Each kind of operation is a method here and a function of the same name in `scripts/commit/commit.lua`.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -149,9 +149,9 @@ class Operations:
         """Record, in an organization's record, that the name of one of its goals has changed."""
         self._steps.append(("change_names", self._index(organization_key)))
 
-    def dead_letter(self, letter: DeadLetter) -> None:
+    def dead_letter(self, dead_letter: DeadLetter) -> None:
         """Write a dead letter, and its id in the index of its organization; a shadow's are only counted."""
-        fields = letter.stored_fields()
-        indexed = letter.organization and not self.keyspace.run
-        index = self._index(self.keyspace.dead_of(letter.organization)) if indexed else 0
+        fields = dead_letter.stored_fields()
+        indexed = dead_letter.organization and not self.keyspace.run
+        index = self._index(self.keyspace.dead_of(dead_letter.organization)) if indexed else 0
         self.dead_letters += (len(fields), index, *fields)

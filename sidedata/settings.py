@@ -111,10 +111,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         """All settings except the secret and the URL, which may hold a password."""
-        shown = {
+        public = {
             name: value for name, value in msgspec.structs.asdict(self).items() if name not in {"secret", "redis_url"}
         }
-        return f"Settings({shown})"
+        return f"Settings({public})"
 
 
 def variable(name: str) -> str:
@@ -131,16 +131,16 @@ def read_settings(flags: Mapping[str, Any] | None = None, environ: Mapping[str, 
     environ = os.environ if environ is None else environ
     values: dict[str, Any] = {}
     for field in msgspec.structs.fields(Settings):
-        given = (flags or {}).get(field.name)
-        if given is None:
-            given = environ.get(variable(field.name)) or None
-        if given is None:
+        raw_value = (flags or {}).get(field.name)
+        if raw_value is None:
+            raw_value = environ.get(variable(field.name)) or None
+        if raw_value is None:
             continue
         try:
-            values[field.name] = msgspec.convert(given, field.type, strict=False)
+            values[field.name] = msgspec.convert(raw_value, field.type, strict=False)
         except msgspec.ValidationError as error:
             raise UsageError(
-                f"{variable(field.name)}: {error}, got {given!r}" if field.name != "secret" else str(error)
+                f"{variable(field.name)}: {error}, got {raw_value!r}" if field.name != "secret" else str(error)
             ) from error
     settings = Settings(**values)
     if settings.keep_fine_hours > settings.keep_hour_days * 24 or settings.keep_hour_days > settings.keep_day_days:
@@ -152,7 +152,9 @@ def read_settings(flags: Mapping[str, Any] | None = None, environ: Mapping[str, 
 
 def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """Variables that look like settings and are none, each with the setting that may have been meant, or ""."""
-    known = [variable(field.name).removeprefix(PREFIX) for field in msgspec.structs.fields(Settings)]
-    named = [name.removeprefix(PREFIX) for name in sorted(environ) if name.startswith(PREFIX)]
-    unknown = [name for name in named if name not in known and not name.startswith(_TESTS)]
-    return {PREFIX + name: "".join(PREFIX + near for near in get_close_matches(name, known, 1)) for name in unknown}
+    setting_names = [variable(field.name).removeprefix(PREFIX) for field in msgspec.structs.fields(Settings)]
+    variable_names = [name.removeprefix(PREFIX) for name in sorted(environ) if name.startswith(PREFIX)]
+    unknown = [name for name in variable_names if name not in setting_names and not name.startswith(_TESTS)]
+    return {
+        PREFIX + name: "".join(PREFIX + near for near in get_close_matches(name, setting_names, 1)) for name in unknown
+    }

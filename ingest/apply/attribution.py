@@ -27,7 +27,7 @@ from msgspec import Struct
 FORGET_MS = 48 * 3600 * 1000
 
 
-class Span(Struct):
+class InteractionSpan(Struct):
     """A closed interval, in microseconds, in which a goal affects a workflow; `arrived_ms` is the latest arrival."""
 
     start_us: int
@@ -35,7 +35,7 @@ class Span(Struct):
     arrived_ms: int
 
 
-class Goal(Struct, frozen=True):
+class OuterGoal(Struct, frozen=True):
     """A goal reached outside of workflows: its time, its id, its session (a hash), and the sum of a purchase, in 1/10,000."""
 
     at_us: int
@@ -65,16 +65,16 @@ class Visitor:
     def __init__(self, stored: Mapping[bytes, bytes], window_us: int, max_goals: int) -> None:
         self._window_us = window_us
         self._max_goals = max_goals
-        self.spans: dict[str, list[Span]] = {}
-        self.goals: list[Goal] = []  # by time, at equal times by arrival
+        self.spans: dict[str, list[InteractionSpan]] = {}
+        self.goals: list[OuterGoal] = []  # by time, at equal times by arrival
         self._changed_spans: set[str] = set()
-        self._new_goals: dict[str, Goal] = {}
+        self._new_goals: dict[str, OuterGoal] = {}
         self._deleted: set[str] = set()
         self.goals_dropped = 0
         for field, value in stored.items():
             kind, _, name = field.decode().partition(":")
             if kind == "interaction":
-                self.spans[name] = [Span(*map(int, span.split())) for span in value.decode().split(",")]
+                self.spans[name] = [InteractionSpan(*map(int, span.split())) for span in value.decode().split(",")]
             else:
                 self.goals.append(_goal(name, value.decode()))
         self.goals.sort(key=_arrival)
@@ -82,15 +82,15 @@ class Visitor:
         self.goals.sort(key=_time)
         self._oldest_ms = self._oldest()
 
-    def interact(self, workflow_id: str, at_us: int, arrived_ms: int) -> list[Goal]:
+    def interact(self, workflow_id: str, at_us: int, arrived_ms: int) -> list[OuterGoal]:
         """Add an interaction; returns the goals that affect its workflow by it, each for the first time."""
         self._expire(arrived_ms)
         spans = self.spans.get(workflow_id, [])
-        new = Span(at_us, at_us + self._window_us, arrived_ms)
+        new = InteractionSpan(at_us, at_us + self._window_us, arrived_ms)
         affected = [goal for start_us, end_us in _gaps(new, spans) for goal in self._goals_within(start_us, end_us)]
         # The interaction's own window decides which spans it overlaps, before it grows.
         first_us, last_us = new.start_us, new.end_us
-        others: list[Span] = []
+        others: list[InteractionSpan] = []
         for span in spans:
             if span.end_us < first_us or span.start_us > last_us:
                 others.append(span)
@@ -103,7 +103,7 @@ class Visitor:
         self._oldest_ms = min(self._oldest_ms, arrived_ms)
         return affected
 
-    def reach(self, goal: Goal) -> list[str]:
+    def reach(self, goal: OuterGoal) -> list[str]:
         """Add a goal; returns the workflows that it affects."""
         self._expire(goal.arrived_ms)
         affected: list[str] = []
@@ -123,7 +123,7 @@ class Visitor:
             self.goals_dropped += 1
         return affected
 
-    def _goals_within(self, start_us: int, end_us: int) -> list[Goal]:
+    def _goals_within(self, start_us: int, end_us: int) -> list[OuterGoal]:
         first = bisect_left(self.goals, start_us, key=_time)
         return self.goals[first : bisect_right(self.goals, end_us, key=_time)]
 
@@ -173,7 +173,7 @@ class Visitor:
         return sorted(self._deleted | empty)
 
 
-def _gaps(span: Span, others: list[Span]) -> Iterator[tuple[int, int]]:
+def _gaps(span: InteractionSpan, others: list[InteractionSpan]) -> Iterator[tuple[int, int]]:
     """The parts of a span that no other covers, as first and last microsecond; the others are disjoint and in order."""
     start_us = span.start_us
     for other in others:
@@ -184,13 +184,13 @@ def _gaps(span: Span, others: list[Span]) -> Iterator[tuple[int, int]]:
         yield start_us, span.end_us
 
 
-def _arrival(goal: Goal) -> tuple[int, int, int]:
+def _arrival(goal: OuterGoal) -> tuple[int, int, int]:
     entry, _, position = goal.key.partition(".")
     ms, _, sequence = entry.partition("-")
     return int(ms), int(sequence), int(position)
 
 
-def _goal(key: str, text: str) -> Goal:
+def _goal(key: str, text: str) -> OuterGoal:
     at_us, goal_id, session, arrived_ms, *purchase = text.split()
     units, currency = (int(purchase[0]), purchase[1]) if purchase else (None, None)
-    return Goal(int(at_us), goal_id, session, units, currency, int(arrived_ms), key)
+    return OuterGoal(int(at_us), goal_id, session, units, currency, int(arrived_ms), key)

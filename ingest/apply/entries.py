@@ -39,8 +39,8 @@ def read_entry(
     """
     entry_ms = int(entry.partition("-")[0])
     if len(fields) == 2 and fields[0] == b"event":  # nearly all entries of single events
-        single = _read(fields[1], entry, entry_ms, 0, partition, partitions)
-        return ([single], []) if type(single) is StreamEvent else ([], [single])  # type: ignore[list-item] # it is one of the two
+        result = _read(fields[1], entry, entry_ms, 0, partition, partitions)
+        return ([result], []) if type(result) is StreamEvent else ([], [result])  # type: ignore[list-item] # it is one of the two
     names = fields[::2]
     singles, arrays = names.count(b"event"), names.count(b"events")
     if singles + arrays != 1:

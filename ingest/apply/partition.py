@@ -98,7 +98,7 @@ class Partition:
             # 2. Look up the state that the events are planned on.
             hashes = [resolved.id_hash for resolved in batch.events if resolved.id_hash is not None]
             lookups = await owner_cache.look_up(batch.events, deduplicator.queries(hashes))
-            failpoints.pass_by("after_recall")
+            failpoints.pass_by("after_look_up")
 
             # 3. Plan. It takes milliseconds as a rule; a visitor of a thousand workflows and goals can make it minutes. In a
             # thread of its own it delays neither the renewal of leases nor the other partitions.

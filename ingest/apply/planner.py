@@ -14,7 +14,7 @@ from sidedata.calendar.zones import DAY_SECONDS
 from sidedata.events.dead_letter import DeadLetter
 from sidedata.events.decode import KIND_OF, PURCHASE_GOAL, Kind
 from sidedata.events.rejection import TOO_OLD, Rejection, kind_mismatch
-from sidedata.ingest.apply.attribution import FORGET_MS, Goal, Visitor
+from sidedata.ingest.apply.attribution import FORGET_MS, OuterGoal, Visitor
 from sidedata.ingest.apply.dedup import Deduplicator
 from sidedata.ingest.apply.model import (
     BatchLookups,
@@ -64,8 +64,8 @@ class Planner:
 
     def plan(self, events: Sequence[ResolvedEvent], dead_letters: Sequence[DeadLetter]) -> Plan:
         """Plan the batch."""
-        for letter in dead_letters:
-            self._write_dead_letter(letter)
+        for dead_letter in dead_letters:
+            self._write_dead_letter(dead_letter)
         new_ids, applied_ids = self._new_ids, self._lookups.applied_ids
         for resolved in events:
             id_hash = resolved.id_hash
@@ -167,7 +167,7 @@ class Planner:
         source = resolved.source
         event = source.event
         is_purchase = event.units is not None and event.goal_name == PURCHASE_GOAL
-        goal = Goal(
+        goal = OuterGoal(
             event.at_us,
             self._name_goal(resolved),
             resolved.session,
@@ -179,7 +179,7 @@ class Planner:
         for workflow_id in self._visitor(resolved).reach(goal):
             self._affect(resolved.organization.workflow(workflow_id), goal, resolved.visitor)
 
-    def _affect(self, workflow: Workflow, goal: Goal, visitor: str) -> None:
+    def _affect(self, workflow: Workflow, goal: OuterGoal, visitor: str) -> None:
         bucket = workflow.bucket(workflow.organization.slots.at(goal.at_us // 1_000_000))
         delta = self._deltas.get(bucket)
         if delta is None:
@@ -211,9 +211,9 @@ class Planner:
                 self._name_changes.add(event.organization_id)
         return event.goal_id
 
-    def _write_dead_letter(self, letter: DeadLetter) -> None:
-        self._outcome.dead_letters[letter.reason] = self._outcome.dead_letters.get(letter.reason, 0) + 1
-        self._operations.dead_letter(letter)
+    def _write_dead_letter(self, dead_letter: DeadLetter) -> None:
+        self._outcome.dead_letters[dead_letter.reason] = self._outcome.dead_letters.get(dead_letter.reason, 0) + 1
+        self._operations.dead_letter(dead_letter)
 
     def _write(self) -> None:
         operations, keyspace, retention, now = self._operations, self._keyspace, self._retention, self._now

@@ -61,9 +61,9 @@ class BucketDelta:
         for field, by in other.counts.items():
             self.count(field, by)
         for name, (visitors, sessions) in other.goals.items():
-            merged = self.goals.setdefault(name, (set(), set()))
-            merged[0].update(visitors)
-            merged[1].update(sessions)
+            goal_ids = self.goals.setdefault(name, (set(), set()))
+            goal_ids[0].update(visitors)
+            goal_ids[1].update(sessions)
 
 
 class _Bucket(NamedTuple):
@@ -73,7 +73,7 @@ class _Bucket(NamedTuple):
     start: int
     prefix: str
     expiry: int
-    stored: tuple[str, str] | None
+    count_target: tuple[str, str] | None
     keeps_sessions: bool
 
 
@@ -94,7 +94,7 @@ def write(
     for slots, delta in _levels(deltas, kind, retention, now):
         buckets = [_bucket(operations.keyspace, level, slot, workflow, kind, retention, now) for level, slot in slots]
         before = operations.count
-        operations.sketch(delta.visitors, [(f"{b.prefix}visitors", b.expiry, b.stored) for b in buckets])
+        operations.sketch(delta.visitors, [(f"{b.prefix}visitors", b.expiry, b.count_target) for b in buckets])
         operations.sketch(
             delta.sessions, [(f"{b.prefix}sessions", b.expiry, None) for b in buckets if b.keeps_sessions]
         )
@@ -103,7 +103,7 @@ def write(
             operations.sketch(visitors, [(f"{b.prefix}{of_visitors}", b.expiry, None) for b in buckets])
             operations.sketch(sessions, [(f"{b.prefix}{of_sessions}", b.expiry, None) for b in buckets])
         for bucket in buckets:
-            if delta.counts or (bucket.stored and bucket.level == "day"):
+            if delta.counts or (bucket.count_target and bucket.level == "day"):
                 operations.increment(f"{bucket.prefix}counts", delta.counts, bucket.expiry)
         if operations.count > before:
             changes += [ChangedBucket(bucket.level, bucket.start).encode() for bucket in buckets]
@@ -158,9 +158,9 @@ def _bucket(
     if level == "hour":
         start = slot.hour.start
         prefix = keyspace.bucket(organization, workflow.id, "hour", start)
-        stored = (f"{in_day}counts", hour_field(slot.hour.index, slot.hour.offset)) if pages else None
+        count_target = (f"{in_day}counts", hour_field(slot.hour.index, slot.hour.offset)) if pages else None
         # An hour past the retention of hours serves its hourly count alone.
         keeps_sessions = pages and retention.keeps_hour(slot.day, now)
-        return _Bucket(level, start, prefix, retention.hour_expiry(slot.day, now), stored, keeps_sessions)
-    stored = (f"{in_day}counts", VISITORS) if pages else None
-    return _Bucket(level, slot.day.start, in_day, retention.day_expiry(slot.day, now), stored, pages)
+        return _Bucket(level, start, prefix, retention.hour_expiry(slot.day, now), count_target, keeps_sessions)
+    count_target = (f"{in_day}counts", VISITORS) if pages else None
+    return _Bucket(level, slot.day.start, in_day, retention.day_expiry(slot.day, now), count_target, pages)

@@ -10,9 +10,9 @@ from typing import IO, Final
 
 import click
 
-from sidedata.cli.connection import open_store
+from sidedata.cli.connection import connect_installation
 from sidedata.cli.event_loop import run
-from sidedata.cli.options import STORE, settings_options
+from sidedata.cli.options import INSTALLATION, settings_options
 from sidedata.cli.progress import reading
 from sidedata.errors import StopError
 from sidedata.events.timestamps import from_microseconds
@@ -24,7 +24,7 @@ from sidedata.ingest.archive.lines import (
     read_lines,
     rebase_days,
 )
-from sidedata.ingest.archive.push import FAULTS_SHOWN, PushReport
+from sidedata.ingest.archive.push import MAX_LISTED, PushReport
 from sidedata.ingest.archive.push import push as send
 from sidedata.settings import Settings
 
@@ -37,7 +37,7 @@ _PROGRESS_LINES: Final = 5_000  # between two updates of the progress bar
 @click.option(
     "--check", is_flag=True, help="send nothing and need no Redis: name the lines that are bad, exit 1 if any is"
 )
-@settings_options(*STORE, "backlog_limit", "wait_replicas", "keep_day_days")
+@settings_options(*INSTALLATION, "backlog_limit", "wait_replicas", "keep_day_days")
 def push(file: str, settings: Settings, *, rebase: bool, check: bool) -> None:
     """Send events from an NDJSON file (or stdin), gzipped or not, to the ingest streams.
 
@@ -62,14 +62,14 @@ def push(file: str, settings: Settings, *, rebase: bool, check: bool) -> None:
 
 def _show(report: PushReport, *, checked: bool) -> None:
     """Write the report to stderr: unreadable lines, lines that become dead letters, the numbers."""
-    for line in report.faults:
-        click.echo(f"line {line.number}: {line.fault}", err=True)
-    if report.unreadable > FAULTS_SHOWN:
-        click.echo(f"… and {report.unreadable - FAULTS_SHOWN} lines more", err=True)
+    for line in report.unreadable_lines:
+        click.echo(f"line {line.number}: {line.problem}", err=True)
+    if report.unreadable > MAX_LISTED:
+        click.echo(f"… and {report.unreadable - MAX_LISTED} lines more", err=True)
     for number, rejection in report.rejected:
         click.echo(f"line {number}: {rejection.reason}: {rejection.detail}", err=True)
-    if report.dead_letters > FAULTS_SHOWN:
-        click.echo(f"… and {report.dead_letters - FAULTS_SHOWN} lines more that will become dead letters", err=True)
+    if report.dead_letters > MAX_LISTED:
+        click.echo(f"… and {report.dead_letters - MAX_LISTED} lines more that will become dead letters", err=True)
     if report.dead_letters:
         click.echo(f"{report.dead_letters} events {'would' if checked else 'will'} become dead letters", err=True)
     if report.events or report.unreadable:
@@ -116,7 +116,7 @@ def _copy(source: IO[bytes]) -> Iterator[tuple[IO[bytes], int]]:
 
 
 async def _push(source: IO[bytes], size: int | None, settings: Settings, report: PushReport, *, rebase: bool) -> None:
-    async with open_store(settings) as (gateway, installation):
+    async with connect_installation(settings) as (gateway, installation):
         shift = _shift(source) if rebase else 0
         with reading(source, size) as advance:
             lines = read_lines(open_archive(source), installation.partitions, shift, needs_time=rebase)

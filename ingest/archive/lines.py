@@ -38,12 +38,12 @@ class ArchiveError(SidedataError):
 
 
 class Line(Struct):
-    """A line: its number from 1, its bytes, and the organization that it names, in lower case; `fault` is set if unreadable."""
+    """A line: its number from 1, its bytes, and the organization that it names, in lower case; `problem` is set if unreadable."""
 
     number: int
     raw: bytes
     partition: int = 0
-    fault: str | None = None
+    problem: str | None = None
     organization: str | None = None
 
 
@@ -78,7 +78,7 @@ def read_lines(archive: IO[bytes], partitions: int, shift_days: int = 0, *, need
 
     Args:
         shift_days: days by which timestamps move on; text that is no timestamp stays as it is.
-        needs_time: an event without a timestamp is a fault. Its time is that of its arrival, which an archive doesn't tell.
+        needs_time: an event without a timestamp is unreadable. Its time is that of its arrival, which an archive doesn't tell.
 
     Raises:
         ArchiveError: the file is cut off or damaged.
@@ -90,7 +90,7 @@ def read_lines(archive: IO[bytes], partitions: int, shift_days: int = 0, *, need
             if len(text) > MAX_LINE_BYTES and not text.endswith(b"\n"):
                 while (rest := archive.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
                     pass
-                yield Line(number, b"", fault=f"longer than {MAX_LINE_BYTES} bytes")
+                yield Line(number, b"", problem=f"longer than {MAX_LINE_BYTES} bytes")
                 continue
             raw = trim(text)
             if raw:
@@ -111,14 +111,14 @@ def _line(number: int, raw: bytes, partitions: int, shift_days: int, *, needs_ti
         parsed = parse_object(raw)
         if isinstance(parsed, Rejection):
             detail = parsed.detail if parsed.reason != "invalid_json" else f"not a JSON object: {parsed.detail}"
-            return Line(number, raw, fault=detail)
+            return Line(number, raw, problem=detail)
         organization, timestamp = _encodable(parsed.get("organization_id")), parsed.get("timestamp")
     line = Line(number, raw)
     if organization is not None:
         line.organization = organization.lower()
         line.partition = partition_of(line.organization, partitions)
     if needs_time and timestamp is None:
-        line.fault = "no timestamp: such an event counts at the time of its arrival, which an archive doesn't tell"
+        line.problem = "no timestamp: such an event counts at the time of its arrival, which an archive doesn't tell"
     elif shift_days and type(timestamp) is str and (shifted := _shifted(timestamp, shift_days)):
         if fields is None:
             line.raw = with_field(raw, "timestamp", shifted)
@@ -159,7 +159,7 @@ def newest_us(archive: IO[bytes], partitions: int) -> int | None:
     """Find the time of the newest valid event, in microseconds since the epoch; None without any."""
     newest: int | None = None
     for line in read_lines(archive, partitions):
-        if line.fault is None:
+        if line.problem is None:
             event = decode_event(line.raw)
             if isinstance(event, Event) and "timestamp" not in event.defaults:
                 newest = max(newest or event.at_us, event.at_us)

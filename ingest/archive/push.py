@@ -19,32 +19,33 @@ from sidedata.settings import Settings
 _ATTEMPTS = 10
 _YIELD_LINES = 500
 _YIELD_SECONDS = 0.001
-FAULTS_SHOWN = 20
+MAX_LISTED = 20
 
 
 class PushReport(Struct):
     """The result of a push or of a check.
 
-    `faults` holds the first unreadable lines; `rejected` the first readable ones that will become dead letters, and the cause.
+    `unreadable_lines` holds the first unreadable lines, `rejected` the first readable lines that will become dead letters, and the
+    cause.
     """
 
     events: int = 0
     unreadable: int = 0
     dead_letters: int = 0
-    faults: list[Line] = field(default_factory=list)
+    unreadable_lines: list[Line] = field(default_factory=list)
     rejected: list[tuple[int, Rejection]] = field(default_factory=list)
 
     def judge(self, line: Line, judge: Judge) -> bool:
         """Count a line that is unreadable or will become a dead letter; False if it is unreadable."""
-        if line.fault is not None:
+        if line.problem is not None:
             self.unreadable += 1
-            if len(self.faults) < FAULTS_SHOWN:
-                self.faults.append(line)
+            if len(self.unreadable_lines) < MAX_LISTED:
+                self.unreadable_lines.append(line)
             return False
         rejection = judge.rejection(line)
         if rejection is not None:
             self.dead_letters += 1
-            if len(self.rejected) < FAULTS_SHOWN:
+            if len(self.rejected) < MAX_LISTED:
                 self.rejected.append((line.number, rejection))
         return True
 

@@ -51,13 +51,13 @@ async def send_traffic(  # noqa: PLR0913 - the options of a demonstration
     """
     sender = _Sender(gateway, installation.keyspace_of(organization), clock, stop)
     visitors = Visitors(Site(organization, pages, interactions), zone, seed=seed, run=secrets.token_hex(4))
-    began = clock.now()
+    start = clock.now()
     # The rate of a week with that number of events; longer histories are sparser, so that sending them takes no longer.
     average = HISTORY_EVENTS / (max(days, 7) * _DAY_SECONDS)
-    entries = _entries(raw for _, raw in visitors.history(began - days * _DAY_SECONDS, began, average))
+    entries = _entries(raw for _, raw in visitors.history(start - days * _DAY_SECONDS, start, average))
     while not stop.is_set() and (group := list(islice(entries, _ENTRIES_AT_ONCE))):
         await sender.send(group)
-    live = visitors.steady(began, rate)
+    live = visitors.steady(start, rate)
     at, raw = next(live)
     while not stop.is_set():
         now = clock.now()

@@ -44,7 +44,7 @@ async def acquire(
 
 
 async def free_partitions(gateway: Gateway, partitions: Iterable[int]) -> list[int]:
-    """List the partitions without an owner at the moment; one on a master out of reach can't be taken anyway.
+    """List the partitions without an owner. A partition on a master out of reach is not listed: no worker can acquire it.
 
     Raises:
         StoreUnavailableError: Redis is out of reach for all of them.
@@ -52,14 +52,14 @@ async def free_partitions(gateway: Gateway, partitions: Iterable[int]) -> list[i
     partitions = list(partitions)
     slots = asyncio.Semaphore(_AT_ONCE)
 
-    async def is_taken(partition: int) -> bool | StoreUnavailableError:
+    async def read_ownership(partition: int) -> bool | StoreUnavailableError:
         try:
             async with slots:
                 return await is_owned(gateway, keyspace(partition))
         except StoreUnavailableError as error:
             return error
 
-    replies = await asyncio.gather(*map(is_taken, partitions))
+    replies = await asyncio.gather(*map(read_ownership, partitions))
     if replies and all(isinstance(reply, StoreUnavailableError) for reply in replies):
         raise StoreUnavailableError(str(replies[0]))
     return [partition for partition, reply in zip(partitions, replies, strict=True) if reply is False]

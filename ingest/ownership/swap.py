@@ -1,13 +1,13 @@
-"""The swap: what a rebuild has built replaces what is stored, in bounded steps that all run or none.
+"""The swap: the keys of a shadow replace the live keys, in bounded steps of which all run or none.
 
-    write the steps ─▶ begin: the cursor names the run ─▶ step ─▶ step ─▶ … ─▶ the last one: the cursor names it no more
+    write the steps ─▶ begin: the cursor names the run ─▶ step ─▶ step ─▶ … ─▶ the last step: the cursor names no run
                                    └── killed from here on: the partition's next owner runs the rest, before anything else
 
-A step is a script (`swap_step.lua`): it moves keys, deletes others and leaves the list of steps in one instant. All of a
-workflow's buckets are one step, so no reader sees half a workflow; visitors' state for attribution is read by the partition's
-owner alone and may be swapped in pieces. The organization's record comes last. Its field `since` is the epoch that salts the ids
-of events, so from that instant on the ids that the rebuild has recorded count, and no others. Where the time zone or its table
-changes, all workflows and the record are one step, because readers cut intervals by the zone.
+A step is a script (`swap_step.lua`): in one instant it moves keys, deletes other keys and removes itself from the list of steps.
+All buckets of a workflow are one step, so no reader sees half a workflow. The state of visitors for attribution may be swapped in
+pieces, because only the partition's owner reads it. The organization's record is the last step. Its field `since` is the epoch that
+salts the ids of events, so from that instant on the ids that the rebuild has recorded count, and no others. Where the time zone or
+its table changes, all workflows and the record are one step, because readers cut intervals by the zone.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

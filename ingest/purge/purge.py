@@ -95,14 +95,14 @@ class Purge:
             yield
             return
         owner = f"purge-{secrets.token_hex(4)}"
-        held = await lease.acquire(self._gateway, self._settings, space.partition, owner, force=True)
-        assert held is not None  # noqa: S101 - `force` takes the lease from any owner
-        self._ownership = held.ownership
+        partition_lease = await lease.acquire(self._gateway, self._settings, space.partition, owner, force=True)
+        assert partition_lease is not None  # noqa: S101 - `force` takes the lease from any owner
+        self._ownership = partition_lease.ownership
         try:
             yield
         finally:
             self._ownership = None
-            await lease.release(self._gateway, held.ownership)
+            await lease.release(self._gateway, partition_lease.ownership)
 
     async def _checkpoint(self) -> None:
         """Renew the lease between two steps.

@@ -42,19 +42,19 @@ class Target(Struct, frozen=True):
         """Tell if an event is the target's; bytes that are no event are, if they name the target anywhere."""
         event = decode_event(raw)
         if isinstance(event, Rejection):
-            return self.named_in(raw)
+            return self.appears_in(raw)
         return event.organization_id == self.organization and self.workflow in (None, event.workflow_id)
 
-    def named_in(self, value: bytes) -> bool:
+    def appears_in(self, value: bytes) -> bool:
         """Tell if a value names the target anywhere, however JSON may have escaped it."""
         text = value.decode(errors="replace")
         try:
             unescaped = json.dumps(json.loads(text), ensure_ascii=False)
         except (ValueError, RecursionError):
             unescaped = ""
-        return self._named_in(text) or self._named_in(unescaped)
+        return self._matches(text) or self._matches(unescaped)
 
-    def _named_in(self, text: str) -> bool:
+    def _matches(self, text: str) -> bool:
         text = text.lower()
         return self.organization in text and (self.workflow is None or self.workflow in text)
 
@@ -80,7 +80,7 @@ async def purge_events(
     async for entry, fields in _entries(gateway, keyspace.events, checkpoint):
         raws = _events(fields)
         if raws is None:  # the worker makes one dead letter of all of it
-            raws, remaining = [b""], [b""] * (not any(map(target.named_in, fields[1::2])))
+            raws, remaining = [b""], [b""] * (not any(map(target.appears_in, fields[1::2])))
         else:
             remaining = [raw for raw in raws if not target.owns(raw)]
         if len(remaining) == len(raws):
@@ -104,7 +104,7 @@ async def purge_dead_letters(
     for _ in range(_ATTEMPTS):
         count = 0
         async for _, fields in _entries(gateway, keyspace.dead, checkpoint):
-            count += any(map(target.named_in, fields[1::2]))
+            count += any(map(target.appears_in, fields[1::2]))
         if dry or not count or await _rewrite(gateway, keyspace, target, checkpoint):
             counts.dead_letters += count
             return
@@ -119,7 +119,7 @@ async def _rewrite(gateway: Gateway, keyspace: Keyspace, target: Target, checkpo
         await checkpoint()
         length += len(page)
         newest = page[-1][0] if page else newest
-        remaining = [(entry, fields) for entry, fields in page if not any(map(target.named_in, fields[1::2]))]
+        remaining = [(entry, fields) for entry, fields in page if not any(map(target.appears_in, fields[1::2]))]
         await copy_dead_letters(gateway, keyspace, remaining)
     return await finish_rewrite(gateway, keyspace, length, newest)
 

@@ -13,10 +13,10 @@ from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import Entry
 from sidedata.schema.keys import Keyspace
 
-MAX_SHOWN: Final = 20  # unreadable lines in a report
+MAX_LISTED: Final = 20  # unreadable lines in a report
 _READ_BYTES: Final = 4 << 20  # of lines that are in memory at once, about
-# Entries of a stream are numbered from 0 within a millisecond. None gets that far, so an event of the archive never has the id of
-# one that arrives.
+# Redis numbers the entries of a stream from 0 within a millisecond, and no stream reaches this number. So an event of the archive
+# never has the id of an event that arrives.
 _FIRST_NUMBER: Final = 1 << 63
 
 
@@ -84,9 +84,9 @@ class ArchiveSource:
         for line in self._lines:
             if line.organization not in (None, self._organization):
                 progress.others += 1
-            elif line.fault is not None:
+            elif line.problem is not None:
                 progress.unreadable += 1
-                if len(progress.unreadable_lines) < MAX_SHOWN:
+                if len(progress.unreadable_lines) < MAX_LISTED:
                     progress.unreadable_lines.append(line)
             elif line.organization is None:
                 progress.others += 1

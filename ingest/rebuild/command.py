@@ -7,7 +7,7 @@ import click
 from sidedata.calendar.zones import zone
 from sidedata.cli.connection import TIMEOUT_SECONDS
 from sidedata.cli.event_loop import run
-from sidedata.cli.options import STORE, settings_options
+from sidedata.cli.options import INSTALLATION, settings_options
 from sidedata.cli.progress import reading
 from sidedata.cli.tables import print_table
 from sidedata.embedded.server import attach
@@ -31,7 +31,7 @@ _PLANNING = ("affect_hours", "visitor_goals", "batch_events", "lease_ms")
 @click.option("--dry-run", is_flag=True, help="compare only; holds nothing up and changes nothing")
 @click.option("--apply", is_flag=True, help="don't ask: hold the partition, compare, swap")
 @click.option("--json", "as_json", is_flag=True, help="the report as one JSON object")
-@settings_options(*STORE, "secret", *_KEEP, *_PLANNING)
+@settings_options(*INSTALLATION, "secret", *_KEEP, *_PLANNING)
 def rebuild(
     file: str,
     organization: str,
@@ -72,7 +72,7 @@ def _rebuild(
         async with attach(settings) as attached:
             gateway = connect(attached.redis_url, timeout=TIMEOUT_SECONDS)
             try:
-                installation = await open_installation(gateway, attached, secret_needed=True)
+                installation = await open_installation(gateway, attached, require_secret=True)
                 with open_file(file) as (source, size), reading(source, size) as advance:
                     lines = read_lines(open_archive(source), installation.partitions, needs_time=True)
                     work = Rebuild(
@@ -100,7 +100,7 @@ def _rebuild(
 def _print(report: Report, organization: str, *, dry: bool, as_json: bool) -> None:
     """Print the differences to stdout, and the archive's content and the result to stderr."""
     for line in report.archive.unreadable_lines:
-        click.echo(f"line {line.number}: {line.fault}", err=True)
+        click.echo(f"line {line.number}: {line.problem}", err=True)
     if as_json:
         click.echo(json_of(report, organization))
     elif report.workflows:

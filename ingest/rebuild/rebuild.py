@@ -1,13 +1,12 @@
-"""The rebuild of an organization's counters from an archive of its events: built aside, compared, swapped in.
+"""The rebuild of an organization's counters from an archive of its events: build a shadow, compare it, swap it in.
 
-Use case: an operator whose counters were made wrong by a bug or by a time zone that was never the organization's, or whose
-Redis was lost, while the events themselves still exist.
+Use case: a bug or a wrong time zone has falsified the counters, or Redis has lost them, and an archive still has the events.
 
     hold the partition ─▶ read the archive into a shadow ─▶ compare ─▶ swap ─▶ release
           └── events wait in the stream, answers continue from the old counters
 
-Promise: afterwards the counters equal the archive's, as if it had been sent just now to an installation where the
-organization had no events, and every event that comes from the stream from then on counts on top of that, once. So
+Promise: afterwards the counters are those of an installation without events of the organization to which the archive was sent
+just now. Every later event of the stream is added to them once. So
 
 * the archive must hold all events that were applied before the rebuild began. A missing one is not counted any more; its id may
   be sent again. Where producers write their archive before they send, a live archive does: it is read after the partition is held.

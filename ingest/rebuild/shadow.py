@@ -78,6 +78,7 @@ async def build(
         while (outcome := await partition.run_once(None)) is not None:
             sums.entries += outcome.entries
             sums.duplicates += outcome.duplicates
+            sums.goals_dropped += outcome.goals_dropped
             for total, counts in ((sums.events, outcome.events), (sums.dead_letters, outcome.dead_letters)):
                 for name, number in counts.items():
                     total[name] = total.get(name, 0) + number

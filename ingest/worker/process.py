@@ -87,7 +87,7 @@ async def _wait_for_installation(
     logged = False
     while not stop.is_set():
         try:
-            return await open_installation(gateway, settings, secret_needed=True)
+            return await open_installation(gateway, settings, require_secret=True)
         except StoreUnavailableError as error:
             if not logged:
                 _log.warning("%s; trying again until it is back", error)

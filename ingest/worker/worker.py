@@ -1,12 +1,13 @@
-"""The ingest worker: it owns its share of the partitions and applies their streams.
+"""The ingest worker, which owns a share of the partitions and applies their streams.
 
     tick (every 0.5 s)     heartbeat ─▶ renew ─▶ give up the surplus ─▶ acquire the missing
     task of a partition    read ─▶ plan ─▶ commit, again and again; in between: adopt newer rules of zones
     comparison             all organizations of partitions that are new here, and of all twice an hour, with the newest rules
 
-One task a partition reads, plans and commits; one task keeps the leases and the share. They meet in `_Assignment` only. A
-partition's task ends for one of three reasons: it was revoked, it lost the lease (drop the work, compete again), or Redis is out
-of reach (the last batch may have been applied or not: acquire the lease again and read the cursor).
+Each partition has a task that reads, plans and commits. Another task renews the leases and balances the share. The two share
+`_Assignment` only. A partition's task ends for one of three reasons: the partition was revoked; another owner has the lease, so the
+worker drops the batch and competes again; Redis is out of reach and the last batch may or may not be applied, so the worker
+acquires the lease again and reads the cursor.
 """
 
 import asyncio
@@ -129,13 +130,13 @@ class Worker:
         share = lease.share(self._installation.partitions, workers, self.name)
         for assignment in active[share:]:
             assignment.stop.set()
-        missing = share - len(self._assignments)
-        if missing > 0:
+        deficit = share - len(self._assignments)
+        if deficit > 0:
             others = [number for number in range(self._installation.partitions) if number not in self._assignments]
             # A partition that an outage took from this worker may still be leased to it, so it need not wait for the lease's end.
             lost = [number for number in others if number in self._lost]
             free = await lease.free_partitions(self._gateway, [number for number in others if number not in lost])
-            for number in [*lost, *free][:missing]:
+            for number in [*lost, *free][:deficit]:
                 await self._acquire(number)
             self._lost.clear()
         self.metrics.owned.set(len(self._assignments))

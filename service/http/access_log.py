@@ -1,11 +1,11 @@
-"""The access log: request ids, a log line and metrics for each request, common headers on each response.
+"""The access log: an id, a log line and metrics for each request, and the common headers of each response.
 
 A line has the route's template and never the path, query, token or body, so the log identifies no visitor and leaks no token. A
 known token adds its id, and the organization if the token is of it. The client's address is there only where the operator lists
 trusted proxies.
 
-Lines of requests are many and have one shape, so they are built without a `LogRecord` and written together at the end of a turn of
-the event loop: a thousand requests a second are some dozens of writes.
+The lines of requests are frequent and have one shape. So they are built without a `LogRecord` and written together at the end of an
+iteration of the event loop: a thousand requests a second take some dozens of writes.
 """
 
 import itertools
@@ -42,7 +42,7 @@ _log = logging.getLogger("sidedata.request")
 @web.middleware
 async def access_log(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give the request an id, and record it in log and metrics once it is answered."""
-    began = time.perf_counter()
+    start = time.perf_counter()
     request[REQUEST_ID] = request_id_of(request)
     status, stream = CLIENT_CLOSED_REQUEST, False
     try:
@@ -54,7 +54,7 @@ async def access_log(request: web.Request, handler: Handler) -> web.StreamRespon
         # Both become labels, so they come from a short list, whatever the client sent.
         route = endpoint.path if endpoint is not None else "(none)"
         method = request.method if request.method in _METHODS else "(other)"
-        record(request.app, request, method, route, status, time.perf_counter() - began, stream=stream)
+        record(request.app, request, method, route, status, time.perf_counter() - start, stream=stream)
 
 
 def record(
@@ -121,6 +121,6 @@ async def set_common_headers(request: web.Request, response: web.StreamResponse)
 
 def request_id_of(request: web.Request) -> str:
     """The client's X-Request-Id if it is safe in a log; else a new id."""
-    sent = request.headers.get("X-Request-Id", "")
+    client_id = request.headers.get("X-Request-Id", "")
     # Unique is enough: a guessed id is worth nothing, and random bytes from the system cost more than the log line.
-    return sent if sent and _ACCEPTABLE_ID.fullmatch(sent) else f"{_PROCESS}{next(_numbers):08x}"
+    return client_id if client_id and _ACCEPTABLE_ID.fullmatch(client_id) else f"{_PROCESS}{next(_numbers):08x}"

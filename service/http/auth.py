@@ -1,11 +1,11 @@
 """Authentication and authorization: tokens and scopes, the ids in the path, and the rate limit.
 
-The order of refusals is fixed: no such path or method (by the router), 401 for the token, 400 for an id in the path, 403 for the
-token's scope or organization, 429; only then is the body read. A token of one organization gets the same 403 for every other, so
-that it can't be used to learn which organizations exist.
+The order of refusals is fixed. The router refuses an unknown path or method. Then follow 401 for the token, 400 for an id in the
+path, 403 for the token's scope or organization, and 429 for the rate limit. The body is read only after these. A token of one
+organization gets the same 403 for every other organization, so it reveals no existing organizations.
 
-`reports` reads, `ingest` writes events, `admin` manages the records of organizations and workflows. None includes another, so that
-a token allows exactly what its list of scopes says.
+`reports` reads, `ingest` writes events, `admin` manages the records of organizations and workflows. No scope includes
+another: a token has exactly the rights in its list of scopes.
 """
 
 from aiohttp import web

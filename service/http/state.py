@@ -120,7 +120,7 @@ class BodyBudget:
         self._bytes += size
 
 
-_SPENT = web.RequestKey("_SPENT", float)
+_ELAPSED = web.RequestKey("_ELAPSED", float)
 
 
 class redis_timeout:  # noqa: N801 - used like a function, as `asyncio.timeout` is
@@ -131,7 +131,7 @@ class redis_timeout:  # noqa: N801 - used like a function, as `asyncio.timeout` 
     (A class, because every request uses it: `asynccontextmanager` would cost three times as much.)
     """
 
-    __slots__ = ("_admission", "_began", "_loop", "_request", "_spent", "_timeout")
+    __slots__ = ("_admission", "_elapsed", "_loop", "_request", "_start", "_timeout")
 
     def __init__(self, request: web.Request) -> None:
         self._request = request
@@ -140,16 +140,16 @@ class redis_timeout:  # noqa: N801 - used like a function, as `asyncio.timeout` 
         self._admission = self._request.app[BACKEND].admission
         self._admission.__enter__()
         self._loop = asyncio.get_running_loop()
-        self._began = self._loop.time()
-        self._spent: float = self._request.get(_SPENT, 0.0)
-        self._timeout = asyncio.timeout_at(self._began + max(0.0, REDIS_SECONDS - self._spent))
+        self._start = self._loop.time()
+        self._elapsed: float = self._request.get(_ELAPSED, 0.0)
+        self._timeout = asyncio.timeout_at(self._start + max(0.0, REDIS_SECONDS - self._elapsed))
         await self._timeout.__aenter__()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._admission.__exit__()
-        self._request[_SPENT] = self._spent + self._loop.time() - self._began
+        self._request[_ELAPSED] = self._elapsed + self._loop.time() - self._start
         try:
             await self._timeout.__aexit__(kind, error, trace)
         except TimeoutError as late:

@@ -59,25 +59,25 @@ class EdgeFigures(NamedTuple):
 
 
 def page_navigation(
-    tiling: Tiling, total: MergedRun, known: Mapping[Runs, EdgeFigures], unknown: Sequence[EdgeBuckets]
+    tiling: Tiling, total: MergedRun, cached_edges: Mapping[Runs, EdgeFigures], uncached_edges: Sequence[EdgeBuckets]
 ) -> tuple[dict[str, Any], dict[Runs, EdgeFigures]]:
-    """Assemble the figures of a page-navigation workflow, and the figures of edges that were unknown.
+    """Assemble the figures of a page-navigation workflow, and the figures of edges that were not cached.
 
     Args:
         total: all runs of the tiling merged: the rows of visitors and of sessions, and sums.
-        known: figures of edges by their runs; many intervals share them.
-        unknown: the data of all other edges of the tiling.
+        cached_edges: figures of edges by their runs; many intervals share them.
+        uncached_edges: the data of all other edges of the tiling.
     """
     # One call for all rows: a call has a fixed cost of some rows.
-    rows = [total.rows, *(row for buckets in unknown for row in buckets.visitors)]
-    estimated = iter(estimates(np.concatenate(rows) if unknown else total.rows))
+    rows = [total.rows, *(row for buckets in uncached_edges for row in buckets.visitors)]
+    estimated = iter(estimates(np.concatenate(rows) if uncached_edges else total.rows))
     visitors, sessions = next(estimated), next(estimated)
-    computed = {buckets.edge.runs: _edge_figures(buckets, estimated) for buckets in unknown}
+    computed = {buckets.edge.runs: _edge_figures(buckets, estimated) for buckets in uncached_edges}
 
     hours = [total.sums.get(name, 0) for name in HOURS]
     weekdays = [total.sums.get(name, 0) for name in WEEKDAYS]
     for edge in tiling.edges:
-        figures = known[edge.runs] if edge.runs in known else computed[edge.runs]
+        figures = cached_edges[edge.runs] if edge.runs in cached_edges else computed[edge.runs]
         hours = list(map(add, hours, figures.hours))
         weekdays[edge.day.weekday - 1] += figures.visitors
     # Of one day the estimate is the same, but the hours may bound it.
@@ -94,14 +94,16 @@ def page_navigation(
     return answer, computed
 
 
-def edge_figures(unknown: Sequence[EdgeBuckets]) -> dict[Runs, EdgeFigures]:
+def edge_figures(uncached_edges: Sequence[EdgeBuckets]) -> dict[Runs, EdgeFigures]:
     """The figures of partial days, by their runs."""
-    if not unknown:
+    if not uncached_edges:
         return {}
     estimated = iter(
-        estimates(np.concatenate([row for buckets in unknown for row in buckets.visitors]).reshape(-1, REGISTERS))
+        estimates(
+            np.concatenate([row for buckets in uncached_edges for row in buckets.visitors]).reshape(-1, REGISTERS)
+        )
     )
-    return {buckets.edge.runs: _edge_figures(buckets, estimated) for buckets in unknown}
+    return {buckets.edge.runs: _edge_figures(buckets, estimated) for buckets in uncached_edges}
 
 
 def _edge_figures(buckets: EdgeBuckets, estimated: Iterator[int]) -> EdgeFigures:

@@ -11,7 +11,7 @@ from sidedata.hyperloglog import empty, estimates, merge
 from sidedata.service.report.answer import Answer, encode
 from sidedata.service.report.assemble import interaction
 from sidedata.service.report.merged_runs import MOST_ROWS, CachedField
-from sidedata.service.report.plan import Plan
+from sidedata.service.report.plan import ReportPlan
 from sidedata.service.report.workflow_cache import WorkflowCache
 
 _MOST_SUMS = 10_000  # counts to add in one step, some 2 ms
@@ -32,7 +32,7 @@ class ManyGoals:
         self._add = add
         self._tasks: dict[_Key, asyncio.Task[Answer]] = {}
 
-    async def answer(self, cache: WorkflowCache, plan: Plan) -> Answer | None:
+    async def answer(self, cache: WorkflowCache, plan: ReportPlan) -> Answer | None:
         """Assemble an answer, or join those that wait for the same one; None if fields are missing in the cache."""
         key = (id(cache), cache.epoch, plan.tiling.effective)
         task = self._tasks.get(key)
@@ -43,7 +43,7 @@ class ManyGoals:
             task.add_done_callback(lambda _: self._tasks.pop(key, None))
         return await asyncio.shield(task)
 
-    async def _assemble(self, cache: WorkflowCache, plan: Plan) -> Answer:
+    async def _assemble(self, cache: WorkflowCache, plan: ReportPlan) -> Answer:
         epoch = cache.epoch
         fields = cache.cached_fields(plan.tiling.runs)
         rows, names, count = dict(cache.rows), dict(cache.names), cache.goal_rows

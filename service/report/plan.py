@@ -29,7 +29,7 @@ class IntervalError(SidedataError):
         self.pointer = pointer
 
 
-class Plan(Struct, frozen=True):
+class ReportPlan(Struct, frozen=True):
     """The plan of an answer for a zone and a kind of workflow.
 
     `effective` is the effective interval as text; `rules` names the release of the zone's table, and its seam.
@@ -48,7 +48,7 @@ class Plan(Struct, frozen=True):
         return (*self.tiling.effective, self.rules)
 
 
-def make_plan(zone: Zone, kind: str, start: datetime, end: datetime, now: float, retention: Retention) -> Plan:
+def make_plan(zone: Zone, kind: str, start: datetime, end: datetime, now: float, retention: Retention) -> ReportPlan:
     """Plan the answer over `start <= t < end`; date-times without an offset are in the zone.
 
     Raises:
@@ -72,7 +72,7 @@ def _interval_error(start_us: int, end_us: int) -> IntervalError:
 
 # Polls for "the last 30 days" within one second have the same key.
 @lru_cache(maxsize=1024)
-def _plan_of_seconds(zone: Zone, kind: str, start: int, end: int, now: int, retention: Retention) -> Plan:
+def _plan_of_seconds(zone: Zone, kind: str, start: int, end: int, now: int, retention: Retention) -> ReportPlan:
     try:
         effective = effective_interval(start * 1_000_000, end * 1_000_000, zone, now, retention)
     except UsageError as error:
@@ -84,8 +84,8 @@ def _plan_of_seconds(zone: Zone, kind: str, start: int, end: int, now: int, rete
 @lru_cache(maxsize=512)
 def _plan_of_effective(
     zone: Zone, kind: str, start: int, end: int, now_in_five_minutes: int, retention: Retention
-) -> Plan:
+) -> ReportPlan:
     now = now_in_five_minutes * 300
     tiling = tile(Span(start, end), zone, now)
     effective, rules = f"{zone.text(start)}/{zone.text(end)}", rules_header(zone, now, retention)
-    return Plan(zone, kind, tiling, requirements(tiling, kind), effective, rules)
+    return ReportPlan(zone, kind, tiling, requirements(tiling, kind), effective, rules)

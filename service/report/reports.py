@@ -23,7 +23,7 @@ from sidedata.service.metrics import ServiceMetrics
 from sidedata.service.report.answer import Answer, encode
 from sidedata.service.report.assemble import interaction, page_navigation
 from sidedata.service.report.many_goals import ManyGoals, has_many_goals
-from sidedata.service.report.plan import IntervalError, Plan, make_plan
+from sidedata.service.report.plan import IntervalError, ReportPlan, make_plan
 from sidedata.service.report.requirements import Requirements
 from sidedata.service.report.workflow_cache import WorkflowCache
 from sidedata.service.report.workflow_caches import WorkflowCaches
@@ -103,7 +103,7 @@ class Reports:
             StoreUnavailableError: Redis is out of reach.
         """
 
-        def plan(zone: Zone, kind: str, now: float) -> Plan:
+        def plan(zone: Zone, kind: str, now: float) -> ReportPlan:
             return self.plan(zone, kind, start, end, now)
 
         return await self.resolve(self.cache(organization_id, workflow_id), plan, assemble)
@@ -112,7 +112,7 @@ class Reports:
         """The cache of a workflow, empty at first."""
         return self._caches.get(organization_id, workflow_id)
 
-    def plan(self, zone: Zone, kind: str, start: datetime, end: datetime, now: float) -> Plan:
+    def plan(self, zone: Zone, kind: str, start: datetime, end: datetime, now: float) -> ReportPlan:
         """Plan a report.
 
         Raises:
@@ -152,7 +152,7 @@ class Reports:
                 answer = self.cached(cache, plan, assemble)
                 if answer is not None:
                     return answer
-                if isinstance(plan, Plan):
+                if isinstance(plan, ReportPlan):
                     answer = await self.assemble_in_steps(cache, plan)
                 if answer is not None:
                     return answer
@@ -167,14 +167,14 @@ class Reports:
         if answer is not None:
             self._hits.inc()
             return answer
-        if (isinstance(plan, Plan) and has_many_goals(cache)) or not cache.has(plan.requirements):
+        if (isinstance(plan, ReportPlan) and has_many_goals(cache)) or not cache.has(plan.requirements):
             return None
         # 6. Assemble the figures. 7. Encode them. No await since the refresh, so all is of one revision.
         answer = assemble(cache, plan)
         self._add(cache, plan.key, answer)
         return answer
 
-    async def assemble_in_steps(self, cache: WorkflowCache, plan: Plan) -> Answer | None:
+    async def assemble_in_steps(self, cache: WorkflowCache, plan: ReportPlan) -> Answer | None:
         """The report of a workflow with many goals, for which `cached` has none; None of another, or if fields are missing."""
         return await self._many_goals.answer(cache, plan) if has_many_goals(cache) else None
 
@@ -185,18 +185,18 @@ class Reports:
         self._cache_bytes.set(self._caches.trim(cache))
 
 
-def assemble(cache: WorkflowCache, plan: Plan) -> Answer:
+def assemble(cache: WorkflowCache, plan: ReportPlan) -> Answer:
     """Assemble a report from the cache, which has all requirements of the plan."""
     return encode(_figures(cache, plan), plan)
 
 
-def _figures(cache: WorkflowCache, plan: Plan) -> dict[str, Any]:
+def _figures(cache: WorkflowCache, plan: ReportPlan) -> dict[str, Any]:
     tiling = plan.tiling
     if plan.kind == "interaction":
         merged = cache.merge(tiling.runs, range(cache.goal_rows))
         return interaction(estimates(merged.rows), merged.sums, cache.rows, cache.names)
-    known = {edge.runs: cache.edges[edge.runs] for edge in tiling.edges if edge.runs in cache.edges}
-    unknown = [cache.edge_buckets(edge) for edge in tiling.edges if edge.runs not in known]
-    figures, edges = page_navigation(tiling, cache.merge(tiling.runs), known, unknown)
+    cached_edges = {edge.runs: cache.edges[edge.runs] for edge in tiling.edges if edge.runs in cache.edges}
+    uncached_edges = [cache.edge_buckets(edge) for edge in tiling.edges if edge.runs not in cached_edges]
+    figures, edges = page_navigation(tiling, cache.merge(tiling.runs), cached_edges, uncached_edges)
     cache.add_edges(edges)
     return figures

@@ -62,7 +62,7 @@ async def _check_installation(settings: Settings) -> None:
     gateway = connect(settings.redis_url, timeout=_CHECK_SECONDS)
     try:
         with suppress(StoreUnavailableError):
-            await open_installation(gateway, settings, secret_needed=True)
+            await open_installation(gateway, settings, require_secret=True)
     finally:
         await gateway.aclose()
 

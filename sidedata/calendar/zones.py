@@ -27,10 +27,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_ORDINAL = _EPOCH.toordinal()
 _SECOND = timedelta(seconds=1)
 _STEP_SECONDS = 6 * HOUR_SECONDS
-_REACH_SECONDS = 30 * HOUR_SECONDS  # further than the rims of a day from any of its instants
+_REACH_SECONDS = 30 * HOUR_SECONDS  # further than the edges of a day from any of its instants
 # The table of `zone`: 2024 to 2030, which takes 6 ms to read.
 _MACHINE_SPAN = (1_704_067_200, 1_924_992_000)
-_REMEMBERED_HOURS = 20_000  # of one zone, each naming its day; two years, of which a year's answers ask a few hundred
+_MAX_CACHED_HOURS = 20_000  # of one zone, each naming its day; two years, of which a year's answers ask a few hundred
 
 
 class Hour(NamedTuple):
@@ -84,11 +84,11 @@ class Zone:
         """The local day of an instant."""
         slot = instant // HOUR_SECONDS
         day = self._days.get(slot)
-        # An hour of UTC can reach into two local days, so what is remembered is checked.
+        # An hour of UTC can reach into two local days, so what is cached is checked.
         if day is None or not day.start <= instant < day.end:
             offset = self.offset(instant)
             day = self._find_day(instant, (instant + offset) // DAY_SECONDS, offset)
-            if len(self._days) >= _REMEMBERED_HOURS:
+            if len(self._days) >= _MAX_CACHED_HOURS:
                 self._days.clear()
             # For all of its hours: questions about other hours of a day come next.
             slots = range(day.start // HOUR_SECONDS, -(-day.end // HOUR_SECONDS))
@@ -194,7 +194,7 @@ def five_minutes(instant: int, hour: Hour) -> tuple[int, int]:
 
 @lru_cache(maxsize=64)
 def table_zone(rules: ZoneRules) -> Zone:
-    """The zone of a table alone; it is remembered together with its days."""
+    """The zone of a table alone; it is cached together with its days."""
     return Zone(rules)
 
 

@@ -30,7 +30,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
 
 
 @asynccontextmanager
-async def open_store(settings: Settings) -> AsyncIterator[tuple[Gateway, Installation]]:
+async def connect_installation(settings: Settings) -> AsyncIterator[tuple[Gateway, Installation]]:
     """Connect to Redis as `open_gateway` does, and open the installation there.
 
     Raises:

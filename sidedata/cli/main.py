@@ -19,6 +19,7 @@ from sidedata.cli.parent import end_with_parent
 from sidedata.errors import SidedataError, StoreUnavailableError, UsageError
 
 GROUP: Final = "sidedata.commands"
+_LONGEST_SENTENCE: Final = 500  # characters
 _INTERRUPTED: Final = 130  # 128 and the number of SIGINT, as shells have it
 
 
@@ -34,7 +35,7 @@ class _Misuse(_Failure):
     exit_code = 2
 
 
-class Commands(click.Group):
+class LazyGroup(click.Group):
     """The commands of all packages, by name."""
 
     @cached_property
@@ -70,6 +71,18 @@ class Commands(click.Group):
         assert isinstance(command, click.Command)  # noqa: S101 - a mistake in pyproject.toml
         return command
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands, each with the whole first sentence of its help; click cuts it where a line ends."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [
+                    (name, command.get_short_help_str(_LONGEST_SENTENCE))
+                    for name, command in commands
+                    if command is not None and not command.hidden
+                ]
+            )
+
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; errors of this project become click's."""
         try:
@@ -86,10 +99,10 @@ class Commands(click.Group):
             raise click.exceptions.Exit(1) from None
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="sidedata", prog_name="sidedata", message="%(prog)s %(version)s")
 def cli() -> None:
-    """Side figures of workflow reports: unique visitors, hours, weekdays, goals and purchases, for any interval.
+    """Counts visitors, goals and purchases of workflows, for any interval.
 
     Every setting is a flag and an environment variable; `sidedata COMMAND --help` names both.
     """

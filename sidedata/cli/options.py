@@ -16,7 +16,7 @@ Returned = TypeVar("Returned")
 _FIELDS: Final = {field.name: field for field in msgspec.structs.fields(Settings)}
 
 # The settings of a command that only reads or writes the store.
-STORE: Final = ("redis_url", "data_dir", "partitions")
+INSTALLATION: Final = ("redis_url", "data_dir", "partitions")
 
 
 def settings_options(*names: str) -> Callable[[Callable[..., Returned]], Callable[..., Returned]]:

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 
 @contextmanager
-def waiting(text: str) -> Iterator[None]:
+def spinner(text: str) -> Iterator[None]:
     """Show `text` on stderr for as long as the context lasts."""
     if not sys.stderr.isatty():
         click.echo(f"{text} …", err=True)

@@ -20,7 +20,6 @@ class LockFile:
     """A lock file, open and not yet locked. Two objects on one path exclude each other, in one process as well."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
     @staticmethod

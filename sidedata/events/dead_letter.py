@@ -136,7 +136,7 @@ class DeadLetter(Struct):
         return stored
 
 
-def parse(letter_id: str, fields: Sequence[bytes]) -> DeadLetter:
+def parse(dead_letter_id: str, fields: Sequence[bytes]) -> DeadLetter:
     """Read a dead letter from its fields in the stream; a missing field is empty."""
     pairs = list(zip(fields[::2], fields[1::2], strict=True))
     texts = {name: value.decode(errors="replace") for name, value in pairs if name != b"event"}
@@ -150,7 +150,7 @@ def parse(letter_id: str, fields: Sequence[bytes]) -> DeadLetter:
         texts.get(b"entry", ""),
         raw,
         others,
-        letter_id,
+        dead_letter_id,
         texts.get(b"at", ""),
         texts.get(b"organization", identity.organization),
         texts.get(b"workflow", identity.workflow),
@@ -158,10 +158,10 @@ def parse(letter_id: str, fields: Sequence[bytes]) -> DeadLetter:
     )
 
 
-def with_entry_time(letter: DeadLetter) -> bytes | None:
+def with_entry_time(dead_letter: DeadLetter) -> bytes | None:
     """Add the time at which an event without a timestamp entered the stream; None for an event with one, and for no event."""
-    event = decode_event(letter.event)
-    ms = letter.entry.partition("-")[0]
+    event = decode_event(dead_letter.event)
+    ms = dead_letter.entry.partition("-")[0]
     if isinstance(event, Rejection) or "timestamp" not in event.defaults or not ms.isdecimal():
         return None
-    return with_field(letter.event, "timestamp", from_milliseconds(int(ms)))
+    return with_field(dead_letter.event, "timestamp", from_milliseconds(int(ms)))

@@ -30,7 +30,7 @@ _LATE_SECONDS: Final = 10.0
 _STUCK_SECONDS: Final = 300.0
 _RECENT_MS: Final = 24 * 3600 * 1000
 _TICK_SECONDS: Final = 1.0
-_SHOWN: Final = 5
+_MAX_LISTED: Final = 5
 
 
 async def examine(
@@ -67,27 +67,29 @@ async def _or_failure(examination: Awaitable[list[Finding]]) -> list[Finding]:
 async def _installation(gateway: Gateway, settings: Settings) -> tuple[Installation | None, list[Finding]]:
     name = "installation"
     try:
-        stored = await read_configuration(gateway)
+        configuration = await read_configuration(gateway)
     except SidedataError as error:
         return None, [Finding(name, "failed", str(error), condition_of(error).advice)]
-    if stored.partitions is None or stored.schema is None:
+    if configuration.partitions is None or configuration.schema is None:
         advice = "start a service or a worker, which makes one; or is this the wrong Redis?"
         return None, [Finding(name, "failed", "there is none in this Redis", advice)]
     findings = []
-    if stored.schema != SCHEMA:
-        detail = f"schema {stored.schema}, this program knows {SCHEMA}"
+    if configuration.schema != SCHEMA:
+        detail = f"schema {configuration.schema}, this program knows {SCHEMA}"
         findings.append(Finding(name, "failed", detail, "run the matching version"))
-    if settings.partitions not in (0, stored.partitions):
-        detail = f"SIDEDATA_PARTITIONS is {settings.partitions}, the installation has {stored.partitions}"
+    if settings.partitions not in (0, configuration.partitions):
+        detail = f"SIDEDATA_PARTITIONS is {settings.partitions}, the installation has {configuration.partitions}"
         findings.append(Finding(name, "failed", detail, "unset it; the number is fixed when an installation is made"))
-    if settings.secret and stored.secret not in (None, fingerprint(settings.secret)):
+    if settings.secret and configuration.secret not in (None, fingerprint(settings.secret)):
         detail = "SIDEDATA_SECRET is not the one that the installation was created with"
         findings.append(Finding(name, "failed", detail, "give this process the secret that the others have"))
     if not findings:
-        compared = settings.secret and stored.secret is not None
+        compared = settings.secret and configuration.secret is not None
         secret = "the secret fits" if compared else "the secret was not compared: none is set here"
-        findings.append(Finding(name, "ok", f"{stored.partitions} partitions, schema {stored.schema}, {secret}"))
-    return Installation(stored.partitions), findings
+        findings.append(
+            Finding(name, "ok", f"{configuration.partitions} partitions, schema {configuration.schema}, {secret}")
+        )
+    return Installation(configuration.partitions), findings
 
 
 async def _leases(gateway: Gateway, installation: Installation, settings: Settings) -> list[Finding]:
@@ -122,9 +124,9 @@ async def _orphans(gateway: Gateway, installation: Installation, settings: Setti
 def _some(partitions: Sequence[int], of: int) -> str:
     if len(partitions) == of:
         return "any partition" if of > 1 else "the only partition"
-    named = ", ".join(map(str, partitions[:_SHOWN]))
-    more = f" and {len(partitions) - _SHOWN} more" if len(partitions) > _SHOWN else ""
-    return f"partition{'s' * (len(partitions) > 1)} {named}{more}"
+    listing = ", ".join(map(str, partitions[:_MAX_LISTED]))
+    more = f" and {len(partitions) - _MAX_LISTED} more" if len(partitions) > _MAX_LISTED else ""
+    return f"partition{'s' * (len(partitions) > 1)} {listing}{more}"
 
 
 async def _streams(gateway: Gateway, installation: Installation, settings: Settings) -> list[Finding]:
@@ -150,7 +152,7 @@ async def _dead_letters(gateway: Gateway, installation: Installation, settings: 
             space = keyspace(state.partition)
             seen = await seen_dead_letter(gateway, space)
             newest = await dead_letters_before(gateway, space, "+", 1)
-            reasons.update(letter.reason or "?" for letter in newest if _position(letter) > seen)
+            reasons.update(dead_letter.reason or "?" for dead_letter in newest if _position(dead_letter) > seen)
     if reasons:
         names = ", ".join(reason for reason, _ in reasons.most_common())
         advice = (
@@ -172,9 +174,9 @@ async def _zones(gateway: Gateway) -> list[Finding]:
     return [Finding(check.name, check.status, check.detail, advice)]
 
 
-def _position(letter: DeadLetter) -> tuple[int, int]:
+def _position(dead_letter: DeadLetter) -> tuple[int, int]:
     """A dead letter's id in its stream: milliseconds and sequence."""
-    ms, _, sequence = letter.id.partition("/")[2].partition("-")
+    ms, _, sequence = dead_letter.id.partition("/")[2].partition("-")
     return int(ms), int(sequence)
 
 
@@ -204,10 +206,10 @@ async def _keys(gateway: Gateway, installation: Installation, sample: int) -> li
         ),
     ):
         if names:
-            shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+            listing = ", ".join(names[:_MAX_LISTED]) + (", …" if len(names) > _MAX_LISTED else "")
             findings.append(
                 Finding(
-                    "keys", "failed", f"{len(names)} of {anomalies.sampled} sampled keys {anomaly}: {shown}", advice
+                    "keys", "failed", f"{len(names)} of {anomalies.sampled} sampled keys {anomaly}: {listing}", advice
                 )
             )
     return findings or [

@@ -57,7 +57,7 @@ async def explain(gateway: Gateway, installation: Installation, settings: Settin
         raise StopError(
             f"{name} is a {state.type}, where sidedata keeps a {parsed.stored_type}: something else wrote it"
         )
-    rows += [("lives", _lifetime(parsed, state.ttl_ms)), ("memory", f"{size:,} bytes")]
+    rows += [("TTL", _lifetime(parsed, state.ttl_ms)), ("memory", f"{size:,} bytes")]
     rows += await VALUES[parsed.kind](Subject(gateway, parsed, name, reporting_zone))
     return Explanation(name, exists=True, rows=rows)
 
@@ -88,7 +88,7 @@ def _parts(installation: Installation, settings: Settings, parsed: KeyName, repo
         hours = settings.keep_ids_hours
         start = datetime.fromtimestamp(parsed.generation * hours * 3600, UTC)
         rows.append(("generation", f"{parsed.generation}: applied in the {hours} hours from {start:%F %H:%M} UTC"))
-        rows.append(("place", f"set {parsed.number} of layer {parsed.layer}"))
+        rows.append(("set", f"{parsed.number} of layer {parsed.layer}"))
     if parsed.visitor is not None:
         rows.append(("visitor", f"{parsed.visitor}, a hash of an id that is stored nowhere"))
     if parsed.token is not None and parsed.second is not None:

@@ -67,7 +67,7 @@ async def read_status(
     overview = await read_overview(gateway, installation, settings)
     now_ms = await gateway.time_ms(WORKERS)
     oldest = from_milliseconds(now_ms - round(overview.lag_seconds * 1000))
-    letters = await _letters(gateway, overview)
+    by_organization = await _letters(gateway, overview)
     findings = await examine(gateway, settings, environ, sample=_SAMPLE)
     return InstallationStatus(
         servers=[ServerStatus(server.product, server.version, server.used_memory) for server in servers],
@@ -79,8 +79,8 @@ async def read_status(
         oldest_unapplied_at=oldest if overview.lag_entries else None,
         as_of=oldest,
         dead_letters=overview.dead_letters,
-        dead_letters_read=letters.total(),
-        dead_letters_by_organization=dict(letters.most_common()),
+        dead_letters_read=by_organization.total(),
+        dead_letters_by_organization=dict(by_organization.most_common()),
         problems=sum(finding.problem for finding in findings),
         findings=findings,
     )
@@ -91,11 +91,11 @@ async def _letters(gateway: Gateway, overview: Overview) -> Counter[str]:
     counts: Counter[str] = Counter()
     for state in overview.states:
         if state.dead_letters:
-            letters = await dead_letters_before(gateway, keyspace(state.partition), "+", _LETTERS)
-            counts.update(map(_organization, letters))
+            dead_letters = await dead_letters_before(gateway, keyspace(state.partition), "+", _LETTERS)
+            counts.update(map(_organization, dead_letters))
     return counts
 
 
-def _organization(letter: DeadLetter) -> str:
+def _organization(dead_letter: DeadLetter) -> str:
     """The organization of a dead letter; letters of older versions have it in their event alone."""
-    return letter.organization or find_identity(letter.event).organization or UNKNOWN
+    return dead_letter.organization or find_identity(dead_letter.event).organization or UNKNOWN

@@ -16,9 +16,9 @@ from sidedata.reads.key_values import (
     field_names,
     read_goal_name,
     read_hash,
-    read_newest,
     read_stream_summary,
     read_text,
+    read_top_members,
 )
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.counts import decode
@@ -26,7 +26,7 @@ from sidedata.schema.key_names import KeyName, parse
 from sidedata.schema.keys import keyspace
 from sidedata.schema.values import ChangedBucket, GoalName
 
-_SHOWN: Final = 8  # members of a sorted set
+_MAX_LISTED: Final = 8  # members of a sorted set
 _WORKERS: Final = 1_000
 _UNIT: Final = 10_000
 
@@ -140,7 +140,7 @@ async def _workflow(subject: Subject) -> list[Row]:
 
 
 async def _workflows(subject: Subject) -> list[Row]:
-    newest = await read_newest(subject.gateway, subject.name, _SHOWN)
+    newest = await read_top_members(subject.gateway, subject.name, _MAX_LISTED)
     rows = [("entries", f"{newest.cardinality:,}, the newest:")]
     return rows + [
         ("", f"{workflow}  {subject.at(at_us) if at_us else 'no event yet'}") for workflow, at_us in newest.members
@@ -149,7 +149,7 @@ async def _workflows(subject: Subject) -> list[Row]:
 
 async def _changes(subject: Subject) -> list[Row]:
     """Describe the newest changes; members are buckets, such as `hour:1795474800`."""
-    newest = await read_newest(subject.gateway, subject.name, _SHOWN)
+    newest = await read_top_members(subject.gateway, subject.name, _MAX_LISTED)
     rows = [("entries", f"{newest.cardinality:,}, the newest:")]
     for bucket, at_us in newest.members:
         changed = ChangedBucket.decode(bucket)
@@ -159,7 +159,7 @@ async def _changes(subject: Subject) -> list[Row]:
 
 async def _workers(subject: Subject) -> list[Row]:
     now_ms = await subject.gateway.time_ms(subject.name)
-    newest = await read_newest(subject.gateway, subject.name, _WORKERS)
+    newest = await read_top_members(subject.gateway, subject.name, _WORKERS)
     return [("worker", f"{worker}, heartbeat {(now_ms - at_ms) / 1000:.1f} s ago") for worker, at_ms in newest.members]
 
 

@@ -7,7 +7,7 @@ from sidedata.errors import SidedataError
 from sidedata.producer.errors import ProducerError
 from sidedata.producer.limits import Limits
 from sidedata.producer.sender import Sender
-from sidedata.reads.records import read_partitions
+from sidedata.reads.records import read_partition_count
 from sidedata.redis.client import connect
 from sidedata.redis.gateway import Gateway
 
@@ -15,7 +15,7 @@ _TIMEOUT_SECONDS: Final = 10.0
 _SCHEMES: Final = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
 
 
-class Connection:
+class ProducerConnection:
     """A gateway, the sender on it, and the installation's number of partitions."""
 
     def __init__(self, gateway: Gateway, limits: Limits, partitions: int) -> None:
@@ -49,7 +49,7 @@ def check_address(url: str) -> None:
         raise ProducerError("the address of Redis can not be read") from error
 
 
-async def open_connection(url: str, limits: Limits, partitions: int | None) -> Connection:
+async def open_connection(url: str, limits: Limits, partitions: int | None) -> ProducerConnection:
     """Connect, and read the number of partitions unless it is given.
 
     Raises:
@@ -57,15 +57,15 @@ async def open_connection(url: str, limits: Limits, partitions: int | None) -> C
     """
     gateway = connect(url, timeout=_TIMEOUT_SECONDS)
     try:
-        return Connection(gateway, limits, partitions or await _stored_partitions(gateway))
+        return ProducerConnection(gateway, limits, partitions or await _require_partition_count(gateway))
     except BaseException:
         await gateway.aclose()
         raise
 
 
-async def _stored_partitions(gateway: Gateway) -> int:
+async def _require_partition_count(gateway: Gateway) -> int:
     try:
-        partitions = await read_partitions(gateway)
+        partitions = await read_partition_count(gateway)
     except SidedataError as error:
         raise ProducerError(str(error)) from error
     if partitions is None:

@@ -41,21 +41,21 @@ def encode(event: Mapping[str, Any] | bytes) -> Encoded:
         raw = _json(event)
     else:
         raise InvalidEvent(f"an event is a mapping or the bytes of a JSON object, not {type(event).__name__}")
-    found = decode_event(raw)
-    if isinstance(found, Rejection):
-        _refuse(found.detail, found.pointer)
-    if found.id is None:
+    decoded = decode_event(raw)
+    if isinstance(decoded, Rejection):
+        _refuse(decoded.detail, decoded.pointer)
+    if decoded.id is None:
         raw = append_field(raw, "id", new_id())
         if len(raw) > MAX_EVENT_BYTES:
             _refuse(f"the event has {len(raw)} bytes with its id, {MAX_EVENT_BYTES} are allowed")
-    return Encoded(found.organization_id, raw)
+    return Encoded(decoded.organization_id, raw)
 
 
 def new_id() -> str:
     """A UUID of version 7, which sorts by time to the millisecond."""
-    drawn = int.from_bytes(os.urandom(10))
-    high = (time.time_ns() // 1_000_000) << 16 | 0x7000 | drawn >> 68
-    return str(uuid.UUID(int=high << 64 | 0b10 << 62 | drawn & (1 << 62) - 1))
+    random_bits = int.from_bytes(os.urandom(10))
+    high = (time.time_ns() // 1_000_000) << 16 | 0x7000 | random_bits >> 68
+    return str(uuid.UUID(int=high << 64 | 0b10 << 62 | random_bits & (1 << 62) - 1))
 
 
 def _json(event: Mapping[str, Any]) -> bytes:

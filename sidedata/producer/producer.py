@@ -12,7 +12,7 @@ from sidedata.producer.limits import Limits
 from sidedata.schema.keys import partition_of
 
 if TYPE_CHECKING:
-    from sidedata.producer.connection import Connection
+    from sidedata.producer.connection import ProducerConnection
 
 
 class Producer:
@@ -38,7 +38,7 @@ class Producer:
         self._limits = limits or Limits()
         self._partitions = partitions
         self._pid = os.getpid()
-        self._connection: Connection | None = None
+        self._connection: ProducerConnection | None = None
         self._open = False
 
     @property
@@ -131,7 +131,7 @@ class Producer:
         if was_open and self._connection is not None and self._pid == os.getpid():  # after a fork it is the parent's
             await self._connection.close(timeout)
 
-    def _ready(self) -> "Connection":
+    def _ready(self) -> "ProducerConnection":
         if self._pid != os.getpid():
             raise ProducerError("the producer was made before a fork: each process needs its own")
         if not self._open or self._connection is None:

@@ -5,49 +5,14 @@ All of it runs in one event loop, without locks.
 """
 
 import asyncio
-import random
 from collections import deque
-from typing import Final
 
 from sidedata.errors import SidedataError, StoreUnavailableError
+from sidedata.producer.delivery import Delivery
 from sidedata.producer.errors import BufferFull, DeliveryFailed
+from sidedata.producer.lanes import Entry, Lane
 from sidedata.producer.limits import Limits
 from sidedata.redis.gateway import Gateway
-from sidedata.schema.keys import keyspace
-from sidedata.writes.append import BacklogFullError, append, append_plainly
-
-_FIRST_PAUSE_SECONDS: Final = 0.1
-_LONGEST_PAUSE_SECONDS: Final = 5.0
-_BACKLOG_PAUSE_SECONDS: Final = 0.5
-_SENDS_AT_ONCE: Final = 16
-
-
-class _Entry:
-    """One event on its way; `number` counts the events of a sender in the order of arrival."""
-
-    __slots__ = ("awaited", "future", "number", "partition", "raw")
-
-    def __init__(self, number: int, partition: int, raw: bytes, *, awaited: bool) -> None:
-        self.number = number
-        self.partition = partition
-        self.raw = raw
-        self.awaited = awaited  # a caller waits for `future`, so it learns of a failure there
-        self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-
-class _Lane:
-    """Entries for one partition; those with a number up to `hurry` do not linger."""
-
-    def __init__(self, hurry: int) -> None:
-        self.hurry = hurry
-        self.waiting: deque[_Entry] = deque()
-        self.batch: list[_Entry] = []  # on its way to Redis
-        self.wake = asyncio.Event()
-        self.task: asyncio.Task[None] | None = None
-
-    def oldest(self) -> int:
-        """Number of the first entry that is not done."""
-        return (self.batch or self.waiting)[0].number
 
 
 class Sender:
@@ -63,16 +28,14 @@ class Sender:
         self.sent = 0
         self.waiting = 0
         self.failure: SidedataError | None = None
-        self._gateway = gateway
+        self._delivery = Delivery(gateway, limits)
         self._limits = limits
-        self._lost = 0  # events that failed since the last report and that no caller awaits
+        self._unreported_failures = 0  # events that failed since the last report and that no caller awaits
         self._bytes = 0
         self._number = 0
         self._hurry = 0
-        self._trouble = ""
-        self._lanes: dict[int, _Lane] = {}
-        self._overflow: deque[_Entry] = deque()  # events of `put`, which wait for room in the buffer
-        self._sends = asyncio.Semaphore(_SENDS_AT_ONCE)
+        self._lanes: dict[int, Lane] = {}
+        self._overflow: deque[Entry] = deque()  # events of `put`, which wait for room in the buffer
         self._progress = asyncio.Event()  # pulses whenever entries are done
 
     def put_nowait(self, raw: bytes, partition: int) -> asyncio.Future[None]:
@@ -82,7 +45,7 @@ class Sender:
             BufferFull: too much waits.
         """
         if self._full(len(raw)):
-            trouble = f" ({self._trouble})" if self._trouble else ""
+            trouble = f" ({self._delivery.trouble})" if self._delivery.trouble else ""
             raise BufferFull(f"{self.waiting} events wait to be sent, no more are taken{trouble}")
         entry = self._entry(raw, partition, awaited=False)
         self._admit(entry)
@@ -138,20 +101,20 @@ class Sender:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        left = [entry for lane in self._lanes.values() for entry in (*lane.batch, *lane.waiting)]
+        unsent = [entry for lane in self._lanes.values() for entry in (*lane.batch, *lane.waiting)]
         self._lanes.clear()
-        left += self._overflow
+        unsent += self._overflow
         self._overflow.clear()
-        for entry in left:
-            self._fail(entry, self._trouble or "there was no time")
+        for entry in unsent:
+            self._fail(entry, self._delivery.trouble or "there was no time")
         self.waiting = self._bytes = 0
 
     def _report(self) -> None:
-        if not self._lost:
+        if not self._unreported_failures:
             return
-        reason = self.failure or self._trouble or "there was no time"
-        error = DeliveryFailed(f"{self._lost} events were not sent: {reason}")
-        error.events, self._lost = self._lost, 0
+        reason = self.failure or self._delivery.trouble or "there was no time"
+        error = DeliveryFailed(f"{self._unreported_failures} events were not sent: {reason}")
+        error.events, self._unreported_failures = self._unreported_failures, 0
         raise error from self.failure
 
     def _full(self, size: int) -> bool:
@@ -162,14 +125,14 @@ class Sender:
         limits = self._limits
         return self.waiting >= limits.buffer_events or (self.waiting > 0 and self._bytes + size > limits.buffer_bytes)
 
-    def _entry(self, raw: bytes, partition: int, *, awaited: bool) -> _Entry:
+    def _entry(self, raw: bytes, partition: int, *, awaited: bool) -> Entry:
         self._number += 1
-        return _Entry(self._number, partition, raw, awaited=awaited)
+        return Entry(self._number, partition, raw, awaited=awaited)
 
-    def _admit(self, entry: _Entry) -> None:
+    def _admit(self, entry: Entry) -> None:
         lane = self._lanes.get(entry.partition)
         if lane is None:
-            lane = self._lanes[entry.partition] = _Lane(self._hurry)
+            lane = self._lanes[entry.partition] = Lane(self._hurry)
             lane.task = asyncio.get_running_loop().create_task(self._drain(entry.partition, lane))
         lane.waiting.append(entry)
         self.waiting += 1
@@ -192,7 +155,7 @@ class Sender:
         numbers += [self._overflow[0].number] if self._overflow else []
         return min(numbers, default=self._number + 1)
 
-    async def _drain(self, partition: int, lane: _Lane) -> None:
+    async def _drain(self, partition: int, lane: Lane) -> None:
         """Send what waits for a partition, batch by batch, until nothing does."""
         limits = self._limits
         while lane.waiting:
@@ -206,12 +169,12 @@ class Sender:
             # Fixed here: a retry sends the same entries, byte by byte.
             lane.batch = [lane.waiting.popleft() for _ in range(min(limits.batch_events, len(lane.waiting)))]
             await self._deliver(partition, [entry for entry in lane.batch if not entry.future.cancelled()])
-            self._done(lane)
+            self._complete_batch(lane)
         del self._lanes[partition]  # no await since the last look, so nothing was put in between
 
-    async def _deliver(self, partition: int, batch: list[_Entry]) -> None:
+    async def _deliver(self, partition: int, batch: list[Entry]) -> None:
         try:
-            await self._send(partition, [entry.raw for entry in batch])
+            await self._delivery.send(partition, [entry.raw for entry in batch])
         except Exception as error:  # noqa: BLE001 - whatever it is, the callers that wait must learn of it
             self.failure = error if isinstance(error, SidedataError) else StoreUnavailableError(repr(error))
             for entry in batch:
@@ -222,15 +185,15 @@ class Sender:
                 if not entry.future.done():
                     entry.future.set_result(None)
 
-    def _fail(self, entry: _Entry, reason: str, cause: BaseException | None = None) -> None:
+    def _fail(self, entry: Entry, reason: str, cause: BaseException | None = None) -> None:
         if not entry.future.done():
             error = DeliveryFailed(f"the event was not sent: {reason}")
             error.__cause__ = cause
-            self._lost += not entry.awaited
+            self._unreported_failures += not entry.awaited
             entry.future.set_exception(error)
             entry.future.exception()  # reported by `flush` and `close`; asyncio need not log that no caller looked
 
-    def _done(self, lane: _Lane) -> None:
+    def _complete_batch(self, lane: Lane) -> None:
         self.waiting -= len(lane.batch)
         self._bytes -= sum(len(entry.raw) for entry in lane.batch)
         lane.batch = []
@@ -247,31 +210,3 @@ class Sender:
     def _pulse(self) -> None:
         self._progress.set()
         self._progress.clear()
-
-    async def _send(self, partition: int, batch: list[bytes]) -> None:
-        failed = 0
-        while batch:
-            try:
-                async with self._sends:
-                    await self._append(partition, batch)
-            except BacklogFullError as error:
-                self._trouble = str(error)
-                pause = _BACKLOG_PAUSE_SECONDS
-            except StoreUnavailableError as error:
-                self._trouble = str(error)
-                failed += 1
-                if failed == self._limits.attempts:
-                    raise
-                pause = min(_FIRST_PAUSE_SECONDS * 2**failed, _LONGEST_PAUSE_SECONDS)
-                pause *= random.uniform(0.5, 1)  # noqa: S311 - so that many producers do not return at once
-            else:
-                self._trouble = ""
-                return
-            await asyncio.sleep(pause)
-
-    async def _append(self, partition: int, batch: list[bytes]) -> None:
-        limits = self._limits
-        if limits.backlog_limit is None:
-            await append_plainly(self._gateway, keyspace(partition), batch)
-        else:
-            await append(self._gateway, keyspace(partition), batch, limits.backlog_limit, limits.wait_replicas)

@@ -31,7 +31,7 @@ class StreamSummary(NamedTuple):
     newest: str | None
 
 
-class Newest(NamedTuple):
+class TopMembers(NamedTuple):
     """The cardinality of a sorted set, and its members of the highest scores, highest first."""
 
     cardinality: int
@@ -54,8 +54,8 @@ async def read_goal_name(gateway: Gateway, keyspace: Keyspace, organization: str
     Raises:
         StoreUnavailableError: Redis is out of reach.
     """
-    stored = optional_string(await gateway.command("GET", keyspace.goal(organization, goal)))
-    return None if stored is None else GoalName.decode(stored).name
+    record = optional_string(await gateway.command("GET", keyspace.goal(organization, goal)))
+    return None if record is None else GoalName.decode(record).name
 
 
 async def estimate(gateway: Gateway, name: str) -> int:
@@ -120,11 +120,11 @@ async def read_stream_summary(gateway: Gateway, name: str) -> StreamSummary:
     return StreamSummary(integer(length), first[0] if first else None, last[0] if last else None)
 
 
-async def read_newest(gateway: Gateway, name: str, most: int) -> Newest:
+async def read_top_members(gateway: Gateway, name: str, most: int) -> TopMembers:
     """Read the `most` members of a sorted set with the highest scores.
 
     Raises:
         StoreUnavailableError: Redis is out of reach.
     """
     count, newest = await gateway.batch([("ZCARD", name), ("ZREVRANGE", name, 0, most - 1, "WITHSCORES")])
-    return Newest(integer(count), [(member.decode(), score) for member, score in scores(newest)])
+    return TopMembers(integer(count), [(member.decode(), score) for member, score in scores(newest)])

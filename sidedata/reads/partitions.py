@@ -110,11 +110,11 @@ async def _read(gateway: Gateway, partitions: range) -> list[PartitionState]:
             partition,
             optional_text(owner) or "",
             lag,
-            integer_or_zero(applied),
+            integer_or_zero(event_count),
             integer(dead),
             ages.get(partition, 0.0),
         )
-        for partition, lag, dead, owner, applied in zip(
+        for partition, lag, dead, owner, event_count in zip(
             partitions, lags, replies[1::4], replies[2::4], replies[3::4], strict=True
         )
     ]

@@ -175,7 +175,7 @@ async def read_kinds(
     return kinds
 
 
-async def read_partitions(gateway: Gateway) -> int | None:
+async def read_partition_count(gateway: Gateway) -> int | None:
     """Read the number of partitions, with the one command that a producer's account may send; None: no installation yet.
 
     Raises:

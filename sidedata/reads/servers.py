@@ -49,9 +49,9 @@ async def round_trips(gateway: Gateway, count: int) -> Sequence[float]:
     """
     seconds = []
     for _ in range(count):
-        began = time.perf_counter()
+        start = time.perf_counter()
         await gateway.time_ms(WORKERS)
-        seconds.append(time.perf_counter() - began)
+        seconds.append(time.perf_counter() - start)
     return seconds
 
 

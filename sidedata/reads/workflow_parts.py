@@ -7,7 +7,7 @@ A reading takes two round trips:
     MGET        the sketches of these fields           as of r too, if after that ...
     HGET        ... the workflow's revision            is still r; else a commit came in between: read again
 
-See `scripts/read.lua` for the first of them and `service/report/workflow_cache.py` for the reader's cache.
+See `scripts/read/read.lua` for the first of them and `service/report/workflow_cache.py` for the reader's cache.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -73,7 +73,7 @@ class Reading(Struct):
     goals: dict[str, str]  # names by goal
 
 
-class Newest(NamedTuple):
+class WorkflowState(NamedTuple):
     """The part of a reading that tells if anything is new. New rules of the zone come with a new revision of names."""
 
     timezone: str
@@ -82,7 +82,7 @@ class Newest(NamedTuple):
     names: int
 
 
-async def newest(gateway: Gateway, installation: Installation, organization_id: str, workflow_id: str) -> Newest:
+async def newest(gateway: Gateway, installation: Installation, organization_id: str, workflow_id: str) -> WorkflowState:
     """Read the part of a reading that an earlier one is compared with: if it is equal, so is all the rest.
 
     Two commands, not one script, because polls ask this nearly always and it costs Redis a sixth. The two reads are not atomic and
@@ -98,7 +98,7 @@ async def newest(gateway: Gateway, installation: Installation, organization_id: 
     )
     kind, revision = array(of_workflow)
     timezone, names_revision = array(of_organization)
-    return Newest(
+    return WorkflowState(
         optional_text(timezone) or DEFAULT_ZONE, _kind(kind), integer_or_zero(revision), integer_or_zero(names_revision)
     )
 
@@ -155,8 +155,12 @@ async def read(
         is_complete = changed and revision is not None and integer(changes_from) <= revision
         may_differ = [field for field in open_fields if not is_complete or (field.level, field.start) in changed]
         # Replies are fewer where nothing has changed (the open ones stay as they are) and where all were too many.
-        counted = [(field, _counts(flat)) for field, flat in zip((*missing, *may_differ), array(data), strict=False)]
-        sketch_keys = [f"{buckets[field]}{name}" for field, fields in counted for name in _sketches_of(field, fields)]
+        counts_by_field = [
+            (field, _counts(flat)) for field, flat in zip((*missing, *may_differ), array(data), strict=False)
+        ]
+        sketch_keys = [
+            f"{buckets[field]}{name}" for field, fields in counts_by_field for name in _sketches_of(field, fields)
+        ]
         sketches: list[bytes | None] = []
         if sketch_keys:
             values, revision_after = await gateway.poll(("MGET", *sketch_keys), ("HGET", record, "revision"))
@@ -174,7 +178,7 @@ async def read(
         integer(changes_from),
         integer(names_revision),
         changed,
-        {field: _data(field, fields, remaining) for field, fields in counted},
+        {field: _data(field, fields, remaining) for field, fields in counts_by_field},
         {goal.decode(): _name(value) for goal, value in _pairs(optional_strings(goal_names)) if goal is not None},
     )
 

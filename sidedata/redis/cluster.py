@@ -9,8 +9,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
-from typing import cast
+from collections.abc import Sequence
+from typing import Protocol, cast
 
 import redis.exceptions as redis_errors
 from redis.asyncio.cluster import ClusterNode, RedisCluster
@@ -63,8 +63,8 @@ class ClusterGateway:
                         reply = (await self._routed([commands[index]], repeatable=are_reads([commands[index]])))[0]  # noqa: PLW2901
                     outcomes[index] = reply
 
-            done = await asyncio.gather(*(on_node(*item) for item in by_node.items()), return_exceptions=True)
-            for result in done:
+            results = await asyncio.gather(*(on_node(*item) for item in by_node.items()), return_exceptions=True)
+            for result in results:
                 if isinstance(result, BaseException):
                     raise result
             return replies_of(outcomes)
@@ -112,11 +112,11 @@ class ClusterGateway:
     ) -> list[Reply]:
         options = {"repeatable": script.read_only, "follow_ask": not script.undeclared_keys}
         with translated():
-            called: Command = ("EVALSHA", script.sha, len(keys), *keys, *args)
-            outcomes = await self._routed([called, *then], **options)
+            invocation: Command = ("EVALSHA", script.sha, len(keys), *keys, *args)
+            outcomes = await self._routed([invocation, *then], **options)
             if isinstance(outcomes[0], redis_errors.NoScriptError):
-                called = ("EVAL", script.source, len(keys), *keys, *args)
-                outcomes = await self._routed([called, *then], **options)
+                invocation = ("EVAL", script.source, len(keys), *keys, *args)
+                outcomes = await self._routed([invocation, *then], **options)
             return replies_of(outcomes)
 
     async def _routed(
@@ -124,53 +124,53 @@ class ClusterGateway:
     ) -> list[Outcome]:
         """Send commands, on one connection, to the node that holds the key of the first; follow redirections."""
         await self._cluster.initialize()  # without the map of slots any node would do
-        node, asking = self._node_of(_key_of(commands[0])), False
+        node, send_asking = self._node_of(_key_of(commands[0])), False
         for _ in range(_MOST_REDIRECTS):
-            outcomes = await self._repeated(node, commands, repeatable=repeatable, asking=asking)
+            outcomes = await self._repeated(node, commands, repeatable=repeatable, send_asking=send_asking)
             redirection = outcomes[0]
             if not isinstance(redirection, redis_errors.AskError):  # MOVED is one of them
                 return outcomes
-            asking = not isinstance(redirection, redis_errors.MovedError)
-            if asking and not follow_ask:
+            send_asking = not isinstance(redirection, redis_errors.MovedError)
+            if send_asking and not follow_ask:
                 return outcomes
             node = await self._redirected(redirection)
         raise redis_errors.ClusterError("redirected too often")
 
     async def _repeated(
-        self, node: ClusterNode, commands: Sequence[Command], *, repeatable: bool, asking: bool = False
+        self, node: ClusterNode, commands: Sequence[Command], *, repeatable: bool, send_asking: bool = False
     ) -> list[Outcome]:
         """Send commands to a node; after a broken connection once more, where nothing changes by it."""
         try:
-            return await self._on_node(node, commands, asking=asking)
+            return await self._on_node(node, commands, send_asking=send_asking)
         except redis_errors.TimeoutError:
             raise
         except redis_errors.ConnectionError:
             if not repeatable:
                 raise
-            return await self._on_node(node, commands, asking=asking)
+            return await self._on_node(node, commands, send_asking=send_asking)
 
-    async def _on_node(self, node: ClusterNode, commands: Sequence[Command], *, asking: bool) -> list[Outcome]:
+    async def _on_node(self, node: ClusterNode, commands: Sequence[Command], *, send_asking: bool) -> list[Outcome]:
         loop = asyncio.get_running_loop()
-        began = loop.time()
+        start = loop.time()
         connection = node.acquire_connection()
         try:
             if is_lost(connection):
                 await connection.disconnect()  # the node has closed it: nothing else comes unasked
-            sent = [("ASKING",), *commands] if asking else commands
-            outcomes = await exchange(cast("Connection", connection), sent)
+            sequence = [("ASKING",), *commands] if send_asking else commands
+            outcomes = await exchange(cast("Connection", connection), sequence)
         except _NODE_FAILED:
             self._refresh(node.name)
             raise
         except asyncio.CancelledError:
             # The caller was less patient than a command's time limit with a node that hangs.
-            if loop.time() - began > _SLOW_SECONDS:
+            if loop.time() - start > _SLOW_SECONDS:
                 self._refresh(node.name)
             raise
         finally:
             node.release(connection)
         if any(isinstance(outcome, redis_errors.ClusterDownError) for outcome in outcomes):
             self._refresh(node.name)
-        return outcomes[1:] if asking else outcomes
+        return outcomes[1:] if send_asking else outcomes
 
     def _node_of(self, key: str | bytes) -> ClusterNode:
         """The master that serves a key, as far as the map of slots says."""
@@ -210,10 +210,18 @@ class ClusterGateway:
         await asyncio.sleep(_REFRESH_SECONDS)
 
 
+class _Send(Protocol):
+    """Send commands to a node, see `ClusterGateway._repeated`."""
+
+    async def __call__(self, node: ClusterNode, commands: Sequence[Command], *, repeatable: bool) -> list[Outcome]:
+        """Return the outcomes in the order of the commands."""
+        ...
+
+
 class _Primary:
     """One master as a server of its own."""
 
-    def __init__(self, send: Callable[..., Awaitable[list[Outcome]]], node: ClusterNode) -> None:
+    def __init__(self, send: _Send, node: ClusterNode) -> None:
         self._send = send
         self._node = node
 

@@ -16,7 +16,7 @@ import hiredis
 import redis.exceptions as redis_errors
 
 from sidedata.redis.exchange import ASK_ROLE, is_replica, packed, replica_error
-from sidedata.redis.replies import Command, Reply, Word
+from sidedata.redis.replies import Command, Reply
 
 
 class ReplyError(Exception):
@@ -38,7 +38,7 @@ class Address(TypedDict, total=False):
 class _Pending(NamedTuple):
     """Commands that were sent together, and their replies as they arrive."""
 
-    done: asyncio.Future[None]
+    completion: asyncio.Future[None]
     commands: int
     replies: list[Reply | ReplyError]
 
@@ -47,21 +47,21 @@ class _Protocol(asyncio.Protocol):
     """One connection, from its opening to its loss."""
 
     def __init__(self) -> None:
-        self.lost = False
+        self.is_closed = False
         self._transport: asyncio.Transport | None = None
         self._reader = hiredis.Reader(replyError=ReplyError)
         self._pending: deque[_Pending] = deque()
 
     async def exchange(self, commands: Sequence[Command]) -> list[Reply]:
         """See `MultiplexedConnection.exchange`."""
-        if self.lost or self._transport is None:
+        if self.is_closed or self._transport is None:
             raise redis_errors.ConnectionError("the connection was lost")
         replies: list[Reply | ReplyError] = []
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._pending.append(_Pending(done, len(commands), replies))
+        completion: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pending.append(_Pending(completion, len(commands), replies))
         self._transport.write(b"".join(map(packed, commands)))
         try:
-            await done
+            await completion
         except asyncio.CancelledError:
             self.close()  # a late reply delays all behind it
             raise
@@ -72,13 +72,13 @@ class _Protocol(asyncio.Protocol):
 
     def close(self) -> None:
         """Close the connection; every pending exchange fails."""
-        if not self.lost:
-            self.lost = True
+        if not self.is_closed:
+            self.is_closed = True
             if self._transport is not None:
                 self._transport.abort()
             for pending in self._pending:
-                if not pending.done.done():
-                    pending.done.set_exception(redis_errors.ConnectionError("the connection was lost"))
+                if not pending.completion.done():
+                    pending.completion.set_exception(redis_errors.ConnectionError("the connection was lost"))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
@@ -88,12 +88,12 @@ class _Protocol(asyncio.Protocol):
         """Hand replies to the exchanges that wait for them, in order."""
         self._reader.feed(data)
         while self._pending and (reply := self._reader.gets()) is not False:
-            done, commands, replies = self._pending[0]
+            completion, commands, replies = self._pending[0]
             replies.append(reply)
             if len(replies) == commands:
                 self._pending.popleft()
-                if not done.done():
-                    done.set_result(None)
+                if not completion.done():
+                    completion.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
         """Fail the exchanges that wait."""
@@ -109,10 +109,6 @@ class MultiplexedConnection:
         self._protocol: _Protocol | None = None
         self.knows_role = False  # the server answers INFO to this user
 
-    async def command(self, *words: Word) -> Reply:
-        """Send one command and wait for its reply; see `exchange`."""
-        return (await self.exchange([words]))[0]
-
     async def exchange(self, commands: Sequence[Command]) -> list[Reply]:
         """Send commands at once and wait for their replies. A caller that gives up closes the connection for all callers.
 
@@ -123,13 +119,13 @@ class MultiplexedConnection:
             redis.exceptions.TimeoutError: Redis did not accept the connection in time.
         """
         protocol = self._protocol
-        if protocol is None or protocol.lost:
+        if protocol is None or protocol.is_closed:
             protocol = await self._open()
         return await protocol.exchange(commands)
 
     async def _open(self) -> _Protocol:
         async with self._opening:
-            if self._protocol is not None and not self._protocol.lost:
+            if self._protocol is not None and not self._protocol.is_closed:
                 return self._protocol
             address, loop = self._address, asyncio.get_running_loop()
             protocol = _Protocol()

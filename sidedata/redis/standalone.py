@@ -108,11 +108,11 @@ class StandaloneGateway:
     ) -> tuple[Reply, Reply]:
         """Run a script and a command after it on the same connection; their replies, the second nil without one."""
         with translated():
-            called: Command = ("EVALSHA", script.sha, len(keys), *keys, *args)
-            outcomes = await self._exchange([called, *then], repeatable=script.read_only)
+            invocation: Command = ("EVALSHA", script.sha, len(keys), *keys, *args)
+            outcomes = await self._exchange([invocation, *then], repeatable=script.read_only)
             if isinstance(outcomes[0], redis_errors.NoScriptError):
-                called = ("EVAL", script.source, len(keys), *keys, *args)
-                outcomes = await self._exchange([called, *then], repeatable=script.read_only)
+                invocation = ("EVAL", script.source, len(keys), *keys, *args)
+                outcomes = await self._exchange([invocation, *then], repeatable=script.read_only)
             reply, *replies = replies_of(outcomes)
             return reply, replies[0] if replies else None
 

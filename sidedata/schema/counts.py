@@ -30,7 +30,7 @@ _PURCHASES: Final = "purchases:"
 _HOUR: Final = "visitors@"
 
 
-class Hour(Struct, frozen=True):
+class HourCount(Struct, frozen=True):
     """Unique visitors of one local hour of a day: its index, its offset as text (`+02:00`), their number."""
 
     index: int
@@ -46,7 +46,7 @@ class Counts(Struct):
     affected: dict[str, int] = field(default_factory=dict)
     purchases: dict[str, int] = field(default_factory=dict)
     visitors: int = 0
-    hours: list[Hour] = field(default_factory=list)
+    hours: list[HourCount] = field(default_factory=list)
 
 
 def goal_field(role: Role, goal: str) -> str:
@@ -55,7 +55,7 @@ def goal_field(role: Role, goal: str) -> str:
 
 
 def goal_fields(fields: Iterable[str]) -> list[str]:
-    """Those fields that count a goal's events."""
+    """Select the fields that count the events of goals."""
     return [name for name in fields if name.startswith(_ROLES)]
 
 
@@ -89,7 +89,7 @@ def decode(fields: Mapping[str, int]) -> Counts:
     for name, value in fields.items():
         kind, colon, rest = name.partition(":")
         if name.startswith(_HOUR):
-            counts.hours.append(Hour(int(name[9:11]), name[11:], value))
+            counts.hours.append(HourCount(int(name[9:11]), name[11:], value))
         elif not colon:
             continue
         elif kind == "triggered":

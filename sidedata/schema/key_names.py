@@ -1,4 +1,4 @@
-"""The parts of a key's name: the patterns of `keys.KEYS` read backwards. Pure."""
+"""The parts of a key's name: the patterns of `table.KEYS` read backwards. Pure."""
 
 import re
 from typing import Final
@@ -7,7 +7,8 @@ import msgspec
 from msgspec import Struct
 
 from sidedata.calendar.levels import Level
-from sidedata.schema.keys import KEYS, Key, seconds_of
+from sidedata.schema.keys import seconds_of
+from sidedata.schema.table import KEYS, Key
 
 # The type that Redis's TYPE answers, by the type that the table names.
 STORED_TYPES: Final = {"sorted set": "zset", "HyperLogLog": "string", "set of integers": "set"}

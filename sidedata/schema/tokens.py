@@ -1,11 +1,11 @@
-"""The records of tokens, which are stored as hashes only. No I/O.
+"""The records of tokens; Redis holds hashes of tokens, never a token. No I/O.
 
-`sd:tokens` maps the SHA-256 of a token to its record. Plain SHA-256 will do, unlike for passwords: a token is 256 random bits, so
-there is nothing to guess that a slow hash would protect. Nor does the look-up need a comparison in constant time: its timing could
-only reveal how far a *hash* matches, and an attacker cannot choose a token towards a hash.
+`sd:tokens` maps the SHA-256 of a token to its record. Plain SHA-256 is enough, unlike for passwords: a token is 256 random bits, so
+a slow hash would protect nothing that can be guessed. The look-up needs no comparison in constant time: its timing reveals at most
+how far a *hash* matches, and an attacker cannot choose a token with a given hash.
 
-The time of a token's last use is in a second hash, written once a minute at most, because a service that may only read must be
-able to look tokens up all the same.
+A second hash holds the time of a token's last use and is written once a minute at most. It is a key of its own, because a service
+without the right to write must still be able to look tokens up.
 """
 
 import hashlib

@@ -44,8 +44,8 @@ async def append(
         )
     else:
         reply = await gateway.call(_APPEND, [keyspace.events], arguments)
-    written, backlog = map(integer, array(reply))
-    if not written:
+    status, backlog = map(integer, array(reply))
+    if not status:
         raise BacklogFullError(f"{backlog} entries wait to be applied, {backlog_limit} are allowed")
     if copies < wait_replicas:
         raise StoreUnavailableError(f"{copies} replicas have the events, {wait_replicas} are required")

@@ -1,7 +1,7 @@
 """The one way to write a partition: a fenced, atomic commit of a batch.
 
 The partition's owner (see `ingest/ownership/lease.py`) collects the effects of a batch as `Operations` and sends them with
-`commit`, which runs `scripts/commit.lua`. The script checks the fence and the cursor and then applies all of it: counters,
+`commit`, which runs `scripts/commit/commit.lua`. The script checks the fence and the cursor and then applies all of it: counters,
 sketches, state, dead letters, the new cursor, and the trimming of the stream.
 """
 

@@ -15,7 +15,7 @@ _REPLACE: Final = script("replace_dead_letters")
 _REWRITE_SECONDS: Final = 600  # the TTL of an unfinished copy
 
 
-async def replay(gateway: Gateway, keyspace: Keyspace, letter: DeadLetter) -> bool:
+async def replay(gateway: Gateway, keyspace: Keyspace, dead_letter: DeadLetter) -> bool:
     """Append a dead letter's event to the ingest stream and remove the dead letter, atomically; False if it is missing.
 
     An event without a timestamp gets the time at which it first entered the stream.
@@ -23,20 +23,25 @@ async def replay(gateway: Gateway, keyspace: Keyspace, letter: DeadLetter) -> bo
     Raises:
         StoreUnavailableError: Redis is out of reach.
     """
-    index = [keyspace.dead_of(letter.organization)] if letter.organization else []
-    event = with_entry_time(letter)
-    arguments: list[Word] = [_id(letter)] if event is None else [_id(letter), event]
+    index = [keyspace.dead_of(dead_letter.organization)] if dead_letter.organization else []
+    event = with_entry_time(dead_letter)
+    arguments: list[Word] = [_id(dead_letter)] if event is None else [_id(dead_letter), event]
     return bool(integer(await gateway.call(_REPLAY, [keyspace.dead, keyspace.events, *index], arguments)))
 
 
-async def drop(gateway: Gateway, keyspace: Keyspace, letters: Sequence[DeadLetter]) -> int:
+async def drop(gateway: Gateway, keyspace: Keyspace, dead_letters: Sequence[DeadLetter]) -> int:
     """Delete dead letters of a partition and return how many of them existed.
 
     Raises:
         StoreUnavailableError: Redis is out of reach.
     """
-    indexes = [keyspace.dead_of(letter.organization) if letter.organization else keyspace.dead for letter in letters]
-    return integer(await gateway.call(_DROP, [keyspace.dead, *indexes], [_id(letter) for letter in letters]))
+    indexes = [
+        keyspace.dead_of(dead_letter.organization) if dead_letter.organization else keyspace.dead
+        for dead_letter in dead_letters
+    ]
+    return integer(
+        await gateway.call(_DROP, [keyspace.dead, *indexes], [_id(dead_letter) for dead_letter in dead_letters])
+    )
 
 
 async def mark_seen(gateway: Gateway, keyspace: Keyspace, newest: DeadLetter) -> None:
@@ -48,9 +53,9 @@ async def mark_seen(gateway: Gateway, keyspace: Keyspace, newest: DeadLetter) ->
     await gateway.command("HSET", keyspace.cursor, "dead_seen", _id(newest))
 
 
-def _id(letter: DeadLetter) -> str:
+def _id(dead_letter: DeadLetter) -> str:
     """The dead letter's id in its stream."""
-    return letter.id.partition("/")[2]
+    return dead_letter.id.partition("/")[2]
 
 
 async def begin_rewrite(gateway: Gateway, keyspace: Keyspace) -> None:

@@ -8,34 +8,36 @@ from sidedata.schema.keys import CONFIG
 from sidedata.settings import Settings
 
 
-async def open_installation(gateway: Gateway, settings: Settings, *, secret_needed: bool = False) -> Installation:
+async def open_installation(gateway: Gateway, settings: Settings, *, require_secret: bool = False) -> Installation:
     """Read the installation's configuration, and write it where there is none yet.
 
     Raises:
-        StopError: this process is configured differently, or the store has another schema.
+        StopError: this process is configured differently, or the installation has another schema.
         StoreUnavailableError: Redis is out of reach.
     """
-    if secret_needed and not settings.secret:
+    if require_secret and not settings.secret:
         raise StopError("SIDEDATA_SECRET is not set; give every process of the installation the same long random text")
     if settings.partitions > MAX_PARTITIONS:
         raise StopError(f"SIDEDATA_PARTITIONS is {settings.partitions}; the maximum is {MAX_PARTITIONS}")
-    stored = await read_configuration(gateway)
+    configuration = await read_configuration(gateway)
     # HSETNX: of two processes that start at once, the first one decides, and both read its decision.
-    if stored.schema is None:
+    if configuration.schema is None:
         await gateway.command("HSETNX", CONFIG, "partitions", settings.partitions or DEFAULT_PARTITIONS)
         await gateway.command("HSETNX", CONFIG, "schema", SCHEMA)
     # Where all is stored nothing is written, because a worker must be able to start while Redis is full.
-    if settings.secret and stored.secret is None:
+    if settings.secret and configuration.secret is None:
         await gateway.command("HSETNX", CONFIG, "secret", fingerprint(settings.secret))
-    stored = await read_configuration(gateway)
-    if stored.schema != SCHEMA:
-        raise StopError(f"the store has schema {stored.schema}, this program knows {SCHEMA}: run the matching version")
-    if stored.partitions is None:
-        raise StopError(f"{CONFIG} holds no number of partitions: restore it from a backup")
-    if settings.partitions not in (0, stored.partitions):
+    configuration = await read_configuration(gateway)
+    if configuration.schema != SCHEMA:
         raise StopError(
-            f"SIDEDATA_PARTITIONS is {settings.partitions}, but the installation was created with {stored.partitions}"
+            f"the installation has schema {configuration.schema}, this program knows {SCHEMA}: run the matching version"
         )
-    if settings.secret and stored.secret != fingerprint(settings.secret):
+    if configuration.partitions is None:
+        raise StopError(f"{CONFIG} holds no number of partitions: restore it from a backup")
+    if settings.partitions not in (0, configuration.partitions):
+        raise StopError(
+            f"SIDEDATA_PARTITIONS is {settings.partitions}, but the installation was created with {configuration.partitions}"
+        )
+    if settings.secret and configuration.secret != fingerprint(settings.secret):
         raise StopError("SIDEDATA_SECRET is not the one that the installation was created with")
-    return Installation(stored.partitions)
+    return Installation(configuration.partitions)

@@ -1,4 +1,4 @@
-"""The commands of a rebuild: it reads what is stored, prepares a shadow, compares the two, and deletes the shadow's rest."""
+"""The commands of a rebuild: read the live keys, prepare a shadow, compare the two, and delete the remains of the shadow."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final

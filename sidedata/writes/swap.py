@@ -1,4 +1,4 @@
-"""The commands of a swap: its steps are written, it begins, and each step runs in one instant."""
+"""The commands of a swap: write its steps, begin it, and run one step at a time, each atomically."""
 
 from collections.abc import Sequence
 from typing import Final, Literal, cast
@@ -29,7 +29,7 @@ class WorkflowSwap(Struct, array_like=True, frozen=True):
 
 
 class SwapStep(Struct, array_like=True, frozen=True):
-    """A step: names without the prefix of the shadow's or of live keys; see `scripts/swap_step.lua`."""
+    """A step: names without the prefix of the shadow's or of live keys; see `scripts/swap/swap_step.lua`."""
 
     shadow_prefix: str
     live_prefix: str

@@ -55,8 +55,8 @@ async def revoke_tokens_of(gateway: Gateway, organization: str) -> int:
 
 
 async def _remove(gateway: Gateway, selected: Callable[[TokenRecord], bool]) -> int:
-    stored = mapping(await gateway.command("HGETALL", TOKENS))
-    records = {field: decode(value) for field, value in stored.items()}
+    records_by_digest = mapping(await gateway.command("HGETALL", TOKENS))
+    records = {field: decode(value) for field, value in records_by_digest.items()}
     fields = [field for field, record in records.items() if selected(record)]
     removed = integer(await gateway.command("HDEL", TOKENS, *fields)) if fields else 0
     # A use may be recorded in the very moment of the revocation, so the rest of earlier ones is removed too.

@@ -2,8 +2,7 @@
 
 import asyncio
 import contextlib
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -38,6 +37,7 @@ from tests.support.pipeline import served
 from tests.support.redis.client import Client, connect
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import login, password
+from tests.support.waiting import eventually
 
 BASE = f"/api/reporting/workflow/v1/orgs/{ORG}/workflows"
 
@@ -51,14 +51,6 @@ class Parts(NamedTuple):
     settings: Settings
     worker: Worker
     http: aiohttp.ClientSession
-
-
-async def until(true: Callable[[], Awaitable[bool]], what: str) -> None:
-    """Wait for a condition."""
-    limit = time.monotonic() + 10
-    while not await true():
-        assert time.monotonic() < limit, what
-        await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
@@ -76,11 +68,11 @@ async def at_work(guarded: RedisServer) -> AsyncIterator[Parts]:
         await admin.flushall()
         await admin.execute_command("ACL LOG", "RESET")
         serving = client("service")
-        installation = await open_installation(serving, settings, secret_needed=True)
+        installation = await open_installation(serving, settings, require_secret=True)
         working = client("worker")
         worker = Worker(
             working,
-            await open_installation(working, settings, secret_needed=True),
+            await open_installation(working, settings, require_secret=True),
             settings,
             Metrics(new_registry()),
         )
@@ -106,7 +98,7 @@ async def applied(parts: Parts) -> None:
     async def empty() -> bool:
         return not (await read_overview(parts.operator, parts.installation, parts.settings)).lag_entries
 
-    await until(empty, "all is applied")
+    await eventually(empty, what="all is applied")
 
 
 async def asked(parts: Parts, path: str, **query: str) -> Any:  # noqa: ANN401 - whatever was answered
@@ -136,7 +128,7 @@ async def rebuilt_twice(parts: Parts, now: datetime) -> None:
     async def swapped() -> bool:
         return not await parts.operator.hexists(cursor, "swap")
 
-    await until(swapped, "the worker has ended the swap")
+    await eventually(swapped, what="the worker has ended the swap")
 
 
 class _DiedError(Exception):
@@ -190,7 +182,7 @@ async def test_everybody_can_do_their_work(guarded: RedisServer) -> None:
         async def noted() -> bool:
             return (await list_tokens(operator))[0].used_at is not None
 
-        await until(noted, "the use of the token is noted")
+        await eventually(noted, what="the use of the token is noted")
         await rebuilt_twice(parts, now)
         assert (await asked(parts, f"{BASE}/{PAGES}/sidedata/", **interval))["unique_visitors_count"] == 1
         await Purge(operator, parts.settings, installation, ORG, PAGES, dry=False).run()

@@ -59,8 +59,8 @@ def test_a_flag_comes_before_the_environment(sidedata: Sidedata, monkeypatch: py
     monkeypatch.setenv("SIDEDATA_PARTITIONS", "many")
     assert "SIDEDATA_PARTITIONS" in one_line(sidedata("inspect"))
     assert sidedata("inspect").exit_code == 2
-    told = sidedata("inspect", "--partitions", "4", "--json")
-    assert json.loads(told.stdout)["partitions"] == 4
+    result = sidedata("inspect", "--partitions", "4", "--json")
+    assert json.loads(result.stdout)["partitions"] == 4
 
 
 @pytest.mark.holds("8.9")

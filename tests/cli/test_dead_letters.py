@@ -118,10 +118,10 @@ def test_a_push_names_what_will_become_a_dead_letter(sidedata: Callable[..., Res
     bad = json.dumps({"type": "page_view", "workflow_id": PAGES, "visitor_id": "v", "session_id": "s"}).encode()
     done = sidedata("push", "-", given=lines(view(now), *[bad] * 30))
     assert done.exit_code == 0
-    told = done.stderr.splitlines()
-    assert told[0] == "line 2: invalid_event: /organization_id: missing"
-    assert len(told) == 23
-    assert told[-3:] == [
+    messages = done.stderr.splitlines()
+    assert messages[0] == "line 2: invalid_event: /organization_id: missing"
+    assert len(messages) == 23
+    assert messages[-3:] == [
         "… and 10 lines more that will become dead letters",
         "30 events will become dead letters",
         "31 events sent, 0 lines unreadable",

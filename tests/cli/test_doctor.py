@@ -214,9 +214,9 @@ def test_the_command_says_what_to_do(redis_url: str, monkeypatch: pytest.MonkeyP
     assert "failed   installation: there is none in this Redis\n         → start a service" in said.stdout
     away = CliRunner().invoke(cli, ["doctor", "--json", "--redis-url", "redis://127.0.0.1:1"])
     assert away.exit_code == 1
-    told = json.loads(away.stdout)
-    assert told["problems"] == 1
-    assert told["findings"][-1]["name"] == "redis"
+    report = json.loads(away.stdout)
+    assert report["problems"] == 1
+    assert report["findings"][-1]["name"] == "redis"
 
 
 def test_variables_that_nobody_reads_are_told() -> None:
@@ -228,10 +228,10 @@ def test_variables_that_nobody_reads_are_told() -> None:
         "SIDEDATA_TEST_X": "",
         "HOME": "",
     }
-    told = settings_findings(Settings(), environ)
-    assert [(finding.status, finding.detail.split()[0]) for finding in told] == [
+    findings = settings_findings(Settings(), environ)
+    assert [(finding.status, finding.detail.split()[0]) for finding in findings] == [
         ("warning", "SIDEDATA_KEEP_DAY_DAY"),
         ("warning", "SIDEDATA_XYZZY"),
     ]
-    assert told[0].advice == "SIDEDATA_KEEP_DAY_DAYS may be meant"
-    assert "README" in told[1].advice
+    assert findings[0].advice == "SIDEDATA_KEEP_DAY_DAYS may be meant"
+    assert "README" in findings[1].advice

@@ -101,9 +101,9 @@ async def test_data_outlive_the_server(settings: Settings) -> None:
 async def test_it_appends_to_a_file_and_never_evicts(settings: Settings) -> None:
     """The server runs as the contract needs it."""
     async with redis_url(settings) as url:
-        told = await ask(url, lambda client: client.config_get("*"))
+        configuration = await ask(url, lambda client: client.config_get("*"))
     wanted = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction", "save": "", "port": "0"}
-    assert {name: told[name] for name in wanted} == wanted
+    assert {name: configuration[name] for name in wanted} == wanted
 
 
 async def test_only_its_user_can_get_at_the_data(settings: Settings) -> None:

@@ -24,7 +24,7 @@ from sidedata.reads.key_samples import sample_names
 from sidedata.reads.partitions import PartitionState
 from sidedata.schema import keys
 from sidedata.schema.key_names import parse
-from sidedata.schema.keys import KEYS
+from sidedata.schema.table import KEYS
 from tests.support.command_line import Sidedata
 from tests.support.constants import ORG
 from tests.support.events import GOAL_2, PAGES, POPUP, bought, interaction, reached, started, triggered, view
@@ -52,7 +52,7 @@ async def filled(pipe: Pipeline) -> datetime:
     return at
 
 
-async def told(pipe: Pipeline, key: str) -> dict[str, str]:
+async def explanation(pipe: Pipeline, key: str) -> dict[str, str]:
     """The explanation of a key, by heading."""
     explanation: Explanation = await explain(as_user("operator", pipe.client), pipe.installation, pipe.settings, key)
     return dict(explanation.rows)
@@ -65,8 +65,8 @@ async def test_every_stored_key_is_explained(redis_url: str) -> None:
         seen = set()
         async for page in sample_names(pipe.client, 10_000):
             for key in page:
-                rows = await told(pipe, key)
-                assert {"holds", "lives", "memory"} <= set(rows), key
+                rows = await explanation(pipe, key)
+                assert {"holds", "TTL", "memory"} <= set(rows), key
                 parsed = parse(key)
                 assert parsed is not None
                 seen.add(parsed.kind)
@@ -95,13 +95,13 @@ async def test_a_bucket_is_told_by_the_organizations_clock(redis_url: str) -> No
         midnight = datetime(local.year, local.month, local.day, tzinfo=UTC) - timedelta(hours=5, minutes=45)
         partition = pipe.partition(ORG)
         start = int(midnight.timestamp())
-        rows = await told(pipe, f"{keys.keyspace(partition).bucket(ORG, PAGES, 'day', start)}visitors")
+        rows = await explanation(pipe, f"{keys.keyspace(partition).bucket(ORG, PAGES, 'day', start)}visitors")
         assert rows["partition"] == f"{partition} of 4"
         assert rows["organization"] == f"{ORG} ({ZONE})"
         assert rows["bucket"].startswith(f"local day from {local:%a %Y-%m-%d} 00:00:00+05:45 to ")
         assert rows["visitors"] == "about 3 (±0.81 %)"
-        assert re.match(r"40\d days", rows["lives"])
-        counts = await told(pipe, f"{keys.keyspace(partition).bucket(ORG, POPUP, 'day', start)}counts")
+        assert re.match(r"40\d days", rows["TTL"])
+        counts = await explanation(pipe, f"{keys.keyspace(partition).bucket(ORG, POPUP, 'day', start)}counts")
         assert counts["started"] == "3"
         assert counts["purchases EUR"] == "4.5000"
 
@@ -113,11 +113,11 @@ async def test_what_a_rebuild_has_built_is_told_as_what_it_stands_for(redis_url:
         sketch = f"{shadow.bucket(ORG, PAGES, 'day', NEW_YEAR)}visitors"
         await pipe.client.pfadd(sketch, "a", "b")
         await pipe.client.expire(sketch, 1000)
-        rows = await told(pipe, sketch)
+        rows = await explanation(pipe, sketch)
         assert rows["stands for"] == sketch.replace("rebuild:0a1b2c3d:", "")
         assert rows["visitors"] == "about 2 (±0.81 %)"
         await pipe.client.rpush(keys.keyspace(3).swap("0a1b2c3d"), "one", "two")
-        assert (await told(pipe, keys.keyspace(3).swap("0a1b2c3d")))["steps"] == "2 are left"
+        assert (await explanation(pipe, keys.keyspace(3).swap("0a1b2c3d")))["steps"] == "2 are left"
 
 
 async def test_what_is_wrong_with_a_key_is_said(redis_url: str) -> None:
@@ -125,19 +125,19 @@ async def test_what_is_wrong_with_a_key_is_said(redis_url: str) -> None:
     async with pipeline(redis_url, partitions=4) as pipe:
         await filled(pipe)
         own = pipe.partition(ORG)
-        stray = await told(pipe, keys.keyspace((own + 1) % 4).organization(ORG))
-        assert f"it belongs to partition {own}" in stray["organization"]
-        assert stray["stored"].startswith("nothing")
+        foreign = await explanation(pipe, keys.keyspace((own + 1) % 4).organization(ORG))
+        assert f"it belongs to partition {own}" in foreign["organization"]
+        assert foreign["stored"].startswith("nothing")
         odd = f"{keys.keyspace(own).bucket(ORG, PAGES, 'day', NEW_YEAR)}counts"
         await pipe.client.hset(odd, "started", 1)
-        rows = await told(pipe, odd)
+        rows = await explanation(pipe, odd)
         assert "the zone was another one" in rows["bucket"]
-        assert "should end" in rows["lives"]
+        assert "should end" in rows["TTL"]
         await pipe.client.set(keys.keyspace(0).cursor, "text")
         with pytest.raises(StopError, match="something else wrote it"):
-            await told(pipe, keys.keyspace(0).cursor)
+            await explanation(pipe, keys.keyspace(0).cursor)
         with pytest.raises(StopError, match="no key of sidedata"):
-            await told(pipe, "cache:1")
+            await explanation(pipe, "cache:1")
 
 
 async def test_memory_adds_up(redis_url: str) -> None:

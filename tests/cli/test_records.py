@@ -120,6 +120,8 @@ def test_organizations_are_listed(sidedata: Sidedata, redis_url: str) -> None:
         client.hset(record, mapping={"has_events": "1", "name": "Shop"})
     listed = json.loads(sidedata("org", "list", "--json").stdout)
     assert listed == sorted(listed, key=lambda organization: organization["id"])
+    for organization in listed:
+        organization.pop("zone_rules")
     assert {"id": ORG, "timezone": "Europe/Helsinki", "has_events": True, "name": "Shop"} in listed
     assert {"id": OTHER_ORG, "timezone": "UTC", "has_events": False, "name": None} in listed
     rows = [line.split() for line in sidedata("org", "list").stdout.splitlines()]

@@ -32,11 +32,11 @@ async def test_it_serves_and_leaves_with_0(redis_url: str) -> None:
                 assert (answer.status, await answer.json()) == (200, [])
             async with http.get(f"{SIDEDATA}/live?{QUERY}") as answer:
                 assert answer.status == 404
-            began = time.monotonic()
+            start = time.monotonic()
             process.send_signal(signal.SIGTERM)
             async with asyncio.timeout(10):
                 _, errors = await process.communicate()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - start < 3
         assert process.returncode == 0, errors.decode()
         assert {json.loads(line)["level"] for line in errors.splitlines()} == {"INFO"}
         assert token not in errors.decode()

@@ -32,7 +32,7 @@ def children(process: asyncio.subprocess.Process) -> set[int]:
     return {int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()}
 
 
-def lives(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     """Tell if there is such a process."""
     return Path(f"/proc/{pid}").exists()
 
@@ -117,7 +117,7 @@ async def test_one_that_is_killed_is_started_again(redis_url: str, processes: in
         process.kill()
 
         async def gone() -> bool:
-            return not any(lives(pid) for pid in pids)
+            return not any(is_alive(pid) for pid in pids)
 
         await eventually(gone)
 

@@ -9,9 +9,9 @@ import pytest
 
 from sidedata.errors import StoreUnavailableError
 from sidedata.redis.client import connect
-from tests.support.redis.cluster import SLOTS, Cluster, Node, free_ports, slot_of, until
+from tests.support.redis.cluster import SLOTS, Cluster, Node, free_ports, slot_of
 from tests.support.redis.forwarder import forwarding
-from tests.support.waiting import TIME_FACTOR
+from tests.support.waiting import TIME_FACTOR, block_until
 
 CLIENTS = 30
 
@@ -44,7 +44,7 @@ async def test_a_slow_write_is_sent_once(cluster: Cluster) -> None:
                 await gateway.command("INCR", "n")
         finally:
             node.thaw()
-        until(lambda: node.admin.info("stats")["total_commands_processed"] > 0, "the node to go on")
+        block_until(lambda: node.admin.info("stats")["total_commands_processed"] > 0, "the node to go on")
         assert await gateway.command("GET", "n") == b"1"
     finally:
         await gateway.aclose()
@@ -58,7 +58,7 @@ def moves(tmp_path: Path) -> Iterator[list[Node]]:
         for node in nodes:
             node.start()
             node.admin.execute_command("CLUSTER ADDSLOTS", *range(SLOTS))
-            until(lambda node=node: node.admin.cluster("INFO")["cluster_state"] == "ok", "all slots")  # type: ignore[misc]
+            block_until(lambda node=node: node.admin.cluster("INFO")["cluster_state"] == "ok", "all slots")  # type: ignore[misc]
         yield nodes
     finally:
         for node in nodes:
@@ -76,15 +76,15 @@ async def test_nodes_that_all_move_are_found_by_the_name_that_was_given(moves: l
             await asyncio.gather(*(gateway.command("GET", "n") for _ in range(CLIENTS)))
             forwarder.target = ("127.0.0.1", new.port)
             old.kill() if way == "killed" else old.freeze()
-            began, value = time.monotonic(), None
+            start, value = time.monotonic(), None
             while value is None:
                 try:
                     value = await gateway.command("GET", "n")
                 except StoreUnavailableError:
-                    assert time.monotonic() - began < 5 * TIME_FACTOR
+                    assert time.monotonic() - start < 5 * TIME_FACTOR
                     await asyncio.sleep(0.02)
             assert value == b"moved"
-            print(f"{way}: found after {time.monotonic() - began:.2f} s")  # noqa: T201 - docs/RELIABILITY.md repeats it
+            print(f"{way}: found after {time.monotonic() - start:.2f} s")  # noqa: T201 - docs/RELIABILITY.md repeats it
         finally:
             await gateway.aclose()
             if way == "frozen":

@@ -6,9 +6,9 @@ import time
 import pytest
 
 from sidedata.schema import keys
-from tests.support.redis.cluster import Cluster, slot_of, until
+from tests.support.redis.cluster import Cluster, slot_of
 from tests.support.redis.cluster_life import ORGANIZATIONS, ask, behind, happening, life, load, recovered, started
-from tests.support.waiting import TIME_FACTOR, eventually
+from tests.support.waiting import TIME_FACTOR, block_until, eventually
 
 TAKEOVER_SECONDS = 30.0  # a limit for a machine that has much else to do
 
@@ -46,7 +46,7 @@ async def test_what_was_not_replicated_is_gone_from_all_alike(cluster: Cluster, 
         running.sent[lone] = kept
         await running.send(lone, kept)
         await running.applied()  # whatever was sent twice, too, after a 503
-        until(lambda: behind(master, replica) == 0, "the replica to have all")
+        block_until(lambda: behind(master, replica) == 0, "the replica to have all")
         replica.freeze()
         master.admin.execute_command("CLIENT", "KILL", "TYPE", "replica")
         await running.send(lone, lost)
@@ -125,7 +125,7 @@ async def test_a_master_that_hangs_is_answered_for(cluster: Cluster, lone: int) 
             await running.send(partition, [happening(ORGANIZATIONS[partition], 1)])
             await started(running, partition, 1)
         master.freeze()
-        began = time.monotonic()
+        start = time.monotonic()
         refused = 0
         taken_over: float | None = None
         while True:
@@ -139,7 +139,7 @@ async def test_a_master_that_hangs_is_answered_for(cluster: Cluster, lone: int) 
             assert of_lone.status == 503
             refused += 1
             # How soon a replica takes over is the cluster's to say: some 4 seconds here, more on a machine that is busy.
-            assert time.monotonic() - began < TAKEOVER_SECONDS
+            assert time.monotonic() - start < TAKEOVER_SECONDS
             # How soon the service finds out is ours: one question that fails, and the next is answered.
             assert taken_over is None or time.monotonic() - taken_over < 2.0 * TIME_FACTOR
         assert refused > 0

@@ -139,10 +139,10 @@ async def test_a_command_is_sent_once(cluster: Cluster) -> None:
     try:
         await append(client, keyspace(3), [b"{}"], 1000)
         master.freeze()
-        began = time.monotonic()
+        start = time.monotonic()
         with pytest.raises(StoreUnavailableError):
             await append(client, keyspace(3), [b"{}"], 1000)
-        assert time.monotonic() - began < 0.6 * TIME_FACTOR
+        assert time.monotonic() - start < 0.6 * TIME_FACTOR
         master.thaw()
 
         async def both() -> bool:

@@ -95,10 +95,10 @@ async def test_strangers_are_refused(
     address = f"rediss+cluster://127.0.0.1:{cluster.nodes[0].port}"
     client = connect(f"{address}?{certificates.for_client(known=known, trusting=trusting)}", timeout=2)
     try:
-        began = time.monotonic()
+        start = time.monotonic()
         with pytest.raises(StoreUnavailableError) as refusal, translated():
             await client.get(keys.CONFIG)
-        assert time.monotonic() - began < 2 * TIME_FACTOR
+        assert time.monotonic() - start < 2 * TIME_FACTOR
         assert len(str(refusal.value).splitlines()) == 1
     finally:
         await client.aclose()

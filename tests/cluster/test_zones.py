@@ -3,7 +3,7 @@
 from tests.support.pipeline import pipeline
 from tests.support.redis.cluster import Cluster
 from tests.support.zone_files import HOUR
-from tests.support.zone_worlds import NAME, NEW, OLD, Case, World, life
+from tests.support.zone_worlds import NAME, NEW, OLD, Case, ZoneWorld, life
 
 
 async def test_an_adoption_in_a_cluster(cluster: Cluster) -> None:
@@ -12,7 +12,7 @@ async def test_an_adoption_in_a_cluster(cluster: Cluster) -> None:
         await pipe.organization(NAME)
         now = await pipe.now()
         case = Case(now, 12, -7 * HOUR, -8 * HOUR, -7 * HOUR)
-        world = World(pipe, now)
+        world = ZoneWorld(pipe, now)
         pipe.rulebook = case.rulebook(OLD, pipe.settings)
         await world.send(life(now, days=33, each=6))
         pipe.rulebook = case.rulebook(NEW, pipe.settings)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import pytest_asyncio
 
-from sidedata.ingest.apply.attribution import FORGET_MS, Goal, Visitor
+from sidedata.ingest.apply.attribution import FORGET_MS, OuterGoal, Visitor
 from tests.support.constants import KEEP_ALL
 from tests.support.events import GOAL, POPUP, POPUP_2, interaction, reached
 from tests.support.pipeline import Pipeline, pipeline
@@ -22,7 +22,7 @@ class BruteForce:
 
     def __init__(self) -> None:
         self.interactions: list[tuple[str, int, int]] = []  # workflow, time, arrival
-        self.goals: list[Goal] = []  # those that wait, by arrival
+        self.goals: list[OuterGoal] = []  # those that wait, by arrival
         self.counted: set[tuple[str, str]] = set()
 
     def interact(self, workflow: str, at_us: int, arrived_ms: int) -> list[str]:
@@ -34,14 +34,14 @@ class BruteForce:
             goal.key for goal in waiting if at_us <= goal.at_us <= at_us + WINDOW_US and self._first(workflow, goal)
         ]
 
-    def reach(self, goal: Goal) -> list[str]:
+    def reach(self, goal: OuterGoal) -> list[str]:
         """The workflows that it affects, each once."""
         self._forget(goal.arrived_ms)
         self.goals = [*self.goals, goal][-MOST_GOALS:]
         held = {workflow for workflow, at_us, _ in self.interactions if at_us <= goal.at_us <= at_us + WINDOW_US}
         return sorted(workflow for workflow in held if self._first(workflow, goal))
 
-    def _first(self, workflow: str, goal: Goal) -> bool:
+    def _first(self, workflow: str, goal: OuterGoal) -> bool:
         new = (workflow, goal.key) not in self.counted
         self.counted.add((workflow, goal.key))
         return new
@@ -61,7 +61,9 @@ def test_a_full_memory_forgets_what_came_first(seed: int) -> None:
     for n in range(300):
         arrived_ms, at_us = 10**12 + n // 3, choose.randint(0, 12) * 25
         if choose.random() < 0.5:
-            goal = Goal(at_us, GOAL, "session", None, None, arrived_ms, f"{arrived_ms}-{n % 3}.{choose.randint(0, 11)}")
+            goal = OuterGoal(
+                at_us, GOAL, "session", None, None, arrived_ms, f"{arrived_ms}-{n % 3}.{choose.randint(0, 11)}"
+            )
             assert sorted(visitor.reach(goal)) == brute.reach(goal), (seed, n)
         else:
             workflow = choose.choice([POPUP, POPUP_2])

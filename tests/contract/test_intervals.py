@@ -1,4 +1,4 @@
-"""Sections 3 and 5 of the contract by hand: the effective interval, its rims, and intervals that are refused."""
+"""Sections 3 and 5 of the contract by hand: the effective interval, its edges, and intervals that are refused."""
 
 from datetime import datetime, timedelta
 

@@ -13,7 +13,7 @@ FILES = {
 SCRIPTS = sorted(name for name in FILES if name.endswith(".js"))
 
 
-class Markup(HTMLParser):
+class PageReferences(HTMLParser):
     """The references of a page, and its inline scripts and styles."""
 
     def __init__(self, text: str) -> None:
@@ -54,7 +54,7 @@ def test_nothing_comes_from_another_host(name: str) -> None:
 
 def test_the_page_holds_no_script_and_no_style() -> None:
     """Both come as files of our own, all of which exist."""
-    markup = Markup(FILES["index.html"])
+    markup = PageReferences(FILES["index.html"])
     assert markup.inline == []
     ours = [reference for reference in markup.references if not reference.startswith("data:")]
     assert {"/dashboard/main.js", "/dashboard/frame.css"} <= set(ours)

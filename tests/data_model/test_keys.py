@@ -1,4 +1,4 @@
-"""The table in `sidedata.schema.keys` is the truth: it has every key function, and every key of a live Redis is in it."""
+"""The table in `sidedata.schema.table` is the truth: it has every key function, and every key of a live Redis is in it."""
 
 import re
 from collections.abc import Callable

@@ -8,10 +8,12 @@ import redis.exceptions as redis_errors
 
 from sidedata.errors import CommandRefusedError
 from sidedata.redis.multiplex import MultiplexedConnection, ReplyError
+from sidedata.redis.replies import Reply, Word
 from sidedata.redis.scripts import Script
 from sidedata.redis.standalone import StandaloneGateway
 from tests.support.redis.client import Client, connect
 from tests.support.redis.servers import RedisServer
+from tests.support.waiting import eventually
 
 
 def multiplexed(client: Client) -> MultiplexedConnection:
@@ -21,12 +23,17 @@ def multiplexed(client: Client) -> MultiplexedConnection:
     return client.gateway.multiplexed
 
 
+async def command(connection: MultiplexedConnection, *words: Word) -> Reply:
+    """Send one command and return its reply."""
+    return (await connection.exchange([words]))[0]
+
+
 async def test_replies_come_to_those_who_asked(client: Client) -> None:
     """A thousand questions at once over one connection, each with its own answer; an error reply reaches its asker alone."""
     before = (await client.info("clients"))["connected_clients"]
-    questions = [multiplexed(client).command("ECHO", str(number)) for number in range(1_000)]
+    questions = [command(multiplexed(client), "ECHO", str(number)) for number in range(1_000)]
     *replies, refused = await asyncio.gather(
-        *questions, multiplexed(client).command("NO", "SUCH", "COMMAND"), return_exceptions=True
+        *questions, command(multiplexed(client), "NO", "SUCH", "COMMAND"), return_exceptions=True
     )
     assert replies == [str(number).encode() for number in range(1_000)]
     assert isinstance(refused, ReplyError)
@@ -51,13 +58,16 @@ async def test_an_error_of_a_script_is_the_clients_own(client: Client) -> None:
 async def test_a_lost_connection_is_opened_anew(client: Client) -> None:
     """Commands under way fail when it breaks; the next one finds another connection."""
     connection = multiplexed(client)
-    waiting = asyncio.create_task(connection.command("BLPOP", "nothing comes here", 0))
-    while (await client.info("clients"))["blocked_clients"] == 0:  # noqa: ASYNC110 - Redis sends no notification
-        await asyncio.sleep(0.001)
+    waiting = asyncio.create_task(command(connection, "BLPOP", "nothing comes here", 0))
+
+    async def blocked() -> bool:
+        return bool((await client.info("clients"))["blocked_clients"])
+
+    await eventually(blocked)
     await client.client_kill_filter(_type="normal", skipme=True)
     with pytest.raises(redis_errors.ConnectionError):
         await waiting
-    assert await connection.command("PING") == b"PONG"
+    assert await command(connection, "PING") == b"PONG"
 
 
 async def test_who_gives_up_leaves_no_reply_for_another(client: Client) -> None:
@@ -65,8 +75,8 @@ async def test_who_gives_up_leaves_no_reply_for_another(client: Client) -> None:
     connection = multiplexed(client)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
-            await connection.command("BLPOP", "nothing comes here", 0)
-    assert await connection.command("ECHO", "mine") == b"mine"
+            await command(connection, "BLPOP", "nothing comes here", 0)
+    assert await command(connection, "ECHO", "mine") == b"mine"
 
 
 @pytest.mark.undeployed("it logs in as Redis's default user, which is off there")
@@ -80,9 +90,9 @@ async def test_it_logs_in_and_chooses_its_database(private_server: Callable[...,
     wrong = connect(server.url, timeout=5)
     try:
         await right.set("key", "value")
-        assert await multiplexed(right).command("GET", "key") == b"value"
+        assert await command(multiplexed(right), "GET", "key") == b"value"
         with pytest.raises(ReplyError):
-            await multiplexed(wrong).command("GET", "key")
+            await command(multiplexed(wrong), "GET", "key")
     finally:
         await right.aclose()
         await wrong.aclose()
@@ -92,5 +102,5 @@ async def test_without_a_server_there_is_no_connection(tmp_path: object) -> None
     """An address without a server is a connection error, as in the ordinary way."""
     absent = connect(f"unix://{tmp_path}/nobody", timeout=5)
     with pytest.raises(redis_errors.ConnectionError):
-        await multiplexed(absent).command("PING")
+        await command(multiplexed(absent), "PING")
     await absent.aclose()

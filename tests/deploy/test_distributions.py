@@ -105,7 +105,7 @@ def test_the_wheel_owns_one_name(built: Built, tmp_path: Path) -> None:
     """All is below `sidedata/`: scripts, pages and the marker of types, too; and so it is by way of the source distribution."""
     found = files(built.wheel)
     assert {name.split("/")[0] for name in found if ".dist-info/" not in name} == {"sidedata"}
-    wanted = {"sidedata/py.typed", "sidedata/redis/scripts/commit.lua", "sidedata/service/__init__.py"}
+    wanted = {"sidedata/py.typed", "sidedata/redis/scripts/commit/commit.lua", "sidedata/service/__init__.py"}
     assert wanted <= found
     assert any(name.startswith("sidedata/service/pages/") and name.endswith(".html") for name in found)
     assert any(name.startswith("sidedata/ingest/") for name in found)
@@ -143,6 +143,9 @@ def test_a_command_names_the_extra_that_it_lacks(plain: Environment, tmp_path: P
         assert f"`sidedata {command}` needs" in line
         assert "pip install 'sidedata[server]'" in line
     done = run([plain.bin / "sidedata", "doctor"], directory=tmp_path, variables=variables, status=1)
+    assert f"no Redis runs in {tmp_path}/.sidedata" in done.stderr
+    finder = "from sidedata.embedded.server_binary import find_servers; find_servers()"
+    done = run([plain.python, "-c", finder], directory=tmp_path, variables={**variables, "PATH": ""}, status=1)
     assert "there is no Redis to start: pip install 'sidedata[embedded]'" in done.stderr
 
 

@@ -23,7 +23,7 @@ from tests.support.waiting import eventually
 _BLOCK = re.compile(r"^<!-- runbook -->\n```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-class Machine(NamedTuple):
+class RedisMachine(NamedTuple):
     """Redis's machine: its server, and a shell with what the runbook takes for granted."""
 
     server: RedisServer
@@ -44,7 +44,7 @@ class Machine(NamedTuple):
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
+def machine(tmp_path: Path) -> Iterator[RedisMachine]:
     """A guarded server whose data lie in a directory of their own."""
     if version(version_text(find_binary())) < (7, 0):
         pytest.skip("users.acl needs Redis 7.0: %R~ and selectors")
@@ -71,7 +71,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
         "SIDEDATA_REDIS_URL": as_user("operator", server.url),
     }
     try:
-        yield Machine(server, environment)
+        yield RedisMachine(server, environment)
     finally:
         server.close()
 
@@ -89,7 +89,7 @@ def blocks(heading: str) -> list[str]:
     return _BLOCK.findall(section)
 
 
-def from_rdb(machine: Machine, before: str, after: str) -> None:
+def from_rdb(machine: RedisMachine, before: str, after: str) -> None:
     """As the runbook says: without the append-only file, then with a new one."""
     machine.do(before)
     machine.server.start("--appendonly", "no")
@@ -97,13 +97,13 @@ def from_rdb(machine: Machine, before: str, after: str) -> None:
     machine.server.kill()
 
 
-def from_aof(machine: Machine, commands: str) -> None:
+def from_aof(machine: RedisMachine, commands: str) -> None:
     """Put back and checked."""
     machine.do(commands)
 
 
 @pytest.mark.parametrize("kind", ["rdb", "aof"])
-async def test_a_restored_backup_is_that_instant(machine: Machine, kind: str) -> None:
+async def test_a_restored_backup_is_that_instant(machine: RedisMachine, kind: str) -> None:
     """Later events are gone from stream and counters alike, and all events count once when they are sent again."""
     save_rdb, save_aof = blocks("Backup")
     put_aof, *put_rdb = blocks("Restore")
@@ -136,7 +136,7 @@ async def test_a_restored_backup_is_that_instant(machine: Machine, kind: str) ->
         assert admin.hget(f"sd:{{{pipe.partition(ORG)}}}:cursor", "events") == b"26"
 
 
-async def test_tokens_and_passwords_are_changed_in_flight(machine: Machine) -> None:
+async def test_tokens_and_passwords_are_changed_in_flight(machine: RedisMachine) -> None:
     """Old and new both count until the old one goes."""
     tokens, add, remove = blocks("Tokens and passwords")
     server = machine.server
@@ -160,7 +160,7 @@ async def test_tokens_and_passwords_are_changed_in_flight(machine: Machine) -> N
     assert old[0] not in left
 
 
-async def test_wrong_counters_are_rebuilt(machine: Machine, tmp_path: Path) -> None:
+async def test_wrong_counters_are_rebuilt(machine: RedisMachine, tmp_path: Path) -> None:
     """By an operator, from an archive, as the worker would have counted."""
     async with pipeline(machine.server.url, partitions=2) as pipe:
         now = await pipe.now()
@@ -180,7 +180,7 @@ def named(data: Path) -> bool:
         return True
 
 
-async def test_a_deleted_organization_is_gone_from_the_file_too(machine: Machine) -> None:
+async def test_a_deleted_organization_is_gone_from_the_file_too(machine: RedisMachine) -> None:
     """Counters at once, the append-only file when its rewrite is done."""
     data = Path(machine.environment["DATA"])
 

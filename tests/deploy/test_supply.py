@@ -42,11 +42,11 @@ def test_the_licence_of_every_package_is_listed() -> None:
 @pytest.mark.parametrize("name", sorted(_NAMES))
 def test_a_licence_is_what_the_package_says(name: str) -> None:
     """Where it is installed and says something that can be compared."""
-    told = licences.told(name)
-    if told is None:
+    licence = licences.stated_licence(name)
+    if licence is None:
         return
     listed = licences.listed()[name]
-    assert told == listed or set(listed.split(" OR ")) == set(told.split(" OR ")), told
+    assert licence == listed or set(listed.split(" OR ")) == set(licence.split(" OR ")), licence
 
 
 def test_the_bill_of_materials_names_everything() -> None:
@@ -96,5 +96,5 @@ def test_only_findings_fail_an_audit(dependencies: list[object], line: str, fail
 @pytest.mark.parametrize("out", ["", "[]", "{}", "no JSON"])
 def test_an_audit_without_a_network_says_so_in_one_line(out: str) -> None:
     """It never fails the check."""
-    told = judge(1, out, "Traceback …\n  somewhere\nConnectionError: no route to host\n\n")
-    assert told == ("not audited: ConnectionError: no route to host", False)
+    result = judge(1, out, "Traceback …\n  somewhere\nConnectionError: no route to host\n\n")
+    assert result == ("not audited: ConnectionError: no route to host", False)

@@ -30,7 +30,7 @@ def step(number: int) -> str:
     return str(block)
 
 
-class Machine:
+class MachineRoot:
     """A folder that stands for the machine's root; commands and units are rewritten to it."""
 
     def __init__(self, root: Path, port: int) -> None:
@@ -106,7 +106,7 @@ class Machine:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
+def machine(tmp_path: Path) -> MachineRoot:
     """A machine on which steps 5 and 6 have been run."""
     if version(version_text(find_binary())) < (7, 0):
         pytest.skip("users.acl needs Redis 7.0: %R~ and selectors")
@@ -115,7 +115,7 @@ def machine(tmp_path: Path) -> Machine:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = int(listener.getsockname()[1])
-    made = Machine(tmp_path, port)
+    made = MachineRoot(tmp_path, port)
     made.run(5)
     made.run(6)
     return made
@@ -130,7 +130,7 @@ def said(log: Path, pattern: str) -> str:
     return found[1]
 
 
-def test_the_steps_lead_to_a_service_and_a_token(machine: Machine) -> None:
+def test_the_steps_lead_to_a_service_and_a_token(machine: MachineRoot) -> None:
     """The units' commands run with the files of the steps: Redis, a worker and the service, and the operator makes a token."""
     port = re.findall(r":(\d+)/0", (machine.root / "etc/sidedata/service.env").read_text(encoding="utf-8"))[0]
     with ExitStack() as stack:
@@ -157,7 +157,7 @@ def test_the_steps_lead_to_a_service_and_a_token(machine: Machine) -> None:
         assert token.startswith("sd_")
 
 
-def test_secrets_are_for_root_alone_and_written_once(machine: Machine) -> None:
+def test_secrets_are_for_root_alone_and_written_once(machine: MachineRoot) -> None:
     """Files with secrets have mode 0600; the step refuses to write a second secret over the first."""
     folder = machine.root / "etc/sidedata"
     secret = [*folder.glob("*.env"), *(folder / "redis-passwords").iterdir()]

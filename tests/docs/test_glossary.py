@@ -11,17 +11,25 @@ CLASS_OF_TERM = re.compile(r"`([A-Z]\w+)` \(`([\w/]+\.py)`\)")
 # The files whose public classes a reader of the code meets first; the other files may name theirs or not.
 CENTRAL = [
     "ingest/apply/dedup.py",
+    "ingest/apply/model.py",
     "ingest/apply/owner_cache.py",
     "ingest/apply/partition.py",
     "ingest/apply/planner.py",
+    "ingest/apply/reader.py",
+    "ingest/apply/rollup.py",
     "ingest/worker/worker.py",
+    "service/report/merged_runs.py",
     "service/report/reports.py",
     "service/report/shared_refresh.py",
     "service/report/workflow_cache.py",
     "sidedata/calendar/slots.py",
+    "sidedata/calendar/tiling.py",
     "sidedata/operations.py",
+    "sidedata/redis/gateway.py",
     "sidedata/redis/standalone.py",
     "sidedata/schema/keys.py",
+    "sidedata/schema/table.py",
+    "sidedata/writes/commit.py",
     "sidedata/writes/lease.py",
 ]
 MINOR = {"Slots", "Maintenance", "NoSuchWorkflowError"}

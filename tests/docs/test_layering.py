@@ -22,6 +22,7 @@ PURE = [
     "sidedata/calendar/explanation.py",
     "sidedata/calendar/tiling.py",
     "sidedata/hyperloglog.py",
+    "sidedata/sparse_sketch.py",
     "sidedata/schema/key_names.py",
     "ingest/apply/rollup.py",
     "ingest/apply/attribution.py",
@@ -93,13 +94,25 @@ def test_no_folders_import_each_other_in_a_circle() -> None:
         raise AssertionError(" -> ".join(error.args[1])) from error
 
 
+def scripts() -> list[Path]:
+    """The Lua scripts of the gateway."""
+    return sorted((ROOT / "sidedata" / "redis" / "scripts").rglob("*.lua"))
+
+
+def test_no_two_scripts_have_one_name() -> None:
+    """A script is loaded by its name alone, from any folder."""
+    names = [path.name for path in scripts()]
+    assert len(names) > 15, "the scripts were not found"
+    assert len(names) == len(set(names))
+
+
 def test_no_folder_holds_more_than_ten_files() -> None:
     """A subject fits in ten files; the top of the shared package and the pages are excepted."""
     crowded = {
         str(folder.relative_to(ROOT)): len(files)
         for package in PACKAGES
-        for folder in {path.parent for path in modules(package)} - {ROOT / "sidedata"}
-        if len(files := [path for path in folder.glob("*.py") if path.name != "__init__.py"]) > 10
+        for folder in {path.parent for path in [*modules(package), *scripts()]} - {ROOT / "sidedata"}
+        if len(files := [path for path in folder.iterdir() if path.is_file() and path.name != "__init__.py"]) > 10
     }
     assert not crowded
 

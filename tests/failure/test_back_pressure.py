@@ -60,7 +60,7 @@ async def starts(pipe: Pipeline) -> int:
 async def worked_off(pipe: Pipeline) -> None:
     """A worker that starts now applies everything, then leaves."""
     stop = asyncio.Event()
-    installation = await open_installation(as_user("worker", pipe.client), pipe.settings, secret_needed=True)
+    installation = await open_installation(as_user("worker", pipe.client), pipe.settings, require_secret=True)
     running = asyncio.create_task(Worker(as_user("worker", pipe.client), installation, pipe.settings).run(stop))
     limit = time.monotonic() + 20
     try:
@@ -147,7 +147,7 @@ async def test_another_schema_is_refused(redis_url: str) -> None:
         await pipe.client.hset(keys.CONFIG, "schema", SCHEMA + 1)
         before = await snapshot(pipe.client)
         with pytest.raises(StopError, match=f"schema {SCHEMA + 1}.*knows {SCHEMA}.*matching version"):
-            await open_installation(as_user("worker", pipe.client), pipe.settings, secret_needed=True)
+            await open_installation(as_user("worker", pipe.client), pipe.settings, require_secret=True)
         assert await snapshot(pipe.client) == before
 
 

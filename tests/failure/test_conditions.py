@@ -19,7 +19,7 @@ from tests.support.events import POPUP, started
 from tests.support.pipeline import Pipeline, pipeline
 from tests.support.redis.refusing import refusing
 from tests.support.redis.servers import RedisServer
-from tests.support.waiting import until
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.undeployed("the conditions are set up by commands that deploy/ allows to nobody")
 INGEST = f"/api/ingest/v1/orgs/{ORG}/events"
@@ -49,7 +49,7 @@ CONDITIONS = {
 async def _misconf(admin: Any, server: RedisServer) -> None:  # noqa: ANN401 - an untyped client
     (server.directory / "broken").mkdir()  # a file can't take the place of a directory
     admin.bgsave()
-    await until(lambda: admin.info("persistence")["rdb_last_bgsave_status"] == "err", 20)
+    await eventually(lambda: admin.info("persistence")["rdb_last_bgsave_status"] == "err")
 
 
 async def _busy(admin: Any, server: RedisServer) -> None:  # noqa: ANN401 - an untyped client

@@ -22,7 +22,7 @@ from tests.support.constants import ORG, SECRET
 from tests.support.events import PAGES
 from tests.support.redis.forwarder import Forwarder, forwarding
 from tests.support.redis.servers import RedisServer
-from tests.support.waiting import until
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.undeployed("the forwarder's address has no login")
 CLIENTS = 30
@@ -116,11 +116,11 @@ async def test_a_write_over_a_closed_connection_is_sent_on_a_new_one(
     """A write whose connection was lost before it was sent is neither refused nor doubled."""
     await asyncio.gather(*(gateway.command("INCR", "n") for _ in range(CLIENTS)))
     server.kill()
-    await until(lambda: not forwarder.open)
+    await eventually(lambda: not forwarder.open)
     server.start()
     await asyncio.gather(*(gateway.command("INCR", "n") for _ in range(CLIENTS)))
     forwarder.reset_all()
-    await until(lambda: not forwarder.open)
+    await eventually(lambda: not forwarder.open)
     await asyncio.gather(*(gateway.command("INCR", "n") for _ in range(CLIENTS)))
     assert await gateway.command("GET", "n") == b"%d" % (3 * CLIENTS)
 
@@ -152,7 +152,7 @@ async def test_the_pin_of_the_protocol_may_go(server: RedisServer, forwarder: Fo
     connection = await pool.get_connection()
     await pool.release(connection)
     server.kill()
-    await until(connection._reader.at_eof)
+    await eventually(connection._reader.at_eof)
     server.start()
     connection = await pool.get_connection()
     try:

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ from tests.support.redis.cluster import Cluster
 from tests.support.redis.cluster_life import ORGANIZATIONS, Life, ask, happening, life
 from tests.support.redis.forwarder import Forwarder, forwarding
 from tests.support.redis.servers import RedisServer
-from tests.support.waiting import TIME_FACTOR, eventually, until
+from tests.support.waiting import TIME_FACTOR, eventually
 
 pytestmark = pytest.mark.undeployed("a replica that becomes a master needs rights of its own")
 PARTITION = 3
@@ -54,7 +54,7 @@ class Pair:
             offset = self.master.info("replication")["master_repl_offset"]
             return bool(self.replica.info("replication").get("slave_repl_offset") == offset)
 
-        await until(equal, 20)
+        await eventually(equal)
 
 
 @asynccontextmanager
@@ -66,17 +66,10 @@ async def pair(private_server: Callable[..., RedisServer], ports: tuple[int, int
     async with forwarding(servers[0].url) as forwarder:
         made = Pair(forwarder, *servers)
         made.replica.execute_command("REPLICAOF", "127.0.0.1", ports[0])
-        await until(lambda: made.replica.info("replication")["master_link_status"] == "up", 20)
+        await eventually(lambda: made.replica.info("replication")["master_link_status"] == "up")
         yield made
         made.master.close()
         made.replica.close()
-
-
-async def seconds_until(condition: Callable[[], Awaitable[bool]]) -> float:
-    """The time after which a condition holds."""
-    began = time.monotonic()
-    await eventually(condition)
-    return time.monotonic() - began
 
 
 async def readiness(running: Life) -> tuple[int, dict[str, str]]:
@@ -111,17 +104,17 @@ async def test_a_failover_behind_a_fixed_address_is_over_within_two_seconds(
         # Until the address moves, readiness says that this is no master, and no old number is sent for long.
         status, checks = await readiness(running)
         assert (status, checks["role"]) == (503, "failed")
-        stale = await seconds_until(refused)
+        stale = await eventually(refused)
         assert stale < 1 * TIME_FACTOR
 
         servers.move()
-        began = time.monotonic()
-        answered = await seconds_until(lambda: counted(10))
-        assert await seconds_until(ready) < SECONDS * TIME_FACTOR
+        start = time.monotonic()
+        answered = await eventually(lambda: counted(10))
+        assert await eventually(ready) < SECONDS * TIME_FACTOR
         await running.send(PARTITION, [happening(ORGANIZATIONS[PARTITION], 10)])
-        taken = time.monotonic() - began
+        taken = time.monotonic() - start
         await eventually(lambda: counted(11))
-        applied = time.monotonic() - began
+        applied = time.monotonic() - start
         print(f"refused {stale:.2f}, answered {answered:.2f}, taken {taken:.2f}, applied {applied:.2f}")  # noqa: T201
         assert max(answered, taken, applied) < SECONDS * TIME_FACTOR
 

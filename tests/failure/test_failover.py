@@ -84,7 +84,7 @@ async def work(pipe: Pipeline, chance: random.Random, sent: list[bytes]) -> None
 async def test_a_replica_that_takes_over_is_of_one_instant(
     private_server: Callable[..., RedisServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Stream, cursor, counters, state and remembered ids are those before or after a script, whatever byte came last.
+    """Stream, cursor, counters, state and deduplication ids are those before or after a script, whatever byte came last.
 
     And when all is sent again, each event has counted once.
     """

@@ -43,17 +43,17 @@ def text_of(value: Any) -> bytes:  # noqa: ANN401 - whatever JSON holds
 @pytest.mark.timeout(400)  # eight seconds of work take long where others work too
 def test_a_short_run_of_the_fuzzer(request: pytest.FixtureRequest) -> None:
     """Every reader gets some thousand broken inputs and none breaks it."""
-    told = run(request.config.option.hypothesis_seed, 30_000, 8.0)
-    assert told.keys() == TARGETS.keys()
-    assert all(count > 200 for count, _, _ in told.values()), told
+    results = run(request.config.option.hypothesis_seed, 30_000, 8.0)
+    assert results.keys() == TARGETS.keys()
+    assert all(count > 200 for count, _, _ in results.values()), results
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_a_long_run_of_the_fuzzer(request: pytest.FixtureRequest) -> None:
     """A million inputs and more."""
-    told = run(request.config.option.hypothesis_seed, 1_200_000, 1_000.0)
-    assert sum(count for count, _, _ in told.values()) >= 1_000_000, told
+    results = run(request.config.option.hypothesis_seed, 1_200_000, 1_000.0)
+    assert sum(count for count, _, _ in results.values()) >= 1_000_000, results
 
 
 @pytest.mark.holds("2.3.5")
@@ -103,13 +103,13 @@ def test_any_interval_is_planned_or_refused(start: Any, span: Any, zone: str, ki
 
 @pytest.mark.holds("2.1.6")
 @pytest.mark.parametrize(
-    "poison",
+    "bad_event",
     [b"[" * 3000, b"[" * 3000 + b'"' + b"]" * 3000, b"[" * 3000 + b"]" * 3000 + b"] ["],
     ids=["never closed", "closed in a string", "closed too often"],
 )
-def test_brackets_that_do_not_pair_up_swallow_nothing(poison: bytes) -> None:
+def test_brackets_that_do_not_pair_up_swallow_nothing(bad_event: bytes) -> None:
     """Found by reading: what followed too deep a nesting that never closed was neither applied nor a dead letter."""
-    value = b"[" + GOOD[0] + b"," + poison + b"," + GOOD[0] + b"]"
+    value = b"[" + GOOD[0] + b"," + bad_event + b"," + GOOD[0] + b"]"
     arrivals, letters = read_entry(ENTRY, [b"events", value], PARTITION, 16)
     assert arrivals == []
     assert [(letter.reason, letter.event) for letter in letters] == [("invalid_json", value)]

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from sidedata.clock import ManualClock
 from sidedata.errors import StoreUnavailableError
 from sidedata.redis.client import connect
 from sidedata.redis.gateway import Gateway
+from tests.support.clock import ManualClock
 from tests.support.events import POPUP, started
 from tests.support.pipeline import pipeline
 from tests.support.redis.certificates import Certificates

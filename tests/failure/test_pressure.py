@@ -15,7 +15,7 @@ import pytest
 from sidedata.service.http.state import BACKEND
 from sidedata.service.server import listener
 from tests.support.service import EVENTS, QUERY, SIDEDATA, WORKFLOW, WORKFLOWS, World, world
-from tests.support.waiting import TIME_FACTOR, until
+from tests.support.waiting import TIME_FACTOR, eventually
 
 JSON = {"Content-Type": "application/json"}
 
@@ -49,8 +49,8 @@ async def connections(ours: World, count: int) -> AsyncIterator[list[Connection]
 
 async def timed(asking: Awaitable[Any]) -> tuple[Any, float]:
     """Return the result and the time that it took."""
-    began = time.monotonic()
-    return await asking, time.monotonic() - began
+    start = time.monotonic()
+    return await asking, time.monotonic() - start
 
 
 async def test_slow_and_silent_clients_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,12 +63,15 @@ async def test_slow_and_silent_clients_are_let_go(monkeypatch: pytest.MonkeyPatc
         for reader, writer in kept:
             writer.write(head(ours, "GET", "/livez") + b"\r\n")
             assert b"200" in await reader.readline()
-        for beat in range(12):
+
+        async def closed() -> bool:
             for _, writer in slow:
-                writer.write(b"X-Beat: %d\r\n" % beat)
+                writer.write(b"X-Beat: 1\r\n")
             _, seconds = await timed(ours.ask("GET", "/livez"))
             assert seconds < 0.5 * TIME_FACTOR
-            await asyncio.sleep(0.1)
+            return all(reader.at_eof() or reader.exception() is not None for reader, _ in silent + slow)
+
+        await eventually(closed, 3, pause=0.1)
         async with asyncio.timeout(3):
             for reader, _ in silent + slow + kept:
                 with contextlib.suppress(ConnectionError):
@@ -83,10 +86,10 @@ async def test_a_slow_body_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
             writer.write(
                 head(ours, "POST", EVENTS, "Content-Type: application/json", "Content-Length: 9000") + b"\r\n[[["
             )
-        await until(lambda: ours.app[BACKEND].body_bytes == 30)
+        await eventually(lambda: ours.app[BACKEND].body_bytes == 30)
         for reader, _ in many:
             assert b"408" in await reader.readline()
-        await until(lambda: ours.app[BACKEND].body_bytes == 0)
+        await eventually(lambda: ours.app[BACKEND].body_bytes == 0)
 
 
 async def test_who_leaves_in_the_middle_is_no_bug(caplog: pytest.LogCaptureFixture) -> None:
@@ -99,10 +102,10 @@ async def test_who_leaves_in_the_middle_is_no_bug(caplog: pytest.LogCaptureFixtu
                 writer.write(
                     head(ours, "POST", EVENTS, "Content-Type: application/json", "Content-Length: 99") + b"\r\n[1"
                 )
-            await until(lambda: ours.app[BACKEND].body_bytes == 40)
+            await eventually(lambda: ours.app[BACKEND].body_bytes == 40)
             for _, writer in many:
                 writer.transport.abort()
-        await until(lambda: ours.app[BACKEND].body_bytes == 0 and len(asyncio.all_tasks()) <= tasks)
+        await eventually(lambda: ours.app[BACKEND].body_bytes == 0 and len(asyncio.all_tasks()) <= tasks)
     assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
@@ -117,7 +120,7 @@ async def test_thousands_of_idle_connections_disturb_nobody() -> None:
                 heard, seconds = await timed(ours.ask("GET", f"{SIDEDATA}?{QUERY}"))
                 assert heard.status == 200
                 assert seconds < 1 * TIME_FACTOR
-        await until(lambda: len(asyncio.all_tasks()) <= tasks + 3)
+        await eventually(lambda: len(asyncio.all_tasks()) <= tasks + 3)
 
 
 async def test_idle_connections_make_room_for_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +158,7 @@ async def test_bodies_beyond_the_limit_are_not_taken_in(
             assert heard.status == status
         assert ours.app[BACKEND].body_bytes == 0
     # The rest of such a body is read for two seconds, so that the client sees the refusal.
-    await until(lambda: not any("RequestHandler" in repr(task) for task in asyncio.all_tasks()))
+    await eventually(lambda: not any("RequestHandler" in repr(task) for task in asyncio.all_tasks()))
 
 
 async def test_uploads_together_stay_within_their_memory() -> None:
@@ -164,13 +167,13 @@ async def test_uploads_together_stay_within_their_memory() -> None:
         long = "Content-Length: 500000"
         for _, writer in many[:2]:
             writer.write(head(ours, "POST", EVENTS, "Content-Type: application/json", long) + b"\r\n" + b" " * 499_999)
-        await until(lambda: ours.app[BACKEND].body_bytes == 999_998)
+        await eventually(lambda: ours.app[BACKEND].body_bytes == 999_998)
         body = json.dumps([{**EVENT, "timestamp": "2026-11-23T22:00:00Z"}] * 500).encode()
         refused = await ours.ask("POST", EVENTS, data=body, headers=JSON)
         assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
         for _, writer in many[:2]:
             writer.transport.abort()
-        await until(lambda: ours.app[BACKEND].body_bytes == 0)
+        await eventually(lambda: ours.app[BACKEND].body_bytes == 0)
         assert (await ours.ask("POST", EVENTS, data=body, headers=JSON)).status == 202
 
 
@@ -187,7 +190,7 @@ async def test_overload_sheds() -> None:
         ours.reports.answer = waiting  # type: ignore[method-assign, assignment]
         await ours.ask("GET", WORKFLOWS)  # the token is known
         first = [asyncio.create_task(ours.ask("GET", f"{SIDEDATA}?{QUERY}")) for _ in range(20)]
-        await until(lambda: ours.app[BACKEND].admission.waiting == 20)
+        await eventually(lambda: ours.app[BACKEND].admission.waiting == 20)
         for _ in range(10):
             shed, seconds = await timed(ours.ask("GET", f"{SIDEDATA}?{QUERY}"))
             assert (shed.status, shed.headers["Retry-After"]) == (503, "1")

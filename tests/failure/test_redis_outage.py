@@ -21,10 +21,10 @@ from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user
 from tests.support.service import EVENTS, INTERVAL, SIDEDATA, WORKFLOW, WORKFLOWS, served
 from tests.support.serving import address, serving
-from tests.support.waiting import TIME_FACTOR, until
+from tests.support.waiting import TIME_FACTOR, eventually
 
 
-class Crowd:
+class ClientCrowd:
     """Two hundred clients that ask at once: reports, lists of workflows and events in turn."""
 
     def __init__(self, http: aiohttp.ClientSession) -> None:
@@ -36,13 +36,13 @@ class Crowd:
 
     async def ask(self, number: int) -> tuple[int, float]:
         """The status that a client gets, and after how long."""
-        began = time.monotonic()
+        start = time.monotonic()
         arguments: dict[str, Any] = {"json": self._events} if number % 3 == 2 else {}
         method = "POST" if arguments else "GET"
         path = EVENTS if number % 3 == 2 else self._paths[number % 3]
         async with self._http.request(method, path, **arguments) as heard:
             await heard.read()
-            return heard.status, time.monotonic() - began
+            return heard.status, time.monotonic() - start
 
     async def ask_all(self) -> list[tuple[int, float]]:
         """The responses to all of them."""
@@ -50,12 +50,12 @@ class Crowd:
 
     async def recovers(self, seconds: float) -> None:
         """Ask until a report is answered again, within the time; then all of them are answered."""
-        began = time.monotonic()
+        start = time.monotonic()
         while True:
             async with self._http.post(SIDEDATA, json=INTERVAL) as heard:
                 if heard.status == 404:
                     break
-            assert time.monotonic() - began < seconds
+            assert time.monotonic() - start < seconds
             await asyncio.sleep(0.02)
         assert {status for status, _ in await self.ask_all()} <= {200, 202, 404}
 
@@ -76,7 +76,7 @@ async def test_a_redis_that_freezes_or_dies_is_answered_for_within_a_second(
         serving(server.url, SIDEDATA_LOG_LEVEL="WARNING") as process,
         aiohttp.ClientSession(await address(process), headers=headers, connector=links) as http,
     ):
-        crowd = Crowd(http)
+        crowd = ClientCrowd(http)
         assert {status for status, _ in await crowd.ask_all()} <= {200, 202, 404}
         server.freeze() if how == "frozen" else server.kill()
         for _ in range(2):
@@ -101,7 +101,7 @@ async def test_a_redis_that_freezes_or_dies_leaves_nothing_behind(
     app = create_app(settings, serves, installation, clock, Reports(serves, installation, settings, clock))
     headers, links = {"Authorization": f"Token {token}"}, aiohttp.TCPConnector(limit=0)
     async with served(app) as base, aiohttp.ClientSession(base, headers=headers, connector=links) as http:
-        crowd = Crowd(http)
+        crowd = ClientCrowd(http)
         assert {status for status, _ in await crowd.ask_all()} <= {200, 202, 404}
         tasks = len(asyncio.all_tasks())
         server.freeze() if how == "frozen" else server.kill()
@@ -114,7 +114,7 @@ async def test_a_redis_that_freezes_or_dies_leaves_nothing_behind(
         server.thaw() if how == "frozen" else server.start()
         await crowd.recovers(5 * TIME_FACTOR)
         assert app[BACKEND].admission.waiting == app[BACKEND].body_bytes == 0
-        await until(lambda: len(asyncio.all_tasks()) <= tasks + 2)
+        await eventually(lambda: len(asyncio.all_tasks()) <= tasks + 2)
         # The number of concurrent requests and no more, though six hundred of them failed.
         assert len(await client.client_list()) <= 202
     await client.aclose()

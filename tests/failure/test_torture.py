@@ -3,7 +3,7 @@
 import pytest
 
 from sidedata.errors import UsageError
-from sidedata.failpoints import PLACES, arm, from_environment
+from sidedata.failpoints import POINTS, arm, from_environment
 from tests.torture.run import torture
 
 SEED = 20_261_123
@@ -35,7 +35,7 @@ def test_no_place_is_armed_in_production() -> None:
 
 @pytest.mark.parametrize("setting", ["nowhere:1", "after_read", "after_read:0", "after_read:-1", "after_read:x"])
 def test_a_place_that_is_none_is_refused(setting: str) -> None:
-    """A misspelt place would make a test of nothing."""
+    """A misspelt point would make a test of nothing."""
     with pytest.raises(UsageError, match="SIDEDATA_FAILPOINT"):
         arm(setting)
 
@@ -45,8 +45,8 @@ def test_a_place_counts_its_passages(monkeypatch: pytest.MonkeyPatch) -> None:
     killed: list[int] = []
     monkeypatch.setattr("sidedata.failpoints.os.kill", lambda _pid, number: killed.append(number))
     passed = arm("after_read:2")
-    for place in (*PLACES, "before_commit"):
-        passed(place)
+    for point in (*POINTS, "before_commit"):
+        passed(point)
     assert not killed
     passed("after_read")
     assert len(killed) == 1

@@ -83,7 +83,7 @@ def through_the_stream(raws: list[bytes]) -> Iterator[bytes]:
 def pushed(raws: list[bytes], shift: int = 0, *, needs_time: bool = False) -> list[bytes]:
     """By `sidedata push`, with and without `--rebase`, and by rebuild: lines of a file."""
     lines = list(read_lines(io.BytesIO(b"\n".join(raws)), 16, shift, needs_time=needs_time))
-    return list(through_the_stream([line.raw for line in lines if line.fault is None]))
+    return list(through_the_stream([line.raw for line in lines if line.problem is None]))
 
 
 def rebased(raws: list[bytes]) -> list[bytes]:
@@ -94,7 +94,7 @@ def rebased(raws: list[bytes]) -> list[bytes]:
 def rebuilt(raws: list[bytes]) -> list[bytes]:
     """By `sidedata rebuild`, which takes the lines of its organization alone."""
     lines = list(read_lines(io.BytesIO(b"\n".join(raws)), 16, needs_time=True))
-    return list(through_the_stream([line.raw for line in lines if line.fault is None and line.organization == ORG]))
+    return list(through_the_stream([line.raw for line in lines if line.problem is None and line.organization == ORG]))
 
 
 def produced(raws: list[bytes]) -> list[bytes]:

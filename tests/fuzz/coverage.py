@@ -48,7 +48,7 @@ def _run(target: str, inputs: int, seconds: int, seed: int) -> None:
     with tempfile.TemporaryDirectory() as corpus:
         for number, raw in enumerate(_beginnings(target)):
             (Path(corpus) / f"{number:03}").write_bytes(raw)
-        began = time.monotonic()
+        start = time.monotonic()
         numbers = ("--inputs", str(inputs), "--seconds", str(seconds), "--seed", str(seed))
         done = subprocess.run(
             [sys.executable, "-m", "tests.fuzz.coverage", "--target", target, *numbers, "--corpus", corpus],
@@ -62,7 +62,7 @@ def _run(target: str, inputs: int, seconds: int, seed: int) -> None:
             sys.exit(1)
         count = re.findall(r"^#(\d+)", said, re.MULTILINE)[-1]
         reached = re.findall(r"cov: (\d+)", said)[-1]
-        took = time.monotonic() - began
+        took = time.monotonic() - start
         sys.stdout.write(
             f"{target:18} {int(count):9,} inputs  {int(count) / took:9,.0f}/s  {reached} branches reached\n"
         )

@@ -26,15 +26,15 @@ def run(seed: int, inputs: int, seconds: float) -> dict[str, tuple[int, float, f
     before = _memory_mb()
     deadline = time.process_time() + seconds
     weights = left = sum(weight for _, weight in TARGETS.values())
-    told = {}
+    results = {}
     for name, (_, weight) in TARGETS.items():
         # A target that is slower than its share of what is left of the time gets fewer inputs, not more time.
         share = (deadline - time.process_time()) * weight / left
-        told[name] = _run_one(name, seed, inputs * weight // weights, time.process_time() + max(share, 1.0))
+        results[name] = _run_one(name, seed, inputs * weight // weights, time.process_time() + max(share, 1.0))
         left -= weight
     if _memory_mb() - before > MOST_GROWTH_MB:
         raise FuzzError(f"memory grew by {_memory_mb() - before:.0f} MB")
-    return told
+    return results
 
 
 def one(name: str, seed: int, number: int) -> None:
@@ -44,7 +44,7 @@ def one(name: str, seed: int, number: int) -> None:
 
 def _run_one(name: str, seed: int, inputs: int, until: float) -> tuple[int, float, float]:
     target = TARGETS[name][0]
-    began = last = time.process_time()
+    start = last = time.process_time()
     slowest = 0.0
     number = 0
     while number < inputs and last < until:
@@ -58,7 +58,7 @@ def _run_one(name: str, seed: int, inputs: int, until: float) -> tuple[int, floa
             raise FuzzError(f"one({name!r}, {seed}, {number}) took {slowest:.1f} s")
         last = now
         number += 1
-    return number, last - began, slowest
+    return number, last - start, slowest
 
 
 def _memory_mb() -> float:

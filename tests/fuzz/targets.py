@@ -100,10 +100,10 @@ def _is_json(raw: bytes) -> bool | None:
 
 def entry(dice: random.Random) -> None:
     """An entry's good events survive any JSON between them; of what is no JSON every byte is kept."""
-    poison = mutated(dice, dice.choice(GOOD)) if dice.random() < 0.7 else dice.choice(NASTY)
-    check_entry(poison, dice.choice(GOOD))
+    bad_event = mutated(dice, dice.choice(GOOD)) if dice.random() < 0.7 else dice.choice(NASTY)
+    check_entry(bad_event, dice.choice(GOOD))
     names = [dice.choice((b"event", b"events", b"other", b"\xff")) for _ in range(dice.randrange(4))]
-    fields = [part for name in names for part in (name, mutated(dice, poison))]
+    fields = [part for name in names for part in (name, mutated(dice, bad_event))]
     arrivals, letters = read_entry(ENTRY, fields, _PARTITION, 16)
     values = fields[1::2]
     assert (
@@ -115,9 +115,9 @@ def _unmarked(value: bytes) -> bytes:
     return value.strip().removeprefix(b"\xef\xbb\xbf").strip()
 
 
-def check_entry(poison: bytes, good: bytes) -> None:
+def check_entry(bad_event: bytes, good: bytes) -> None:
     """Assert the properties of an array with an arbitrary element between two good events."""
-    value = b"[" + good + b"," + poison + b"," + good + b"]"
+    value = b"[" + good + b"," + bad_event + b"," + good + b"]"
     arrivals, letters = read_entry(ENTRY, [b"events", value], _PARTITION, 16)
     if _is_json(value):
         assert len(arrivals) + len(letters) >= 3, value
@@ -186,18 +186,18 @@ def _query(dice: random.Random, text: str) -> str:
 
 def archive(dice: random.Random) -> None:
     """A file's good lines come through, whatever stands between them; a damaged one ends with an error and no crash."""
-    poison = mutated(dice, dice.choice(GOOD)).replace(b"\n", b"").replace(b"\r", b"")
-    text = check_lines(poison, dice.choice(GOOD), dice.choice((0, 7, -7 * 10**6)))
+    bad_event = mutated(dice, dice.choice(GOOD)).replace(b"\n", b"").replace(b"\r", b"")
+    text = check_lines(bad_event, dice.choice(GOOD), dice.choice((0, 7, -7 * 10**6)))
     check_archive(_damaged(dice, gzip.compress(text)))
 
 
-def check_lines(poison: bytes, good: bytes, shift: int) -> bytes:
+def check_lines(bad_event: bytes, good: bytes, shift: int) -> bytes:
     """Assert the properties of a file with an arbitrary line between two good ones; returns the file."""
-    text = b"\n".join((good, poison, good))
+    text = b"\n".join((good, bad_event, good))
     read = list(read_lines(open_archive(io.BytesIO(text)), 16, shift))
-    assert [line.fault for line in read if line.number in (1, 3)] == [None, None], text
+    assert [line.problem for line in read if line.number in (1, 3)] == [None, None], text
     for line in read:
-        assert line.fault is None or line.fault.encode(errors="replace")
+        assert line.problem is None or line.problem.encode(errors="replace")
     return text
 
 

@@ -29,6 +29,7 @@ from tests.image.container import NOTHING, Container, Image
 from tests.support.constants import ORG
 from tests.support.paths import DEPLOY
 from tests.support.repository.deploy_files import documents
+from tests.support.waiting import eventually
 
 WORKFLOW = "1b7c1f9a-2a55-4a3d-8c39-3d1f6f0e7a23"
 _HOSTS = "127.0.0.1 localhost redis\n"
@@ -53,21 +54,18 @@ def main() -> None:
         (root / "usr/local/bin/python").unlink(missing_ok=True)
         (root / "usr/local/bin/python").symlink_to("/usr/bin/python3")
         subprocess.run(["cp", "-a", "--reflink=auto", str(root), str(final)], check=True)
-        began = time.monotonic()
+        start = time.monotonic()
         build(first, Chroot(root))
         build(last, Chroot(final), Chroot(root))
-        click.echo(f"built in {time.monotonic() - began:.0f} s")
+        click.echo(f"built in {time.monotonic() - start:.0f} s")
     (final / "etc/hosts").write_text(_HOSTS, encoding="utf-8")
     again = [sys.executable, "-m", "tests.image", "--inside", str(root)]
     raise SystemExit(subprocess.run(["unshare", "--net", "--mount", *again], check=False).returncode)
 
 
-async def until(check: Callable[[], Awaitable[bool]], what: str) -> None:
-    """Wait for a condition, a minute at most."""
-    limit = time.monotonic() + 60
-    while not await check():
-        assert time.monotonic() < limit, what
-        await asyncio.sleep(0.2)
+async def expect(check: Callable[[], Awaitable[bool]], what: str) -> None:
+    """Wait for a condition, and print it."""
+    await eventually(check, 20, what, pause=0.2)
     click.echo(f"ok: {what}")
 
 
@@ -98,10 +96,10 @@ async def run(root: Path, image: Any) -> None:  # noqa: ANN401 - the instruction
 
     async with contextlib.AsyncExitStack() as stack:
         running = [await stack.enter_async_context(redis.running())]
-        await until(healthy(redis, compose["services"]["redis"]["healthcheck"]["test"]), "redis is healthy")
+        await expect(healthy(redis, compose["services"]["redis"]["healthcheck"]["test"]), "redis is healthy")
         running += [await stack.enter_async_context(one.running()) for one in (worker, service)]
-        await until(healthy(worker, health), "the worker is alive by the image's health check")
-        await until(healthy(service, compose["services"]["service"]["healthcheck"]["test"]), "the service is ready")
+        await expect(healthy(worker, health), "the worker is alive by the image's health check")
+        await expect(healthy(service, compose["services"]["service"]["healthcheck"]["test"]), "the service is ready")
         token = (
             await operator.run_command("token", "create", "--org", "all", "--scope", "reports", "--scope", "ingest")
         ).strip()
@@ -116,9 +114,9 @@ async def run(root: Path, image: Any) -> None:  # noqa: ANN401 - the instruction
         doctor = (await operator.run(["sidedata", "doctor"]))[1]
         click.echo(doctor)
         for one in reversed(running):
-            began = time.monotonic()
+            start = time.monotonic()
             await one.stop()
-            click.echo(f"{one.container.name} left with {one.status} after {time.monotonic() - began:.1f} s")
+            click.echo(f"{one.container.name} left with {one.status} after {time.monotonic() - start:.1f} s")
             assert one.status == 0
 
 
@@ -136,7 +134,7 @@ async def ask(token: str) -> None:
             async with http.get(path, params={"start": now[:10], "end": f"{now[:10]}T23:59"}) as reply:
                 return reply.status == 200 and (await reply.json())["unique_visitors_count"] == 1
 
-        await until(there, "the answer has the event")
+        await expect(there, "the answer has the event")
 
 
 if __name__ == "__main__":

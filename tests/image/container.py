@@ -89,10 +89,10 @@ class Container:
         return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", script]
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator["Running"]:
+    async def running(self) -> AsyncIterator["RunningContainer"]:
         """Its command; it must leave with 0 within the grace period that compose.yaml gives it."""
         process = await asyncio.create_subprocess_exec(*self._inside([*self._entry, *self._command]))
-        running = Running(self, process)
+        running = RunningContainer(self, process)
         try:
             yield running
         finally:
@@ -116,7 +116,7 @@ class Container:
         return (await self.run(rest if kind == "CMD" else ["sh", "-c", rest[0].replace("$$", "$")]))[0]
 
 
-class Running:
+class RunningContainer:
     """A container's processes."""
 
     def __init__(self, container: Container, process: asyncio.subprocess.Process) -> None:

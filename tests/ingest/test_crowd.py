@@ -13,10 +13,11 @@ from sidedata.settings import Settings
 from tests.support.constants import SECRET
 from tests.support.redis.client import Client, connect
 from tests.support.redis.users import as_user
-from tests.support.workers import INSTALLATION, PARTITIONS, SETTINGS, all_applied, applied, balanced, send, until
+from tests.support.waiting import eventually
+from tests.support.workers import INSTALLATION, PARTITIONS, SETTINGS, all_applied, applied, balanced, send
 
 
-class Crowd:
+class WorkerCrowd:
     """Workers in this process, each with a connection pool of its own."""
 
     def __init__(self, url: str) -> None:
@@ -78,7 +79,7 @@ async def test_a_hundred_joins_and_leaves_end_balanced(
     monkeypatch.setattr(worker, "_TICK_SECONDS", 0.02)
     monkeypatch.setattr(worker, "_BLOCK_MS", 20)
     choose = random.Random(5)
-    crowd = Crowd(redis_url)
+    crowd = WorkerCrowd(redis_url)
     sent = changes = 0
     crowd.join()
     while changes < 100:
@@ -93,8 +94,8 @@ async def test_a_hundred_joins_and_leaves_end_balanced(
         await asyncio.sleep(choose.choice([0, 0.01, 0.05]))
     assert all(not task.done() for task, *_ in crowd.members)
     workers = len(crowd.members)
-    await until(lambda: balanced(client, workers), 10, f"{workers} workers share the partitions evenly")
-    await until(lambda: all_applied(client), 5, "nothing is left")
+    await eventually(lambda: balanced(client, workers), 10, f"{workers} workers share the partitions evenly")
+    await eventually(lambda: all_applied(client), 5, "nothing is left")
     assert await applied(client) == sent
     while crowd.members:
         await crowd.leave(0)

@@ -34,9 +34,9 @@ async def test_what_fails_is_a_problem(method: str, path: str, status: int, head
         assert heard.status == status
         assert heard.content_type == "application/problem+json"
         assert headers.items() <= heard.headers.items()
-        told = json.loads(await heard.read())
-    assert {"type", "title", "status", "detail"} <= told.keys()
-    assert told["status"] == status
+        problem = json.loads(await heard.read())
+    assert {"type", "title", "status", "detail"} <= problem.keys()
+    assert problem["status"] == status
     if path == "/readyz" and status == 503:
-        assert told["detail"] == UNFIT.detail
-        assert [check["name"] for check in told["checks"]] == ["redis", "loading"]
+        assert problem["detail"] == UNFIT.detail
+        assert [check["name"] for check in problem["checks"]] == ["redis", "loading"]

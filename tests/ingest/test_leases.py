@@ -18,7 +18,7 @@ from sidedata.schema import keys
 from tests.support.redis.client import Client, connect
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user
-from tests.support.waiting import TIME_FACTOR
+from tests.support.waiting import TIME_FACTOR, eventually
 from tests.support.workers import (
     INSTALLATION,
     PARTITIONS,
@@ -28,7 +28,6 @@ from tests.support.workers import (
     applied_entries,
     balanced,
     send,
-    until,
 )
 from tests.torture.harness import Stage, stage
 
@@ -155,7 +154,7 @@ async def two_processes() -> AsyncIterator[tuple[Stage, Client]]:
             standing.lease_ms = SETTINGS.lease_ms
             standing.start_worker()
             standing.start_worker()
-            await until(lambda: balanced(client, 2), 30, "two workers share the partitions")
+            await eventually(lambda: balanced(client, 2), 20, "two workers share the partitions")
             yield standing, client
         finally:
             await client.aclose()
@@ -167,14 +166,14 @@ async def test_work_moves_within_5_seconds_of_a_death_and_1_second_of_a_leave() 
         await standing.workers[0].killed()
         for partition in range(PARTITIONS):
             await send(client, partition)
-        await until(lambda: all_applied(client), 5, "the survivor applies everything")
+        await eventually(lambda: all_applied(client), 5, "the survivor applies everything")
         standing.start_worker()
-        await until(lambda: balanced(client, 2), 30, "a third worker takes its share")
+        await eventually(lambda: balanced(client, 2), 20, "a third worker takes its share")
         leaving = asyncio.create_task(standing.workers[1].left())
         await asyncio.sleep(0)
         for partition in range(PARTITIONS):
             await send(client, partition)
-        await until(lambda: all_applied(client), 1, "the other one applies everything")
+        await eventually(lambda: all_applied(client), 1, "the other one applies everything")
         await leaving
         assert standing.workers[1].status == 0
         assert await applied(client) == 2 * PARTITIONS
@@ -192,7 +191,7 @@ async def test_a_leave_ends_in_time_though_redis_is_frozen(
     stop = asyncio.Event()
     running = asyncio.create_task(Worker(as_user("worker", client), INSTALLATION, SETTINGS).run(stop))
     try:
-        await until(lambda: balanced(client, 1), 10, "the worker has all partitions")
+        await eventually(lambda: balanced(client, 1), 10, "the worker has all partitions")
         server.freeze()
         stop.set()
         begin = time.monotonic()

@@ -63,8 +63,9 @@ async def test_a_bucket_is_told_its_expiry_once(pipe: Pipeline) -> None:
         await pipe.push([view(now, f"v{n}", f"s{n}"), triggered(now, f"v{n}")])
         before = await calls(pipe, "expireat")
         assert await applied_entries(partition) == 1
-        told = await calls(pipe, "expireat") - before
-        assert told > 10 if n == 0 else told <= 2, told  # two logs of changes, whose expiry moves every ten minutes
+        expiries = await calls(pipe, "expireat") - before
+        # Two logs of changes, whose expiry moves every ten minutes.
+        assert expiries > 10 if n == 0 else expiries <= 2, expiries
     unlimited = [key async for key in pipe.client.scan_iter("sd:{0}:*") if await pipe.client.ttl(key) == -1]
     assert not [key for key in unlimited if b":5min:" in key or b":hour:" in key or b":day:" in key]
 

@@ -36,6 +36,8 @@ from tests.support.pipeline import Pipeline, pipeline
 from tests.support.redis.client import Client
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user
+from tests.support.waiting import eventually
+from tests.support.workers import KilledError
 
 # Ids that can be searched for.
 VISITOR, SESSION = "visitor-of-the-purged", "session-of-the-purged"
@@ -238,10 +240,6 @@ async def test_only_the_workflow_goes(server: RedisServer) -> None:
         await assert_nothing_left(server, pipe.client, POPUP)
 
 
-class KilledError(Exception):
-    """Stands for a process that is no more."""
-
-
 async def test_killed_anywhere_and_repeated(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A purge that dies before any of its steps, its lease never given back, is finished by the next one."""
     renew, release = lease.renew, lease.release
@@ -307,14 +305,13 @@ async def test_while_traffic_flows(server: RedisServer, caplog: pytest.LogCaptur
 
         traffic = asyncio.create_task(sending())
         while purges < 3:
-            await asyncio.sleep(0.2)
+            before = sent
+            await eventually(lambda before=before: sent >= before + 200)  # type: ignore[misc]
             await purge(pipe).run()
             purges += 1
         await traffic
         await purge(pipe).run()
-        async with asyncio.timeout(20):
-            while await pipe.client.xlen(keys.keyspace(0).events):  # noqa: ASYNC110 - Redis sets no asyncio event
-                await asyncio.sleep(0.01)
+        await eventually(pipe.is_drained)
         stop.set()
         await working
         logged = [

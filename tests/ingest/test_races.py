@@ -18,6 +18,7 @@ from tests.support.constants import ORG, OTHER_ORG
 from tests.support.events import POPUP, bought, interaction, started, view
 from tests.support.pipeline import Pipeline, pipeline
 from tests.support.redis.users import as_user
+from tests.support.waiting import eventually
 
 HELSINKI = "Europe/Helsinki"
 
@@ -100,9 +101,7 @@ async def test_a_zone_set_at_the_first_event_is_the_zone_of_its_buckets(
                     await pipe.organization(HELSINKI, organization)
 
             await asyncio.gather(pipe.push(raw, organization=organization), register(organization, n))
-            async with asyncio.timeout(10):
-                while await pipe.client.xlen(keys.keyspace(0).events):  # noqa: ASYNC110 - Redis sends no notification
-                    await asyncio.sleep(0.005)
+            await eventually(pipe.is_drained)
             name = (await pipe.client.hget(keys.keyspace(0).organization(organization), "timezone")).decode()
             day = zone(name).day(int(now.timestamp())).start
             assert await pipe.client.exists(f"{keys.keyspace(0).bucket(organization, POPUP, 'day', day)}counts"), (

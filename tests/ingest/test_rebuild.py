@@ -59,8 +59,8 @@ async def test_keys_are_those_of_an_import(pipe: Pipeline, private_server: Calla
             if kind == b"changes":
                 continue  # a log for readers' caches, which are empty here
             seen[kind] += 1
-            lives = [await one.client.pttl(key) for one in (fresh, pipe)]
-            assert abs(lives[0] - lives[1]) < 60_000, key
+            ttls = [await one.client.pttl(key) for one in (fresh, pipe)]
+            assert abs(ttls[0] - ttls[1]) < 60_000, key
             if key.endswith(b":counts"):
                 assert await fresh.client.hgetall(key) == await pipe.client.hgetall(key), key
             elif kind in (b"5min", b"hour", b"day"):

@@ -45,21 +45,21 @@ async def test_the_command_compares_and_swaps(pipe: Pipeline, tmp_path: Path) ->
     packed.write_bytes(gzip.compress(plain.read_bytes()))
     cut.write_bytes(packed.read_bytes()[:-20])
 
-    def told(*arguments: str) -> subprocess.CompletedProcess[str]:
+    def run_rebuild(*arguments: str) -> subprocess.CompletedProcess[str]:
         return sidedata(url, *arguments)
 
-    asked = await asyncio.to_thread(told, str(packed))
+    asked = await asyncio.to_thread(run_rebuild, str(packed))
     assert (asked.returncode, asked.stderr.count("\n")) == (2, 1)
     assert "--apply" in asked.stderr
-    assert (await asyncio.to_thread(told, "--dry-run", "--apply", str(packed))).returncode == 2
-    assert (await asyncio.to_thread(told, "--apply", str(tmp_path / "none"))).returncode == 2
-    assert (await asyncio.to_thread(told, "--apply", "--timezone", "Mars/Olympus", str(packed))).returncode == 2
-    broken = await asyncio.to_thread(told, "--apply", str(cut))
+    assert (await asyncio.to_thread(run_rebuild, "--dry-run", "--apply", str(packed))).returncode == 2
+    assert (await asyncio.to_thread(run_rebuild, "--apply", str(tmp_path / "none"))).returncode == 2
+    assert (await asyncio.to_thread(run_rebuild, "--apply", "--timezone", "Mars/Olympus", str(packed))).returncode == 2
+    broken = await asyncio.to_thread(run_rebuild, "--apply", str(cut))
     assert broken.returncode == 1
     assert "can't be read on" in broken.stderr
     other = {"SIDEDATA_SECRET": "another one"}
     assert (await asyncio.to_thread(lambda: sidedata(url, "--apply", str(packed), **other))).returncode == 1
-    dry = await asyncio.to_thread(told, "--dry-run", "--json", str(packed))
+    dry = await asyncio.to_thread(run_rebuild, "--dry-run", "--json", str(packed))
     assert dry.returncode == 0, dry.stderr
     report = json.loads(dry.stdout)
     assert (report["applied"], report["duplicates"], report["other_lines"]) == (len(raws), 1, 1)
@@ -69,7 +69,7 @@ async def test_the_command_compares_and_swaps(pipe: Pipeline, tmp_path: Path) ->
     assert popup["rebuilt"]["purchases"] == {"EUR": "159.92"}
     assert popup["buckets_differing"] > 0
     assert await read_anew(pipe) != right
-    done = await asyncio.to_thread(told, "--apply", str(plain))
+    done = await asyncio.to_thread(run_rebuild, "--apply", str(plain))
     assert done.returncode == 0, done.stderr
     assert POPUP in done.stdout
     assert "1 left out as too_old" in done.stderr

@@ -14,12 +14,13 @@ from sidedata.ingest.ownership import lease
 from sidedata.ingest.purge.purge import Purge
 from sidedata.ingest.rebuild.rebuild import Rebuild
 from sidedata.ingest.worker.worker import Worker
-from sidedata.schema import keys
 from tests.support.constants import ORG, OTHER_ORG
 from tests.support.events import PAGES, POPUP, started
 from tests.support.pipeline import Pipeline, pipeline
 from tests.support.rebuilds import answers, assert_no_shadow, assert_shadows_expire, life, lines, rebuild, spoil
 from tests.support.redis.users import as_user
+from tests.support.waiting import eventually
+from tests.support.workers import KilledError
 
 
 async def test_traffic_that_flows_counts_once(redis_url: str) -> None:
@@ -43,7 +44,8 @@ async def test_traffic_that_flows_counts_once(redis_url: str) -> None:
         async def journal() -> None:
             nonlocal rebuilds
             while rebuilds < 3:
-                await asyncio.sleep(0.2)
+                before = len(archive)
+                await eventually(lambda before=before: len(archive) >= before + 200)  # type: ignore[misc]
                 # A generator: what is archived while the rebuild reads is read too.
                 source = (Line(n, archive[n], organization=ORG) for n in iter(_counter(archive)))
                 await Rebuild(
@@ -52,9 +54,7 @@ async def test_traffic_that_flows_counts_once(redis_url: str) -> None:
                 rebuilds += 1
 
         await asyncio.gather(sending(), journal())
-        async with asyncio.timeout(20):
-            while await pipe.client.xlen(keys.keyspace(0).events):  # noqa: ASYNC110 - Redis sets no asyncio event
-                await asyncio.sleep(0.01)
+        await eventually(pipe.is_drained)
         stop.set()
         await working
         day = timedelta(days=1)
@@ -70,10 +70,6 @@ def _counter(archive: list[bytes]) -> Iterator[int]:
     while n < len(archive):
         yield n
         n += 1
-
-
-class KilledError(Exception):
-    """Stands for a process that is no more."""
 
 
 @pytest.mark.parametrize(

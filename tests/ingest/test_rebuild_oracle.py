@@ -16,14 +16,14 @@ from tests.support.events import interaction, reached, view
 from tests.support.oracle.compare import Tally
 from tests.support.oracle.oracle import Oracle
 from tests.support.oracle.replay import Replay
-from tests.support.oracle.worlds import WORKFLOWS, ZONES, World, worlds
+from tests.support.oracle.worlds import WORKFLOWS, ZONES, ExampleWorld, worlds
 from tests.support.pipeline import Pipeline, pipeline
 from tests.support.rebuilds import spoil
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user
 
 
-async def rebuilt(url: str, world: World, zones: Mapping[str, str], tally: Tally) -> None:
+async def rebuilt(url: str, world: ExampleWorld, zones: Mapping[str, str], tally: Tally) -> None:
     """A world that happens, is spoilt, is rebuilt in these zones, and goes on; an oracle that saw nothing but the archives."""
     async with pipeline(url, partitions=world.partitions) as pipe:
         replay = Replay(pipe, world, tally)
@@ -42,7 +42,7 @@ async def rebuilt(url: str, world: World, zones: Mapping[str, str], tally: Tally
         for organization, zone in zones.items():
             entries = [one for batch in world.batches if batch.organization == organization for one in batch.entries]
             raws = [raw for one in entries for raw in ([one] if isinstance(one, bytes) else one)]
-            archive = [line for line in read_lines(io.BytesIO(b"\n".join(raws)), world.partitions) if not line.fault]
+            archive = [line for line in read_lines(io.BytesIO(b"\n".join(raws)), world.partitions) if not line.problem]
             dead, known = len(oracle.dead), oracle.duplicates
             now = await pipe.now()
             for line in archive:
@@ -90,7 +90,7 @@ def test_a_rebuild_equals_the_oracle(redis_server: RedisServer) -> None:
 
     @settings(max_examples=10)
     @given(world=worlds(), data=st.data())
-    def compared(world: World, data: st.DataObject) -> None:
+    def compared(world: ExampleWorld, data: st.DataObject) -> None:
         zones = {one: data.draw(st.sampled_from([zone, zone, *ZONES])) for one, zone in world.zones.items()}
         redis_server.flush()
         asyncio.run(rebuilt(redis_server.url, world, zones, tally))

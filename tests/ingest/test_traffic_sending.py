@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sidedata.clock import ManualClock
 from sidedata.errors import StopError, UsageError
 from sidedata.ingest.demo.traffic import ENTRY_EVENTS, HISTORY_EVENTS, send_traffic
 from sidedata.schema import keys
 from sidedata.schema.installation import Installation
+from tests.support.clock import ManualClock
 from tests.support.constants import ORG
 from tests.support.events import PAGES, POPUP
 from tests.support.redis.client import Client, LossyGateway

@@ -15,7 +15,7 @@ from sidedata.producer.sender import Sender
 from sidedata.schema import keys
 from tests.support.constants import ORG
 from tests.support.events import PAGES, view
-from tests.support.producers import OTHER_ORG, entries, installed, seen
+from tests.support.producers import DISTANT_ORG, entries, installed, seen
 from tests.support.redis.client import lossy
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user, login
@@ -34,7 +34,7 @@ async def test_events_go_in_batches_with_ids(redis_url: str) -> None:
             producer.send_nowait(seen(f"v{number}"))
         producer.send_nowait(json.dumps({**seen("v3", timestamp=NOW.isoformat()), "id": "mine"}).encode())
         producer.send_nowait(json.dumps({**seen("v4", timestamp=NOW.isoformat()), "id": None}).encode())
-        producer.send_nowait(seen("w", organization_id=uuid.UUID(OTHER_ORG)))
+        producer.send_nowait(seen("w", organization_id=uuid.UUID(DISTANT_ORG)))
         assert producer.waiting == 6
 
         async def sent() -> bool:
@@ -46,7 +46,9 @@ async def test_events_go_in_batches_with_ids(redis_url: str) -> None:
         ids = [event["id"] for batch in batches for event in batch]
         assert ids[3] == "mine"
         assert len(set(ids)) == 5
-        assert [[event["visitor_id"] for event in batch] for batch in await entries(pipe.client, OTHER_ORG)] == [["w"]]
+        assert [[event["visitor_id"] for event in batch] for batch in await entries(pipe.client, DISTANT_ORG)] == [
+            ["w"]
+        ]
 
 
 async def test_what_waits_is_sent_when_it_closes(redis_url: str) -> None:
@@ -68,10 +70,10 @@ async def test_putting_never_waits_and_ends_at_a_full_buffer(private_server: Cal
             as_user("operator", server.url), limits=Limits(buffer_events=5_000, linger_seconds=0)
         ) as producer:
             server.freeze()
-            began = asyncio.get_running_loop().time()
+            start = asyncio.get_running_loop().time()
             for number in range(5_000):
                 producer.send_nowait(seen(f"v{number}"))
-            assert asyncio.get_running_loop().time() - began < 5
+            assert asyncio.get_running_loop().time() - start < 5
             with pytest.raises(BufferFull, match="5000 events wait to be sent"):
                 producer.send_nowait(seen("one too many"))
             waiting = asyncio.create_task(producer.room())
@@ -145,13 +147,13 @@ async def test_a_full_backlog_is_waited_for_and_holds_up_no_other(redis_url: str
             as_user("operator", redis_url), limits=Limits(backlog_limit=1, linger_seconds=0)
         ) as producer:
             producer.send_nowait(seen("waits"))
-            producer.send_nowait(seen("goes", organization_id=OTHER_ORG))
+            producer.send_nowait(seen("goes", organization_id=DISTANT_ORG))
 
             async def one() -> bool:
                 return producer.sent == 1
 
             await eventually(one)
-            assert len(await entries(pipe.client, OTHER_ORG)) == 1
+            assert len(await entries(pipe.client, DISTANT_ORG)) == 1
             await pipe.client.delete(keys.keyspace(pipe.partition(ORG)).events)
         assert producer.sent == 2
 

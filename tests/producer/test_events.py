@@ -34,7 +34,7 @@ class Kind(enum.StrEnum):
     SEEN = "page_view"
 
 
-class Markup(str):
+class TemplateText(str):
     """Text as template engines have it."""
 
     __slots__ = ()
@@ -59,7 +59,7 @@ def test_values_of_python_s_own_classes_are_accepted() -> None:
         "type": Kind.SEEN,
         "organization_id": uuid.UUID(ORG),
         "workflow_id": uuid.UUID(PAGES),
-        "visitor_id": Markup("ann"),
+        "visitor_id": TemplateText("ann"),
         "note": types.MappingProxyType({"at": AT, "of": {1, 2}}),
     }
     found = read(types.MappingProxyType(fields))

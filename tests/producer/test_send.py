@@ -10,7 +10,7 @@ import pytest
 from sidedata import BufferFull, DeliveryFailed, InvalidEvent, Limits, Producer, ProducerError
 from sidedata.schema import keys
 from tests.support.constants import ORG
-from tests.support.producers import OTHER_ORG, entries, installed, seen
+from tests.support.producers import DISTANT_ORG, entries, installed, seen
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user
 from tests.support.waiting import eventually
@@ -33,7 +33,7 @@ async def test_a_sent_event_is_in_the_stream(redis_url: str) -> None:
 async def test_flush_waits_for_what_was_taken_before(redis_url: str) -> None:
     """Of all partitions; the futures of `send_nowait` are done then."""
     async with installed(redis_url) as pipe, Producer(as_user("operator", redis_url), limits=SLOW) as producer:
-        taken = [producer.send_nowait(seen("v", organization_id=org)) for org in (ORG, OTHER_ORG, ORG)]
+        taken = [producer.send_nowait(seen("v", organization_id=org)) for org in (ORG, DISTANT_ORG, ORG)]
         await producer.flush()
         assert all(future.done() for future in taken)
         assert [len(batch) for batch in await entries(pipe.client)] == [2]
@@ -126,7 +126,7 @@ async def test_one_partition_s_backlog_holds_up_no_other_sender(redis_url: str) 
             await pipe.client.xadd(keys.keyspace(pipe.partition(ORG)).events, {"event": "{}"})
         async with Producer(as_user("operator", redis_url), limits=Limits(backlog_limit=1)) as producer:
             waits = asyncio.create_task(producer.send(seen("waits")))
-            await producer.send(seen("goes", organization_id=OTHER_ORG))
+            await producer.send(seen("goes", organization_id=DISTANT_ORG))
             assert not waits.done()
             await pipe.client.delete(keys.keyspace(pipe.partition(ORG)).events)
             await waits

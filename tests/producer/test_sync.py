@@ -59,7 +59,7 @@ def program(url: str, text: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-async def visitors(url: str) -> list[str]:
+async def sent_visitors(url: str) -> list[str]:
     """Visitors of all events in the stream, sorted."""
     async with installed(url) as pipe:
         return sorted(event["visitor_id"] for batch in await entries(pipe.client) for event in batch)
@@ -80,13 +80,13 @@ async def test_events_are_sent_without_a_loop(url: str, redis_url: str) -> None:
         producer.send_nowait(seen("flushed"))
         assert producer.waiting == 1
         producer.flush()
-        assert await visitors(redis_url) == ["flushed", "sent"]
+        assert await sent_visitors(redis_url) == ["flushed", "sent"]
         producer.send_nowait(seen("closed"))
         with pytest.raises(InvalidEvent):
             producer.send({"type": "page_view"})
         with pytest.raises(InvalidEvent):
             producer.send_nowait(b"{")
-    assert await visitors(redis_url) == ["closed", "flushed", "sent"]
+    assert await sent_visitors(redis_url) == ["closed", "flushed", "sent"]
     for call in (producer.send, producer.send_nowait):
         with pytest.raises(ProducerError, match="closed"):
             call(seen("late"))
@@ -125,7 +125,7 @@ async def test_threads_share_it(url: str, redis_url: str) -> None:
         for thread in threads:
             thread.join()
         assert producer.sent == 160
-    assert await visitors(redis_url) == sorted(f"v{number}-{step}" for number in range(8) for step in range(20))
+    assert await sent_visitors(redis_url) == sorted(f"v{number}-{step}" for number in range(8) for step in range(20))
 
 
 async def test_an_outage_ends_a_call_after_its_timeout(private_server: Callable[..., RedisServer]) -> None:
@@ -151,10 +151,10 @@ async def test_a_child_begins_afresh_after_a_fork(url: str, redis_url: str) -> N
     """As under gunicorn and Celery: it has a thread and a connection of its own, and sends nothing of the parent's."""
     program(url, FORK)
     children = [f"child {number}{later}" for number in range(3) for later in ("", " later")]
-    assert await visitors(redis_url) == sorted(["before", "parent's", "after", *children])
+    assert await sent_visitors(redis_url) == sorted(["before", "parent's", "after", *children])
 
 
 async def test_what_waits_is_sent_when_the_program_ends(url: str, redis_url: str) -> None:
     """Without `close`, as in a program that forgets it."""
     program(url, EXIT)
-    assert await visitors(redis_url) == ["last"]
+    assert await sent_visitors(redis_url) == ["last"]

@@ -44,13 +44,13 @@ async def test_a_revoked_token_stops_on_every_process(client: Client, redis_url:
         for base in bases:
             assert [await status(http, base, key) for key in (token, short)] == [200, 200]
         await revoke_token(operator, record.id)
-        began = asyncio.get_running_loop().time()
+        start = asyncio.get_running_loop().time()
         working = {(base, key) for base in bases for key in (token, short)}
         while working:
             for base, key in list(working):
                 if await status(http, base, key) == 401:
                     working.remove((base, key))
-            assert asyncio.get_running_loop().time() - began < 5, working
+            assert asyncio.get_running_loop().time() - start < 5, working
             await asyncio.sleep(0.02)
 
 
@@ -59,9 +59,9 @@ async def test_a_rate_limit_holds_over_processes(client: Client, redis_url: str)
     """Two processes together let no more through than one would."""
     token, _ = await create_token(as_user("operator", client), ORG, ["reports"])
     async with two_services(redis_url, SIDEDATA_RATE_LIMIT="10") as bases, aiohttp.ClientSession() as http:
-        began = int(asyncio.get_running_loop().time())
+        start = int(asyncio.get_running_loop().time())
         passed = [await asyncio.gather(*(status(http, base, token) for base in bases * 40))]
-        seconds = int(asyncio.get_running_loop().time()) - began + 2  # begun ones count whole
+        seconds = int(asyncio.get_running_loop().time()) - start + 2  # begun ones count whole
     assert {200, 429} <= set(passed[0]) <= {200, 429, 503}  # on a machine with other work a look-up may take too long
     assert passed[0].count(200) <= 10 * seconds
 
@@ -177,10 +177,10 @@ async def test_a_token_learns_nothing_of_another_organization(redis_url: str) ->
                         fixed = {
                             name: value for name, value in answer.headers.items() if name.lower() != "x-request-id"
                         }
-                        told = (answer.status, fixed, await answer.read())
+                        outcome = (answer.status, fixed, await answer.read())
                     commands = await pipe.client.info("commandstats")
                     calls = {name: facts["calls"] for name, facts in commands.items() if name not in _OF_THE_TEST}
-                    heard.append((*told, calls))
+                    heard.append((*outcome, calls))
             assert heard[0][:3] == heard[1][:3]
             assert heard[2] == heard[3]  # by now nothing runs in the background
             assert heard[0][0] in (403, 404)

@@ -95,11 +95,11 @@ async def test_a_rate_limit_holds_for_each_token_and_second() -> None:
         refused = await ours.ask("GET", PATH)
         elsewhere = await ours.ask("GET", PATH, token=other)
         keys = await ours.client.keys("sd:rate:*")
-        lives = [await ours.client.ttl(key) for key in keys]
+        ttls = [await ours.client.ttl(key) for key in keys]
         ours.clock.set(NOW + 1)
         later = await ours.ask("GET", PATH)
     assert statuses == [200, 200, 200, 429, 429]
     assert refused.headers["Retry-After"] == "1"
     assert (elsewhere.status, later.status) == (200, 200)
-    assert lives
-    assert all(0 < left <= 2 for left in lives)
+    assert ttls
+    assert all(0 < left <= 2 for left in ttls)

@@ -20,7 +20,7 @@ from tests.support.pipeline import Pipeline, pipeline
 from tests.support.redis.client import Client, connect
 from tests.support.redis.users import login
 from tests.support.service import QUERY, SIDEDATA, world
-from tests.support.waiting import until
+from tests.support.waiting import eventually
 
 AS_OF = "Sidedata-As-Of"
 PATH = f"/api/reporting/workflow/v1/orgs/{ORG}/workflows/{PAGES}/sidedata"
@@ -210,7 +210,7 @@ async def test_while_redis_is_away_a_stream_tells_the_last_known_time(monkeypatc
         headers = {"Authorization": f"Token {ours.token}"}
         async with ours.http.get(f"{ours.base}{SIDEDATA}/live?{QUERY}", headers=headers) as response:
             ours.reports.say = StoreUnavailableError("gone")
-            await until(lambda: len(ours.reports.asked) > 3)
+            await eventually(lambda: len(ours.reports.asked) > 3)
             lines: list[str] = []
             async with asyncio.timeout(5):
                 while ": Redis is out of reach" not in lines:

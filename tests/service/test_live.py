@@ -16,7 +16,7 @@ from sidedata.service.report.reports import IntervalError
 from sidedata.writes.tokens import create_token, revoke_token
 from tests.support.constants import ORG
 from tests.support.service import EFFECTIVE, NOW, QUERY, SIDEDATA, World, canned, world
-from tests.support.waiting import TIME_FACTOR, until
+from tests.support.waiting import TIME_FACTOR, eventually
 
 LIVE = f"{SIDEDATA}/live"
 
@@ -68,7 +68,7 @@ async def test_an_answer_at_once_and_then_each_change() -> None:
         ours.reports.say = canned(2)
         assert await stream.event() == sidedata(2)
         polls = len(ours.reports.asked)
-        await until(lambda: len(ours.reports.asked) >= polls + 3)
+        await eventually(lambda: len(ours.reports.asked) >= polls + 3)
         ours.reports.say = canned(3)
         assert await stream.event() == sidedata(3)
 
@@ -137,7 +137,7 @@ async def test_a_window_ends_now() -> None:
     async with world() as ours, listening(ours, "window=PT1H") as stream:
         await stream.event()
         ours.clock.set(NOW + 60)
-        await until(lambda: ours.reports.asked[-1][3] != ours.reports.asked[0][3])
+        await eventually(lambda: ours.reports.asked[-1][3] != ours.reports.asked[0][3])
         now = datetime.fromtimestamp(NOW, UTC)
         assert ours.reports.asked[0][2:] == (now - timedelta(hours=1), now)
         assert ours.reports.asked[-1][2:] == (now - timedelta(minutes=59), now + timedelta(minutes=1))
@@ -210,7 +210,7 @@ async def test_nothing_is_left_when_all_have_gone(monkeypatch: pytest.MonkeyPatc
         async with listening(ours) as stream:
             await stream.event()
             stream.response.close()
-        await until(lambda: not ours.app[HUB]._channels)
+        await eventually(lambda: not ours.app[HUB]._channels)
 
 
 async def test_a_bug_in_a_poll_ends_the_stream_and_no_other_request() -> None:

@@ -17,7 +17,6 @@ from sidedata.service.report.reports import Reports
 from sidedata.writes.tokens import create_token
 from tests.support.constants import ORG, OTHER_ORG
 from tests.support.events import PAGES, POPUP, view
-from tests.support.paths import DEPLOY
 from tests.support.pipeline import Pipeline, pipeline, served
 from tests.support.redis.client import connect
 from tests.support.redis.users import as_user, login
@@ -152,25 +151,24 @@ async def test_events_put_an_organization_in_the_list(pipe: Pipeline) -> None:
     assert [one["id"] for one in (await ask(pipe, "GET", f"{ACCESS}/orgs/", token))[1]] == [ORG]
 
 
-def rights_before() -> list[str]:
-    """The service's rights in the version before: without those that its new paths need."""
-    text = (DEPLOY / "users.acl").read_text()
-    lines = [line.strip() for line in text.partition("user service")[2].partition("\nuser ")[0].splitlines()[1:]]
-    needed = ("+xrange", "+hset)", "organization:ids", ":cursor")
-    return [
-        part
-        for line in lines
-        if line and not line.startswith("#") and (":tokens:used" in line or not any(one in line for one in needed))
-        for part in ([line] if line.startswith("(") else line.split())
-    ]
+# The service's rights in version 0.1.0, as its deploy/users.acl gave them.
+RIGHTS_BEFORE = (
+    *("%R~sd:{*}:*", "+get", "+mget", "+hget", "+hgetall", "+hmget", "+zrangebyscore", "+zrevrange", "+zscore"),
+    "(~sd:{[0-9]}:events ~sd:{[0-9][0-9]}:events ~sd:{[0-9][0-9][0-9]}:events +xadd +xlen)",
+    "(~sd:config +hgetall +hsetnx)",
+    "(%R~sd:tokens +hget)",
+    "(~sd:tokens:used +hget +hset)",
+    "(~sd:rate:* +incr +expire)",
+    "(~sd:* +eval +evalsha)",
+    *("+ping", "+info", "+time", "+wait"),
+    *("+command", "+asking", "+cluster|slots", "+cluster|shards", "+cluster|nodes", "+client|setname"),
+)
 
 
 async def test_missing_rights_are_named(pipe: Pipeline) -> None:
     """With the access rules of the version before reports go on, the new paths say which right is missing, readiness warns."""
     await pipe.apply(view(await pipe.now()))
-    await pipe.client.execute_command(
-        "ACL", "SETUSER", "before", "on", ">x", "resetchannels", "-@all", *rights_before()
-    )
+    await pipe.client.execute_command("ACL", "SETUSER", "before", "on", ">x", "resetchannels", "-@all", *RIGHTS_BEFORE)
     client = connect(login(pipe.settings.redis_url, "before", "x"), timeout=5)
     token = await new_token(pipe, "reports", "ingest", "admin", organization=None)
     clock = SystemClock()

@@ -16,32 +16,34 @@ _SECONDS = 120
 _ASKING = ("--require-hashes", "--disable-pip", "--format", "json", "--progress-spinner", "off", "--timeout", "10")
 
 
-class Told(NamedTuple):
+class AuditResult(NamedTuple):
     """The result of an audit."""
 
     line: str
     failed: bool
 
 
-def judge(status: int, out: str, err: str) -> Told:
+def judge(status: int, out: str, err: str) -> AuditResult:
     """Read pip-audit's answer: findings fail, and so does nothing else."""
     try:
         dependencies = json.loads(out)["dependencies"]
     except (ValueError, KeyError, TypeError):
         last = next((line.strip() for line in reversed(err.splitlines()) if line.strip()), f"status {status}")
-        return Told(f"not audited: {last[:200]}", failed=False)
+        return AuditResult(f"not audited: {last[:200]}", failed=False)
     found = [f"{one['name']} {one['version']}: {flaw['id']}" for one in dependencies for flaw in one.get("vulns", ())]
     skipped = [one["name"] for one in dependencies if "skip_reason" in one]
     asked = len(dependencies) - len(skipped)
     if found:
-        return Told(f"known weaknesses: {', '.join(found)}", failed=True)
+        return AuditResult(f"known weaknesses: {', '.join(found)}", failed=True)
     if not asked:
-        return Told(f"not audited: none of the {len(skipped)} packages is known to the index in use", failed=False)
+        return AuditResult(
+            f"not audited: none of the {len(skipped)} packages is known to the index in use", failed=False
+        )
     rest = f"; {len(skipped)} could not be asked about: {', '.join(skipped)}" if skipped else ""
-    return Told(f"no known weakness in {asked} packages{rest}", failed=False)
+    return AuditResult(f"no known weakness in {asked} packages{rest}", failed=False)
 
 
-def ask(lock: str) -> Told:
+def ask(lock: str) -> AuditResult:
     """Audit one lock file."""
     program = str(Path(sys.executable).parent / "pip-audit")
     try:
@@ -53,9 +55,9 @@ def ask(lock: str) -> Told:
             check=False,
         )
     except FileNotFoundError:
-        return Told("not audited: pip-audit could not be installed", failed=False)
+        return AuditResult("not audited: pip-audit could not be installed", failed=False)
     except subprocess.TimeoutExpired:
-        return Told(f"not audited: no answer within {_SECONDS} seconds", failed=False)
+        return AuditResult(f"not audited: no answer within {_SECONDS} seconds", failed=False)
     return judge(done.returncode, done.stdout, done.stderr)
 
 
@@ -63,9 +65,9 @@ def main() -> None:
     """All lock files, or those that are named."""
     failed = False
     for lock in sys.argv[1:] or LOCKS:
-        told = ask(lock)
-        failed |= told.failed
-        sys.stdout.write(f"{LOCKS[lock].relative_to(LOCKS['setup'].parent)}: {told.line}\n")
+        result = ask(lock)
+        failed |= result.failed
+        sys.stdout.write(f"{LOCKS[lock].relative_to(LOCKS['setup'].parent)}: {result.line}\n")
     sys.exit(failed)
 
 

@@ -25,7 +25,7 @@ def listed() -> dict[str, str]:
     return {name: licence for name, licence, _ in _ROW.findall(read("docs/LICENCES.md")) if name != "package"}
 
 
-def told(name: str) -> str | None:
+def stated_licence(name: str) -> str | None:
     """The licence of an installed package, as an SPDX expression if possible; None if it is not installed or names none."""
     try:
         facts: Any = metadata.metadata(name)

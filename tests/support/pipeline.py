@@ -35,7 +35,7 @@ Entry = bytes | Sequence[bytes] | Mapping[str, bytes]
 
 
 @dataclass(frozen=True)
-class Reply:
+class ReportReply:
     """An answer: status, the body's text, and what the header says of the interval."""
 
     status: int
@@ -49,7 +49,7 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Letter:
+class StoredDeadLetter:
     """A dead letter as it stands in the stream."""
 
     id: str
@@ -114,13 +114,18 @@ class Pipeline:
                 "an entry leaves the stream when it is applied"
             )
 
+    async def is_drained(self) -> bool:
+        """Tell if all that was pushed is applied, by workers that run meanwhile."""
+        partitions = range(self.installation.partitions)
+        return not any([await self.client.xlen(keys.keyspace(partition).events) for partition in partitions])
+
     async def apply(self, *entries: Entry, organization: str = ORG) -> list[str]:
         """Push and drain."""
         ids = await self.push(*entries, organization=organization)
         await self.drain()
         return ids
 
-    async def ask(self, workflow: str, start: str, end: str, organization: str = ORG) -> Reply:
+    async def ask(self, workflow: str, start: str, end: str, organization: str = ORG) -> ReportReply:
         """Ask as a client would: some times more after a 503, as on a machine that has other work."""
         path = f"/api/reporting/workflow/v1/orgs/{organization}/workflows/{workflow}/sidedata/"
         for left in reversed(range(ceil(TIME_FACTOR))):
@@ -128,7 +133,7 @@ class Pipeline:
                 if response.status == 503 and left:
                     continue
                 effective = response.headers.get("Sidedata-Effective-Interval", "")
-                return Reply(response.status, await response.text(), effective)
+                return ReportReply(response.status, await response.text(), effective)
         raise AssertionError("the last answer is returned, whatever it is")
 
     async def visitors(self, workflow: str = PAGES, organization: str = ORG) -> int:
@@ -139,10 +144,10 @@ class Pipeline:
         assert reply.status == 200, reply.text
         return int(reply.json["unique_visitors_count"])
 
-    async def letters(self, organization: str = ORG) -> list[Letter]:
+    async def letters(self, organization: str = ORG) -> list[StoredDeadLetter]:
         """The dead letters of an organization's partition, oldest first."""
         rows = await self.client.xrange(keys.keyspace(self.partition(organization)).dead)
-        return [Letter(entry.decode(), {k.decode(): v for k, v in fields.items()}) for entry, fields in rows]
+        return [StoredDeadLetter(entry.decode(), {k.decode(): v for k, v in fields.items()}) for entry, fields in rows]
 
     async def reasons(self, organization: str = ORG) -> list[str]:
         """The reasons of the dead letters, oldest first."""
@@ -172,7 +177,7 @@ async def pipeline(url: str, *, clock: Clock | None = None, **settings: Any) -> 
     chosen = Settings(redis_url=url, secret=SECRET, **settings)
     try:
         serving = as_user("service", client)
-        installation = await open_installation(serving, chosen, secret_needed=True)
+        installation = await open_installation(serving, chosen, require_secret=True)
         token, _ = await create_token(as_user("operator", client), None, ["reports", "ingest"])
         clock = clock or SystemClock()
         reports = Reports(serving, installation, chosen, clock)

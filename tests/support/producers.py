@@ -13,7 +13,7 @@ from tests.support.pipeline import Pipeline, pipeline
 from tests.support.redis.client import Client
 
 # Of another partition than the first.
-OTHER_ORG = next(
+DISTANT_ORG = next(
     organization
     for organization in (f"dddddddd-0000-4000-8000-{number:012}" for number in range(100))
     if keys.partition_of(organization, 4) != keys.partition_of(ORG, 4)

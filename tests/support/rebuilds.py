@@ -72,7 +72,7 @@ async def read_anew(pipe: Pipeline) -> list[str]:
 
 
 async def everything(client: Client, match: str = "*") -> dict[bytes, bytes]:
-    """All keys with their values; cursors, which count what is done, leases and remembered ids aside."""
+    """All keys with their values; cursors, which count what is done, leases and deduplication ids aside."""
     found = {}
     async for key in client.scan_iter(match=match, count=1000):
         if key.endswith((b":visitors", b":sessions")):

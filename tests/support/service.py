@@ -10,13 +10,13 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from sidedata.clock import ManualClock
 from sidedata.schema.installation import Installation
 from sidedata.service.app import create_app
 from sidedata.service.report.reports import Answer, Reports
 from sidedata.service.server.listener import Listener
 from sidedata.settings import Settings
 from sidedata.writes.tokens import create_token
+from tests.support.clock import ManualClock
 from tests.support.constants import ORG, SECRET
 from tests.support.events import PAGES
 from tests.support.redis.client import Client, fake

@@ -12,9 +12,7 @@ from tests.support.redis.users import as_user
 from tests.support.service import WORKFLOWS
 
 # The command line's own group, so that errors leave as they do for users; nothing has to be installed for it.
-PROGRAM = (
-    "from sidedata.cli.main import Commands; from sidedata.service.commands import serve; Commands(commands=[serve])()"
-)
+PROGRAM = "from sidedata.cli.main import LazyGroup; from sidedata.service.commands import serve; LazyGroup(commands=[serve])()"
 
 
 @asynccontextmanager
@@ -31,6 +29,7 @@ async def serving(url: str, **variables: str) -> AsyncIterator[asyncio.subproces
         env={**os.environ, **settings},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        limit=64 << 20,  # its log is read at the end only; a full pipe would stop the process
     )
     try:
         yield process

@@ -1,9 +1,13 @@
 """Waiting for a condition instead of for a time."""
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+
+import redis
 
 VARIABLE = "SIDEDATA_TEST_TIME_FACTOR"
 # How many times longer than promised a step may take in a test. The default is for a machine that runs client and servers and has
@@ -11,17 +15,33 @@ VARIABLE = "SIDEDATA_TEST_TIME_FACTOR"
 TIME_FACTOR = float(os.environ.get(VARIABLE, "4"))
 
 
-async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
-    """Return when the condition holds; it is looked at again and again."""
+async def eventually(
+    condition: Callable[[], bool | Awaitable[bool]], seconds: float = 10, what: str = "", *, pause: float = 0.01
+) -> float:
+    """Wait until a condition holds, which is checked every `pause` seconds, and return the seconds that it took.
+
+    Args:
+        seconds: the limit, before `TIME_FACTOR`.
+        what: the condition in words, for the failure.
+    """
     # By the clock and not by `asyncio.timeout`: on Python 3.11 redis-py can lose a cancellation (in `asyncio.wait_for`).
-    limit = time.monotonic() + seconds
-    while not await condition():
-        assert time.monotonic() < limit, f"not within {seconds} s"
-        await asyncio.sleep(0.01)
+    start = time.monotonic()
+    while True:
+        holds = condition()
+        if isawaitable(holds):
+            holds = await holds
+        if holds:
+            return time.monotonic() - start
+        assert time.monotonic() - start < seconds * TIME_FACTOR, f"not within {seconds * TIME_FACTOR} s: {what}"
+        await asyncio.sleep(pause)
 
 
-async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
-    """Return when a condition of this process holds, which takes no question to look at."""
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - what it waits for sends no signal
-            await asyncio.sleep(0.01)
+def block_until(condition: Callable[[], bool], what: str, seconds: float = 10) -> None:
+    """Wait as `eventually` does, in code without an event loop; a condition that can't be checked yet doesn't hold."""
+    limit = time.monotonic() + seconds * TIME_FACTOR
+    while True:
+        with contextlib.suppress(redis.RedisError, OSError):
+            if condition():
+                return
+        assert time.monotonic() < limit, f"not within {seconds * TIME_FACTOR} s: {what}"
+        time.sleep(0.02)

@@ -1,9 +1,6 @@
 """Partitions, events and shares of workers, for tests of ownership."""
 
-import asyncio
-import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -18,6 +15,10 @@ from tests.support.redis.client import Client
 PARTITIONS = 16
 INSTALLATION = Installation(PARTITIONS)
 SETTINGS = Settings(secret=SECRET)
+
+
+class KilledError(Exception):
+    """The death of a process at a failpoint, as an exception in the process of the test."""
 
 
 async def applied_entries(partition: Partition, block_ms: int | None = None) -> int:
@@ -38,15 +39,6 @@ def organizations(partitions: int) -> dict[int, str]:
 
 
 ORGANIZATIONS = organizations(PARTITIONS)
-
-
-async def until(true: Callable[[], Awaitable[bool]], seconds: float, what: str) -> float:
-    """Wait for a condition; how long it took."""
-    begin = time.monotonic()
-    while not await true():
-        assert time.monotonic() - begin < seconds, f"not within {seconds} s: {what}"
-        await asyncio.sleep(0.01)
-    return time.monotonic() - begin
 
 
 async def send(client: Client, partition: int) -> None:

@@ -81,7 +81,7 @@ def questions(now: datetime) -> list[tuple[str, str, str, str]]:
     return [(ORG, workflow, start, end) for workflow in (PAGES, POPUP) for start, end in spans]
 
 
-class World:
+class ZoneWorld:
     """Events that go to the pipeline and to an oracle."""
 
     def __init__(self, pipe: Pipeline, now: datetime) -> None:
@@ -126,7 +126,7 @@ class World:
                 check(self.oracle, question, reply, await self.pipe.now(), self.tally)
 
 
-async def seam_of(world: World, case: Case) -> tzinfo:
+async def seam_of(world: ZoneWorld, case: Case) -> tzinfo:
     """The rules that an organization has after an adoption with a seam: the old ones before it, the new ones from it on."""
     stored = await world.rules()
     newest = case.rulebook(NEW, world.pipe.settings).candidates(NAME, int(world.now.timestamp()))[0]

@@ -5,11 +5,11 @@ import random
 import signal
 from collections.abc import Awaitable, Callable
 
-from sidedata.failpoints import PLACES
+from sidedata.failpoints import POINTS
 from tests.torture.harness import LEASE_MS, Stage
 
-# How often a place is passed before the end: some lie in every batch, some in every tick, some are passed once.
-_OFTEN = {"after_read": 12, "after_recall": 12, "after_plan": 12, "before_commit": 12, "inside_commit": 12}
+# How often a point is passed before the end: some lie in every batch, some in every tick, some are passed once.
+_OFTEN = {"after_read": 12, "after_look_up": 12, "after_plan": 12, "before_commit": 12, "inside_commit": 12}
 _OFTEN |= {"after_commit": 12, "after_heartbeat": 3, "before_acquire": 2, "after_acquire": 2}
 _AT_THE_END = {"before_release", "after_release", "before_leave"}
 _PATIENCE_SECONDS = 5.0
@@ -19,16 +19,16 @@ Fate = Callable[[Stage, random.Random], Awaitable[None]]
 
 
 async def dies_at_a_place(stage: Stage, choose: random.Random) -> None:
-    """A worker is killed at a named place of its cycle, now and then together with Redis."""
-    place = choose.choice(PLACES)
-    worker = stage.start_worker(failpoint=f"{place}:{choose.randint(1, _OFTEN.get(place, 1))}")
+    """A worker is killed at a named point of its cycle, now and then together with Redis."""
+    point = choose.choice(POINTS)
+    worker = stage.start_worker(failpoint=f"{point}:{choose.randint(1, _OFTEN.get(point, 1))}")
     with_redis = choose.random() < 0.15
-    if await worker.ready() and place in _AT_THE_END:
+    if await worker.ready() and point in _AT_THE_END:
         await asyncio.sleep(choose.uniform(0.3, 1.0))
         worker.signal(signal.SIGTERM)
     if await worker.gone(_PATIENCE_SECONDS):
-        # One that owned nothing at the end didn't get to its place.
-        stage.struck("clean leave" if worker.status == 0 else f"worker killed at {place}")
+        # One that owned nothing at the end didn't get to its point.
+        stage.struck("clean leave" if worker.status == 0 else f"worker killed at {point}")
     else:
         await worker.killed()
         stage.struck("worker killed at any instant")
@@ -57,15 +57,15 @@ async def dies_with_redis(stage: Stage, choose: random.Random) -> None:
 
 async def is_frozen_at_a_place(stage: Stage, choose: random.Random) -> None:
     """A worker stands still with a batch in hand while others take the partition; what it then does must not count."""
-    place = choose.choice(["after_read", "after_recall", "after_plan", "before_commit", "after_heartbeat"])
-    worker = stage.start_worker(failpoint=f"{place}:{choose.randint(1, 6)}:stop")
+    point = choose.choice(["after_read", "after_look_up", "after_plan", "before_commit", "after_heartbeat"])
+    worker = stage.start_worker(failpoint=f"{point}:{choose.randint(1, 6)}:stop")
     await worker.ready()
     if await worker.frozen(_PATIENCE_SECONDS):
         # Its connection must hold, or it would not even get to try.
         async with stage.redis_spared:
             await asyncio.sleep(LEASE_MS / 1000 * choose.uniform(1.5, 2.5))
             worker.signal(signal.SIGCONT)
-            stage.struck(f"worker frozen at {place} past its lease")
+            stage.struck(f"worker frozen at {point} past its lease")
             await asyncio.sleep(choose.uniform(0.2, 0.6))
     await worker.killed()
     stage.struck("worker killed at any instant")

@@ -9,7 +9,7 @@ from tests.support.constants import ORG
 from tests.support.events import PAGES
 from tests.support.pipeline import Pipeline, pipeline
 from tests.support.zone_files import HOUR
-from tests.support.zone_worlds import NAME, NEW, OLD, Case, World, day_buckets, life, seam_of
+from tests.support.zone_worlds import NAME, NEW, OLD, Case, ZoneWorld, day_buckets, life, seam_of
 
 CASES = {
     "east": (27, -7 * HOUR, -8 * HOUR, -7 * HOUR),
@@ -34,7 +34,7 @@ async def test_answers_are_those_of_the_rules_in_the_record(pipe: Pipeline, name
     """Before an adoption by the old rules, after it by the new ones from the seam on, with late and live events on top."""
     now = await pipe.now()
     case = Case(now, *CASES[name])
-    world = World(pipe, now)
+    world = ZoneWorld(pipe, now)
     pipe.rulebook = case.rulebook(OLD, pipe.settings)
     await world.send(life(now))
     assert (await world.rules()).release == OLD
@@ -57,7 +57,7 @@ async def test_an_adoption_equals_a_fresh_installation(pipe: Pipeline, redis_url
     now = await pipe.now()
     case = Case(now, *CASES[name])
     pipe.rulebook = case.rulebook(OLD, pipe.settings)
-    await World(pipe, now).send(life(now, days=33))
+    await ZoneWorld(pipe, now).send(life(now, days=33))
     old = await day_buckets(pipe)
     pipe.rulebook = case.rulebook(NEW, pipe.settings)
     await pipe.drain()
@@ -66,7 +66,7 @@ async def test_an_adoption_equals_a_fresh_installation(pipe: Pipeline, redis_url
     async with pipeline(redis_url, partitions=2) as fresh:
         await fresh.organization(NAME)
         fresh.rulebook = pipe.rulebook
-        await World(fresh, now).send(life(now, days=33))
+        await ZoneWorld(fresh, now).send(life(now, days=33))
         assert adopted == await day_buckets(fresh)
     assert adopted != old
 
@@ -75,7 +75,7 @@ async def test_two_adoptions_in_turn(pipe: Pipeline) -> None:
     """A second release arrives after the first one was adopted, with a change of its own."""
     now = await pipe.now()
     first, second = Case(now, *CASES["east"]), Case(now, 10, -7 * HOUR, -7 * HOUR, -6 * HOUR)
-    world = World(pipe, now)
+    world = ZoneWorld(pipe, now)
     pipe.rulebook = first.rulebook(OLD, pipe.settings)
     await world.send(life(now, days=33))
     pipe.rulebook = first.rulebook(NEW, pipe.settings)
@@ -94,7 +94,7 @@ async def test_random_changes(pipe: Pipeline, seed: int) -> None:
     now = await pipe.now()
     first, old, new = (HOUR * dice.randint(-10, 12) for _ in range(3))
     case = Case(now, dice.randint(1, 75), first, old, new)
-    world = World(pipe, now)
+    world = ZoneWorld(pipe, now)
     pipe.rulebook = case.rulebook(OLD, pipe.settings)
     await world.send(life(now, seed=seed, each=4))
     pipe.rulebook = case.rulebook(NEW, pipe.settings)
@@ -107,7 +107,7 @@ async def test_an_older_release_changes_nothing(pipe: Pipeline) -> None:
     """A partition that goes to and fro between workers of two releases is adopted once."""
     now = await pipe.now()
     case = Case(now, *CASES["east"])
-    world = World(pipe, now)
+    world = ZoneWorld(pipe, now)
     for release in (OLD, NEW):
         pipe.rulebook = case.rulebook(release, pipe.settings)
         await world.send(life(now, days=33) if release == OLD else [])
@@ -126,7 +126,7 @@ async def test_the_header_etag_and_answers_change_together(pipe: Pipeline) -> No
     """A service with answers of the old cut shows none afterwards; release and seam stand in the header, with 304 too."""
     now = await pipe.now()
     case = Case(now, *CASES["old east"])
-    world = World(pipe, now)
+    world = ZoneWorld(pipe, now)
     pipe.rulebook = case.rulebook(OLD, pipe.settings)
     await world.send(life(now))
     path = f"/api/reporting/workflow/v1/orgs/{ORG}/workflows/{PAGES}/sidedata/?start={now.date()}&end=2027-01-01"
@@ -153,7 +153,7 @@ async def test_a_record_without_a_table_gets_the_one_that_explains_its_days(
     """Days that an old version cut by one release, or by two, are cut by the newest afterwards."""
     now = await pipe.now()
     case = Case(now, *CASES[name])
-    world = World(pipe, now)
+    world = ZoneWorld(pipe, now)
     record = pipe_record(pipe)
     pipe.rulebook = case.rulebook(OLD, pipe.settings)
     raws = life(now, days=33)

@@ -1,21 +1,18 @@
-"""Adoptions that are killed at any place, with another owner afterwards: each answer is by the old rules or by the new ones."""
+"""Adoptions that are killed at any point, with another owner afterwards: each answer is by the old rules or by the new ones."""
 
 import pytest
 
 from sidedata import failpoints
 from sidedata.ingest.ownership import lease
 from tests.support.pipeline import pipeline
+from tests.support.workers import KilledError
 from tests.support.zone_files import HOUR
-from tests.support.zone_worlds import NAME, NEW, OLD, Case, World, day_buckets, life
+from tests.support.zone_worlds import NAME, NEW, OLD, Case, ZoneWorld, day_buckets, life
 
 
-class KilledError(Exception):
-    """Stands for a process that is no more."""
-
-
-@pytest.mark.parametrize("place", ["before_swap", "after_swap_begin", "after_swap_step", "after_swap"])
-async def test_killed_anywhere_old_or_new(redis_url: str, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
-    """All answers are right by one of the two releases at every place, and by the new one once there is another owner."""
+@pytest.mark.parametrize("point", ["before_swap", "after_swap_begin", "after_swap_step", "after_swap"])
+async def test_killed_anywhere_old_or_new(redis_url: str, monkeypatch: pytest.MonkeyPatch, point: str) -> None:
+    """All answers are right by one of the two releases at every point, and by the new one once there is another owner."""
 
     async def never(*_: object) -> None:
         return
@@ -25,7 +22,7 @@ async def test_killed_anywhere_old_or_new(redis_url: str, monkeypatch: pytest.Mo
         await pipe.organization(NAME)
         now = await pipe.now()
         case = Case(now, 12, -7 * HOUR, -8 * HOUR, -7 * HOUR)
-        world = World(pipe, now)
+        world = ZoneWorld(pipe, now)
         pipe.rulebook = case.rulebook(OLD, pipe.settings)
         await world.send(life(now, days=33, each=6))
         await world.check(case.old)
@@ -37,8 +34,8 @@ async def test_killed_anywhere_old_or_new(redis_url: str, monkeypatch: pytest.Mo
 
             def dies(passed: str) -> None:
                 nonlocal left
-                left -= passed == place
-                if passed == place and left == 0:
+                left -= passed == point
+                if passed == point and left == 0:
                     raise KilledError
 
             monkeypatch.setattr(failpoints, "armed", dies)
@@ -47,7 +44,7 @@ async def test_killed_anywhere_old_or_new(redis_url: str, monkeypatch: pytest.Mo
                 passages = 0
             except KilledError:
                 kills += 1
-                passages = 1 if place == "after_swap_step" else 0  # the next owner dies at its own first step, too
+                passages = 1 if point == "after_swap_step" else 0  # the next owner dies at its own first step, too
             monkeypatch.setattr(failpoints, "armed", None)
             is_new = (await world.rules()).release == NEW
             await world.check(case.new if is_new else case.old)
@@ -58,18 +55,18 @@ async def test_killed_anywhere_old_or_new(redis_url: str, monkeypatch: pytest.Mo
         adopted = await day_buckets(pipe)
         left_over = [key async for key in pipe.client.scan_iter(match="sd:{0}:swap:*")]
         assert all([await pipe.client.ttl(key) > 0 for key in left_over])
-        assert not left_over or place == "before_swap"
+        assert not left_over or point == "before_swap"
         await pipe.client.flushall()
     async with pipeline(redis_url, partitions=1) as fresh:
         await fresh.organization(NAME)
         fresh.rulebook = case.rulebook(NEW, fresh.settings)
-        await World(fresh, now).send(life(now, days=33, each=6))
+        await ZoneWorld(fresh, now).send(life(now, days=33, each=6))
         assert adopted == await day_buckets(fresh)
 
 
-@pytest.mark.parametrize("place", failpoints.ADOPTION_PLACES)
+@pytest.mark.parametrize("point", failpoints.ADOPTION_POINTS)
 async def test_killed_around_a_table_that_changes_no_day(
-    redis_url: str, monkeypatch: pytest.MonkeyPatch, place: str
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
     """Rules that differ in the future alone are adopted by the next owner, if they were not before."""
 
@@ -77,7 +74,7 @@ async def test_killed_around_a_table_that_changes_no_day(
         return
 
     def dies(passed: str) -> None:
-        if passed == place:
+        if passed == point:
             raise KilledError
 
     monkeypatch.setattr(lease, "release", never)
@@ -85,7 +82,7 @@ async def test_killed_around_a_table_that_changes_no_day(
         await pipe.organization(NAME)
         now = await pipe.now()
         case = Case(now, -30, -7 * HOUR, -8 * HOUR, -7 * HOUR)
-        world = World(pipe, now)
+        world = ZoneWorld(pipe, now)
         pipe.rulebook = case.rulebook(OLD, pipe.settings)
         await world.send(life(now, days=33, each=6))
         before = await day_buckets(pipe)

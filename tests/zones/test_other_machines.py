@@ -12,7 +12,7 @@ from tests.support.constants import ORG
 from tests.support.pipeline import pipeline
 from tests.support.redis.users import as_user
 from tests.support.zone_files import HOUR
-from tests.support.zone_worlds import NAME, NEW, OLD, Case, World, day_buckets, life
+from tests.support.zone_worlds import NAME, NEW, OLD, Case, ZoneWorld, day_buckets, life
 
 
 async def test_the_machine_of_a_service_does_not_matter(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,7 +21,7 @@ async def test_the_machine_of_a_service_does_not_matter(redis_url: str, monkeypa
         await pipe.organization(NAME)
         now = await pipe.now()
         case = Case(now, 27, -7 * HOUR, -8 * HOUR, -7 * HOUR)
-        world = World(pipe, now)
+        world = ZoneWorld(pipe, now)
         pipe.rulebook = case.rulebook(OLD, pipe.settings)
         await world.send(life(now, days=33))
         await world.check(case.old)
@@ -30,7 +30,7 @@ async def test_the_machine_of_a_service_does_not_matter(redis_url: str, monkeypa
         reporting.zone_of.cache_clear()
         reporting.reporting_zone.cache_clear()
         async with pipeline(redis_url, partitions=1) as other:
-            second = World(other, now)
+            second = ZoneWorld(other, now)
             second.oracle = world.oracle
             await second.check(case.old)
         assert strange.retention == pipe.rulebook.retention
@@ -44,7 +44,7 @@ async def test_a_rebuild_from_a_host_with_other_rules(redis_url: str, monkeypatc
         await pipe.organization(NAME)
         now = await pipe.now()
         case = Case(now, 12, -7 * HOUR, -8 * HOUR, -7 * HOUR)
-        world = World(pipe, now)
+        world = ZoneWorld(pipe, now)
         pipe.rulebook = case.rulebook(NEW, pipe.settings)
         raws = life(now, days=33)
         await world.send(raws)

@@ -6,7 +6,7 @@ from tests.support.constants import ORG
 from tests.support.events import PAGES, POPUP, view
 from tests.support.pipeline import pipeline
 from tests.support.zone_files import HOUR
-from tests.support.zone_worlds import NAME, NEW, OLD, Case, World, life, seam_of
+from tests.support.zone_worlds import NAME, NEW, OLD, Case, ZoneWorld, life, seam_of
 
 
 def start_of(key: bytes) -> datetime:
@@ -20,7 +20,7 @@ async def test_days_without_their_hours_keep_their_cut(redis_url: str) -> None:
         await pipe.organization(NAME)
         now = await pipe.now()
         case = Case(now, 27, -7 * HOUR, -8 * HOUR, -7 * HOUR)
-        world = World(pipe, now)
+        world = ZoneWorld(pipe, now)
         pipe.rulebook = case.rulebook(OLD, pipe.settings)
         await world.send(life(now, days=60))
         gone = now - timedelta(days=15)
@@ -50,7 +50,7 @@ async def test_recut_days_and_their_hours_live_long_enough(redis_url: str) -> No
         await pipe.organization(NAME)
         now = await pipe.now()
         case = Case(now, 20, HOUR, HOUR, 0)
-        world = World(pipe, now)
+        world = ZoneWorld(pipe, now)
         pipe.rulebook = case.rulebook(OLD, pipe.settings)
         await world.send(life(now, days=45))
         sealed = now - timedelta(days=40)

@@ -60,10 +60,10 @@ async def get_dead_letters(request: web.Request) -> web.Response:
         try:
             positions = await _positions(request.app[BACKEND], organization, before, page.limit)
             while done < len(positions) and size < _PAGE_BYTES:
-                for letter in await _letters(request.app[BACKEND], positions[done : done + _READS_AT_ONCE]):
-                    if letter is not None and letter.organization == organization:
-                        size += len(letter.event)
-                        items.append(_item(letter, with_event=with_event))
+                for dead_letter in await _letters(request.app[BACKEND], positions[done : done + _READS_AT_ONCE]):
+                    if dead_letter is not None and dead_letter.organization == organization:
+                        size += len(dead_letter.event)
+                        items.append(_item(dead_letter, with_event=with_event))
                 done += _READS_AT_ONCE
         except CommandRefusedError as error:
             raise missing_right("read dead letters", error) from error
@@ -96,8 +96,8 @@ async def _letters(backend: Backend, positions: list[Position]) -> list[DeadLett
     return await asyncio.gather(*reads)
 
 
-def _position(letter_id: str) -> Position:
-    match = _ID.fullmatch(letter_id)
+def _position(dead_letter_id: str) -> Position:
+    match = _ID.fullmatch(dead_letter_id)
     if match is None:
         raise ProblemError(400, "no such page", [FieldError("/before", "not the id of a dead letter")])
     return int(match[2]), int(match[3]), int(match[1])
@@ -111,20 +111,20 @@ def _before(before: Position | None, partition: int) -> str:
     return f"{ms}-{sequence}" if partition >= of else f"{ms}-{sequence + 1}"
 
 
-def _item(letter: DeadLetter, *, with_event: bool) -> DeadLetterItem:
-    fields = parse_object(trim(letter.event)) if len(letter.event) <= 1 << 20 else {}
+def _item(dead_letter: DeadLetter, *, with_event: bool) -> DeadLetterItem:
+    fields = parse_object(trim(dead_letter.event)) if len(dead_letter.event) <= 1 << 20 else {}
     event_id = None if isinstance(fields, Rejection) else fields.get("id")
     item = DeadLetterItem(
-        letter.id,
-        letter.at,
-        letter.reason,
-        letter.detail,
-        letter.type or None,
-        letter.workflow or None,
+        dead_letter.id,
+        dead_letter.at,
+        dead_letter.reason,
+        dead_letter.detail,
+        dead_letter.type or None,
+        dead_letter.workflow or None,
         event_id if type(event_id) is str and event_id.isprintable() else None,
     )
     if with_event:
-        item.event = letter.event[:MAX_EVENT_BYTES].decode(errors="replace")
-        if len(letter.event) > MAX_EVENT_BYTES:
+        item.event = dead_letter.event[:MAX_EVENT_BYTES].decode(errors="replace")
+        if len(dead_letter.event) > MAX_EVENT_BYTES:
             item.truncated = True
     return item

@@ -34,14 +34,14 @@ export class Controls {
     });
   }
 
-  /** Show the choice of a place; returns an error if its range is invalid, else "". */
-  mark(place) {
-    for (const radio of this.radios) radio.checked = radio.value === place.range;
-    const custom = place.range === "custom";
+  /** Show the choice of a view; returns an error if its range is invalid, else "". */
+  mark(view) {
+    for (const radio of this.radios) radio.checked = radio.value === view.range;
+    const custom = view.range === "custom";
     this.byId("custom").hidden = !custom;
     this.byId("custom-error").textContent = "";
     if (!custom) return "";
-    const range = { start: parseLocal(place.start), end: parseLocal(place.end) };
+    const range = { start: parseLocal(view.start), end: parseLocal(view.end) };
     for (const end of ["start", "end"]) this.byId(`custom-${end}`).value = range[end] ? localText(range[end]) : "";
     const error = rangeError(range);
     this.byId("custom-error").textContent = error;

@@ -7,7 +7,7 @@ const REFRESH = 60_000;
 const HIDDEN = 30_000;
 
 /**
- * Open a feed for `place` (`{workflow, range, start, end}`). Calls, until it is closed:
+ * Open a feed for `view` (`{workflow, range, start, end}`). Calls, until it is closed:
  *
  * `on.answer(answer)` with each report; `on.covers(covers, range, zone)` with its effective interval; `on.before(answer, covers,
  * before, range)` with the previous period's report, or `null`s if there is none; `on.state(name, {retryAt, problem})` and
@@ -15,7 +15,7 @@ const HIDDEN = 30_000;
  *
  * Returns `{close, retry}`.
  */
-export function openFeed(api, place, on) {
+export function openFeed(api, view, on) {
   const whole = new AbortController();
   let zone = null; // its offset, and its wall clock at the last refresh
   let range = null; // relative to that wall clock
@@ -51,20 +51,20 @@ export function openFeed(api, place, on) {
   async function readClock() {
     const now = api.now();
     const query = { start: new Date(now - 60_000).toISOString(), end: new Date(now).toISOString() };
-    const { covers } = await api.report(place.workflow, query, whole.signal);
+    const { covers } = await api.report(view.workflow, query, whole.signal);
     const offset = covers?.end.offset ?? "+00:00";
     return { offset, now: api.now() + offsetMilliseconds(offset) };
   }
 
   async function refresh() {
     zone = await readClock();
-    range = rangeOf(place, zone.now);
+    range = rangeOf(view, zone.now);
     const query = asQuery(range);
     if (current !== JSON.stringify(query)) {
       current = JSON.stringify(query);
       stop();
     }
-    const { answer, covers } = await api.report(place.workflow, query, whole.signal);
+    const { answer, covers } = await api.report(view.workflow, query, whole.signal);
     if (!streaming) guarded.answer(answer, covers); // else the stream's answer is newer
     else if (covers) on.covers(covers, range, zone);
     if (!document.hidden) listen(query);
@@ -74,7 +74,7 @@ export function openFeed(api, place, on) {
   function listen(query) {
     if (stream || whole.signal.aborted) return;
     const own = new AbortController();
-    const wake = follow((signal) => api.live(place.workflow, query, signal), guarded, own.signal);
+    const wake = follow((signal) => api.live(view.workflow, query, signal), guarded, own.signal);
     stream = { stop: () => own.abort(), wake };
   }
 
@@ -88,7 +88,7 @@ export function openFeed(api, place, on) {
     const before = previousRange(range, zone.now);
     if (!before) return on.before(null, null, null, range);
     try {
-      const { answer, covers } = await api.report(place.workflow, asQuery(before), whole.signal);
+      const { answer, covers } = await api.report(view.workflow, asQuery(before), whole.signal);
       return on.before(answer, covers, before, range);
     } catch (error) {
       if (whole.signal.aborted || error.status !== 400) throw error;

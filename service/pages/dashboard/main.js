@@ -5,7 +5,7 @@ import { signInCard } from "./sign-in.js";
 import { Controls } from "./controls.js";
 import { element, patch, write } from "./elements.js";
 import { openFeed } from "./feed.js";
-import { hashOf, readPlace, replaceHash, session } from "./place.js";
+import { hashOf, readViewState, replaceHash, session } from "./view-state.js";
 import { NAMES, comparable } from "./ranges.js";
 import { Report } from "./report.js";
 import { Status } from "./status.js";
@@ -15,46 +15,46 @@ const byId = (id) => document.getElementById(id);
 const KINDS = { page_navigation: "Page navigation", interaction: "Interaction" };
 
 let api = null;
-let place = readPlace();
+let view = readViewState();
 let feed = null;
 
 const report = new Report(byId);
 const status = new Status(byId, () => feed?.retry());
 const controls = new Controls(byId, (choice) => {
-  location.hash = hashOf({ ...place, ...choice });
+  location.hash = hashOf({ ...view, ...choice });
 });
 const workflows = new Workflows(byId, { list: listed, problem: listFailed });
 const card = signInCard(byId, (org) => {
-  location.hash = hashOf({ ...place, org, workflow: org === place.org ? place.workflow : "" });
+  location.hash = hashOf({ ...view, org, workflow: org === view.org ? view.workflow : "" });
   go();
   byId("report").focus({ preventScroll: true });
 });
 
-/** Show the place in the hash. */
+/** Show the view in the hash. */
 function go() {
-  const last = place;
-  place = readPlace();
-  replaceHash(place);
-  if (!session.token || !place.org) return signIn("");
+  const last = view;
+  view = readViewState();
+  replaceHash(view);
+  if (!session.token || !view.org) return signIn("");
   card.hide();
   byId("desk").hidden = byId("leave").hidden = false;
-  if (api?.org !== place.org) {
+  if (api?.org !== view.org) {
     closeFeed();
-    api = new Api(session.token, place.org);
+    api = new Api(session.token, view.org);
     workflows.start(api);
   }
-  workflows.mark(place);
-  const error = controls.mark(place);
-  if (feed && hashOf(last) === hashOf(place)) return;
+  workflows.mark(view);
+  const error = controls.mark(view);
+  if (feed && hashOf(last) === hashOf(view)) return;
   closeFeed();
-  if (last.workflow !== place.workflow || last.org !== place.org) {
+  if (last.workflow !== view.workflow || last.org !== view.org) {
     report.reset();
     byId("numbers").hidden = true;
     controls.clear();
   }
   title();
   if (error) return showOnly("");
-  if (place.workflow) open();
+  if (view.workflow) open();
   else showOnly("waiting");
 }
 
@@ -63,7 +63,7 @@ function open() {
   byId("report").setAttribute("aria-busy", "true");
   let first = true;
   status.set("connecting", {});
-  feed = openFeed(api, place, {
+  feed = openFeed(api, view, {
     answer(answer) {
       if (first) {
         report.reset();
@@ -73,11 +73,11 @@ function open() {
       showOnly("numbers");
       byId("report").removeAttribute("aria-busy");
       status.changed();
-      if (first) status.announce(`${NAMES[place.range]}. ${report.summary()}.`);
+      if (first) status.announce(`${NAMES[view.range]}. ${report.summary()}.`);
       first = false;
       write(byId("nothing"), `No events in this range. ${lastEvent()}`);
     },
-    covers: (covers, range, zone) => controls.covers(covers, range, zone, place.range),
+    covers: (covers, range, zone) => controls.covers(covers, range, zone, view.range),
     before(answer, covers, before, range) {
       report.compare(controls.before(covers, before) ? answer : null, comparable(range));
     },
@@ -106,7 +106,7 @@ function signIn(reason) {
   report.reset();
   byId("desk").hidden = byId("leave").hidden = true;
   document.title = "Sidedata";
-  card.show(place.org, reason);
+  card.show(view.org, reason);
 }
 
 function failed(problem) {
@@ -128,10 +128,10 @@ function failed(problem) {
 
 function listed(entries) {
   controls.setZone(api.zone);
-  if (!place.workflow && entries.length) {
-    replaceHash({ ...place, workflow: entries[0].id }); // the newest; no history entry
+  if (!view.workflow && entries.length) {
+    replaceHash({ ...view, workflow: entries[0].id }); // the newest; no history entry
     go();
-  } else if (!entries.length && !place.workflow) {
+  } else if (!entries.length && !view.workflow) {
     const how = element("a", "", "How to send events");
     how.href = "/docs/#post_events";
     patch(byId("none"), "This organization has no workflows yet. The first one opens here once its events arrive. ", how);
@@ -143,22 +143,22 @@ function listed(entries) {
 /** The feed reports temporary failures; only those that would leave the page blank are reported here. */
 function listFailed(problem) {
   if (problem.unauthorized || (!feed && !problem.temporary)) failed(problem);
-  else if (!feed && !place.workflow) status.set("lost", { problem, retryAt: 0 });
+  else if (!feed && !view.workflow) status.set("lost", { problem, retryAt: 0 });
 }
 
 function lastEvent() {
-  const entry = workflows.entry(place.workflow);
+  const entry = workflows.entry(view.workflow);
   return entry?.last_event_at ? `The last event was ${workflows.ageOf(entry)}.` : "";
 }
 
 function title() {
-  const entry = workflows.entry(place.workflow);
-  const name = entry?.name || (place.workflow ? "Workflow" : "Workflows");
+  const entry = workflows.entry(view.workflow);
+  const name = entry?.name || (view.workflow ? "Workflow" : "Workflows");
   write(byId("title"), name);
   document.title = `${name} · Sidedata`;
   const age = entry?.last_event_at ? `last event ${workflows.ageOf(entry)}` : "";
   const known = [KINDS[entry?.kind], age].filter(Boolean).map((text) => `${text} · `);
-  patch(byId("subtitle"), known.join(""), element("span", "id", place.workflow));
+  patch(byId("subtitle"), known.join(""), element("span", "id", view.workflow));
 }
 
 byId("skip").addEventListener("click", () => byId("report").focus());
@@ -174,6 +174,6 @@ addEventListener("hashchange", go);
 setInterval(() => {
   status.tick();
   workflows.tick();
-  if (place.workflow && api) title();
+  if (view.workflow && api) title();
 }, 1000);
 go();

@@ -33,11 +33,11 @@ export function localText(milliseconds) {
 }
 
 /** Start and end (exclusive) of a named range; `now` is the wall clock of the zone. */
-export function rangeOf(place, now) {
-  if (place.range === "custom") return { start: parseLocal(place.start), end: parseLocal(place.end) };
+export function rangeOf(view, now) {
+  if (view.range === "custom") return { start: parseLocal(view.start), end: parseLocal(view.end) };
   const today = now - (((now % DAY) + DAY) % DAY);
-  if (place.range === "yesterday") return { start: today - DAY, end: today };
-  const days = { "7d": 7, "30d": 30, "90d": 90 }[place.range] ?? 1;
+  if (view.range === "yesterday") return { start: today - DAY, end: today };
+  const days = { "7d": 7, "30d": 30, "90d": 90 }[view.range] ?? 1;
   // The end is the next midnight: so the interval, and with it the stream, stays the same all day.
   return { start: today - (days - 1) * DAY, end: today + DAY };
 }

@@ -1,6 +1,6 @@
 // The sign-in card: organization and token, at first and whenever the service refuses the token.
 
-import { session, uuid } from "./place.js";
+import { session, uuid } from "./view-state.js";
 
 /** Connect the form; `opened(org)` is called once both are entered. Returns `{show, hide}`. */
 export function signInCard(byId, opened) {

@@ -1,7 +1,7 @@
 // The list of workflows beside the report, as links that can be opened, shared and navigated back from.
 
 import { element, write } from "./elements.js";
-import { hashOf } from "./place.js";
+import { hashOf } from "./view-state.js";
 import { age } from "./format.js";
 
 const KINDS = { page_navigation: "Pages", interaction: "Interaction" };
@@ -16,7 +16,7 @@ export class Workflows {
   constructor(byId, on) {
     this.byId = byId;
     this.on = on;
-    this.place = null;
+    this.view = null;
     byId("side-find").addEventListener("input", () => this.#filter());
     byId("side-switch").addEventListener("click", () => this.#open(!byId("side-body").classList.contains("open")));
     byId("side-list").addEventListener("click", () => this.#open(false));
@@ -49,15 +49,15 @@ export class Workflows {
   }
 
   /** Point the links at the current range, and mark the current workflow. */
-  mark(place) {
-    this.place = place;
+  mark(view) {
+    this.view = view;
     for (const [id, { link, entry }] of this.#items) {
-      link.href = hashOf({ ...place, workflow: id });
-      if (id === place.workflow) link.setAttribute("aria-current", "page");
+      link.href = hashOf({ ...view, workflow: id });
+      if (id === view.workflow) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
-      if (id === place.workflow) write(this.byId("side-current"), entry.name || id);
+      if (id === view.workflow) write(this.byId("side-current"), entry.name || id);
     }
-    if (!this.#items.has(place.workflow)) write(this.byId("side-current"), place.workflow || "Choose");
+    if (!this.#items.has(view.workflow)) write(this.byId("side-current"), view.workflow || "Choose");
   }
 
   /** Update the ages. */
@@ -98,7 +98,7 @@ export class Workflows {
     }
     write(byId("side-count"), entries.length ? String(entries.length) : "");
     byId("side-filter").hidden = entries.length < MANY;
-    if (this.place) this.mark(this.place);
+    if (this.view) this.mark(this.view);
     this.tick();
     this.#filter();
   }

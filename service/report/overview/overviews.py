@@ -22,7 +22,7 @@ from sidedata.schema.installation import Installation
 from sidedata.service.report.answer import Answer, answer_of, encode
 from sidedata.service.report.overview.encode import Item, csv_items, json_items
 from sidedata.service.report.overview.look import SharedLook
-from sidedata.service.report.plan import Plan
+from sidedata.service.report.plan import ReportPlan
 from sidedata.service.report.reports import Reports, assemble
 from sidedata.service.report.requirements import Requirements
 from sidedata.service.report.timeline.encode import Format
@@ -55,7 +55,7 @@ class Question(NamedTuple):
 class _Plans(NamedTuple):
     """The plans of one kind of workflow."""
 
-    report: Plan
+    report: ReportPlan
     timeline: TimelinePlan | None
     requirements: Requirements
 

@@ -12,7 +12,7 @@ from sidedata.calendar.zones import Zone
 from sidedata.errors import SidedataError
 from sidedata.reads.workflow_parts import BucketField
 from sidedata.schema.counts import hour_field
-from sidedata.service.report.plan import Plan
+from sidedata.service.report.plan import ReportPlan
 from sidedata.service.report.requirements import Requirements
 from sidedata.service.report.timeline.spans import GRANULARITIES, MOST_POINTS, Granularity, finest, spans
 
@@ -45,7 +45,7 @@ class Point(NamedTuple):
 class TimelinePlan(Struct, frozen=True):
     """The plan of a timeline; `plan` is that of the report over the same interval, `key` tells timelines of a workflow apart."""
 
-    plan: Plan
+    plan: ReportPlan
     points: tuple[Point, ...]
     requirements: Requirements
     key: tuple[object, ...]
@@ -62,7 +62,7 @@ class TimelinePlan(Struct, frozen=True):
 
 
 def make_timeline_plan(
-    plan: Plan, granularity: Granularity, now: float, retention: Retention, most: int = MOST_POINTS
+    plan: ReportPlan, granularity: Granularity, now: float, retention: Retention, most: int = MOST_POINTS
 ) -> TimelinePlan:
     """Plan a timeline of at most `most` points.
 

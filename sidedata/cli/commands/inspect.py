@@ -6,9 +6,9 @@ from click.core import ParameterSource
 
 from sidedata.cli.commands.answering import open_answering_store
 from sidedata.cli.commands.watch import watch
-from sidedata.cli.connection import open_store
+from sidedata.cli.connection import connect_installation
 from sidedata.cli.event_loop import run
-from sidedata.cli.options import STORE, settings_options
+from sidedata.cli.options import INSTALLATION, settings_options
 from sidedata.cli.stopping import until_stopped
 from sidedata.cli.tables import print_table
 from sidedata.errors import StopError, UsageError
@@ -31,7 +31,7 @@ _PERCENT = 100
 @click.option(
     "--sample", type=click.IntRange(min=1), default=20_000, show_default=True, help="number of keys to sample"
 )
-@settings_options(*STORE, "lease_ms")
+@settings_options(*INSTALLATION, "lease_ms")
 @click.pass_context
 def inspect(
     context: click.Context,
@@ -80,12 +80,12 @@ def inspect(
 @inspect.command("key")
 @click.argument("name", metavar="NAME")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object")
-@settings_options(*STORE, "keep_ids_hours")
+@settings_options(*INSTALLATION, "keep_ids_hours")
 def explain_key(name: str, settings: Settings, *, as_json: bool) -> None:
     """Explain the key NAME: the parts of its name, its TTL, its size and its value."""
 
     async def command() -> Explanation:
-        async with open_store(settings) as (gateway, installation):
+        async with connect_installation(settings) as (gateway, installation):
             return await explain(gateway, installation, settings, name)
 
     explanation = run(command())

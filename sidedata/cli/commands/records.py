@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import click
 import msgspec
 
-from sidedata.cli.connection import open_store
+from sidedata.cli.connection import connect_installation
 from sidedata.cli.event_loop import run
-from sidedata.cli.options import STORE, settings_options
+from sidedata.cli.options import INSTALLATION, settings_options
 from sidedata.cli.tables import print_table
 from sidedata.errors import StopError, UsageError
 from sidedata.reads.records import find_organizations, read_organization, read_organizations, read_workflow
@@ -26,12 +26,12 @@ def org() -> None:
 @org.command("set")
 @click.argument("organization", metavar="ORG")
 @click.option("--timezone", required=True, metavar="ZONE", help="an IANA name such as Europe/Helsinki")
-@settings_options(*STORE)
+@settings_options(*INSTALLATION)
 def set_organization(organization: str, timezone: str, settings: Settings) -> None:
     """Set the reporting time zone of ORG; refused once it has events."""
 
     async def command() -> None:
-        async with open_store(settings) as (gateway, installation):
+        async with connect_installation(settings) as (gateway, installation):
             await records.set_organization(gateway, installation, organization, timezone)
 
     run(command())
@@ -40,13 +40,13 @@ def set_organization(organization: str, timezone: str, settings: Settings) -> No
 @org.command("show")
 @click.argument("organization", metavar="ORG")
 @click.option("--json", "as_json", is_flag=True, help="a JSON object")
-@settings_options(*STORE)
+@settings_options(*INSTALLATION)
 def show_organization(organization: str, settings: Settings, *, as_json: bool) -> None:
     """Show the record of ORG."""
     organization_id = parse_uuid(organization)
 
     async def command() -> OrganizationRecord | None:
-        async with open_store(settings) as (gateway, installation):
+        async with connect_installation(settings) as (gateway, installation):
             return await read_organization(gateway, installation.keyspace_of(organization_id), organization_id)
 
     record = run(command())
@@ -62,12 +62,12 @@ def show_organization(organization: str, settings: Settings, *, as_json: bool) -
 
 @org.command("list")
 @click.option("--json", "as_json", is_flag=True, help="a JSON array")
-@settings_options(*STORE)
+@settings_options(*INSTALLATION)
 def list_organizations(settings: Settings, *, as_json: bool) -> None:
     """List all organizations that something is stored of, by id."""
 
     async def command() -> Sequence[OrganizationRecord]:
-        async with open_store(settings) as (gateway, installation):
+        async with connect_installation(settings) as (gateway, installation):
             ids = {organization async for page in find_organizations(gateway) for organization in page}
             return await read_organizations(gateway, installation, sorted(ids))
 
@@ -92,14 +92,14 @@ def workflow() -> None:
 @click.argument("workflow_id", metavar="WORKFLOW")
 @click.option("--kind", type=click.Choice(KINDS), help="fixed once it is set, and then not needed")
 @click.option("--name", help="a name for people, up to 200 characters; unchanged if not given")
-@settings_options(*STORE)
+@settings_options(*INSTALLATION)
 def set_workflow(organization: str, workflow_id: str, kind: str | None, name: str | None, settings: Settings) -> None:
     """Register WORKFLOW of ORG, or name it."""
     if kind is None and name is None:
         raise UsageError("nothing to set: give --kind, --name or both")
 
     async def command() -> None:
-        async with open_store(settings) as (gateway, installation):
+        async with connect_installation(settings) as (gateway, installation):
             await records.set_workflow(gateway, installation, organization, workflow_id, kind, name)
 
     run(command())
@@ -108,13 +108,13 @@ def set_workflow(organization: str, workflow_id: str, kind: str | None, name: st
 @workflow.command("list")
 @click.argument("organization", metavar="ORG")
 @click.option("--json", "as_json", is_flag=True, help="a JSON array")
-@settings_options(*STORE)
+@settings_options(*INSTALLATION)
 def list_workflows_of(organization: str, settings: Settings, *, as_json: bool) -> None:
     """List the workflows of ORG, the one with the newest event first."""
     organization_id = parse_uuid(organization)
 
     async def command() -> WorkflowList:
-        async with open_store(settings) as (gateway, installation):
+        async with connect_installation(settings) as (gateway, installation):
             return await list_workflows(gateway, installation, organization_id)
 
     workflows = run(command()).workflows
@@ -132,13 +132,13 @@ def list_workflows_of(organization: str, settings: Settings, *, as_json: bool) -
 @click.argument("organization", metavar="ORG")
 @click.argument("workflow_id", metavar="WORKFLOW")
 @click.option("--json", "as_json", is_flag=True, help="a JSON object")
-@settings_options(*STORE)
+@settings_options(*INSTALLATION)
 def show_workflow(organization: str, workflow_id: str, settings: Settings, *, as_json: bool) -> None:
     """Show the record of WORKFLOW of ORG."""
     ids = parse_uuid(organization), parse_uuid(workflow_id)
 
     async def command() -> WorkflowRecord | None:
-        async with open_store(settings) as (gateway, installation):
+        async with connect_installation(settings) as (gateway, installation):
             return await read_workflow(gateway, installation.keyspace_of(ids[0]), *ids)
 
     record = run(command())

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import click
 import msgspec
 
-from sidedata.cli.connection import open_store
+from sidedata.cli.connection import connect_installation
 from sidedata.cli.event_loop import run
-from sidedata.cli.options import STORE, settings_options
+from sidedata.cli.options import INSTALLATION, settings_options
 from sidedata.cli.tables import print_table
 from sidedata.errors import StopError
 from sidedata.reads.tokens import list_tokens
@@ -29,14 +29,14 @@ def token() -> None:
 @click.option("--scope", "scopes", required=True, multiple=True, type=click.Choice(SCOPES), help="may be repeated")
 @click.option("--name", default="", help="its purpose, for people")
 @click.option("--expires-days", type=click.IntRange(min=1), metavar="N", help="days until it expires")
-@settings_options(*STORE)
+@settings_options(*INSTALLATION)
 def create(organization: str, scopes: tuple[str, ...], name: str, expires_days: int | None, settings: Settings) -> None:
     """Create a token and print it, alone; it is not shown again."""
     owner = None if organization == EVERY_ORGANIZATION else organization
     expires_at = None if expires_days is None else time.time() + expires_days * _DAY_SECONDS
 
     async def command() -> str:
-        async with open_store(settings) as (gateway, _):
+        async with connect_installation(settings) as (gateway, _):
             text, _record = await create_token(gateway, owner, scopes, expires_at, name)
             return text
 
@@ -45,12 +45,12 @@ def create(organization: str, scopes: tuple[str, ...], name: str, expires_days: 
 
 @token.command("list")
 @click.option("--json", "as_json", is_flag=True, help="a JSON array, times in seconds since the epoch")
-@settings_options(*STORE)
+@settings_options(*INSTALLATION)
 def list_(settings: Settings, *, as_json: bool) -> None:
     """List all tokens' records; the tokens themselves are not stored."""
 
     async def command() -> list[TokenRecord]:
-        async with open_store(settings) as (gateway, _):
+        async with connect_installation(settings) as (gateway, _):
             return await list_tokens(gateway)
 
     records = run(command())
@@ -66,12 +66,12 @@ def list_(settings: Settings, *, as_json: bool) -> None:
 
 @token.command()
 @click.argument("token_id", metavar="ID")
-@settings_options(*STORE)
+@settings_options(*INSTALLATION)
 def revoke(token_id: str, settings: Settings) -> None:
     """Revoke a token, named by the ID that `list` shows."""
 
     async def command() -> bool:
-        async with open_store(settings) as (gateway, _):
+        async with connect_installation(settings) as (gateway, _):
             return await revoke_token(gateway, token_id)
 
     if not run(command()):

@@ -35,8 +35,8 @@ class Rates:
     def add(self, now: float, overview: Overview) -> list[float]:
         """Add an overview and return events a second for each partition, 0 for the first overview."""
         self._overviews.append((now, overview))
-        began, first = self._overviews[0]
-        seconds = now - began
+        start, first = self._overviews[0]
+        seconds = now - start
         if not seconds:
             return [0.0] * len(overview.states)
         # A count that went down belongs to another store: a flushed one, or a restored backup.
@@ -86,8 +86,8 @@ def frame(overview: Overview | None, rates: list[float], failure: str, lines: in
         return Group(Text(failure, style="bold red"))
     rows = list(zip(overview.states, rates, strict=True))
     room = max(1, lines - _FRAME_LINES)
-    hidden = len(rows) - room
-    if hidden > 0:
+    hidden_rows = len(rows) - room
+    if hidden_rows > 0:
         rows = sorted(rows, key=lambda row: _urgency(*row), reverse=True)[:room]
         rows.sort(key=lambda row: row[0].partition)
     table = Table()
@@ -107,7 +107,8 @@ def frame(overview: Overview | None, rates: list[float], failure: str, lines: in
     sums = Text(
         f"{overview.partitions} partitions, {overview.workers} workers, {sum(rates):,.0f} events/s, "
         f"{overview.lag_entries:,} entries to apply, the oldest {overview.lag_seconds:.1f} s old, "
-        f"{overview.dead_letters:,} dead letters" + (f"; {hidden} quieter partitions not shown" if hidden > 0 else ""),
+        f"{overview.dead_letters:,} dead letters"
+        + (f"; {hidden_rows} quieter partitions not shown" if hidden_rows > 0 else ""),
         style="bold",
     )
     last = Text(failure, style="bold red") if failure else Text("Ctrl-C ends", style="dim")

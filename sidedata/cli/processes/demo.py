@@ -17,7 +17,7 @@ import aiohttp
 import click
 from msgspec import Struct
 
-from sidedata.cli.connection import open_store
+from sidedata.cli.connection import connect_installation
 from sidedata.cli.processes.address import base_url
 from sidedata.embedded.data_directory import data_directory
 from sidedata.errors import StopError
@@ -44,7 +44,7 @@ _WORKFLOWS: Final = (
 async def prepare(settings: Settings) -> str:
     """Register the demo's organization and workflows (idempotent) and return a token for them."""
     path = data_directory(Path(settings.data_dir)) / "demo-token"
-    async with open_store(settings) as (gateway, installation):
+    async with connect_installation(settings) as (gateway, installation):
         await set_organization(gateway, installation, ORGANIZATION, _ZONE)
         for workflow, kind, name in _WORKFLOWS:
             await set_workflow(gateway, installation, ORGANIZATION, workflow, kind, name)
@@ -107,10 +107,10 @@ class Demo(Struct, frozen=True):
             StopError: there are no visitors after a minute.
         """
         loop = asyncio.get_running_loop()
-        began = loop.time()
+        start = loop.time()
         while True:
             answers = [await self._request(session, workflow) for workflow, _, _ in _WORKFLOWS]
-            elapsed = loop.time() - began
+            elapsed = loop.time() - start
             if all(map(_has_visitors, answers)) and (elapsed > _COMPLETE_SECONDS or all(map(_is_complete, answers))):
                 return answers
             if elapsed > _VISITORS_SECONDS:

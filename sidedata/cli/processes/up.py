@@ -13,7 +13,7 @@ from sidedata.cli.options import settings_options
 from sidedata.cli.processes.address import base_url, check_ports, free_ports, service_answers
 from sidedata.cli.processes.demo import Demo, prepare
 from sidedata.cli.processes.supervisor import Supervisor
-from sidedata.cli.progress import waiting
+from sidedata.cli.progress import spinner
 from sidedata.cli.stopping import until_first_ends, until_stopped
 from sidedata.embedded.data_directory import data_directory, embedded_secret
 from sidedata.embedded.server import redis_url, server_ended
@@ -98,19 +98,19 @@ async def _demo(settings: Settings, seconds: float | None) -> None:
 async def _show(demonstration: Demo, supervisor: Supervisor, seconds: float | None) -> None:
     loop = asyncio.get_running_loop()
     async with aiohttp.ClientSession(timeout=_REQUEST_TIMEOUT) as session:
-        with waiting("Waiting for the service"):
+        with spinner("Waiting for the service"):
             await service_answers(session, demonstration.settings)
         await supervisor.start("traffic", *demonstration.traffic)
-        began = loop.time()
+        start = loop.time()
         demonstration.print_addresses()
-        with waiting("Waiting for the first visitors"):
+        with spinner("Waiting for the first visitors"):
             answers = await demonstration.request(session)
     demonstration.print_answers(answers)
     if seconds is None:
         click.echo("\nTraffic continues until Ctrl-C.")
         await asyncio.Event().wait()
     else:
-        await asyncio.sleep(max(0, began + seconds - loop.time()))
+        await asyncio.sleep(max(0, start + seconds - loop.time()))
 
 
 async def _redis_ended(settings: Settings) -> None:

@@ -1,8 +1,12 @@
-"""Lua scripts, an operation each; every file opens with its KEYS, ARGV, reply and why it must be atomic."""
+"""Lua scripts, an operation each, in a folder for each subject.
+
+Every file opens with its KEYS, ARGV, reply and the reason why it must be atomic.
+"""
 
 import hashlib
 from functools import cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 
 from msgspec import Struct
 
@@ -31,6 +35,19 @@ class Script(Struct, frozen=True):
 
 @cache
 def script(name: str, *, undeclared_keys: bool = False, read_only: bool = False) -> Script:
-    """Load the script in `<name>.lua` of this package, once; see `Script`."""
-    source = resources.files(__name__).joinpath(f"{name}.lua").read_text(encoding="utf-8")
+    """Load the script in `<name>.lua`, once; see `Script`. No two folders hold the same name."""
+    source = files()[name].read_text(encoding="utf-8")
     return Script.of(source, undeclared_keys=undeclared_keys, read_only=read_only)
+
+
+@cache
+def files() -> dict[str, Traversable]:
+    """Find the scripts' files by their names, without `.lua`."""
+    package = resources.files(__name__)
+    folders = [package, *(entry for entry in package.iterdir() if entry.is_dir())]
+    return {
+        file.name.removesuffix(".lua"): file
+        for folder in folders
+        for file in folder.iterdir()
+        if file.name.endswith(".lua")
+    }

@@ -36,7 +36,7 @@ DAYS = 15  # of history: a week, and the one before to compare it with
 _LIMIT_SECONDS = 90.0
 
 
-class Running:
+class DemoInstallation:
     """`sidedata up` on a store of its own, with two weeks of a web shop's visitors and those of now."""
 
     def __init__(self, directory: Path) -> None:
@@ -67,8 +67,8 @@ class Running:
             applied = lag = 0
             while applied < HISTORY_EVENTS // 2 or lag:
                 await asyncio.sleep(0.5)
-                told = json.loads(await self.run("inspect", "--json"))
-                applied, lag = told["events_applied"], told["lag_entries"]
+                overview = json.loads(await self.run("inspect", "--json"))
+                applied, lag = overview["events_applied"], overview["lag_entries"]
 
     async def _begin(self, *words: str, stdout: int | None = None) -> asyncio.subprocess.Process:
         process = await asyncio.create_subprocess_exec(
@@ -102,7 +102,7 @@ async def take(page: Page, name: str) -> None:
     sys.stdout.write(f"docs/screenshots/{name}.png  {len(taken) // 1024} KiB\n")
 
 
-async def screenshots(page: Page, service: Running) -> None:
+async def screenshots(page: Page, service: DemoInstallation) -> None:
     """All states in all looks, one after the other, and the page of the API."""
     await look(page, "wide-light")
     await page.open(f"{service.base}/docs")
@@ -133,7 +133,7 @@ async def main() -> None:
     if binary is None:
         sys.exit(f"no chromium on PATH: install one (Debian: apt-get install chromium) or set {VARIABLE}")
     async with scratch() as directory:
-        service = Running(directory)
+        service = DemoInstallation(directory)
         try:
             await service.start()
             profile = directory / "profile"

@@ -36,9 +36,9 @@ def held(admin: Any, partition: int, organization: str, events: Sequence[bytes])
     flat, since, oldest, ids, days = admin.eval(_INSTANT, 0, partition, organization)
     cursor: dict[bytes, bytes] = dict(zip(flat[::2], flat[1::2], strict=True))
     hashed = Hasher(SECRET).of(f"event {int(since or 0)}", organization)
-    remembered = {int(value) for value in ids}
-    found = [raw for raw in events if hashed.number(json.loads(raw)["id"]) >> 1 in remembered]
-    assert len(ids) == len(remembered) == len(found), "an id that is no event's, or in two sets"
+    stored_ids = {int(value) for value in ids}
+    found = [raw for raw in events if hashed.number(json.loads(raw)["id"]) >> 1 in stored_ids]
+    assert len(ids) == len(stored_ids) == len(found), "an id that is no event's, or in two sets"
     assert int(cursor.get(b"events", 0)) == len(found)
     assert sum(int(count) for name, count in cursor.items() if name.startswith(b"ids:")) == len(found)
     assert not oldest or _position(oldest) > _position(cursor.get(b"entry", b"0-0")), "an entry that was applied"

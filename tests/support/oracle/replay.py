@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from sidedata.schema import keys
 from tests.support.oracle.compare import Tally, compare
 from tests.support.oracle.oracle import BadIntervalError, Oracle, UnknownWorkflowError
-from tests.support.oracle.worlds import Batch, Question, World, worlds
-from tests.support.pipeline import Pipeline, Reply, pipeline
+from tests.support.oracle.worlds import Batch, ExampleWorld, Question, worlds
+from tests.support.pipeline import Pipeline, ReportReply, pipeline
 from tests.support.redis.cluster import Cluster
 from tests.support.redis.servers import RedisServer
 
@@ -22,7 +22,7 @@ class Replay:
     """A world that happens to the pipeline and, one by one, to an oracle."""
 
     pipe: Pipeline
-    world: World
+    world: ExampleWorld
     tally: Tally
 
     async def run(self) -> None:
@@ -73,7 +73,7 @@ class Replay:
         assert letters == Counter(oracle.dead)
 
 
-def check(oracle: Oracle, question: Question, reply: Reply, now: datetime, tally: Tally) -> None:
+def check(oracle: Oracle, question: Question, reply: ReportReply, now: datetime, tally: Tally) -> None:
     """One answer against the oracle's, had it been asked at `now`."""
     organization, workflow, start, end = question
     try:
@@ -90,7 +90,7 @@ def check(oracle: Oracle, question: Question, reply: Reply, now: datetime, tally
         compare(reply.json, expected, tally)
 
 
-async def example(url: str, world: World, tally: Tally) -> None:
+async def example(url: str, world: ExampleWorld, tally: Tally) -> None:
     """One world from beginning to end."""
     async with pipeline(url, partitions=world.partitions) as pipe:
         await Replay(pipe, world, tally).run()
@@ -105,7 +105,7 @@ def run(server: RedisServer | Cluster, examples: int) -> None:
 
     @settings(max_examples=examples)
     @given(world=worlds())
-    def compared(world: World) -> None:
+    def compared(world: ExampleWorld) -> None:
         # What Hypothesis remembers grows: looking through all of it for garbage takes longer in the end than an answer may.
         gc.collect()
         gc.freeze()

@@ -1,6 +1,6 @@
 """Random worlds for the property tests: organizations in zones, their events in entries and batches, and questions.
 
-Instants cluster around a few centers, most of them where things change: now, the rims of retention, clock changes,
+Instants cluster around a few centers, most of them where things change: now, the edges of retention, clock changes,
 midnights; and stand 24 hours apart more often than chance would have it.
 """
 
@@ -56,7 +56,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class World:
+class ExampleWorld:
     """One example."""
 
     partitions: int
@@ -185,7 +185,7 @@ def spelling(zone: str) -> st.SearchStrategy[Any]:
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> World:
+def worlds(draw: st.DrawFn) -> ExampleWorld:
     """One or two organizations with all that happens to them."""
     organizations = draw(st.lists(st.sampled_from(ORGANIZATIONS), min_size=1, max_size=2, unique=True))
     zones = {organization: draw(st.sampled_from(ZONES)) for organization in organizations}
@@ -200,4 +200,4 @@ def worlds(draw: st.DrawFn) -> World:
         cut += draw(batches(organization, around))
         intervals = draw(st.lists(questions(zones[organization], around), min_size=1, max_size=4))
         asked += [(organization, workflow, *interval) for workflow in WORKFLOWS for interval in intervals]
-    return World(draw(st.sampled_from([1, 2, 16])), zones, registered, draw(st.permutations(cut)), asked)
+    return ExampleWorld(draw(st.sampled_from([1, 2, 16])), zones, registered, draw(st.permutations(cut)), asked)

@@ -8,8 +8,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +17,13 @@ from redis.crc import key_slot
 
 from tests.support.redis.certificates import Certificates
 from tests.support.redis.servers import find_binary
+from tests.support.waiting import block_until
 
 MASTERS = 3
 SLOTS = 16384
 # How long a node may be silent. A replica takes over a second or so after that.
 NODE_TIMEOUT_MS = 1000
-_START_SECONDS = 30.0
 _ADMIN_ERRORS = (redis.RedisError, OSError)
-
-
-def until(condition: Callable[[], bool], what: str, seconds: float = _START_SECONDS) -> None:
-    """Wait for a condition; what can't be asked yet isn't true yet."""
-    limit = time.monotonic() + seconds
-    while True:
-        with contextlib.suppress(*_ADMIN_ERRORS):
-            if condition():
-                return
-        assert time.monotonic() < limit, f"waited {seconds} s for {what}"
-        time.sleep(0.02)
 
 
 def slot_of(key: str) -> int:
@@ -86,7 +74,7 @@ class Node:
         with (self.directory / "log").open("ab") as log:
             process = subprocess.Popen([*command, *self._arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self._process = process
-        until(lambda: process.poll() is not None or self.admin.ping(), f"node {self.port} to answer")
+        block_until(lambda: process.poll() is not None or self.admin.ping(), f"node {self.port} to answer")
         if process.poll() is not None:
             raise RuntimeError(f"node {self.port} didn't start: {(self.directory / 'log').read_text()[-2000:]}")
 
@@ -138,9 +126,10 @@ class Cluster:
         for node in self.nodes[1:]:
             node.admin.execute_command("CLUSTER MEET", "127.0.0.1", self.nodes[0].port)
         for node in self.nodes:
-            until(lambda node=node: len(self.known(node)) == 2 * MASTERS, "all nodes to know each other")  # type: ignore[misc]
+            block_until(lambda node=node: len(self.known(node)) == 2 * MASTERS, "all nodes to know each other")  # type: ignore[misc]
         for master, replica in zip(masters, replicas, strict=True):
-            until(lambda m=master, r=replica: bool(r.admin.execute_command("CLUSTER REPLICATE", m.id)), "a replica")  # type: ignore[misc]
+            replicate = partial(replica.admin.execute_command, "CLUSTER REPLICATE", master.id)
+            block_until(replicate, "a replica")
         self.wait_until_well()
 
     def known(self, node: Node) -> dict[str, dict[str, Any]]:
@@ -170,8 +159,8 @@ class Cluster:
             )
 
         for node in self.running():
-            until(lambda node=node: well(node), f"node {node.port} to be well")  # type: ignore[misc]
-        until(lambda: len({repr(self._masters(node)) for node in self.running()}) == 1, "one map of slots")
+            block_until(lambda node=node: well(node), f"node {node.port} to be well")  # type: ignore[misc]
+        block_until(lambda: len({repr(self._masters(node)) for node in self.running()}) == 1, "one map of slots")
 
     def _masters(self, node: Node) -> list[tuple[int, int, int]]:
         """Ranges of slots and the ports of their masters, as one node sees them."""
@@ -228,7 +217,7 @@ class Cluster:
             if node is not target and node.admin.info("replication")["role"] == "master":
                 node.admin.execute_command("CLUSTER SETSLOT", slot, "NODE", name)
 
-    def flush(self, seconds: float = _START_SECONDS) -> None:
+    def flush(self, seconds: float = 10) -> None:
         """Delete everything, and wait until each replica has done so, too.
 
         One whose link has just come up gets nothing for as much as a second, until the master has heard that it loaded all. If
@@ -241,7 +230,7 @@ class Cluster:
 
         for node in self.running():
             if not node.frozen and node.admin.info("replication")["role"] == "master":
-                until(lambda node=node: flushed(node), f"the replica of node {node.port} to be empty", seconds)  # type: ignore[misc]
+                block_until(lambda node=node: flushed(node), f"the replica of node {node.port} to be empty", seconds)  # type: ignore[misc]
 
     def close(self) -> None:
         """Kill all nodes and remove what they left."""

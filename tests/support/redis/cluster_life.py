@@ -50,7 +50,7 @@ def happening(organization: str, number: int, at: datetime | None = None) -> byt
     return event(kind, moment, organization_id=organization, visitor=f"v{number % 40}", id=f"id-{number}", **fields)
 
 
-class Reply:
+class TimedReply:
     """An answer and how long it took."""
 
     def __init__(self, status: int, body: bytes, seconds: float) -> None:
@@ -64,15 +64,15 @@ class Reply:
         return json.loads(self.body)
 
 
-async def ask(http: aiohttp.ClientSession, partition: int, hours: int = 24) -> Reply:
+async def ask(http: aiohttp.ClientSession, partition: int, hours: int = 24) -> TimedReply:
     """The last hours of the partition's organization."""
     now = datetime.now(UTC)
     interval = {"start": (now - timedelta(hours=hours)).isoformat(), "end": (now + timedelta(minutes=5)).isoformat()}
     path = f"/api/reporting/workflow/v1/orgs/{ORGANIZATIONS[partition]}/workflows/{POPUP}/sidedata/"
-    began = time.monotonic()
+    start = time.monotonic()
     async with http.post(path, json={"interval": interval}) as response:
         body = await response.read()
-    return Reply(response.status, body, time.monotonic() - began)
+    return TimedReply(response.status, body, time.monotonic() - start)
 
 
 @dataclass
@@ -88,14 +88,14 @@ class Life:
     refused: int = 0
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def post(self, partition: int, events: list[bytes]) -> Reply:
+    async def post(self, partition: int, events: list[bytes]) -> TimedReply:
         """Send events over HTTP."""
         path = f"/api/ingest/v1/orgs/{ORGANIZATIONS[partition]}/events"
         headers = {"Content-Type": "application/x-ndjson"}
-        began = time.monotonic()
+        start = time.monotonic()
         async with self.http.post(path, data=b"\n".join(events), headers=headers) as response:
             body = await response.read()
-        return Reply(response.status, body, time.monotonic() - began)
+        return TimedReply(response.status, body, time.monotonic() - start)
 
     async def send(self, partition: int, events: list[bytes]) -> None:
         """Send events until they are acknowledged; after a 503 they may be in already, so they have ids."""

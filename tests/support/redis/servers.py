@@ -15,7 +15,7 @@ from pathlib import Path
 import redis
 
 from sidedata.embedded.server_binary import bundled_server
-from tests.support.redis.users import DEPLOYED, Guard, login, password
+from tests.support.redis.users import DEPLOYED, AccountSetup, login, password
 
 VARIABLE = "SIDEDATA_TEST_REDIS_SERVER"
 _START_SECONDS = 20.0
@@ -75,7 +75,7 @@ class RedisServer:
         # The path of a Unix socket has 107 bytes at most, so it lies near the root and not in pytest's directories.
         self._socket = self.directory / "s"
         self.url = f"unix://{self._socket}"
-        self.guard = Guard(self.directory, find_binary()) if guarded else None
+        self.guard = AccountSetup(self.directory, find_binary()) if guarded else None
         if guarded:
             self.url = login(self.url, "admin", password("admin"))
         self._process: subprocess.Popen[bytes] | None = None

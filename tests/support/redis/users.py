@@ -35,7 +35,7 @@ def login(url: str, user: str, secret: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{quote(user)}:{quote(secret)}@{parts.netloc.rpartition('@')[2]}"))
 
 
-class Guard:
+class AccountSetup:
     """A server's script, list of users and passwords, in its directory; half of the passwords come by file, half by variable."""
 
     def __init__(self, directory: Path, binary: str) -> None:

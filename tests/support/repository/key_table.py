@@ -1,9 +1,9 @@
-"""The table of keys in `sidedata/schema/keys.py`: patterns, types, and which keys live without a TTL."""
+"""The table of keys in `sidedata/schema/table.py`: patterns, types, and which keys live without a TTL."""
 
 import re
 from typing import NamedTuple
 
-from sidedata.schema.keys import KEYS
+from sidedata.schema.table import KEYS
 
 UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 PLACEHOLDERS = {

@@ -10,7 +10,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from bench import capacity
 from sidedata.ingest.metrics import Metrics
-from sidedata.schema.keys import KEYS
+from sidedata.schema.table import KEYS
 from sidedata.service.metrics import ServiceMetrics
 from sidedata.settings import Settings, variable
 from tests.support.paths import ROOT

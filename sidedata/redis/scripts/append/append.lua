@@ -8,7 +8,7 @@
 -- memory refuses the first write, and the writes after it can't fail: a batch is never half in.
 local backlog = redis.call('XLEN', KEYS[1])
 if backlog > tonumber(ARGV[1]) then return {0, backlog} end
-for place = 2, #ARGV do
-  redis.call('XADD', KEYS[1], '*', 'events', ARGV[place])
+for index = 2, #ARGV do
+  redis.call('XADD', KEYS[1], '*', 'events', ARGV[index])
 end
 return {1, backlog}

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from sidedata.calendar.levels import Level
 from sidedata.schema import keys
 from sidedata.schema.key_names import KeyName, parse
-from sidedata.schema.keys import KEYS, Keyspace
+from sidedata.schema.keys import Keyspace
+from sidedata.schema.table import KEYS
 from tests.support.constants import ORG
 from tests.support.events import GOAL, POPUP
 

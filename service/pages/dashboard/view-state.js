@@ -1,4 +1,4 @@
-// The place that the page shows, in the URL's hash; and the token, in this tab's session storage only.
+// The view that the page shows, in the URL's hash; and the token, in this tab's session storage only.
 
 const TOKEN = "sidedata-token";
 const ORGANIZATION = "sidedata-organization";
@@ -11,7 +11,7 @@ export function uuid(text) {
 }
 
 /** Read and check the hash; without an organization in it, the session's counts. */
-export function readPlace() {
+export function readViewState() {
   const hash = new URLSearchParams(location.hash.slice(1));
   const range = RANGES.includes(hash.get("range")) ? hash.get("range") : "today";
   return {
@@ -23,16 +23,16 @@ export function readPlace() {
   };
 }
 
-/** The hash of a place, with readable colons. */
-export function hashOf(place) {
+/** The hash of a view, with readable colons. */
+export function hashOf(view) {
   const hash = new URLSearchParams();
-  for (const key of ["org", "workflow", "range", "start", "end"]) if (place[key]) hash.set(key, place[key]);
+  for (const key of ["org", "workflow", "range", "start", "end"]) if (view[key]) hash.set(key, view[key]);
   return `#${hash.toString().replaceAll("%3A", ":")}`;
 }
 
-/** Replace the hash by that of a place, without a history entry; anything else in it (a token, say) is removed. */
-export function replaceHash(place) {
-  if (location.hash !== hashOf(place)) history.replaceState(null, "", hashOf(place));
+/** Replace the hash by that of a view, without a history entry; anything else in it (a token, say) is removed. */
+export function replaceHash(view) {
+  if (location.hash !== hashOf(view)) history.replaceState(null, "", hashOf(view));
 }
 
 export const session = {
