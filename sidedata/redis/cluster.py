@@ -103,7 +103,9 @@ class ClusterGateway:
         if self._refreshing is not None:
             self._refreshing.cancel()
             await asyncio.gather(self._refreshing, return_exceptions=True)
-        await self._cluster.aclose()
+        # The nodes of the given address ask for the map on connections of their own.
+        given = (node.disconnect() for node in self._given.values())
+        await asyncio.gather(self._cluster.aclose(), *given, return_exceptions=True)
         # Nodes dropped from the map close in tasks of their own.
         await asyncio.gather(*self._cluster.nodes_manager._background_tasks, return_exceptions=True)  # noqa: SLF001 - it has no other name
 

@@ -64,10 +64,12 @@ class Client:
 
     async def aclose(self) -> None:
         """Close the connections of both, and of other users' clients."""
-        for other in self.others.values():
-            await other.aclose()
-        await self.gateway.aclose()
-        await self.raw.aclose()
+        try:
+            for other in self.others.values():
+                await other.aclose()
+            await self.gateway.aclose()
+        finally:
+            await self.raw.aclose()
 
 
 def connect(url: str, *, timeout: float) -> Client:
