@@ -11,6 +11,7 @@ from sidedata.redis.replies import Reply, array, integer, integer_or_zero, mappi
 from sidedata.redis.scripts import script
 from sidedata.schema.keys import Keyspace
 from sidedata.schema.records import DEFAULT_ZONE
+from sidedata.schema.values import kind_of
 
 _LOOK_UP: Final = script("look_up", undeclared_keys=True)
 _PACKER: Final = msgspec.msgpack.Encoder()
@@ -50,7 +51,9 @@ async def read_records(
     count = len(commands)
     kinds = [("HGET", keyspace.workflow(*workflow), "kind") for workflow in workflows]
     replies = await gateway.batch([*commands, *kinds])
-    return [_organization(reply) for reply in replies[:count]], [_kind(reply) for reply in replies[count:]]
+    return [_organization(reply) for reply in replies[:count]], [
+        kind_of(optional_text(reply)) for reply in replies[count:]
+    ]
 
 
 async def look_up(
@@ -112,10 +115,6 @@ def _organization(reply: Reply) -> OrganizationState:
         None if id_epoch_ms is None else int(id_epoch_ms),
         b"has_events" in record,
     )
-
-
-def _kind(reply: Reply) -> Kind | None:
-    return cast("Kind | None", optional_text(reply))  # Redis holds no other
 
 
 def _fields(state: Reply) -> Mapping[bytes, bytes]:

@@ -11,7 +11,7 @@ See `scripts/read/read.lua` for the first of them and `service/report/workflow_c
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal, NamedTuple, TypeVar, cast
+from typing import Literal, NamedTuple, TypeVar
 
 from msgspec import Struct
 
@@ -32,7 +32,7 @@ from sidedata.redis.scripts import script
 from sidedata.schema import counts
 from sidedata.schema.installation import Installation
 from sidedata.schema.records import DEFAULT_ZONE
-from sidedata.schema.values import ChangedBucket, GoalName
+from sidedata.schema.values import ChangedBucket, GoalName, kind_of
 
 _READ = script("read", undeclared_keys=True, read_only=True)
 
@@ -99,7 +99,10 @@ async def newest(gateway: Gateway, installation: Installation, organization_id: 
     kind, revision = array(of_workflow)
     timezone, names_revision = array(of_organization)
     return WorkflowState(
-        optional_text(timezone) or DEFAULT_ZONE, _kind(kind), integer_or_zero(revision), integer_or_zero(names_revision)
+        optional_text(timezone) or DEFAULT_ZONE,
+        kind_of(optional_text(kind)),
+        integer_or_zero(revision),
+        integer_or_zero(names_revision),
     )
 
 
@@ -172,7 +175,7 @@ async def read(
     return Reading(
         optional_text(timezone) or DEFAULT_ZONE,
         optional_text(rules),
-        _kind(kind),
+        kind_of(optional_text(kind)),
         integer(newest_revision),
         integer(fence),
         integer(changes_from),
@@ -181,10 +184,6 @@ async def read(
         {field: _data(field, fields, remaining) for field, fields in counts_by_field},
         {goal.decode(): _name(value) for goal, value in _pairs(optional_strings(goal_names)) if goal is not None},
     )
-
-
-def _kind(reply: Reply) -> Kind | None:
-    return cast("Kind | None", optional_text(reply))  # Redis holds no other
 
 
 def _name(record: bytes | None) -> str:

@@ -8,6 +8,7 @@ sd:{p}:organization:<org>         `has_events` is "1" once events were counted; 
 from typing import Final, NamedTuple, cast
 
 from sidedata.calendar.levels import Level
+from sidedata.events.decode import Kind
 
 # The value of `has_events`; every reader tests for the field's presence, which an older version's value has too.
 HAS_EVENTS: Final = "1"
@@ -46,3 +47,8 @@ class ChangedBucket(NamedTuple):
         """Read a member of the log."""
         level, _, start = member.partition(":")
         return cls(cast("Level", level), int(start))
+
+
+def kind_of(stored: str | None) -> Kind | None:
+    """A workflow's kind as its record holds it; None where it is not fixed. Writers check it, so Redis holds no other text."""
+    return cast("Kind | None", stored)
