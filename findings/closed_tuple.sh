@@ -6,8 +6,8 @@
 # valid dictionary or instance of Schema"); without items it makes list[list[int]]: prefixItems and the number are lost.
 # openapi-typescript 7.13.0 makes [number, number] of both.
 here=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source-path=SCRIPTDIR source=frame.sh
-. "$here/frame.sh"
+# shellcheck source-path=SCRIPTDIR source=frame.bash
+. "$here/frame.bash"
 
 python openapi-python-client==0.29.1 openapi-spec-validator==0.9.0
 node openapi-typescript@7.13.0 typescript@5.9.3

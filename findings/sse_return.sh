@@ -8,8 +8,8 @@
 # 204, which is how a server says stop. @microsoft/fetch-event-source 2.0.1 comes back after all of them, but takes the end of
 # a stream for the end of all, where a proxy's time limit or a deploy would be.
 here=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source-path=SCRIPTDIR source=frame.sh
-. "$here/frame.sh"
+# shellcheck source-path=SCRIPTDIR source=frame.bash
+. "$here/frame.bash"
 
 node eventsource@5.1.5 event-source-polyfill@1.0.31 launchdarkly-eventsource@2.2.0 eventsource-client@1.2.0 \
   @microsoft/fetch-event-source@2.0.1

@@ -5,8 +5,8 @@
 # Seen with httpx 0.28.1 and httpx-sse 0.4.3 with their defaults, aiohttp 3.14.5 serving: ReadTimeout after the first event,
 # where 4 seconds go well. (aiohttp 3.14.5 as a client allows any silence, but ends each stream 300 seconds after its start.)
 here=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source-path=SCRIPTDIR source=frame.sh
-. "$here/frame.sh"
+# shellcheck source-path=SCRIPTDIR source=frame.bash
+. "$here/frame.bash"
 
 python httpx==0.28.1 httpx-sse==0.4.3 aiohttp==3.14.5
 

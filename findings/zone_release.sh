@@ -6,8 +6,8 @@
 # 2035: of 598 zones that both have, 101 differ before 1970, WET until 1996 and EET until 1976. Debian keeps the pasts that IANA
 # has merged into those of neighbours. (2025b of both: 105 zones.) From 1997 on the two give the same offsets.
 here=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source-path=SCRIPTDIR source=frame.sh
-. "$here/frame.sh"
+# shellcheck source-path=SCRIPTDIR source=frame.bash
+. "$here/frame.bash"
 
 python tzdata==2026.6
 (cd "$folder" && apt-get download -qq tzdata=2026f-0+deb12u1 && dpkg-deb -x tzdata_*.deb debian) >"$folder/apt.log" 2>&1 ||

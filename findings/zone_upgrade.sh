@@ -7,8 +7,8 @@
 # reset_tzpath(). One that is read first now has the new ones (Edmonton: -6 hours, was -7), and after ZoneInfo.clear_cache()
 # Vancouver is at -7. Two datetimes of one zone's two objects are told apart by UTC, of one object by the wall clock.
 here=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source-path=SCRIPTDIR source=frame.sh
-. "$here/frame.sh"
+# shellcheck source-path=SCRIPTDIR source=frame.bash
+. "$here/frame.bash"
 
 python tzdata==2025.1
 
