@@ -141,9 +141,9 @@ def test_inspect_sums_up(sidedata: Sidedata, redis_url: str) -> None:
         client.hset(keys.keyspace(5).cursor, mapping={"events": 77})
         client.set(keys.keyspace(5).lease, "worker-a")
         client.zadd(keys.WORKERS, {"worker-a": seconds * 1000, "long-gone": seconds * 1000 - 60_000})
-    told = json.loads(sidedata("inspect", "--json").stdout)
+    overview = json.loads(sidedata("inspect", "--json").stdout)
     wanted = {"lag_entries": 7, "dead_letters": 1, "partitions": 16, "workers": 1, "events_applied": 77}
-    assert {name: told[name] for name in wanted} == wanted
+    assert {name: overview[name] for name in wanted} == wanted
     lines = sidedata("inspect").stdout.splitlines()
     row = next(line for line in lines if "worker-a" in line)
     lag = row.split()[3]

@@ -41,8 +41,8 @@ async def test_an_organization_sees_its_own_letters(pipe: Pipeline) -> None:
     assert [set(letter) for letter in letters] == [
         {"id", "at", "reason", "detail", "type", "workflow_id", "event_id"}
     ] * len(letters)
-    told = [(one["reason"], one["type"], one["workflow_id"], one["event_id"]) for one in letters]
-    assert told == [("invalid_json", "page_view", PAGES, None), ("invalid_event", "page_view", PAGES, "e-0")]
+    figures = [(one["reason"], one["type"], one["workflow_id"], one["event_id"]) for one in letters]
+    assert figures == [("invalid_json", "page_view", PAGES, None), ("invalid_event", "page_view", PAGES, "e-0")]
 
 
 async def test_misdirected_letters_are_listed_too(pipe: Pipeline) -> None:

@@ -38,14 +38,14 @@ async def test_what_will_become_a_dead_letter_is_named(plain: Pipeline) -> None:
     ]
     answer = await send(plain, events)
     assert answer["accepted"] == 6
-    told = [(one["pointer"], one["reason"]) for one in answer["warnings"]]
-    assert told == [
+    warnings = [(one["pointer"], one["reason"]) for one in answer["warnings"]]
+    assert warnings == [
         ("/1/timestamp", "too_old"),
         ("/2/timestamp", "in_future"),
         ("/3/workflow_id", "workflow_kind_mismatch"),
     ]
     await plain.drain()
-    assert sorted(await plain.reasons()) == sorted(reason for _, reason in told)
+    assert sorted(await plain.reasons()) == sorted(reason for _, reason in warnings)
     assert await send(plain, [event(now)]) == {"accepted": 1}
 
 

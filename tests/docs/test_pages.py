@@ -101,10 +101,6 @@ def test_every_command_is_in_the_table() -> None:
     assert sorted(named) == sorted(COMMANDS)
 
 
-# Promised by the contract and not built yet: the only command lines on its page that may not be understood.
-PROMISED: list[list[str]] = []
-
-
 def understood(words: list[str]) -> bool:
     """Tell if there is such a command with such flags."""
     path = next((path for path in COMMANDS if tuple(words[: len(path)]) == path), None)
@@ -114,20 +110,12 @@ def understood(words: list[str]) -> bool:
     return {word.partition("=")[0] for word in words if word.startswith("--")} <= known
 
 
-@pytest.mark.parametrize("words", PROMISED, ids=" ".join)
-def test_what_is_built_is_no_longer_listed_as_a_promise(words: list[str]) -> None:
-    """A command line leaves the list with its command."""
-    assert words in list(command_lines(ROOT / "docs/CONTRACT.md"))
-    assert not understood(words)
-
-
 @each_page
 def test_only_commands_that_exist_are_named(page: Path) -> None:
     """Command, subcommand and flags of every command line on every page; a group may stand for its commands."""
     groups = {path[:1] for path in COMMANDS if len(path) > 1}
-    promised = PROMISED if name_of(page) == "docs/CONTRACT.md" else []
     for words in command_lines(page):
-        if tuple(words) in groups or words[0].startswith("-") or words == ["COMMAND", "--help"] or words in promised:
+        if tuple(words) in groups or words[0].startswith("-") or words == ["COMMAND", "--help"]:
             continue
         assert understood(words), f"sidedata {' '.join(words)}"
 
