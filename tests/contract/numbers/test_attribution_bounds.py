@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import pytest_asyncio
 
-from sidedata.ingest.apply.attribution import FORGET_MS, OuterGoal, Visitor
+from sidedata.ingest.apply.attribution import FORGET_MS, Visitor
+from sidedata.schema.visitor_state import OuterGoal
 from tests.support.constants import KEEP_ALL
 from tests.support.events import GOAL, POPUP, POPUP_2, interaction, reached
 from tests.support.pipeline import Pipeline, pipeline
