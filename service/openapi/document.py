@@ -68,7 +68,7 @@ _PROBE_FAILURES: dict[str, tuple[str, type]] = {
     "/readyz": ("Redis did not answer in time", NotReady),
 }
 _EXAMPLES: dict[int, tuple[str, list[dict[str, str]]]] = {
-    400: ("the interval is missing or wrong", [{"pointer": "/interval/end", "detail": "must be after start"}]),
+    400: ("the body is incomplete or wrong", [{"pointer": "/interval/end", "detail": "must be after start"}]),
     401: ("no such token", []),
     403: ("the token lacks the scope reports", []),
     404: ("no such workflow in this organization", []),

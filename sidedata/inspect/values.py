@@ -25,6 +25,7 @@ from sidedata.schema.counts import decode
 from sidedata.schema.key_names import KeyName, parse
 from sidedata.schema.keys import keyspace
 from sidedata.schema.values import ChangedBucket, GoalName
+from sidedata.schema.visitor_state import count_interactions
 
 _MAX_LISTED: Final = 8  # members of a sorted set
 _WORKERS: Final = 1_000
@@ -176,7 +177,7 @@ async def _count(subject: Subject) -> list[Row]:
 
 async def _visitor(subject: Subject) -> list[Row]:
     names = await field_names(subject.gateway, subject.name)
-    interactions = sum(name.startswith("interaction:") for name in names)
+    interactions = count_interactions(names)
     return [
         ("interactions", f"with {interactions} workflows"),
         ("goals", f"{len(names) - interactions} wait for late interactions"),
