@@ -68,7 +68,7 @@ _PROBE_FAILURES: dict[str, tuple[str, type]] = {
     "/readyz": ("Redis did not answer in time", NotReady),
 }
 _EXAMPLES: dict[int, tuple[str, list[dict[str, str]]]] = {
-    400: ("the interval is missing or wrong", [{"pointer": "/interval/end", "detail": "must be after start"}]),
+    400: ("the body is incomplete or wrong", [{"pointer": "/interval/end", "detail": "must be after start"}]),
     401: ("no such token", []),
     403: ("the token lacks the scope reports", []),
     404: ("no such workflow in this organization", []),
@@ -215,7 +215,12 @@ def _content(medias: Iterable[Media]) -> dict[str, Any]:
         schema: dict[str, Any] = refs[0] if len(refs) == 1 else {"anyOf": refs}
         if not refs:
             schema = {"type": "object"} if media.content_type == "application/json" else {"type": "string"}
-        media_type: dict[str, Any] = {"schema": {"type": "array", "items": schema} if media.many else schema}
+        if media.many:
+            array = {"type": "array", "items": schema}
+            schema = {"anyOf": [array, schema]} if media.single else array
+        if media.description:
+            schema = {**schema, "description": media.description}
+        media_type: dict[str, Any] = {"schema": schema}
         if media.example is not None:
             media_type["example"] = media.example
         if media.examples is not None:

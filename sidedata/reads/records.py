@@ -9,11 +9,11 @@ from sidedata.redis.replies import (
     Reply,
     array,
     integer,
-    mapping,
     optional_string,
     optional_strings,
     optional_text,
     strings,
+    text_mapping,
 )
 from sidedata.redis.scan import pages
 from sidedata.schema.installation import Configuration, Installation
@@ -31,12 +31,12 @@ async def read_configuration(gateway: Gateway) -> Configuration:
     Raises:
         StoreUnavailableError: Redis is out of reach.
     """
-    stored = mapping(await gateway.command("HGETALL", CONFIG))
-    partitions, schema, secret = stored.get(b"partitions"), stored.get(b"schema"), stored.get(b"secret")
+    stored = text_mapping(await gateway.command("HGETALL", CONFIG))
+    partitions, schema = stored.get("partitions"), stored.get("schema")
     return Configuration(
         None if partitions is None else int(partitions),
         None if schema is None else int(schema),
-        None if secret is None else secret.decode(),
+        stored.get("secret"),
     )
 
 

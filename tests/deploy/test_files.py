@@ -19,8 +19,8 @@ import pytest
 
 from sidedata.settings import PREFIX, Settings, variable
 from tests.support.paths import DEPLOY, ROOT
+from tests.support.processes.service import world
 from tests.support.repository.deploy_files import UNITS, YAML, documents, passes, tool
-from tests.support.service import world
 
 # --- every file -------------------------------------------------------------------------------------------------------
 
