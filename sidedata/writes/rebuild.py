@@ -53,7 +53,7 @@ async def key_names(gateway: Gateway, keyspace: Keyspace, organization: str) -> 
         StoreUnavailableError: Redis is out of reach.
     """
     names: set[str] = set()
-    async for page in pages(gateway, f"{keyspace.prefix}*:{organization}:*"):
+    async for page in pages(gateway, keyspace.pattern_of(organization)):
         names.update(name.decode().removeprefix(keyspace.prefix) for name in page)
     return names
 
@@ -102,7 +102,7 @@ async def delete_shadow(gateway: Gateway, keyspace: Keyspace) -> None:
         StoreUnavailableError: Redis is out of reach.
     """
     await gateway.command("UNLINK", keyspace.live.swap(keyspace.run))
-    async for page in pages(gateway, f"{keyspace.prefix}*"):
+    async for page in pages(gateway, keyspace.pattern):
         await gateway.command("UNLINK", *page)
 
 

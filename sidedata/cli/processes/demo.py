@@ -24,6 +24,7 @@ from sidedata.embedded.data_directory import data_directory
 from sidedata.errors import StopError
 from sidedata.reads.partitions import partitions_with_backlog
 from sidedata.reads.tokens import find_token
+from sidedata.schema.keys import ALL_KEYS
 from sidedata.settings import Settings
 from sidedata.writes.records import set_organization, set_workflow
 from sidedata.writes.tokens import create_token
@@ -92,13 +93,15 @@ class Demo(Struct, frozen=True):
     def _keys_command(self) -> str:
         """The command line that shows the keys: a client of Redis or, where PATH has none, sidedata's own count of them."""
         if not self.redis_url.startswith("unix://"):
-            return "redis-cli -u \"$SIDEDATA_REDIS_URL\" --scan --pattern 'sd:*'"  # the address may hold a password
+            return (
+                f"redis-cli -u \"$SIDEDATA_REDIS_URL\" --scan --pattern '{ALL_KEYS}'"  # the address may hold a password
+            )
         socket = Path(unquote(urlsplit(self.redis_url).path))
         client = next(filter(shutil.which, ("redis-cli", "valkey-cli")), None)
         if client is None:
             sidedata = Path(sys.executable).with_name("sidedata")
             return f"{shlex.quote(str(sidedata))} inspect --memory --data-dir {shlex.quote(self.settings.data_dir)}"
-        return f"{client} -s {shlex.quote(str(socket))} --scan --pattern 'sd:*'"
+        return f"{client} -s {shlex.quote(str(socket))} --scan --pattern '{ALL_KEYS}'"
 
     async def history_applied(self, traffic: asyncio.subprocess.Process) -> None:
         """Wait until the history is sent, which `sidedata traffic` prints, and no entry of it is left to apply.
