@@ -36,7 +36,7 @@ def history(source: Visitors) -> Iterator[tuple[float, bytes]]:
 
 
 def live(source: Visitors, per_second: float = 25) -> Iterator[tuple[float, bytes]]:
-    """What they do from then on, without a history."""
+    """Their events from then on, without a history."""
     return source.events(NOW, NOW, per_second, per_second)
 
 
