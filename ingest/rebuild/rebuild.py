@@ -41,7 +41,7 @@ from sidedata.ingest.ownership import lease
 from sidedata.ingest.ownership.swap import Swap, begin, complete
 from sidedata.ingest.rebuild.archive_source import ArchiveProgress, ArchiveSource
 from sidedata.ingest.rebuild.difference import differences
-from sidedata.ingest.rebuild.expiry import SWAPPED, Expiries
+from sidedata.ingest.rebuild.expiry import Expiries, is_swapped
 from sidedata.ingest.rebuild.report import Report
 from sidedata.ingest.rebuild.shadow import TTL_SECONDS, build, shadow_partition
 from sidedata.redis.gateway import Gateway
@@ -198,8 +198,7 @@ class Rebuild:
         rebuilt_names, stored_names = await self._names(shadow), await self._names(self._live)
         now = await gateway.time_ms(self._live.cursor) // 1000
         expiries = Expiries(reporting, Retention.of(settings), now)
-        buckets = {name for name in rebuilt_names | stored_names if not name.startswith(("goal:", "visitor:"))}
-        report.workflows = await differences(gateway, shadow, kinds, buckets, expiries)
+        report.workflows = await differences(gateway, shadow, kinds, rebuilt_names | stored_names, expiries)
         for difference in report.workflows:
             difference.stored.newest_us = stored.newest_us.get(difference.workflow, 0)
             difference.rebuilt.newest_us = rebuilt.newest_us.get(difference.workflow, 0)
@@ -226,9 +225,8 @@ class Rebuild:
 
     async def _names(self, keyspace: Keyspace) -> set[str]:
         """List the keys that a swap replaces, without the keyspace's prefix."""
-        beginnings = tuple(f"{kind}:{self._organization}:" for kind in SWAPPED)
         names = await key_names(self._gateway, keyspace, self._organization)
-        return {name for name in names if name.startswith(beginnings)}
+        return {name for name in names if is_swapped(name, self._organization)}
 
     async def _drop(self) -> None:
         """Delete the rest of the shadow; where that fails, it expires."""

@@ -10,9 +10,9 @@ from typing import Final, NamedTuple
 from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import Reply, integer, text
 from sidedata.redis.scan import pages_of
+from sidedata.schema.keys import ALL_KEYS
 
 _PAGE: Final = 200
-_PATTERN: Final = "sd:*"
 _MISSING: Final = "none"  # the type of a missing key
 _ENDLESS_TTL: Final = -1
 
@@ -36,7 +36,7 @@ async def sample_names(gateway: Gateway, most: int) -> AsyncIterator[list[str]]:
         rest = most * (index + 1) // len(primaries) - most * index // len(primaries)
         if not rest:
             continue
-        async for names in pages_of(primary, _PATTERN, _PAGE):
+        async for names in pages_of(primary, ALL_KEYS, _PAGE):
             page = [name.decode(errors="replace") for name in names[:rest]]
             yield page
             rest -= len(page)

@@ -9,16 +9,16 @@ from sidedata.redis.replies import (
     Reply,
     array,
     integer,
-    mapping,
     optional_string,
     optional_strings,
     optional_text,
     strings,
+    text_mapping,
 )
 from sidedata.redis.scan import pages
 from sidedata.schema.installation import Configuration, Installation
 from sidedata.schema.key_names import parse
-from sidedata.schema.keys import CONFIG, Keyspace, keyspace
+from sidedata.schema.keys import CONFIG, Keyspace, keyspace, pattern_of_kind
 from sidedata.schema.records import DEFAULT_ZONE, OrganizationRecord, WorkflowRecord
 
 _ORGANIZATION_FIELDS: Final = ("timezone", "has_events", "name", "rules")
@@ -31,12 +31,12 @@ async def read_configuration(gateway: Gateway) -> Configuration:
     Raises:
         StoreUnavailableError: Redis is out of reach.
     """
-    stored = mapping(await gateway.command("HGETALL", CONFIG))
-    partitions, schema, secret = stored.get(b"partitions"), stored.get(b"schema"), stored.get(b"secret")
+    stored = text_mapping(await gateway.command("HGETALL", CONFIG))
+    partitions, schema = stored.get("partitions"), stored.get("schema")
     return Configuration(
         None if partitions is None else int(partitions),
         None if schema is None else int(schema),
-        None if secret is None else secret.decode(),
+        stored.get("secret"),
     )
 
 
@@ -118,13 +118,13 @@ async def find_organizations(gateway: Gateway) -> AsyncIterator[list[str]]:
         StoreUnavailableError: Redis is out of reach.
         CommandRefusedError: the account may not scan.
     """
-    for pattern in ("sd:{*}:organization:*", "sd:{*}:workflows:*"):
-        async for page in pages(gateway, pattern):
+    for kind in ("organization", "workflows"):
+        async for page in pages(gateway, pattern_of_kind(kind)):
             parts = [parse(key.decode(errors="replace")) for key in page]
             yield [
                 part.organization
                 for part in parts
-                if part is not None and part.organization is not None and part.kind in ("organization", "workflows")
+                if part is not None and part.organization is not None and part.kind == kind
             ]
 
 

@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import Struct
 
 from sidedata.redis.gateway import Gateway
-from sidedata.redis.replies import Word, integer, mapping, optional_text, scores
+from sidedata.redis.replies import Word, integer, integer_mapping, optional_text, scores, text_mapping
 from sidedata.redis.scan import pages
 from sidedata.schema.keys import Keyspace
 
@@ -36,7 +36,7 @@ async def read_all_records(gateway: Gateway, keyspace: Keyspace, organization: s
     newest_us = {workflow.decode(): int(score) for workflow, score in scores(workflows)}
     kinds = await gateway.batch([("HGET", keyspace.workflow(organization, workflow), "kind") for workflow in newest_us])
     return Records(
-        {name.decode(): value.decode() for name, value in mapping(record).items()},
+        text_mapping(record),
         {
             workflow: kind
             for workflow, kind in zip(newest_us, map(optional_text, kinds), strict=True)
@@ -53,7 +53,7 @@ async def key_names(gateway: Gateway, keyspace: Keyspace, organization: str) -> 
         StoreUnavailableError: Redis is out of reach.
     """
     names: set[str] = set()
-    async for page in pages(gateway, f"{keyspace.prefix}*:{organization}:*"):
+    async for page in pages(gateway, keyspace.pattern_of(organization)):
         names.update(name.decode().removeprefix(keyspace.prefix) for name in page)
     return names
 
@@ -102,7 +102,7 @@ async def delete_shadow(gateway: Gateway, keyspace: Keyspace) -> None:
         StoreUnavailableError: Redis is out of reach.
     """
     await gateway.command("UNLINK", keyspace.live.swap(keyspace.run))
-    async for page in pages(gateway, f"{keyspace.prefix}*"):
+    async for page in pages(gateway, keyspace.pattern):
         await gateway.command("UNLINK", *page)
 
 
@@ -118,7 +118,7 @@ async def bucket_values(gateway: Gateway, keyspace: Keyspace, names: Collection[
         for name, counts in zip(names, is_counts, strict=True)
     ]
     return [
-        {name.decode(): int(value) for name, value in mapping(reply).items()} if counts else integer(reply)
+        integer_mapping(reply) if counts else integer(reply)
         for reply, counts in zip(await gateway.batch(commands), is_counts, strict=True)
     ]
 

@@ -1,5 +1,6 @@
 """Commands on a terminal: questions before a deletion, tables of 80 columns, the lines of several processes."""
 
+import json
 import re
 import socket
 import time
@@ -21,6 +22,7 @@ from tests.support.processes.terminal import Terminal
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user
 
+DEAD = keys.keyspace(5).dead
 RECORD = keys.keyspace(Installation(16).partition_of(ORG)).organization(ORG)
 
 
@@ -66,6 +68,60 @@ def test_a_purge_without_a_terminal_goes_on(sidedata: Sidedata, stored: redis.Re
     """A script can answer no question."""
     assert sidedata("purge", "--org", ORG).exit_code == 0
     assert not stored.exists(RECORD)
+
+
+@pytest.fixture
+def letters(redis_url: str) -> Iterator[redis.Redis]:
+    """Three dead letters, and a client that can look."""
+    with redis.Redis.from_url(redis_url) as client:
+        for reason in ("too_old", "too_old", "in_future"):
+            client.xadd(DEAD, {"reason": reason, "event": "{}", "organization": ORG})
+        yield client
+
+
+@pytest.mark.holds("8.6")
+@pytest.mark.usefixtures("sidedata")
+def test_dropping_dead_letters_asks_on_a_terminal(letters: redis.Redis) -> None:
+    """It says whose letters and how many; a no deletes nothing and exits with 1, a yes deletes."""
+    line = ("dead", "drop", "--all", "--org", ORG, "--reason", "too_old")
+    with Terminal(*line) as terminal:
+        terminal.until("[y/N]")
+        assert f"2 too_old of {ORG}" in terminal.text
+        assert f"Delete 2 dead letters of {ORG} of the reason too_old?" in terminal.text.replace("\n", "")
+        terminal.type("n")
+        assert terminal.end() == 1
+    assert "nothing was deleted" in terminal.text
+    assert letters.xlen(DEAD) == 3
+    with Terminal(*line) as terminal:
+        terminal.until("[y/N]")
+        terminal.type("y")
+        assert terminal.end() == 0
+    assert "2 dead letters deleted" in terminal.text
+    assert letters.xlen(DEAD) == 1
+
+
+@pytest.mark.holds("8.6")
+def test_dropping_dead_letters_by_id_asks_on_a_terminal(sidedata: Sidedata, letters: redis.Redis) -> None:
+    """Ids that are named twice count once; the end of the input is a no."""
+    shown = sidedata("dead", "list", "--json").stdout.splitlines()
+    ids = [json.loads(line)["id"] for line in shown]
+    with Terminal("dead", "drop", *ids, ids[0]) as terminal:
+        terminal.until("[y/N]")
+        assert "Delete 3 dead letters?" in terminal.text
+        terminal.type("\x04")
+        assert terminal.end() == 1
+    assert letters.xlen(DEAD) == 3
+
+
+@pytest.mark.holds("8.6")
+def test_dropping_dead_letters_with_yes_asks_nothing(sidedata: Sidedata, letters: redis.Redis) -> None:
+    """On a terminal with `--yes`, and without a terminal."""
+    with Terminal("dead", "drop", "--all", "--reason", "too_old", "--yes") as terminal:
+        assert terminal.end() == 0
+    assert "[y/N]" not in terminal.text
+    assert letters.xlen(DEAD) == 1
+    assert sidedata("dead", "drop", "--all").exit_code == 0
+    assert letters.xlen(DEAD) == 0
 
 
 @pytest.mark.usefixtures("stored")

@@ -198,7 +198,10 @@ async def test_listed_origins_may_ask(origin: str, allowed: bool) -> None:  # no
     assert heard.headers["Vary"] == "Authorization, Origin"
     if allowed:
         assert "Authorization" in asked.headers["Access-Control-Allow-Headers"]
-        assert "Sidedata-Effective-Interval" in heard.headers["Access-Control-Expose-Headers"]
+        assert set(asked.headers["Access-Control-Allow-Methods"].split(", ")) == {"GET", "HEAD", "POST", "PUT"}
+        assert {"Link", "Sidedata-Effective-Interval"} <= set(
+            heard.headers["Access-Control-Expose-Headers"].split(", ")
+        )
 
 
 @pytest.mark.parametrize(

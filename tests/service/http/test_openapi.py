@@ -86,6 +86,18 @@ async def test_examples_of_lines_fit_too() -> None:
     assert faults(document, {"$ref": "#/components/schemas/InteractionReport"}, json.loads(data)) == []
 
 
+async def test_a_body_of_events_is_an_array_an_object_or_lines() -> None:
+    """JSON is an array of events or one event; NDJSON is text."""
+    async with world() as ours:
+        document = await described(ours)
+    content = document["paths"][INGEST]["post"]["requestBody"]["content"]
+    one = {"type": "page_view", "visitor_id": "v", "session_id": "s", "workflow_id": PAGES}
+    schema = content["application/json"]["schema"]
+    for body, fits in ((one, True), ([one, one], True), ([[one]], False), ([{}], False), ({}, False)):
+        assert (faults(document, schema, body) == []) == fits
+    assert content["application/x-ndjson"]["schema"]["type"] == "string"
+
+
 async def test_a_wrong_example_would_be_noticed() -> None:
     """A count that is a text, a missing field and an id that is no UUID don't fit."""
     async with world() as ours:
@@ -152,7 +164,7 @@ async def test_refusals_are_those_described() -> None:
 
 
 async def test_answers_are_those_described(redis_url: str) -> None:
-    """Reports of both kinds, a workflow that isn't there, the list, ingest and health of a real service fit."""
+    """Reports of both kinds, a missing workflow, the list, ingest with and without warnings, and health of a real service fit."""
     async with pipeline(redis_url) as pipe:
         await pipe.workflow(PAGES, "page_navigation")
         now = await pipe.now()
@@ -170,10 +182,13 @@ async def test_answers_are_those_described(redis_url: str) -> None:
             ("/readyz", "/readyz"),
         ):
             answer_fits(document, "get", template, *(await _get(pipe, path)))
-        async with pipe.http.post(
-            f"/api/ingest/v1/orgs/{ORG}/events", json=[json.loads(visits(now, 1)[0])]
-        ) as response:
-            answer_fits(document, "post", INGEST, response.status, await response.read())
+        for at in (now, now - timedelta(days=500)):
+            async with pipe.http.post(
+                f"/api/ingest/v1/orgs/{ORG}/events", json=json.loads(visits(at, 1)[0])
+            ) as response:
+                body = await response.read()
+                assert (b"warnings" in body) == (at != now)
+                answer_fits(document, "post", INGEST, response.status, body)
 
 
 async def _get(pipe: Pipeline, path: str) -> tuple[int, bytes]:
