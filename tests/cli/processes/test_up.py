@@ -163,6 +163,10 @@ def test_the_demo_shows_both_answers_and_ends(tmp_path: Path) -> None:
         assert done.stdout.count("\ncurl -s -X POST ") == 2
         for field in ("timeframe_stat", "hour_in_day", "visitor_purchase_sums", "triggered_goals", "affected_goals"):
             assert f'"{field}": ' in done.stdout
+        # All of the history is in the answers, whose seven days begin at midnight: each weekday has its visitors.
+        weekdays = re.findall(r'"day_in_week": \[(.*)\]', done.stdout)
+        assert [len(re.findall(r"\[(?!0,)\d+, [1-7]\]", days)) for days in weekdays] == [7]
+        assert '"visitor_purchase_sums": []' not in done.stdout
         tokens += re.findall(r"^  token +(sd_\S+)$", done.stdout, re.MULTILINE)
     assert len(tokens) == 2
     assert tokens[0] == tokens[1]

@@ -17,6 +17,7 @@ from tests.support.events import PAGES, POPUP
 
 ZONE = "Europe/Helsinki"
 DAY_US = 86_400_000_000
+HOUR, WEEK = 3600, 7 * 86_400
 # A Monday's midnight in the zone: four whole local weeks, over the end of daylight saving.
 START = datetime(2026, 10, 5, tzinfo=ZoneInfo(ZONE))
 END = datetime(2026, 11, 2, tzinfo=ZoneInfo(ZONE))
@@ -31,7 +32,12 @@ def simulation(seed: int = 1, run: str = "run") -> Visitors:
 
 def history(source: Visitors) -> Iterator[tuple[float, bytes]]:
     """Their four weeks."""
-    return source.history(START.timestamp(), NOW, PER_SECOND)
+    return takewhile(lambda event: event[0] < NOW, source.events(START.timestamp(), NOW, PER_SECOND, PER_SECOND))
+
+
+def live(source: Visitors, per_second: float = 25) -> Iterator[tuple[float, bytes]]:
+    """Their events from then on, without a history."""
+    return source.events(NOW, NOW, per_second, per_second)
 
 
 @lru_cache(maxsize=1)
@@ -50,10 +56,10 @@ def local_times() -> list[datetime]:
 
 
 def test_the_same_seed_and_run_make_the_same_events() -> None:
-    """History and what follows it are the same bytes; another seed makes others."""
+    """The same bytes, history or not; another seed makes others."""
 
     def some(source: Visitors) -> list[tuple[float, bytes]]:
-        return [*islice(history(source), 500), *islice(source.steady(NOW, 25), 500)]
+        return [*islice(history(source), 500), *islice(live(source), 500)]
 
     assert some(simulation()) == some(simulation())
     assert [at for at, _ in some(simulation())] != [at for at, _ in some(simulation(seed=2))]
@@ -70,7 +76,8 @@ def test_another_run_has_the_same_visitors_and_other_ids() -> None:
 def test_every_id_is_there_once() -> None:
     """Events of one run, history and present, have an id each."""
     source = simulation()
-    raws = [raw for _, raw in (*history(source), *islice(source.steady(NOW, 25), 2000))]
+    events = source.events(START.timestamp(), NOW, PER_SECOND, 25)
+    raws = [raw for _, raw in islice(events, int((NOW - START.timestamp()) * PER_SECOND) + 2000)]
     ids = {json.loads(raw)["id"] for raw in raws}
     assert len(ids) == len(raws)
 
@@ -81,16 +88,48 @@ def test_events_come_in_order_of_time_within_their_range() -> None:
     assert at == sorted(at)
     assert START.timestamp() * 1e6 <= at[0]
     assert at[-1] < NOW * 1e6
-    assert all(one <= next_ for (one, _), (next_, _) in pairwise(islice(simulation().steady(NOW, 25), 2000)))
+    assert all(one <= next_ for (one, _), (next_, _) in pairwise(islice(live(simulation()), 2000)))
 
 
 def test_there_are_about_as_many_events_as_asked_for() -> None:
-    """Within a tenth, over whole weeks and from the first minute of live traffic."""
+    """Within a tenth: a history over whole weeks, and a live week without one."""
     assert len(decoded()) == pytest.approx((NOW - START.timestamp()) * PER_SECOND, rel=0.1)
-    live = takewhile(lambda event: event[0] < NOW + 600, simulation().steady(NOW, 25))
-    minutes = Counter(int(at - NOW) // 60 for at, _ in live)
-    assert sum(minutes.values()) == pytest.approx(600 * 25, rel=0.1)
-    assert minutes[0] == pytest.approx(60 * 25, rel=0.25)
+    week = takewhile(lambda event: event[0] < NOW + WEEK, live(simulation(), PER_SECOND))
+    assert sum(1 for _ in week) == pytest.approx(WEEK * PER_SECOND, rel=0.1)
+
+
+def test_live_traffic_begins_in_full() -> None:
+    """Sessions are under way from the first minute: it has as many events as the tenth, of the same quiet hour."""
+    minutes = Counter(
+        int(at - NOW) // 60 for at, _ in takewhile(lambda event: event[0] < NOW + 600, live(simulation()))
+    )
+    assert minutes[0] == pytest.approx(sum(minutes.values()) / 10, rel=0.25)
+
+
+def test_live_traffic_goes_on_in_the_rhythm_of_the_history() -> None:
+    """Each six hours of the week after now have as many events as the same ones of the week before, within a quarter."""
+    past, future = Counter[int](), Counter[int]()
+    for at, _ in simulation().events(NOW - WEEK, NOW, 4 * PER_SECOND, 4 * PER_SECOND):
+        if at >= NOW + WEEK:
+            break
+        (past if at < NOW else future)[int(at - NOW) % WEEK // 21_600] += 1
+    assert len(past) == len(future) == 28
+    for position, count in past.items():
+        assert future[position] == pytest.approx(count, rel=0.25), position
+    assert max(future.values()) > 3 * min(future.values())
+
+
+def test_the_hour_of_now_is_like_its_neighbours() -> None:
+    """No edge at now, whatever the hour: its events are between a half and twice those of the hours beside it."""
+    for now in (NOW + 9 * HOUR + 1234, NOW + 12 * HOUR + 1800, NOW + 20 * HOUR + 99):
+        hours = Counter[int]()
+        for at, _ in simulation().events(now - 2 * HOUR, now, 4 * PER_SECOND, 4 * PER_SECOND):
+            if at >= now + 2 * HOUR:
+                break
+            hours[int(at // HOUR)] += 1
+        current = hours[int(now // HOUR)]
+        for neighbour in (int(now // HOUR) - 1, int(now // HOUR) + 1):
+            assert hours[neighbour] / 2 < current < hours[neighbour] * 2
 
 
 def test_days_have_a_rhythm() -> None:
