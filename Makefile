@@ -60,7 +60,7 @@ soak: setup ## 10 million events, memory flat; EVENTS=n sets the number
 fuzz: .venv/.fuzz ## millions of broken inputs, a hundred thousand broken requests, and schemathesis; some fifteen minutes
 	$(BIN)/python -m tests.fuzz --inputs 1200000 --seconds 900
 	$(BIN)/python -m tests.fuzz.coverage --inputs 1200000 --seconds 300
-	$(BIN)/python -m pytest -m long tests/failure/test_fuzz_http.py
+	$(BIN)/python -m pytest -m long tests/failure/input/test_fuzz_http.py
 	$(BIN)/python -m tests.fuzz.schema --examples 200
 
 .venv/.fuzz: tests/fuzz/requirements.lock .venv/.installed

@@ -215,7 +215,12 @@ def _content(medias: Iterable[Media]) -> dict[str, Any]:
         schema: dict[str, Any] = refs[0] if len(refs) == 1 else {"anyOf": refs}
         if not refs:
             schema = {"type": "object"} if media.content_type == "application/json" else {"type": "string"}
-        media_type: dict[str, Any] = {"schema": {"type": "array", "items": schema} if media.many else schema}
+        if media.many:
+            array = {"type": "array", "items": schema}
+            schema = {"anyOf": [array, schema]} if media.single else array
+        if media.description:
+            schema = {**schema, "description": media.description}
+        media_type: dict[str, Any] = {"schema": schema}
         if media.example is not None:
             media_type["example"] = media.example
         if media.examples is not None:
