@@ -85,7 +85,7 @@ async def pipe(redis_url: str) -> AsyncIterator[Pipeline]:
 @pytest.mark.holds("8.17")
 @pytest.mark.parametrize("name", ["Pacific/Kiritimati", "Pacific/Pago_Pago", ""])
 async def test_a_push_judges_by_the_organization_s_zone(pipe: Pipeline, name: str) -> None:
-    """What it names at the rim becomes a dead letter, and nothing else does; no zone is UTC."""
+    """The events that it names at the rim become dead letters, and no others do; no zone is UTC."""
     if name:
         await pipe.organization(name)
     now = await pipe.now()
