@@ -11,11 +11,11 @@ from msgspec import Struct, field
 
 from sidedata.calendar.levels import Level
 from sidedata.ingest.rebuild.expiry import Expiries
+from sidedata.reads.keys.organization import bucket_values, merged_estimate
 from sidedata.redis.gateway import Gateway
 from sidedata.schema import counts
 from sidedata.schema.key_names import parse_within
 from sidedata.schema.keys import Keyspace
-from sidedata.writes.rebuild import bucket_values, merged_estimate
 
 _PAGE = 250
 _Bucket = tuple[Level | None, int | None]  # level and start

@@ -44,6 +44,8 @@ from sidedata.ingest.rebuild.difference import differences
 from sidedata.ingest.rebuild.expiry import Expiries, is_swapped
 from sidedata.ingest.rebuild.report import Report
 from sidedata.ingest.rebuild.shadow import TTL_SECONDS, build, shadow_partition
+from sidedata.reads.keys.organization import organization_keys
+from sidedata.reads.records import OrganizationRecords, read_all_records
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
 from sidedata.schema.keys import Keyspace
@@ -51,7 +53,7 @@ from sidedata.schema.records import DEFAULT_ZONE
 from sidedata.schema.values import HAS_EVENTS
 from sidedata.settings import Settings
 from sidedata.writes.commit import Ownership
-from sidedata.writes.rebuild import Records, delete_shadow, key_names, read_all_records
+from sidedata.writes.rebuild import delete_shadow
 
 # A shadow's keys must outlive the swap, whichever owner ends it and whenever.
 _LONGEST_SECONDS = TTL_SECONDS // 2
@@ -170,7 +172,9 @@ class Rebuild:
         await complete(self._gateway, self._settings, partition_lease.ownership, self._shadow.run)
         report.swapped = self._droppable = True
 
-    async def _build(self, stored: Records, id_epoch_ms: int, expiry: int, partition_lease: lease.Lease | None) -> Swap:
+    async def _build(
+        self, stored: OrganizationRecords, id_epoch_ms: int, expiry: int, partition_lease: lease.Lease | None
+    ) -> Swap:
         """Build the shadow and compare it with the live keys; returns the swap that would put it in place."""
         gateway, settings, shadow, report = self._gateway, self._settings, self._shadow, self.report
         stored_zone = stored.fields.get("timezone", DEFAULT_ZONE)
@@ -225,7 +229,7 @@ class Rebuild:
 
     async def _names(self, keyspace: Keyspace) -> set[str]:
         """List the keys that a swap replaces, without the keyspace's prefix."""
-        names = await key_names(self._gateway, keyspace, self._organization)
+        names = await organization_keys(self._gateway, keyspace, self._organization)
         return {name for name in names if is_swapped(name, self._organization)}
 
     async def _drop(self) -> None:

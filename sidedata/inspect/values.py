@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sidedata.calendar.zones import Zone
-from sidedata.reads.key_values import (
+from sidedata.reads.keys.values import (
     cardinality,
     estimate,
     field_names,

@@ -20,7 +20,7 @@ from sidedata.inspect.explain import Explanation, explain
 from sidedata.inspect.overview import Overview
 from sidedata.inspect.samples import read_memory
 from sidedata.inspect.values import VALUES
-from sidedata.reads.key_samples import sample_names
+from sidedata.reads.keys.samples import sample_names
 from sidedata.reads.partitions import PartitionState
 from sidedata.schema import keys
 from sidedata.schema.key_names import parse

@@ -46,6 +46,10 @@ async def test_a_body_that_is_expected_is_asked_for() -> None:
         (EVENTS.replace("/orgs/", "/orgs/x"), "", "application/json", 20, 400),
         (EVENTS, "", "text/plain", 20, 415),
         (EVENTS, "", "application/json", 11 << 20, 413),
+        ("/elsewhere", "", "application/json", 20, 404),
+        (f"{EVENTS}/elsewhere", "sd_nobody", "application/json", 20, 404),
+        ("/readyz", "", "application/json", 20, 405),
+        ("/openapi.json", "sd_nobody", "application/json", 20, 405),
     ],
 )
 async def test_a_refusal_comes_before_the_body(path: str, token: str, media_type: str, size: int, status: int) -> None:

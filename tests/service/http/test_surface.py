@@ -84,7 +84,7 @@ async def test_the_description_covers_every_route() -> None:
     async with world() as ours:
         heard = await ours.ask("GET", "/openapi.json", token=None)
         served = {(endpoint.method.lower(), endpoint.path) for endpoint in ours.app[ENDPOINTS].values()}
-        routes = len(list(ours.app.router.routes()))
+        routes = sum(route.method != "*" for route in ours.app.router.routes())  # those are refusals
         assert routes == len(ours.app[ENDPOINTS])
     document = json.loads(heard.body)
     described = {(method, path) for path, methods in document["paths"].items() for method in methods}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from sidedata.errors import StopError
-from sidedata.reads.key_samples import KeyState, key_state, size_command
+from sidedata.reads.keys.samples import KeyState, key_state, size_command
 from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import (
     array,
