@@ -14,6 +14,7 @@ from sidedata.probes import NotReady
 from sidedata.service.http.conditional import matches
 from sidedata.service.http.endpoint import Endpoint, Media
 from sidedata.service.http.problems import CONTENT_TYPE, Problem
+from sidedata.service.report.timeline.spans import GRANULARITIES
 
 _REF = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"\{(\w+)\}")
@@ -150,10 +151,11 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
         for name in _PARAMETER.findall(endpoint.path)
     ]
-    query = [
-        {"name": name.rstrip("?"), "in": "query", "required": not name.endswith("?"), "schema": {"type": "string"}}
-        for name in endpoint.query
-    ]
+    query = [{"name": name.rstrip("?"), "in": "query", "required": not name.endswith("?")} for name in endpoint.query]
+    for parameter in query:
+        # As an enum, so that the types of clients name what is allowed.
+        values = {"enum": [*GRANULARITIES]} if parameter["name"] == "granularity" else {}
+        parameter["schema"] = {"type": "string", **values}
     return [{**parameter, "description": _PARAMETERS[str(parameter["name"])]} for parameter in path + query]
 
 
