@@ -26,7 +26,6 @@ from sidedata.ingest.ownership import lease
 from sidedata.ingest.worker.comparison import Comparison, PendingComparison
 from sidedata.ingest.worker.maintenance import maintain_partition
 from sidedata.ingest.zones.rulebook import NAME_MARK, Rulebook, is_old_worker
-from sidedata.reads.zones.organizations import organizations_of
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
 from sidedata.settings import Settings
@@ -139,7 +138,7 @@ class Worker:
             for number in [*lost, *free][:deficit]:
                 await self._acquire(number)
             self._lost.clear()
-        self.metrics.owned.set(len(self._assignments))
+        self.metrics.set_owned(self._assignments)
         owned = {number: assignment.comparison for number, assignment in self._assignments.items()}
         self._comparison.start_if_due(owned)
 
@@ -207,6 +206,8 @@ class Worker:
                 self._lost.add(number)
                 _log.warning("partition %d: %s", number, error)
                 self.metrics.lease_changes.labels("lost").inc()
+        # Before the tick may fail: the gauges of a worker that is cut off would stay.
+        self.metrics.set_owned(self._assignments)
 
     async def _log_loss(self, number: int, ownership: Ownership) -> None:
         """Log that a partition has another owner: a warning, unless an operator's command took it."""
@@ -231,22 +232,4 @@ class Worker:
         except (StoreUnavailableError, TimeoutError):
             _log.warning("Redis is out of reach; the others notice the leave when the leases run out")
         self._assignments.clear()
-        self.metrics.owned.set(0)
-
-
-async def drain(
-    gateway: Gateway, installation: Installation, settings: Settings, rulebook: Rulebook | None = None
-) -> None:
-    """Apply all entries that are in the streams now, then release the partitions; for tests and imports without a worker."""
-    metrics, rulebook = Metrics(), rulebook or Rulebook(settings)
-    found: dict[int, list[str]] = {}
-    async for number, organizations in organizations_of(gateway, range(installation.partitions)):
-        found.setdefault(number, []).extend(organizations)
-    for number in range(installation.partitions):
-        new_lease = await lease.acquire(gateway, settings, number, "drain", force=True)
-        assert new_lease is not None  # noqa: S101 - force always takes
-        partition = live_partition(gateway, settings, installation.partitions, new_lease, metrics, rulebook)
-        await partition.compare_zones(found.get(number, []))
-        while await partition.run_once(None) is not None:
-            pass
-        await lease.release(gateway, partition.ownership)
+        self.metrics.set_owned(())
