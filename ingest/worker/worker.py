@@ -130,12 +130,13 @@ class Worker:
         for assignment in active[share:]:
             assignment.stop.set()
         deficit = share - len(self._assignments)
-        if deficit > 0:
+        if deficit > 0 or self._lost:
             others = [number for number in range(self._installation.partitions) if number not in self._assignments]
             # A partition that an outage took from this worker may still be leased to it, so it need not wait for the lease's end.
+            # It is taken even beyond the share, which may have shrunk: the surplus is released at the next tick.
             lost = [number for number in others if number in self._lost]
             free = await lease.free_partitions(self._gateway, [number for number in others if number not in lost])
-            for number in [*lost, *free][:deficit]:
+            for number in [*lost, *free][: max(deficit, len(lost))]:
                 await self._acquire(number)
             self._lost.clear()
         self.metrics.set_owned(self._assignments)
