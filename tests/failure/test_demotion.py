@@ -140,7 +140,7 @@ async def test_an_idle_writer_finds_the_new_master(private_server: Callable[...,
 async def test_a_master_that_does_not_know_of_its_successor_is_left(
     private_server: Callable[..., RedisServer],
 ) -> None:
-    """It stays a master, and connections to it stay open; with `min-replicas-to-write` readers and writers move to the successor."""
+    """It stays a master, and connections to it stay open; with `min-replicas-to-write` readers and writers leave it."""
     ports = free_port(), free_port()
     async with (
         pair(private_server, ports) as servers,
