@@ -6,7 +6,7 @@ it, for which every process of an installation has the right; ROLE is a right of
 without INFO, goes unchecked.
 
 A master that is cut off from its successor does not know that it is none any more. With `min-replicas-to-write` it counts
-replicas, and INFO says when it has too few. Its address may lead elsewhere by then, so its connections are made anew.
+replicas, and INFO says when it has too few. Its address may lead elsewhere by then, so its connections are closed.
 """
 
 import contextlib
