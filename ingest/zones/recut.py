@@ -19,13 +19,13 @@ from sidedata.calendar.adoption import Recut
 from sidedata.calendar.levels import Retention
 from sidedata.calendar.zones import DAY_SECONDS, HOUR_SECONDS, Zone
 from sidedata.events.decode import Kind
+from sidedata.reads.records import OrganizationRecords
 from sidedata.reads.zones.buckets import HourContent, read_days, read_hours, sketch_estimates
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.counts import GOAL_SKETCHES, VISITORS, decode, goal_fields, goal_sketch, hour_field
 from sidedata.schema.keys import Keyspace
 from sidedata.writes import swap
 from sidedata.writes.commit import Ownership
-from sidedata.writes.rebuild import Records
 from sidedata.writes.swap import SwapStep, WorkflowSwap
 from sidedata.writes.zones.recut import drop, lengthen, merge_sketches, write_counts
 
@@ -171,7 +171,7 @@ class RecutDays:
             gone = [name for name in map(prefixes[start].__add__, _all_names(counts)) if name not in names]
             (self._switch_deletions if start in self._shared else self._deletions).extend(gone)
 
-    def _steps(self, records: Records) -> Iterator[SwapStep]:
+    def _steps(self, records: OrganizationRecords) -> Iterator[SwapStep]:
         live, shadow = self._live, self.shadow
         for chunk in _chunks(self._moves):
             yield SwapStep(shadow.prefix, live.prefix, [], _flat(chunk), [], ())
@@ -191,7 +191,7 @@ class RecutDays:
         for names in _chunks(self._deletions):
             yield SwapStep(shadow.prefix, live.prefix, names, [], [], ())
 
-    async def begin(self, timezone: str, records: Records) -> str:
+    async def begin(self, timezone: str, records: OrganizationRecords) -> str:
         """Write the steps and begin the swap; "ok", "fenced" or "stale" as `writes.swap.begin` has it.
 
         Raises:
