@@ -4,12 +4,10 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 
-from msgspec import Struct, field
-
 from sidedata.errors import StopError, StoreUnavailableError
-from sidedata.events.rejection import Rejection
 from sidedata.ingest.archive.judge import Judge
 from sidedata.ingest.archive.lines import Line
+from sidedata.ingest.archive.report import ArchiveReport
 from sidedata.producer.errors import DeliveryFailed
 from sidedata.producer.limits import Limits
 from sidedata.producer.sender import Sender
@@ -19,42 +17,13 @@ from sidedata.settings import Settings
 _ATTEMPTS = 10
 _YIELD_LINES = 500
 _YIELD_SECONDS = 0.001
-MAX_LISTED = 20
-
-
-class PushReport(Struct):
-    """The result of a push or of a check.
-
-    `unreadable_lines` holds the first unreadable lines, `rejected` the first readable lines that will become dead letters, and the
-    cause.
-    """
-
-    events: int = 0
-    unreadable: int = 0
-    dead_letters: int = 0
-    unreadable_lines: list[Line] = field(default_factory=list)
-    rejected: list[tuple[int, Rejection]] = field(default_factory=list)
-
-    def judge(self, line: Line, judge: Judge) -> bool:
-        """Count a line that is unreadable or will become a dead letter; False if it is unreadable."""
-        if line.problem is not None:
-            self.unreadable += 1
-            if len(self.unreadable_lines) < MAX_LISTED:
-                self.unreadable_lines.append(line)
-            return False
-        rejection = judge.rejection(line)
-        if rejection is not None:
-            self.dead_letters += 1
-            if len(self.rejected) < MAX_LISTED:
-                self.rejected.append((line.number, rejection))
-        return True
 
 
 async def push(
     gateway: Gateway,
     settings: Settings,
     lines: Iterable[Line],
-    report: PushReport,
+    report: ArchiveReport,
     progress: Callable[[], None] = lambda: None,
 ) -> None:
     """Send all readable lines and count them in `report`; while the backlog is full, it waits.
