@@ -4,14 +4,18 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 
-from sidedata.errors import StopError, StoreUnavailableError
-from sidedata.ingest.archive.judge import Judge
+from sidedata.calendar.reporting import reporting_zone
+from sidedata.errors import CommandRefusedError, StopError, StoreUnavailableError, UsageError
+from sidedata.ingest.archive.judge import Judge, ZoneDecidesError
 from sidedata.ingest.archive.lines import Line
 from sidedata.ingest.archive.report import ArchiveReport
 from sidedata.producer.errors import DeliveryFailed
 from sidedata.producer.limits import Limits
 from sidedata.producer.sender import Sender
+from sidedata.reads.records import read_organization
 from sidedata.redis.gateway import Gateway
+from sidedata.schema.keys import keyspace
+from sidedata.schema.records import DEFAULT_ZONE
 from sidedata.settings import Settings
 
 _ATTEMPTS = 10
@@ -41,7 +45,11 @@ async def push(
     judge = Judge(settings, time.time())
     try:
         for index, line in enumerate(lines):
-            if not report.judge(line, judge):
+            try:
+                readable = report.judge(line, judge)
+            except ZoneDecidesError as error:
+                readable = await _judge_by_zone(gateway, line, judge, report, error.organization)
+            if not readable:
                 continue
             await sender.room(len(line.raw))
             if sender.failure is not None:
@@ -60,3 +68,15 @@ async def push(
         finally:
             report.events = sender.sent
             progress()
+
+
+async def _judge_by_zone(gateway: Gateway, line: Line, judge: Judge, report: ArchiveReport, organization: str) -> bool:
+    """Judge a line by its organization's reporting zone; where this account may not read it, the line is undecided."""
+    try:
+        record = await read_organization(gateway, keyspace(line.partition), organization)
+        stored = (DEFAULT_ZONE, None) if record is None else (record.timezone, record.zone_rules)
+        judge.learn(organization, reporting_zone(*stored))
+    except (CommandRefusedError, UsageError):
+        report.undecided += 1
+        return True
+    return report.judge(line, judge)

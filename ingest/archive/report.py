@@ -15,6 +15,7 @@ _MAX_LISTED: Final = 20
 class ArchiveReport(Struct):
     """The lines of an archive that were read so far.
 
+    `undecided` counts the events that are too old in some reporting zones, where the organization's is not known.
     `unreadable_lines` holds the first unreadable lines, `rejected` the first readable lines that will become dead letters, and the
     cause.
     """
@@ -23,6 +24,7 @@ class ArchiveReport(Struct):
     others: int = 0  # lines of other organizations, or of none
     unreadable: int = 0
     dead_letters: int = 0
+    undecided: int = 0
     unreadable_lines: list[Line] = field(default_factory=list)
     rejected: list[tuple[int, Rejection]] = field(default_factory=list)
 
@@ -33,7 +35,11 @@ class ArchiveReport(Struct):
             self.unreadable_lines.append(line)
 
     def judge(self, line: Line, judge: Judge) -> bool:
-        """Count a line that is unreadable or will become a dead letter; False if it is unreadable."""
+        """Count a line that is unreadable or will become a dead letter; False if it is unreadable.
+
+        Raises:
+            ZoneDecidesError: as `Judge.rejection`; the line is not counted.
+        """
         if line.problem is not None:
             self.add_unreadable(line)
             return False
