@@ -164,7 +164,7 @@ class Adopter:
             lacking = await self._build(recut, records)
             if lacking is None:
                 return await self._swap(ownership, organization, state, records, recut, decision)
-            await recut.drop()
+            await recut.switch.drop()
             # Hours of that day are gone: decide as if hours were kept for less time.
             shorter = min(now - lacking, retention.hour - HOUR_SECONDS)
             retention = retention._replace(hour=max(shorter, 0))
@@ -187,11 +187,11 @@ class Adopter:
         recut: RecutDays,
         decision: Recut,
     ) -> str:
-        status = await recut.begin(state.timezone, records)
+        status = await recut.switch.begin(state.timezone, records.newest_us)
         if status != "ok":
-            await recut.drop()
+            await recut.switch.drop()
             return status
-        await complete(self._gateway, self._settings, ownership, recut.shadow.run)
+        await complete(self._gateway, self._settings, ownership, recut.switch.shadow.run)
         self._record(organization, state, decision, f"{len(decision.days)} days are cut again")
         return "ok"
 
