@@ -224,7 +224,9 @@ class Adopter:
         )
 
     async def finish(self, ownership: Ownership, release: str) -> None:
-        """Record that all organizations of the partition were compared with a release."""
+        """Record that all organizations of the partition have the rules of a release, unless some are still to get them."""
+        if self._refused or self.rulebook.old_workers:
+            return
         await record_release(self._gateway, ownership, release)
 
 
