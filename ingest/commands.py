@@ -71,7 +71,9 @@ def _amounts(report: PurgeReport) -> str:
 )
 @click.option("--days", type=click.IntRange(min=0), default=7, show_default=True, help="days of history to send first")
 @click.option(
-    "--rate", type=click.FloatRange(min=0.1), default=25.0, show_default=True, help="approximate events a second"
+    "--rate",
+    type=click.FloatRange(min=0.1),
+    help="live events a second, on average over a week; default: as many as in the history",
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="the same seed gives the same visitors")
 @settings_options(*INSTALLATION)
@@ -83,7 +85,7 @@ def traffic(
     *,
     zone: str,
     days: int,
-    rate: float,
+    rate: float | None,
     seed: int,
 ) -> None:
     """Send simulated visitor traffic of an organization, until SIGTERM: for demonstrations and trials."""
@@ -108,6 +110,7 @@ def traffic(
                 clock=SystemClock(),
                 stop=stop,
                 seed=seed,
+                history_sent=lambda events: click.echo(f"sent {events:,} events of the past; live ones follow"),
             )
 
     run(command())

@@ -18,6 +18,7 @@ from msgspec import Struct
 from sidedata import failpoints
 from sidedata.errors import LeaseLostError, StopError
 from sidedata.redis.gateway import Gateway
+from sidedata.schema.key_names import parse_within
 from sidedata.schema.keys import Keyspace
 from sidedata.settings import Settings
 from sidedata.writes import swap
@@ -72,13 +73,15 @@ class Swap(Struct):
         goals: list[str] = []
         old_goals: list[str] = []
         for name in self.stored | self.expiries.keys():
-            kind, _, rest = name.split(":", 2)
-            if kind == "visitor":
+            parsed = parse_within(name)
+            if parsed is None:
+                continue  # the key of another program
+            if parsed.workflow is not None:
+                by_workflow.setdefault(parsed.workflow, []).append(name)
+            elif parsed.kind == "visitor":
                 visitors.append(name)
-            elif kind == "goal":
-                (goals if name in self.expiries else old_goals).append(name)
             else:
-                by_workflow.setdefault(rest.partition(":")[0], []).append(name)
+                (goals if name in self.expiries else old_goals).append(name)
         record = self.shadow.live.organization(self.organization)
         organization = (record, "timezone", self.timezone, "rules", self.rules, "since", str(self.id_epoch_ms))
         for names in (goals, visitors):

@@ -137,7 +137,7 @@ class Purge:
 
     async def _delete(self) -> None:
         records = self._records()
-        async for page in pages(self._gateway, self._pattern()):
+        async for page in pages(self._gateway, self._keyspace.pattern_of(self._organization, self._workflow)):
             await self._delete_keys([key for key in page if key.decode() not in records])
         if self._workflow is not None:
             await self._delete_interactions(self._workflow)
@@ -149,12 +149,6 @@ class Purge:
     async def _delete_keys(self, names: Sequence[str | bytes]) -> None:
         await self._checkpoint()
         self._report.keys += await delete_keys(self._gateway, names, dry=self._dry)
-
-    def _pattern(self) -> str:
-        """The SCAN pattern of the keys to delete; ids are exact, wild cards stand for the rest."""
-        if self._workflow is not None:
-            return f"{self._keyspace.prefix}*:{self._organization}:{self._workflow}:*"
-        return f"{self._keyspace.prefix}*:{self._organization}*"
 
     def _records(self) -> list[str]:
         """The record of the workflow and its log of changes, or the organization's record and its list of workflows."""

@@ -41,9 +41,11 @@ from sidedata.ingest.ownership import lease
 from sidedata.ingest.ownership.swap import Swap, begin, complete
 from sidedata.ingest.rebuild.archive_source import ArchiveProgress, ArchiveSource
 from sidedata.ingest.rebuild.difference import differences
-from sidedata.ingest.rebuild.expiry import SWAPPED, Expiries
+from sidedata.ingest.rebuild.expiry import Expiries, is_swapped
 from sidedata.ingest.rebuild.report import Report
 from sidedata.ingest.rebuild.shadow import TTL_SECONDS, build, shadow_partition
+from sidedata.reads.keys.organization import organization_keys
+from sidedata.reads.records import OrganizationRecords, read_all_records
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
 from sidedata.schema.keys import Keyspace
@@ -51,7 +53,7 @@ from sidedata.schema.records import DEFAULT_ZONE
 from sidedata.schema.values import HAS_EVENTS
 from sidedata.settings import Settings
 from sidedata.writes.commit import Ownership
-from sidedata.writes.rebuild import Records, delete_shadow, key_names, read_all_records
+from sidedata.writes.rebuild import delete_shadow
 
 # A shadow's keys must outlive the swap, whichever owner ends it and whenever.
 _LONGEST_SECONDS = TTL_SECONDS // 2
@@ -170,7 +172,9 @@ class Rebuild:
         await complete(self._gateway, self._settings, partition_lease.ownership, self._shadow.run)
         report.swapped = self._droppable = True
 
-    async def _build(self, stored: Records, id_epoch_ms: int, expiry: int, partition_lease: lease.Lease | None) -> Swap:
+    async def _build(
+        self, stored: OrganizationRecords, id_epoch_ms: int, expiry: int, partition_lease: lease.Lease | None
+    ) -> Swap:
         """Build the shadow and compare it with the live keys; returns the swap that would put it in place."""
         gateway, settings, shadow, report = self._gateway, self._settings, self._shadow, self.report
         stored_zone = stored.fields.get("timezone", DEFAULT_ZONE)
@@ -198,8 +202,7 @@ class Rebuild:
         rebuilt_names, stored_names = await self._names(shadow), await self._names(self._live)
         now = await gateway.time_ms(self._live.cursor) // 1000
         expiries = Expiries(reporting, Retention.of(settings), now)
-        buckets = {name for name in rebuilt_names | stored_names if not name.startswith(("goal:", "visitor:"))}
-        report.workflows = await differences(gateway, shadow, kinds, buckets, expiries)
+        report.workflows = await differences(gateway, shadow, kinds, rebuilt_names | stored_names, expiries)
         for difference in report.workflows:
             difference.stored.newest_us = stored.newest_us.get(difference.workflow, 0)
             difference.rebuilt.newest_us = rebuilt.newest_us.get(difference.workflow, 0)
@@ -226,9 +229,8 @@ class Rebuild:
 
     async def _names(self, keyspace: Keyspace) -> set[str]:
         """List the keys that a swap replaces, without the keyspace's prefix."""
-        beginnings = tuple(f"{kind}:{self._organization}:" for kind in SWAPPED)
-        names = await key_names(self._gateway, keyspace, self._organization)
-        return {name for name in names if name.startswith(beginnings)}
+        names = await organization_keys(self._gateway, keyspace, self._organization)
+        return {name for name in names if is_swapped(name, self._organization)}
 
     async def _drop(self) -> None:
         """Delete the rest of the shadow; where that fails, it expires."""

@@ -25,12 +25,12 @@ from sidedata.ingest.ownership.swap import complete
 from sidedata.ingest.zones.recut import RecutDays
 from sidedata.ingest.zones.rulebook import Rulebook
 from sidedata.reads.owner import OrganizationState, read_records, records_revision
+from sidedata.reads.records import OrganizationRecords, read_all_records
 from sidedata.reads.zones.buckets import existing_days
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.records import DEFAULT_ZONE
 from sidedata.settings import Settings
 from sidedata.writes.commit import Ownership
-from sidedata.writes.rebuild import Records, read_all_records
 from sidedata.writes.zones.rules import record_release, store_rules
 
 _log = logging.getLogger("sidedata.worker")
@@ -126,7 +126,7 @@ class Adopter:
         return await self._carry_out(ownership, organization, state, records, stored, decision, doubtful, now)
 
     async def _explain(
-        self, ownership: Ownership, organization: str, timezone: str, records: Records, now: int
+        self, ownership: Ownership, organization: str, timezone: str, records: OrganizationRecords, now: int
     ) -> Explanation:
         """Find the table by which the days of an organization without one were cut."""
         candidates = self.rulebook.candidates(timezone, now)
@@ -149,7 +149,7 @@ class Adopter:
         ownership: Ownership,
         organization: str,
         state: OrganizationState,
-        records: Records,
+        records: OrganizationRecords,
         stored: ZoneRules,
         decision: Decision,
         doubtful: tuple[int, ...],
@@ -171,7 +171,7 @@ class Adopter:
             decision = decide(stored, newest, retention, now, doubtful)
         return await self._store(ownership, organization, state, decision)
 
-    async def _build(self, recut: RecutDays, records: Records) -> int | None:
+    async def _build(self, recut: RecutDays, records: OrganizationRecords) -> int | None:
         for workflow in records.newest_us:
             kind: Kind = "interaction" if records.kinds.get(workflow) == "interaction" else "page_navigation"
             if (lacking := await recut.build(workflow, kind)) is not None:
@@ -183,7 +183,7 @@ class Adopter:
         ownership: Ownership,
         organization: str,
         state: OrganizationState,
-        records: Records,
+        records: OrganizationRecords,
         recut: RecutDays,
         decision: Recut,
     ) -> str:

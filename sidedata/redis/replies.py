@@ -81,6 +81,16 @@ def mapping(reply: Reply) -> dict[bytes, bytes]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
+def text_mapping(reply: Reply) -> dict[str, str]:
+    """Decode a hash of UTF-8 texts."""
+    return {name.decode(): value.decode() for name, value in mapping(reply).items()}
+
+
+def integer_mapping(reply: Reply) -> dict[str, int]:
+    """Decode a hash of numbers."""
+    return {name.decode(): int(value) for name, value in mapping(reply).items()}
+
+
 def scores(reply: Reply) -> list[tuple[bytes, float]]:
     """Decode members of a sorted set with their scores, which arrive in turn."""
     flat = strings(reply)

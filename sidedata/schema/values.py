@@ -4,8 +4,10 @@ sd:{p}:goal:<org>:<goal>          `<µs> <name>`: the newest event's time, a bla
 members of sd:{p}:changes:…       `<level>:<start>`: a bucket, its start in seconds since the epoch
 sd:{p}:organization:<org>         `has_events` is "1" once events were counted; the field is missing before. `recut` is
                                   `<run> <start> …` while days that are cut again are read from the shadow of that run
+sd:{p}:cursor                     `ids:<generation>` is the number of ids in that generation
 """
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple, cast
 
 from sidedata.calendar.levels import Level
@@ -13,6 +15,7 @@ from sidedata.events.decode import Kind
 
 # The value of `has_events`; every reader tests for the field's presence, which an older version's value has too.
 HAS_EVENTS: Final = "1"
+_ID_COUNT: Final = "ids:"
 
 
 class GoalName(NamedTuple):
@@ -65,6 +68,16 @@ class ChangedBucket(NamedTuple):
         """Read a member of the log."""
         level, _, start = member.partition(":")
         return cls(cast("Level", level), int(start))
+
+
+def id_count_field(generation: int) -> str:
+    """The field of the cursor that counts the ids of a generation."""
+    return f"{_ID_COUNT}{generation}"
+
+
+def id_counts(cursor: Mapping[str, str]) -> dict[int, int]:
+    """The number of ids by generation, from the fields of a cursor."""
+    return {int(name.removeprefix(_ID_COUNT)): int(n) for name, n in cursor.items() if name.startswith(_ID_COUNT)}
 
 
 def kind_of(stored: str | None) -> Kind | None:

@@ -13,9 +13,9 @@ from tests.support.events import PAGES
 from tests.support.pipeline import pipeline
 from tests.support.redis.servers import RedisServer
 from tests.support.waiting import TIME_FACTOR, eventually
-from tests.support.zone_files import HOUR
-from tests.support.zone_processes import worker
-from tests.support.zone_worlds import NAME, NEW, OLD, Case, ZoneWorld, life
+from tests.support.zones.files import HOUR
+from tests.support.zones.processes import worker
+from tests.support.zones.worlds import NAME, NEW, OLD, Case, ZoneWorld, life
 
 SECONDS = 20.0
 STEPS = 6  # one for new keys, the table, the shared days, their end, the old keys, the shadow

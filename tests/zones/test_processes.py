@@ -4,9 +4,9 @@ from pathlib import Path
 
 from tests.support.pipeline import pipeline
 from tests.support.waiting import eventually
-from tests.support.zone_files import HOUR
-from tests.support.zone_processes import service, worker
-from tests.support.zone_worlds import NAME, NEW, OLD, Case, ZoneWorld, life
+from tests.support.zones.files import HOUR
+from tests.support.zones.processes import service, worker
+from tests.support.zones.worlds import NAME, NEW, OLD, Case, ZoneWorld, life
 
 SECONDS = 20.0
 

@@ -26,8 +26,8 @@ from tests.support.events import PAGES, POPUP
 from tests.support.pipeline import Pipeline, pipeline
 from tests.support.redis.users import as_user
 from tests.support.waiting import eventually
-from tests.support.zone_files import HOUR
-from tests.support.zone_worlds import NAME, NEW, OLD, Case, ZoneWorld, life
+from tests.support.zones.files import HOUR
+from tests.support.zones.worlds import NAME, NEW, OLD, Case, ZoneWorld, life
 
 ORGANIZATION = f"/api/reporting/workflow/v1/orgs/{ORG}"
 HEADER = "Sidedata-Zone-Rules"

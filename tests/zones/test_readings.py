@@ -18,8 +18,8 @@ from tests.support.constants import ORG
 from tests.support.events import POPUP
 from tests.support.pipeline import pipeline
 from tests.support.redis.users import as_user
-from tests.support.zone_files import HOUR
-from tests.support.zone_worlds import NAME, NEW, OLD, Case, ZoneWorld, life
+from tests.support.zones.files import HOUR
+from tests.support.zones.worlds import NAME, NEW, OLD, Case, ZoneWorld, life
 
 
 class SlowGateway:

@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import Struct
 
 from sidedata.redis.gateway import Gateway
-from sidedata.redis.replies import Command, Reply, integer, mapping
+from sidedata.redis.replies import Command, Reply, integer, integer_mapping
 from sidedata.schema.keys import Keyspace
 
 _BATCH: Final = 250  # cheap commands, of some microseconds each
@@ -33,7 +33,7 @@ async def read_hours(
     visitors = await _batches(gateway, [("PFCOUNT", f"{prefix}visitors") for prefix in prefixes])
     sessions = await _batches(gateway, [("EXISTS", f"{prefix}sessions") for prefix in prefixes])
     return {
-        start: HourContent(_counts(fields), integer(estimate), integer(has_sessions) == 1)
+        start: HourContent(integer_mapping(fields), integer(estimate), integer(has_sessions) == 1)
         for start, fields, estimate, has_sessions in zip(starts, counts, visitors, sessions, strict=True)
     }
 
@@ -47,7 +47,7 @@ async def read_days(
         StoreUnavailableError: Redis is out of reach.
     """
     commands = [("HGETALL", f"{keyspace.bucket(organization, workflow, 'day', start)}counts") for start in starts]
-    return dict(zip(starts, map(_counts, await _batches(gateway, commands)), strict=True))
+    return dict(zip(starts, map(integer_mapping, await _batches(gateway, commands)), strict=True))
 
 
 async def existing_days(
@@ -79,7 +79,3 @@ async def _batches(gateway: Gateway, commands: Sequence[Command]) -> list[Reply]
     for first in range(0, len(commands), _BATCH):
         replies += await gateway.batch(commands[first : first + _BATCH])
     return replies
-
-
-def _counts(reply: Reply) -> dict[str, int]:
-    return {name.decode(): int(value) for name, value in mapping(reply).items()}
