@@ -46,6 +46,7 @@ from sidedata.ingest.rebuild.report import Report
 from sidedata.ingest.rebuild.shadow import TTL_SECONDS, build, shadow_partition
 from sidedata.reads.keys.organization import organization_keys
 from sidedata.reads.records import OrganizationRecords, read_all_records
+from sidedata.reads.servers import read_time_ms
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
 from sidedata.schema.keys import Keyspace
@@ -149,7 +150,7 @@ class Rebuild:
     async def _rebuild(self, partition_lease: lease.Lease | None) -> None:
         start = time.monotonic()
         stored = await read_all_records(self._gateway, self._live, self._organization)
-        now_ms = await self._gateway.time_ms(self._live.cursor)
+        now_ms = await read_time_ms(self._gateway, self._live)
         # A later epoch than the old counters have, so that their ids and the new ones differ.
         id_epoch_ms = max(now_ms, int(stored.fields.get("since", 0)) + 1)
         expiry = now_ms // 1000 + TTL_SECONDS
@@ -200,7 +201,7 @@ class Rebuild:
         rebuilt = await read_all_records(gateway, shadow, self._organization)
         kinds = stored.kinds | rebuilt.kinds
         rebuilt_names, stored_names = await self._names(shadow), await self._names(self._live)
-        now = await gateway.time_ms(self._live.cursor) // 1000
+        now = await read_time_ms(gateway, self._live) // 1000
         expiries = Expiries(reporting, Retention.of(settings), now)
         report.workflows = await differences(gateway, shadow, kinds, rebuilt_names | stored_names, expiries)
         for difference in report.workflows:
