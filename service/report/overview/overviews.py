@@ -54,7 +54,7 @@ class Question(NamedTuple):
 
 
 class _NewRulesError(Exception):
-    """The rules of the zone have changed since the plans were made: days may be cut anew, so the plans are made again."""
+    """The rules of the zone have changed since the plans were made: days may be cut again, so the plans are made again."""
 
 
 class _Plans(NamedTuple):

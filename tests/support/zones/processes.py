@@ -12,8 +12,8 @@ from sidedata.failpoints import VARIABLE
 from tests.support.constants import SECRET
 from tests.support.pipeline import Pipeline
 from tests.support.processes.serving import address, serving
+from tests.support.processes.worker_process import WorkerProcess
 from tests.support.redis.users import as_user
-from tests.torture.harness import WorkerProcess
 
 LEASE_MS = 1_000
 
