@@ -13,7 +13,8 @@ just now. Every later event of the stream is added to them once. So
 * an event that is in the archive and also waits in the stream, or is sent again, counts once if it has an id. All ids of the
   archive are stored like the ids of applied events. An event without an id would count twice: the archive must not hold it.
 * the kinds of workflows stay as they are, the time zone does too unless another one is given. Tokens, dead letters, names of
-  workflows and other organizations are not touched. Bad events of the archive are counted by reason and left out.
+  workflows and other organizations are not touched. Bad events of the archive are counted by reason and left out, and so are
+  unreadable lines, which are named: a broken line costs no neighbour. An archive that is cut off or damaged changes nothing.
 
 Proof: the lease is taken by force, as a purge does it, and renewed all the while, so no worker commits anything between the
 first line of the archive and the last step of the swap; a rebuild that lost the lease finds another fence when it wants to begin
@@ -156,8 +157,6 @@ class Rebuild:
         expiry = now_ms // 1000 + TTL_SECONDS
         swap = await self._build(stored, id_epoch_ms, expiry, partition_lease)
         report = self.report
-        if report.archive.unreadable:
-            raise StopError(f"{report.archive.unreadable} lines of the archive are unreadable; nothing is changed")
         if not report.applied:
             raise StopError("the archive has no event of this organization that counts; nothing is changed")
         if partition_lease is None:
