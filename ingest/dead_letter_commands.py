@@ -8,7 +8,7 @@ import msgspec
 
 from sidedata.cli.connection import connect_installation
 from sidedata.cli.event_loop import run
-from sidedata.cli.options import INSTALLATION, confirm_deletion, settings_options
+from sidedata.cli.options import INSTALLATION, confirm_deletion, is_interactive, settings_options
 from sidedata.cli.tables import print_table
 from sidedata.errors import StopError, UsageError
 from sidedata.events.dead_letter import DeadLetter
@@ -71,8 +71,7 @@ def list_(organization: str | None, reason: str | None, limit: int, settings: Se
     )
     if counts.total() >= _MAX_SUMMARY:
         click.echo(f"of {_MAX_SUMMARY:,} dead letters that were counted:", err=True)
-    for (owner, cause), number in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-        click.echo(f"{number} {cause} of {owner or 'an unknown organization'}", err=True)
+    _print_counts(counts)
 
 
 @dead.command()
@@ -152,14 +151,23 @@ def drop(
     everything: bool,
     yes: bool,
 ) -> None:
-    """Delete dead letters, and their events with them."""
+    """Delete dead letters, and their events with them.
+
+    On a terminal it counts first and asks.
+    """
     choice = _choice(dead_letter_ids, organization, reason, everything=everything)
-    which = (
-        f"{len(dead_letter_ids)} dead letters"
-        if dead_letter_ids
-        else f"all dead letters{_narrowed(organization, reason)}"
-    )
-    confirm_deletion(f"Delete {which}?", yes=yes)
+
+    async def count() -> Counter[tuple[str, str]]:
+        async with connect_installation(settings) as (gateway, installation):
+            return await dead_letters.count(gateway, installation, choice)
+
+    if is_interactive(yes=yes):
+        number = len(set(dead_letter_ids))
+        if everything:
+            counts = run(count())
+            _print_counts(counts)
+            number = counts.total()
+        confirm_deletion(f"Delete {number} dead letters{_narrowed(organization, reason)}? It can't be undone", yes=yes)
 
     async def command() -> int:
         async with connect_installation(settings) as (gateway, installation):
@@ -198,6 +206,12 @@ def _choice(
     if dead_letter_ids and (organization or reason):
         raise UsageError("--org and --reason narrow --all, not ids")
     return _filter(organization, reason)
+
+
+def _print_counts(counts: Counter[tuple[str, str]]) -> None:
+    """Write numbers by organization and reason to stderr, the greatest first."""
+    for (owner, reason), number in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        click.echo(f"{number} {reason} of {owner or 'an unknown organization'}", err=True)
 
 
 def _narrowed(organization: str | None, reason: str | None) -> str:

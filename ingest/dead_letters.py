@@ -1,5 +1,6 @@
 """The dead letters of an installation: all of them, one by its id, and their replay."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
@@ -45,6 +46,18 @@ async def read_all(
             if len(page) < _PAGE:
                 break
             last = "(" + page[-1].id.partition("/")[2]
+
+
+async def count(gateway: Gateway, installation: Installation, choice: Filter) -> Counter[tuple[str, str]]:
+    """Count the dead letters that a filter chooses, by organization ("" where they name none) and reason.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    counts: Counter[tuple[str, str]] = Counter()
+    async for dead_letter in read_all(gateway, installation, choice):
+        counts[dead_letter.organization, dead_letter.reason] += 1
+    return counts
 
 
 async def find(gateway: Gateway, installation: Installation, dead_letter_id: str) -> DeadLetter | None:

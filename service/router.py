@@ -3,6 +3,7 @@
 import re
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from sidedata.service.http.bodies import expect
 from sidedata.service.http.endpoint import ENDPOINTS, Endpoint
@@ -15,6 +16,7 @@ def register(app: web.Application, endpoints: tuple[Endpoint, ...]) -> None:
     matches every segment: the router's default excludes braces, so that `{uuid}` would be a 404 and not a bad UUID.
     """
     routes: dict[web.AbstractRoute, Endpoint] = {}
+    methods: dict[str, set[str]] = {}
     for endpoint in endpoints:
         path = endpoint.path
         if path.endswith("/") and path != "/":
@@ -22,4 +24,20 @@ def register(app: web.Application, endpoints: tuple[Endpoint, ...]) -> None:
         path = re.sub(r"{(\w+_id)}", r"{\1:[^/]+}", path)
         for method in ("GET", "HEAD") if endpoint.method == "GET" else (endpoint.method,):
             routes[app.router.add_route(method, path, endpoint.handler, expect_handler=expect)] = endpoint
+            methods.setdefault(path, set()).add(method)
     app[ENDPOINTS] = routes
+    # The router's own 404 and 405 ask for the body of a request with `Expect: 100-continue`. These routes don't, and come last.
+    for path, allowed in methods.items():
+        app.router.add_route("*", path, _refuse_method(allowed), expect_handler=expect)
+    app.router.add_route("*", "/{path:.*}", _refuse_path, expect_handler=expect)
+
+
+def _refuse_method(allowed: set[str]) -> Handler:
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        raise web.HTTPMethodNotAllowed(request.method, allowed)
+
+    return refuse
+
+
+async def _refuse_path(request: web.Request) -> web.StreamResponse:  # noqa: ARG001 - aiohttp's signature
+    raise web.HTTPNotFound

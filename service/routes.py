@@ -79,10 +79,10 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
             "Append events to the stream, all or none; the body may be gzip, with at most 10 MiB decoded and 10,000 events",
             scope="ingest",
             accepts=(
-                Media(JSON, (EventBody,), many=True, example=examples.EVENTS),
-                Media(NDJSON, example=examples.EVENT_LINES),
+                Media(JSON, (EventBody,), many=True, single=True, examples=examples.EVENT_BODIES),
+                Media(NDJSON, example=examples.EVENT_LINES, description="lines, each an event as a JSON object"),
             ),
-            returns=(Media(JSON, (Accepted,), example=examples.ACCEPTED),),
+            returns=(Media(JSON, (Accepted,), examples=examples.ACCEPTANCES),),
             success=202,
             refusals=(400, 408, 413, 415, *COMMON_REFUSALS),
         ),

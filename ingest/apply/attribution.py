@@ -22,30 +22,10 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from operator import attrgetter
 
-from msgspec import Struct
+from sidedata.schema import visitor_state
+from sidedata.schema.visitor_state import InteractionSpan, OuterGoal, interaction_field, outer_goal_field
 
 FORGET_MS = 48 * 3600 * 1000
-
-
-class InteractionSpan(Struct):
-    """A closed interval, in microseconds, in which a goal affects a workflow; `arrived_ms` is the latest arrival."""
-
-    start_us: int
-    end_us: int
-    arrived_ms: int
-
-
-class OuterGoal(Struct, frozen=True):
-    """A goal reached outside of workflows: its time, its id, its session (a hash), and the sum of a purchase, in 1/10,000."""
-
-    at_us: int
-    goal_id: str
-    session: str
-    units: int | None
-    currency: str | None
-    arrived_ms: int
-    key: str  # `<entry>.<position>` in the stream: unique, and in order of arrival
-
 
 _time = attrgetter("at_us")
 
@@ -53,11 +33,8 @@ _time = attrgetter("at_us")
 class Visitor:
     """The state of one visitor, and its changes.
 
-    Stored as a hash: `interaction:<workflow>` holds spans as `start end arrived` joined by commas, `goal:<entry>.<position>` holds
-    `at goal session arrived [units currency]`.
-
     Args:
-        stored: that hash.
+        stored: the hash that holds it; its codec is `sidedata/schema/visitor_state.py`.
         window_us: length of an interaction's span.
         max_goals: the number of goals that are stored; the oldest are dropped first.
     """
@@ -65,21 +42,14 @@ class Visitor:
     def __init__(self, stored: Mapping[bytes, bytes], window_us: int, max_goals: int) -> None:
         self._window_us = window_us
         self._max_goals = max_goals
-        self.spans: dict[str, list[InteractionSpan]] = {}
-        self.goals: list[OuterGoal] = []  # by time, at equal times by arrival
+        self.spans, self.goals = visitor_state.decode(stored)
         self._changed_spans: set[str] = set()
         self._new_goals: dict[str, OuterGoal] = {}
         self._deleted: set[str] = set()
         self.goals_dropped = 0
-        for field, value in stored.items():
-            kind, _, name = field.decode().partition(":")
-            if kind == "interaction":
-                self.spans[name] = [InteractionSpan(*map(int, span.split())) for span in value.decode().split(",")]
-            else:
-                self.goals.append(_goal(name, value.decode()))
         self.goals.sort(key=_arrival)
         self._arrivals = deque(self.goals)
-        self.goals.sort(key=_time)
+        self.goals.sort(key=_time)  # at equal times by arrival
         self._oldest_ms = self._oldest()
 
     def interact(self, workflow_id: str, at_us: int, arrived_ms: int) -> list[OuterGoal]:
@@ -153,23 +123,24 @@ class Visitor:
         goal = self._arrivals.popleft()
         del self.goals[bisect_left(self.goals, goal.at_us, key=_time)]  # the first to arrive is the first of its time
         if self._new_goals.pop(goal.key, None) is None:
-            self._deleted.add(f"goal:{goal.key}")
+            self._deleted.add(outer_goal_field(goal.key))
 
     def updates(self) -> dict[str, str]:
         """The fields to set, with their values."""
         fields = {
-            f"interaction:{workflow_id}": ",".join(f"{span.start_us} {span.end_us} {span.arrived_ms}" for span in spans)
+            interaction_field(workflow_id): visitor_state.encode_spans(spans)
             for workflow_id in self._changed_spans
             if (spans := self.spans.get(workflow_id))
         }
-        for goal in self._new_goals.values():
-            purchase = f" {goal.units} {goal.currency}" if goal.units is not None else ""
-            fields[f"goal:{goal.key}"] = f"{goal.at_us} {goal.goal_id} {goal.session} {goal.arrived_ms}{purchase}"
-        return fields
+        return fields | {
+            outer_goal_field(key): visitor_state.encode_goal(goal) for key, goal in self._new_goals.items()
+        }
 
     def deletions(self) -> list[str]:
         """The fields to delete."""
-        empty = {f"interaction:{workflow_id}" for workflow_id in self._changed_spans if not self.spans.get(workflow_id)}
+        empty = {
+            interaction_field(workflow_id) for workflow_id in self._changed_spans if not self.spans.get(workflow_id)
+        }
         return sorted(self._deleted | empty)
 
 
@@ -188,9 +159,3 @@ def _arrival(goal: OuterGoal) -> tuple[int, int, int]:
     entry, _, position = goal.key.partition(".")
     ms, _, sequence = entry.partition("-")
     return int(ms), int(sequence), int(position)
-
-
-def _goal(key: str, text: str) -> OuterGoal:
-    at_us, goal_id, session, arrived_ms, *purchase = text.split()
-    units, currency = (int(purchase[0]), purchase[1]) if purchase else (None, None)
-    return OuterGoal(int(at_us), goal_id, session, units, currency, int(arrived_ms), key)

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from sidedata.calendar.levels import SLACK_SECONDS
 from sidedata.operations import Operations
 from sidedata.schema.keys import Keyspace
+from sidedata.schema.values import id_count_field
 
 _FIRST_SETS = 256
 _GROWTH = 8
@@ -79,8 +80,8 @@ class Deduplicator:
         for index, members in _by_set(hashes, layer).items():
             operations.add_members(f"{prefix}{index}", members, expiry)
         cursor = self._keyspace.cursor
-        operations.increment(cursor, {f"ids:{generation}": len(hashes)}, 0)
-        expired = [f"ids:{g}" for g in self._counts if g < generation - 1]
+        operations.increment(cursor, {id_count_field(generation): len(hashes)}, 0)
+        expired = [id_count_field(g) for g in self._counts if g < generation - 1]
         if expired:
             operations.delete_fields(cursor, expired)
 

@@ -14,7 +14,7 @@ from sidedata.calendar.zones import DAY_SECONDS
 from sidedata.events.dead_letter import DeadLetter
 from sidedata.events.decode import KIND_OF, PURCHASE_GOAL, Kind
 from sidedata.events.rejection import TOO_OLD, Rejection, kind_mismatch
-from sidedata.ingest.apply.attribution import FORGET_MS, OuterGoal, Visitor
+from sidedata.ingest.apply.attribution import FORGET_MS, Visitor
 from sidedata.ingest.apply.dedup import Deduplicator
 from sidedata.ingest.apply.model import (
     BatchLookups,
@@ -30,6 +30,7 @@ from sidedata.ingest.apply.rollup import BucketDelta, write
 from sidedata.operations import Operations
 from sidedata.schema.counts import STARTED
 from sidedata.schema.values import HAS_EVENTS, GoalName
+from sidedata.schema.visitor_state import OuterGoal
 from sidedata.settings import Settings
 
 _UNNAMED = (-(1 << 62), "")  # older than any event

@@ -1,14 +1,15 @@
-"""The sending of simulated events: a history at once, then live events as time passes."""
+"""The sending of simulated events: a history at once, then live events as time passes, in the same rhythm of days."""
 
 import asyncio
 import logging
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from sidedata.batched import batched
 from sidedata.clock import Clock
 from sidedata.errors import StoreUnavailableError
 from sidedata.ingest.demo.visitors import Site, Visitors
+from sidedata.reads.workflow_list import read_states
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
 from sidedata.schema.keys import Keyspace
@@ -16,7 +17,7 @@ from sidedata.writes.append import append_entries
 
 _log = logging.getLogger("sidedata.traffic")
 
-HISTORY_EVENTS = 60_000
+HISTORY_EVENTS = 150_000
 ENTRY_EVENTS = 500
 _ENTRIES_AT_ONCE = 8
 _DAY_SECONDS = 86_400
@@ -33,17 +34,20 @@ async def send_traffic(  # noqa: PLR0913 - the options of a demonstration
     interactions: str,
     zone: str,
     days: int,
-    rate: float,
+    rate: float | None,
     clock: Clock,
     stop: asyncio.Event,
     seed: int,
+    history_sent: Callable[[int], None] | None = None,
 ) -> None:
     """Send the events of the last `days` days, then about `rate` events a second, until `stop` is set.
 
-    Every call generates new event ids, so the events of several calls add up. While Redis is out of reach it waits.
+    A history that an earlier call has begun goes on where its newest event was. While Redis is out of reach it waits.
 
     Args:
         organization: an id in lower case, like those of its workflows, `pages` and `interactions`.
+        rate: on average over a week; None for that of the history.
+        history_sent: called with the number of events in the history, once all of them are in the stream.
 
     Raises:
         StopError: Redis refuses for good.
@@ -51,30 +55,48 @@ async def send_traffic(  # noqa: PLR0913 - the options of a demonstration
     """
     sender = _Sender(gateway, installation.keyspace_of(organization), clock, stop)
     visitors = Visitors(Site(organization, pages, interactions), zone, seed=seed, run=secrets.token_hex(4))
-    start = clock.now()
+    now = clock.now()
     # The rate of a week with that number of events; longer histories are sparser, so that sending them takes no longer.
     average = HISTORY_EVENTS / (max(days, 7) * _DAY_SECONDS)
-    entries = _entries(raw for _, raw in visitors.history(start - days * _DAY_SECONDS, start, average))
-    while not stop.is_set() and (group := list(islice(entries, _ENTRIES_AT_ONCE))):
-        await sender.send(group)
-    live = visitors.steady(start, rate)
-    at, raw = next(live)
+    live = average if rate is None else rate
+    start = now - days * _DAY_SECONDS
+    if days:
+        start = max(start, await _newest_event(gateway, installation, organization, pages))
+    events = visitors.events(start, now, average if start < now else live, live)
+    at, raw = next(events)
+    past: list[bytes] = []
+    sent = 0
+    while not stop.is_set():
+        while at < now and len(past) < ENTRY_EVENTS * _ENTRIES_AT_ONCE:
+            past.append(raw)
+            at, raw = next(events)
+        if not past:
+            break
+        await sender.send(list(_entries(past)))
+        sent += len(past)
+        past.clear()
+    if history_sent is not None:
+        history_sent(sent)
     while not stop.is_set():
         now = clock.now()
         due: list[bytes] = []
         while at <= now and len(due) < ENTRY_EVENTS:
             due.append(raw)
-            at, raw = next(live)
+            at, raw = next(events)
         await sender.send(list(_entries(due)))
         if len(due) < ENTRY_EVENTS:  # otherwise more events may be due
             await clock.sleep(_TICK_SECONDS)
 
 
+async def _newest_event(gateway: Gateway, installation: Installation, organization: str, workflow: str) -> float:
+    """The time of a workflow's newest event; before all times where there is none."""
+    [state] = (await read_states(gateway, installation, organization, [workflow])).workflows
+    return float("-inf") if state.last_event_us is None else state.last_event_us / 1_000_000
+
+
 def _entries(raws: Iterable[bytes]) -> Iterator[bytes]:
     """Pack events into JSON arrays of at most `ENTRY_EVENTS` each."""
-    rest = iter(raws)
-    while batch := list(islice(rest, ENTRY_EVENTS)):
-        yield b"[" + b",".join(batch) + b"]"
+    return (b"[" + b",".join(batch) + b"]" for batch in batched(raws, ENTRY_EVENTS))
 
 
 class _Sender:

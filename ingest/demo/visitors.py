@@ -1,6 +1,6 @@
 """A simulation of the visitors of a web shop: their events in order of time. Pure: a seeded generator, no I/O, no clock.
 
-Sessions begin at random, thinned by a table of the local week where days and nights matter. A session is planned as a whole when
+Sessions begin at random, thinned by a table of the local week. A session is planned as a whole when
 it begins, with its consequences hours later; a heap by time lets sessions overlap while events come in order.
 
     page_view ...                  in every session, in different numbers
@@ -14,7 +14,7 @@ import hashlib
 import random
 from collections.abc import Iterator
 from heapq import heappop, heappush
-from math import inf
+from itertools import chain, takewhile
 
 import msgspec
 from msgspec import Struct
@@ -114,14 +114,16 @@ class Visitors:
         self._random = random.Random(seed)  # noqa: S311 - a simulation keeps no secrets
         self._events = self._sessions = self._strangers = 0
 
-    def history(self, start: float, end: float, per_second: float) -> Iterator[tuple[float, bytes]]:
-        """Generate events with their times, `start <= time < end`, in the rhythm of the local week; `per_second` on average."""
-        return self._within(start, end, self._by_the_week(start, end, per_second / _EVENTS_PER_SESSION))
+    def events(self, start: float, now: float, past_rate: float, live_rate: float) -> Iterator[tuple[float, bytes]]:
+        """Generate events with their times from `start` on, without end, in the rhythm of the local week.
 
-    def steady(self, start: float, per_second: float) -> Iterator[tuple[float, bytes]]:
-        """Generate events from `start` on, without end and at an even rate, as if traffic had begun earlier."""
-        early = start - min(_WARM_UP_SECONDS, _WARM_UP_EVENTS / per_second)
-        return self._within(start, inf, self._evenly(early, per_second / _EVENTS_PER_SESSION))
+        The rates are events a second on average over a week: up to `now`, and from then on. Sessions and their consequences go on
+        over that seam. The first ones begin before `start`, so that it finds some under way.
+        """
+        early = start - min(_WARM_UP_SECONDS, _WARM_UP_EVENTS / past_rate)
+        past = self._by_the_week(early, past_rate / _EVENTS_PER_SESSION)
+        live = self._by_the_week(now, live_rate / _EVENTS_PER_SESSION)
+        return self._from(start, chain(takewhile(lambda at: at < now, past), live))
 
     # --- when ------------------------------------------------------------------------------------------------------------
 
@@ -131,11 +133,9 @@ class Visitors:
             at += self._random.expovariate(per_second)
             yield at
 
-    def _by_the_week(self, start: float, end: float, per_second: float) -> Iterator[float]:
+    def _by_the_week(self, start: float, per_second: float) -> Iterator[float]:
         # Thinning: arrivals at the rate of the busiest hour, each accepted with the relative traffic of its own hour.
         for at in self._evenly(start, per_second * _BUSIEST / _MEAN):
-            if at >= end:
-                return
             if self._random.random() * _BUSIEST < self._busy(at):
                 yield at
 
@@ -145,22 +145,17 @@ class Visitors:
         past = position - hour
         return _WEEK[hour] * (1 - past) + _WEEK[(hour + 1) % len(_WEEK)] * past
 
-    def _within(self, start: float, end: float, arrivals: Iterator[float]) -> Iterator[tuple[float, bytes]]:
+    def _from(self, start: float, arrivals: Iterator[float]) -> Iterator[tuple[float, bytes]]:
         heap: list[tuple[float, int, _Event]] = []
         planned = 0
-        arrival = next(arrivals, inf)
-        while heap or arrival < inf:
-            if not heap or arrival <= heap[0][0]:
-                for at, event in self._visit(arrival):
-                    heappush(heap, (at, planned, event))
-                    planned += 1
-                arrival = next(arrivals, inf)
-                continue
-            at, _, event = heappop(heap)
-            if at >= end:
-                return
-            if at >= start:
-                yield at, self._encoded(at, event)
+        for arrival in arrivals:
+            while heap and heap[0][0] < arrival:
+                at, _, event = heappop(heap)
+                if at >= start:
+                    yield at, self._encoded(at, event)
+            for at, event in self._visit(arrival):
+                heappush(heap, (at, planned, event))
+                planned += 1
 
     def _encoded(self, at: float, event: _Event) -> bytes:
         self._events += 1

@@ -4,18 +4,21 @@ The figures are sums over the local days within retention. Every bucket of every
 and its hours wrong. Unique counts are the estimates that answers are made of.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Collection, Mapping
 
 from msgspec import Struct, field
 
-from sidedata.ingest.rebuild.expiry import BucketName, Expiries
+from sidedata.batched import batched
+from sidedata.calendar.levels import Level
+from sidedata.ingest.rebuild.expiry import Expiries
+from sidedata.reads.keys.organization import bucket_values, merged_estimate
 from sidedata.redis.gateway import Gateway
 from sidedata.schema import counts
+from sidedata.schema.key_names import parse_within
 from sidedata.schema.keys import Keyspace
-from sidedata.writes.rebuild import bucket_values, merged_estimate
 
 _PAGE = 250
+_Bucket = tuple[Level | None, int | None]  # level and start
 
 
 class Figures(Struct):
@@ -56,15 +59,15 @@ async def differences(
     """Compare the buckets of workflows, given with their kinds.
 
     Args:
-        names: of buckets' keys, without the prefix of live keys or of the shadow's. Keys past their retention are skipped,
-            because no answer is made of them any more.
+        names: of keys, without the prefix of live keys or of the shadow's. Skipped are keys of no bucket, and keys past their
+            retention, because no answer is made of them any more.
 
     Raises:
         StoreUnavailableError: Redis is out of reach.
     """
     live = shadow.live
     comparison = _Comparison(kinds)
-    for page in _pages(name for name in sorted(names) if expiries.keeps(name)):
+    for page in batched((name for name in sorted(names) if expiries.keeps(name)), _PAGE):
         stored_values = await bucket_values(gateway, live, page)
         rebuilt_values = await bucket_values(gateway, shadow, page)
         for name, stored, rebuilt in zip(page, stored_values, rebuilt_values, strict=True):
@@ -82,34 +85,29 @@ class _Comparison:
     def __init__(self, kinds: Mapping[str, str]) -> None:
         self.workflows = {workflow: Difference(workflow, kind) for workflow, kind in kinds.items()}
         self.day_sketches: dict[tuple[str, str], list[str]] = {}  # keys by workflow and "visitors" or "sessions"
-        self._buckets: dict[str, set[str]] = {workflow: set() for workflow in kinds}
-        self._differing: dict[str, set[str]] = {workflow: set() for workflow in kinds}
+        self._buckets: dict[str, set[_Bucket]] = {workflow: set() for workflow in kinds}
+        self._differing: dict[str, set[_Bucket]] = {workflow: set() for workflow in kinds}
 
     def compare(self, name: str, stored: int | dict[str, int], rebuilt: int | dict[str, int]) -> None:
         """Compare the two values of a key."""
-        level, _, workflow, start, part = BucketName.of(name)
-        difference = self.workflows.get(workflow)
-        if difference is None:
+        parsed = parse_within(name)
+        if parsed is None or parsed.workflow is None or parsed.workflow not in self.workflows:
             return  # no record, so no answer shows it
-        self._buckets[workflow].add(level + start)
+        workflow, bucket = parsed.workflow, (parsed.level, parsed.start)
+        difference = self.workflows[workflow]
+        self._buckets[workflow].add(bucket)
         if stored != rebuilt:
-            self._differing[workflow].add(level + start)
-        if level != "day":
+            self._differing[workflow].add(bucket)
+        if parsed.level != "day":
             return
         if isinstance(stored, dict) and isinstance(rebuilt, dict):
             difference.stored.add(stored)
             difference.rebuilt.add(rebuilt)
-        elif part in counts.GOAL_SKETCHES:
-            self.day_sketches.setdefault((workflow, part), []).append(name)
+        elif parsed.goal is None:
+            self.day_sketches.setdefault((workflow, parsed.kind), []).append(name)
 
     def differences(self) -> list[Difference]:
         """The differences of all workflows."""
         for workflow, difference in self.workflows.items():
             difference.buckets, difference.differing = len(self._buckets[workflow]), len(self._differing[workflow])
         return list(self.workflows.values())
-
-
-def _pages(names: Iterable[str]) -> Iterator[list[str]]:
-    rest = iter(names)
-    while page := list(islice(rest, _PAGE)):
-        yield page

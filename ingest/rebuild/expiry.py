@@ -3,33 +3,19 @@
 A commit at the same moment sets the same expiries (`ingest/apply/rollup.py`, `planner.py`); a test compares the two.
 """
 
-from typing import NamedTuple
-
-from sidedata.calendar.levels import SLACK_SECONDS, Retention
+from sidedata.calendar.levels import SLACK_SECONDS, Level, Retention
 from sidedata.calendar.slots import Slot, Slots
 from sidedata.calendar.zones import DAY_SECONDS, Zone
 from sidedata.ingest.apply.attribution import FORGET_MS
-from sidedata.schema.keys import seconds_of
-
-# The keys that are swapped in, by the first part of their name; an organization's other keys are records and stay.
-SWAPPED = ("5min", "hour", "day", "goal", "visitor")
+from sidedata.schema.key_names import KeyName, parse_within
 
 
-class BucketName(NamedTuple):
-    """The parts of a bucket key's name: `field` is the part behind the start."""
-
-    level: str
-    organization: str
-    workflow: str
-    start: str
-    field: str
-
-    @classmethod
-    def of(cls, name: str) -> "BucketName":
-        """Parse the name of a bucket's key."""
-        level, organization, workflow, rest = name.split(":", 3)
-        start, _, field = rest.partition("Z:")
-        return BucketName(level, organization, workflow, start + "Z", field)
+def is_swapped(name: str, organization: str) -> bool:
+    """Tell if a key is swapped in; an organization's other keys are records and stay."""
+    parsed = parse_within(name)
+    if parsed is None or parsed.organization != organization:
+        return False
+    return parsed.is_bucket or parsed.kind in ("goal", "visitor")
 
 
 class Expiries:
@@ -39,32 +25,40 @@ class Expiries:
         self._slots = Slots(zone)
         self._retention = retention
         self._now = now
-        self._buckets: dict[tuple[str, str], tuple[int, bool]] = {}
+        self._buckets: dict[tuple[Level, int], tuple[int, bool]] = {}
 
     def expiry(self, name: str) -> int:
         """The expiry of a key, in seconds since the epoch."""
-        if name.startswith("visitor:"):
+        parsed = _parsed(name)
+        if parsed.kind == "visitor":
             return self._now + FORGET_MS // 1000 + SLACK_SECONDS
-        if name.startswith("goal:"):
+        if parsed.kind == "goal":
             return self._now + self._retention.day + self._retention.late + 2 * DAY_SECONDS
-        return self._bucket(name)[0]
+        return self._bucket(parsed)[0]
 
     def keeps(self, name: str) -> bool:
-        """Tell if a bucket is still within its retention, so that answers are made of it."""
-        return self._bucket(name)[1]
+        """Tell if a bucket is still within its retention, so that answers are made of it; False for other keys."""
+        parsed = _parsed(name)
+        return parsed.is_bucket and self._bucket(parsed)[1]
 
-    def _bucket(self, name: str) -> tuple[int, bool]:
-        parts = BucketName.of(name)
-        bucket = self._buckets.get((parts.level, parts.start))
+    def _bucket(self, parsed: KeyName) -> tuple[int, bool]:
+        level, start = parsed.level, parsed.start
+        assert level is not None and start is not None  # noqa: S101, PT018 - every bucket has both
+        bucket = self._buckets.get((level, start))
         if bucket is None:
-            slot = self._slots.at(seconds_of(parts.start))
-            bucket = self._buckets[parts.level, parts.start] = self._of(parts.level, slot)
+            bucket = self._buckets[level, start] = self._of(level, self._slots.at(start))
         return bucket
 
-    def _of(self, level: str, slot: Slot) -> tuple[int, bool]:
+    def _of(self, level: Level, slot: Slot) -> tuple[int, bool]:
         retention, now = self._retention, self._now
         if level == "5min":
             return retention.five_minutes_expiry(slot.hour), retention.keeps_five_minutes(slot.hour, now)
         if level == "hour":
             return retention.hour_expiry(slot.day, now), retention.keeps_hour(slot.day, now)
         return retention.day_expiry(slot.day, now), retention.keeps_day(slot.day, now)
+
+
+def _parsed(name: str) -> KeyName:
+    parsed = parse_within(name)
+    assert parsed is not None, name  # noqa: S101 - `is_swapped` has parsed it
+    return parsed

@@ -111,7 +111,7 @@ def interval_of(outer: Mapping[str, Any], errors: list[FieldError]) -> Interval:
         ProblemError: 400 with the errors so far and here.
     """
     inner = fields_of(outer["interval"], "/interval", ("start", "end"), errors) if "interval" in outer else {}
-    return read_interval(inner, "/interval", errors, "the interval is missing or wrong")
+    return read_interval(inner, "/interval", errors, "the body is incomplete or wrong")
 
 
 @lru_cache(maxsize=1024)  # dashboards repeat their queries; errors are not cached

@@ -11,11 +11,14 @@ from aiohttp.typedefs import Handler, Middleware
 
 _REQUEST_METHOD = "Access-Control-Request-Method"
 _PREFLIGHT = {
-    "Access-Control-Allow-Methods": "GET, HEAD, POST",
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Content-Encoding, If-None-Match, X-Request-Id",
     "Access-Control-Max-Age": "600",
 }
-_EXPOSED = "ETag, Retry-After, Sidedata-Effective-Interval, Sidedata-As-Of, Sidedata-Zone-Rules, Sidedata-Time-Zone, X-Request-Id"
+_EXPOSED = (
+    "ETag, Link, Retry-After, Sidedata-Effective-Interval, Sidedata-As-Of, Sidedata-Zone-Rules, Sidedata-Time-Zone, "
+    "X-Request-Id"
+)
 
 
 def origins(setting: str) -> frozenset[str]:

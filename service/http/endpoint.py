@@ -17,6 +17,8 @@ class Media(NamedTuple):
     content_type: str
     types: tuple[type, ...] = ()
     many: bool = False  # a JSON array of the type
+    single: bool = False  # with `many`: one of the type alone, too
+    description: str = ""
     example: object = None
     examples: Mapping[str, object] | None = None  # by name, where one example is not enough
 

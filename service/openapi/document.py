@@ -14,6 +14,7 @@ from sidedata.probes import NotReady
 from sidedata.service.http.conditional import matches
 from sidedata.service.http.endpoint import Endpoint, Media
 from sidedata.service.http.problems import CONTENT_TYPE, Problem
+from sidedata.service.report.timeline.spans import GRANULARITIES
 
 _REF = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"\{(\w+)\}")
@@ -68,7 +69,7 @@ _PROBE_FAILURES: dict[str, tuple[str, type]] = {
     "/readyz": ("Redis did not answer in time", NotReady),
 }
 _EXAMPLES: dict[int, tuple[str, list[dict[str, str]]]] = {
-    400: ("the interval is missing or wrong", [{"pointer": "/interval/end", "detail": "must be after start"}]),
+    400: ("the body is incomplete or wrong", [{"pointer": "/interval/end", "detail": "must be after start"}]),
     401: ("no such token", []),
     403: ("the token lacks the scope reports", []),
     404: ("no such workflow in this organization", []),
@@ -150,10 +151,11 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
         for name in _PARAMETER.findall(endpoint.path)
     ]
-    query = [
-        {"name": name.rstrip("?"), "in": "query", "required": not name.endswith("?"), "schema": {"type": "string"}}
-        for name in endpoint.query
-    ]
+    query = [{"name": name.rstrip("?"), "in": "query", "required": not name.endswith("?")} for name in endpoint.query]
+    for parameter in query:
+        # As an enum, so that the types of clients name what is allowed.
+        values = {"enum": [*GRANULARITIES]} if parameter["name"] == "granularity" else {}
+        parameter["schema"] = {"type": "string", **values}
     return [{**parameter, "description": _PARAMETERS[str(parameter["name"])]} for parameter in path + query]
 
 
@@ -215,7 +217,12 @@ def _content(medias: Iterable[Media]) -> dict[str, Any]:
         schema: dict[str, Any] = refs[0] if len(refs) == 1 else {"anyOf": refs}
         if not refs:
             schema = {"type": "object"} if media.content_type == "application/json" else {"type": "string"}
-        media_type: dict[str, Any] = {"schema": {"type": "array", "items": schema} if media.many else schema}
+        if media.many:
+            array = {"type": "array", "items": schema}
+            schema = {"anyOf": [array, schema]} if media.single else array
+        if media.description:
+            schema = {**schema, "description": media.description}
+        media_type: dict[str, Any] = {"schema": schema}
         if media.example is not None:
             media_type["example"] = media.example
         if media.examples is not None:

@@ -159,12 +159,22 @@ EVENTS = [
         "purchase": {"value": "19.90", "currency": "EUR"},
     },
 ]
+EVENT_BODIES: dict[str, object] = {"events": EVENTS, "one event": EVENTS[0]}
 EVENT_LINES = f"""{{"type": "interaction", "id": "c0ffee-2", "workflow_id": "{_POPUP}", \
 "visitor_id": "v-1", "session_id": "s-1", "timestamp": "2026-11-23T20:00:00Z"}}
 {{"type": "interaction", "id": "c0ffee-3", "workflow_id": "{_POPUP}", \
 "visitor_id": "v-2", "session_id": "s-2", "timestamp": "2026-11-23T20:00:01Z"}}
 """
-ACCEPTED = {"accepted": 2}
+ACCEPTED: dict[str, object] = {"accepted": 2}
+ACCEPTANCES = {
+    "all will count": ACCEPTED,
+    "one will not": {
+        **ACCEPTED,
+        "warnings": [
+            {"pointer": "/1/timestamp", "reason": "too_old", "detail": "before the days that are kept"},
+        ],
+    },
+}
 
 ALIVE = {"status": "alive"}
 READY = {

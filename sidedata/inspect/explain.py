@@ -9,7 +9,7 @@ from sidedata.calendar.reporting import reporting_zone as zone_of_record
 from sidedata.calendar.zones import Zone, five_minutes, zone
 from sidedata.errors import StopError
 from sidedata.inspect.values import VALUES, Row, Subject, clock
-from sidedata.reads.key_values import read_key
+from sidedata.reads.keys.values import read_key
 from sidedata.reads.records import read_organization
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation

@@ -5,7 +5,7 @@ from collections import Counter
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sidedata.reads.key_samples import read_sizes, read_states, sample_names
+from sidedata.reads.keys.samples import read_sizes, read_states, sample_names
 from sidedata.reads.records import read_workflow
 from sidedata.reads.servers import key_count
 from sidedata.redis.gateway import Gateway

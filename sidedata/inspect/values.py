@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sidedata.calendar.zones import Zone
-from sidedata.reads.key_values import (
+from sidedata.reads.keys.values import (
     cardinality,
     estimate,
     field_names,
@@ -20,11 +20,13 @@ from sidedata.reads.key_values import (
     read_text,
     read_top_members,
 )
+from sidedata.reads.servers import read_time_ms
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.counts import decode
 from sidedata.schema.key_names import KeyName, parse
 from sidedata.schema.keys import keyspace
-from sidedata.schema.values import ChangedBucket, GoalName
+from sidedata.schema.values import ChangedBucket, GoalName, id_counts
+from sidedata.schema.visitor_state import count_interactions
 
 _MAX_LISTED: Final = 8  # members of a sorted set
 _WORKERS: Final = 1_000
@@ -108,7 +110,7 @@ async def _cursor(subject: Subject) -> list[Row]:
         "swap": "the rebuild that the next owner has to put in place",
     }
     rows = [(name, f"{fields[name]} ({text})") for name, text in texts.items() if name in fields]
-    ids = sum(int(value) for name, value in fields.items() if name.startswith("ids:"))
+    ids = sum(id_counts(fields).values())
     return [*rows, ("ids", f"{ids:,} for deduplication")]
 
 
@@ -158,7 +160,7 @@ async def _changes(subject: Subject) -> list[Row]:
 
 
 async def _workers(subject: Subject) -> list[Row]:
-    now_ms = await subject.gateway.time_ms(subject.name)
+    now_ms = await read_time_ms(subject.gateway)
     newest = await read_top_members(subject.gateway, subject.name, _WORKERS)
     return [("worker", f"{worker}, heartbeat {(now_ms - at_ms) / 1000:.1f} s ago") for worker, at_ms in newest.members]
 
@@ -176,7 +178,7 @@ async def _count(subject: Subject) -> list[Row]:
 
 async def _visitor(subject: Subject) -> list[Row]:
     names = await field_names(subject.gateway, subject.name)
-    interactions = sum(name.startswith("interaction:") for name in names)
+    interactions = count_interactions(names)
     return [
         ("interactions", f"with {interactions} workflows"),
         ("goals", f"{len(names) - interactions} wait for late interactions"),

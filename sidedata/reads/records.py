@@ -1,28 +1,41 @@
 """Reads of records: an installation's configuration, an organization, a workflow. Ids are 36 lowercase characters."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Final, cast
+from typing import Final
 
+from msgspec import Struct
+
+from sidedata.batched import batched
 from sidedata.events.decode import Kind
 from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import (
     Reply,
     array,
     integer,
-    mapping,
     optional_string,
     optional_strings,
     optional_text,
+    scores,
     strings,
+    text_mapping,
 )
 from sidedata.redis.scan import pages
 from sidedata.schema.installation import Configuration, Installation
 from sidedata.schema.key_names import parse
-from sidedata.schema.keys import CONFIG, Keyspace, keyspace
+from sidedata.schema.keys import CONFIG, Keyspace, keyspace, pattern_of_kind
 from sidedata.schema.records import DEFAULT_ZONE, OrganizationRecord, WorkflowRecord
+from sidedata.schema.values import kind_of
 
 _ORGANIZATION_FIELDS: Final = ("timezone", "has_events", "name", "rules")
 _CHUNK: Final = 500  # records to one batch; more would make Redis hold megabytes of replies
+
+
+class OrganizationRecords(Struct):
+    """An organization's record, the kinds of its workflows, and the newest event of each workflow with events, in microseconds."""
+
+    fields: dict[str, str]
+    kinds: dict[str, Kind]
+    newest_us: dict[str, int]
 
 
 async def read_configuration(gateway: Gateway) -> Configuration:
@@ -31,12 +44,12 @@ async def read_configuration(gateway: Gateway) -> Configuration:
     Raises:
         StoreUnavailableError: Redis is out of reach.
     """
-    stored = mapping(await gateway.command("HGETALL", CONFIG))
-    partitions, schema, secret = stored.get(b"partitions"), stored.get(b"schema"), stored.get(b"secret")
+    stored = text_mapping(await gateway.command("HGETALL", CONFIG))
+    partitions, schema = stored.get("partitions"), stored.get("schema")
     return Configuration(
         None if partitions is None else int(partitions),
         None if schema is None else int(schema),
-        None if secret is None else secret.decode(),
+        stored.get("secret"),
     )
 
 
@@ -60,6 +73,26 @@ def _organization(organization: str, fields: Reply) -> OrganizationRecord | None
         has_events=has_events is not None,
         name=name.decode() if name else None,
         zone_rules=None if rules is None else rules.decode(),
+    )
+
+
+async def read_all_records(gateway: Gateway, keyspace: Keyspace, organization: str) -> OrganizationRecords:
+    """Read the records of an organization and of its workflows, live ones or a shadow's.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    record, workflows = await gateway.batch(
+        [
+            ("HGETALL", keyspace.organization(organization)),
+            ("ZRANGE", keyspace.workflows(organization), 0, -1, "WITHSCORES"),
+        ]
+    )
+    newest_us = {workflow.decode(): int(score) for workflow, score in scores(workflows)}
+    return OrganizationRecords(
+        text_mapping(record),
+        await read_kinds(gateway, keyspace, organization, list(newest_us)),
+        {workflow: newest for workflow, newest in newest_us.items() if newest},
     )
 
 
@@ -89,8 +122,7 @@ async def read_organizations(
         StoreUnavailableError: Redis is out of reach.
     """
     organizations: list[OrganizationRecord] = []
-    for first in range(0, len(ids), _CHUNK):
-        chunk = ids[first : first + _CHUNK]
+    for chunk in batched(ids, _CHUNK):
         keys = [installation.keyspace_of(one).organization(one) for one in chunk]
         records = await gateway.batch([("HMGET", key, *_ORGANIZATION_FIELDS) for key in keys])
         organizations += [
@@ -118,13 +150,13 @@ async def find_organizations(gateway: Gateway) -> AsyncIterator[list[str]]:
         StoreUnavailableError: Redis is out of reach.
         CommandRefusedError: the account may not scan.
     """
-    for pattern in ("sd:{*}:organization:*", "sd:{*}:workflows:*"):
-        async for page in pages(gateway, pattern):
+    for kind in ("organization", "workflows"):
+        async for page in pages(gateway, pattern_of_kind(kind)):
             parts = [parse(key.decode(errors="replace")) for key in page]
             yield [
                 part.organization
                 for part in parts
-                if part is not None and part.organization is not None and part.kind in ("organization", "workflows")
+                if part is not None and part.organization is not None and part.kind == kind
             ]
 
 
@@ -142,14 +174,15 @@ async def read_workflow(
             ("ZSCORE", keyspace.workflows(organization), workflow),
         ]
     )
-    kind, name = map(optional_text, array(record))
+    stored_kind, name = map(optional_text, array(record))
+    kind = kind_of(stored_kind)
     if kind is None:
         return None
     newest_us = float(optional_string(newest) or 0)
     return WorkflowRecord(
         id=workflow,
         organization=organization,
-        kind=cast("Kind", kind),  # Redis holds no other
+        kind=kind,
         name=name or "",
         last_event_us=int(newest_us) if newest_us else None,
     )
@@ -164,14 +197,15 @@ async def read_kinds(
         StoreUnavailableError: Redis is out of reach.
     """
     kinds: dict[str, Kind] = {}
-    for first in range(0, len(workflows), _CHUNK):
-        chunk = workflows[first : first + _CHUNK]
+    for chunk in batched(workflows, _CHUNK):
         stored = await gateway.batch(
             [("HGET", keyspace.workflow(organization, workflow), "kind") for workflow in chunk]
         )
-        for workflow, kind in zip(chunk, map(optional_text, stored), strict=True):
-            if kind is not None:
-                kinds[workflow] = cast("Kind", kind)  # Redis holds no other
+        kinds |= {
+            workflow: kind
+            for workflow, reply in zip(chunk, stored, strict=True)
+            if (kind := kind_of(optional_text(reply))) is not None
+        }
     return kinds
 
 

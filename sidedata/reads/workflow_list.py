@@ -1,13 +1,15 @@
 """The list of an organization's workflows."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
+from sidedata.batched import batched
 from sidedata.events.decode import Kind
 from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import Command, array, integer_or_zero, optional_string, optional_text, scores, strings
 from sidedata.schema.installation import Installation
 from sidedata.schema.records import DEFAULT_ZONE
+from sidedata.schema.values import kind_of
 
 _CHUNK: Final = 500  # records to one batch; more would make Redis hold megabytes of replies
 
@@ -94,7 +96,7 @@ async def read_states(
         states.append(
             WorkflowState(
                 workflow,
-                cast("Kind | None", optional_text(kind)),
+                kind_of(optional_text(kind)),
                 integer_or_zero(revision),
                 optional_text(name) or None,
                 newest or None,
@@ -121,13 +123,12 @@ async def list_workflows(gateway: Gateway, installation: Installation, organizat
     # Redis breaks ties the other way round.
     newest = sorted((-int(score), workflow.decode()) for workflow, score in scores(listed))
     workflows: list[WorkflowEntry] = []
-    for first in range(0, len(newest), _CHUNK):
-        chunk = newest[first : first + _CHUNK]
+    for chunk in batched(newest, _CHUNK):
         records = await gateway.batch(
             [("HMGET", keyspace.workflow(organization, workflow), "kind", "name") for _, workflow in chunk]
         )
         for (score, workflow), record in zip(chunk, records, strict=True):
-            kind, name = map(optional_text, array(record))
-            if kind is not None:  # else it was purged a moment ago
-                workflows.append(WorkflowEntry(workflow, cast("Kind", kind), name or None, -score or None))
+            stored_kind, name = map(optional_text, array(record))
+            if (kind := kind_of(stored_kind)) is not None:  # else it was purged a moment ago
+                workflows.append(WorkflowEntry(workflow, kind, name or None, -score or None))
     return WorkflowList(optional_text(timezone) or DEFAULT_ZONE, workflows)

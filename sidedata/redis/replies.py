@@ -29,6 +29,12 @@ def integer_or_zero(reply: Reply) -> int:
     return 0 if reply is None else integer(reply)
 
 
+def milliseconds(reply: Reply) -> int:
+    """Decode the answer of TIME, seconds and microseconds, to milliseconds since the epoch."""
+    seconds, microseconds = array(reply)
+    return integer(seconds) * 1000 + integer(microseconds) // 1000
+
+
 def string(reply: Reply) -> bytes:
     """Decode a string that is there."""
     if isinstance(reply, bytes):
@@ -79,6 +85,16 @@ def mapping(reply: Reply) -> dict[bytes, bytes]:
     """Decode a hash, whose fields and values arrive in turn."""
     flat = strings(reply)
     return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def text_mapping(reply: Reply) -> dict[str, str]:
+    """Decode a hash of UTF-8 texts."""
+    return {name.decode(): value.decode() for name, value in mapping(reply).items()}
+
+
+def integer_mapping(reply: Reply) -> dict[str, int]:
+    """Decode a hash of numbers."""
+    return {name.decode(): int(value) for name, value in mapping(reply).items()}
 
 
 def scores(reply: Reply) -> list[tuple[bytes, float]]:

@@ -1,13 +1,15 @@
 """The parts of a key's name: the patterns of `table.KEYS` read backwards. Pure."""
 
 import re
-from typing import Final
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Final, get_args
 
 import msgspec
 from msgspec import Struct
 
 from sidedata.calendar.levels import Level
-from sidedata.schema.keys import seconds_of
+from sidedata.schema.keys import PARTITION, seconds_of
 from sidedata.schema.table import KEYS, Key
 
 # The type that Redis's TYPE answers, by the type that the table names.
@@ -16,7 +18,6 @@ STORED_TYPES: Final = {"sorted set": "zset", "HyperLogLog": "string", "set of in
 _UUID: Final = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _NUMBER: Final = "0|[1-9][0-9]*"
 _PARTS: Final = {
-    "{p}": rf"\{{(?P<partition>{_NUMBER})\}}",
     "<org>": f"(?P<organization>{_UUID})",
     "<workflow>": f"(?P<workflow>{_UUID})",
     "<goal>": f"(?P<goal>{_UUID})",
@@ -32,15 +33,29 @@ _PARTS: Final = {
     "<run>": "(?P<run>[0-9a-f]{8})",
     "<key>": "(?P<key>.+)",
 }
-_NUMBERS: Final = {"partition", "generation", "layer", "number", "second"}
+_NUMBERS: Final = {"generation", "layer", "number", "second"}
+_PARTITION: Final = re.compile(rf"sd:\{{({_NUMBER})\}}:")
+
+_Expressions = list[tuple[str, re.Pattern[str]]]  # each with its kind of key
 
 
-def _expression(pattern: str) -> re.Pattern[str]:
-    parts = re.split(r"(\{p\}|<\w+>)", pattern)
-    return re.compile("".join(_PARTS.get(part) or re.escape(part) for part in parts))
+def _expressions() -> tuple[_Expressions, dict[str, _Expressions]]:
+    """The patterns of keys outside of partitions; of keys within one, without their common beginning, by their first word."""
+    outside: _Expressions = []
+    within: defaultdict[str, _Expressions] = defaultdict(list)
+    for kind, key in KEYS.items():
+        name = key.pattern.removeprefix(PARTITION)
+        expression = re.compile("".join(_PARTS.get(part) or re.escape(part) for part in re.split(r"(<\w+>)", name)))
+        if name == key.pattern:
+            outside.append((kind, expression))
+            continue
+        word = name.partition(":")[0]
+        for first in get_args(Level) if word == "<level>" else (word,):
+            within[first].append((kind, expression))
+    return outside, dict(within)
 
 
-_EXPRESSIONS: Final = {name: _expression(key.pattern) for name, key in KEYS.items()}
+_OUTSIDE, _WITHIN = _expressions()
 
 
 class KeyName(Struct, frozen=True, kw_only=True):
@@ -69,6 +84,11 @@ class KeyName(Struct, frozen=True, kw_only=True):
         return KEYS[self.kind]
 
     @property
+    def is_bucket(self) -> bool:
+        """The key holds counts or a sketch of a bucket."""
+        return self.level is not None
+
+    @property
     def stored_type(self) -> str:
         """The key's type as Redis's TYPE answers it; "any" for a shadow's."""
         return STORED_TYPES.get(self.row.type, self.row.type)
@@ -81,13 +101,29 @@ class KeyName(Struct, frozen=True, kw_only=True):
 
 def parse(name: str) -> KeyName | None:
     """Parse a key's name; None if it fits no pattern of the table."""
-    for kind, expression in _EXPRESSIONS.items():
+    beginning = _PARTITION.match(name)
+    if beginning is None:
+        return _match(name, _OUTSIDE, None)
+    try:
+        partition = int(beginning[1])
+    except ValueError:
+        return None  # more digits than Python reads
+    return parse_within(name[beginning.end() :], partition)
+
+
+def parse_within(name: str, partition: int | None = None) -> KeyName | None:
+    """Parse the name of a partition's key without the keyspace's prefix, which live and shadow keys have in common."""
+    return _match(name, _WITHIN.get(name.partition(":")[0], ()), partition)
+
+
+def _match(name: str, expressions: Iterable[tuple[str, re.Pattern[str]]], partition: int | None) -> KeyName | None:
+    for kind, expression in expressions:
         if match := expression.fullmatch(name):
             try:
                 parts = {part: _value(part, text) for part, text in match.groupdict().items()}
             except ValueError:
                 return None  # no such day in the calendar
-            return msgspec.convert({"kind": kind, **parts}, KeyName)
+            return msgspec.convert({"kind": kind, "partition": partition, **parts}, KeyName)
     return None
 
 

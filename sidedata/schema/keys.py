@@ -13,16 +13,17 @@ CONFIG: Final = KEYS["config"].pattern
 TOKENS: Final = KEYS["tokens"].pattern
 TOKENS_USED: Final = KEYS["tokens used"].pattern
 WORKERS: Final = KEYS["workers"].pattern
+ALL_KEYS: Final = "sd:*"  # the SCAN pattern of all keys of all partitions
 
-_PARTITION: Final = "sd:{p}:"
+PARTITION: Final = "sd:{p}:"  # the common beginning of the patterns of a partition's keys
 # Patterns of a partition's keys as formats, without their common beginning.
 _FORMATS: Final = {
-    name: re.sub(r"<\w+>", "%s", key.pattern.removeprefix(_PARTITION))
+    name: re.sub(r"<\w+>", "%s", key.pattern.removeprefix(PARTITION))
     for name, key in KEYS.items()
-    if key.pattern.startswith(_PARTITION)
+    if key.pattern.startswith(PARTITION)
 }
 _IDS_FORMAT: Final = _FORMATS["ids"].removesuffix("%s")
-_BUCKET_FORMAT: Final = re.sub(r"<\w+>", "%s", BUCKET.removeprefix(_PARTITION))
+_BUCKET_FORMAT: Final = re.sub(r"<\w+>", "%s", BUCKET.removeprefix(PARTITION))
 
 
 class Keyspace:
@@ -51,6 +52,15 @@ class Keyspace:
     def live(self) -> "Keyspace":
         """The live keys that a shadow is built for."""
         return Keyspace(self.partition)
+
+    @property
+    def pattern(self) -> str:
+        """The SCAN pattern of all keys."""
+        return f"{self.prefix}*"
+
+    def pattern_of(self, organization: str, workflow: str | None = None) -> str:
+        """The SCAN pattern of all keys that name an organization, or of a workflow's keys; its record and its log do not match."""
+        return f"{self.prefix}*:{organization}" + ("*" if workflow is None else f":{workflow}:*")
 
     def dead_of(self, organization: str) -> str:
         """The index of an organization's dead letters; it may name letters that are gone."""
@@ -91,6 +101,11 @@ class Keyspace:
     def swap(self, run: str) -> str:
         """The remaining steps of a swap; missing: none began, or all are done."""
         return self.prefix + _FORMATS["swap"] % run
+
+
+def pattern_of_kind(kind: str) -> str:
+    """The SCAN pattern of all keys of a kind, in all partitions; a key of another kind may match too."""
+    return re.sub(r"<\w+>", "*", KEYS[kind].pattern).replace("{p}", "{*}")
 
 
 @lru_cache(maxsize=16_384)

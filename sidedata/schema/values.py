@@ -2,9 +2,12 @@
 
 sd:{p}:goal:<org>:<goal>          `<µs> <name>`: the newest event's time, a blank, the goal's name
 members of sd:{p}:changes:…       `<level>:<start>`: a bucket, its start in seconds since the epoch
-sd:{p}:organization:<org>         `has_events` is "1" once events were counted; the field is missing before
+sd:{p}:organization:<org>         `has_events` is "1" once events were counted; the field is missing before. `recut` is
+                                  `<run> <start> …` while days that are cut again are read from the shadow of that run
+sd:{p}:cursor                     `ids:<generation>` is the number of ids in that generation
 """
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple, cast
 
 from sidedata.calendar.levels import Level
@@ -12,6 +15,7 @@ from sidedata.events.decode import Kind
 
 # The value of `has_events`; every reader tests for the field's presence, which an older version's value has too.
 HAS_EVENTS: Final = "1"
+_ID_COUNT: Final = "ids:"
 
 
 class GoalName(NamedTuple):
@@ -32,6 +36,23 @@ class GoalName(NamedTuple):
         return cls(int(at_us or 0), name)
 
 
+class ShadowDays(NamedTuple):
+    """The local days, by their starts, that readers take from the shadow of a run while they are copied to their live keys."""
+
+    run: str
+    starts: frozenset[int]
+
+    def encode(self) -> str:
+        """The days as the organization's record holds them."""
+        return " ".join((self.run, *map(str, sorted(self.starts))))
+
+    @classmethod
+    def decode(cls, stored: str) -> "ShadowDays":
+        """Read the field of the record; "", a missing one, names no day."""
+        run, *starts = stored.split(" ")
+        return cls(run, frozenset(map(int, starts)))
+
+
 class ChangedBucket(NamedTuple):
     """A bucket in a workflow's log of changes."""
 
@@ -47,6 +68,16 @@ class ChangedBucket(NamedTuple):
         """Read a member of the log."""
         level, _, start = member.partition(":")
         return cls(cast("Level", level), int(start))
+
+
+def id_count_field(generation: int) -> str:
+    """The field of the cursor that counts the ids of a generation."""
+    return f"{_ID_COUNT}{generation}"
+
+
+def id_counts(cursor: Mapping[str, str]) -> dict[int, int]:
+    """The number of ids by generation, from the fields of a cursor."""
+    return {int(name.removeprefix(_ID_COUNT)): int(n) for name, n in cursor.items() if name.startswith(_ID_COUNT)}
 
 
 def kind_of(stored: str | None) -> Kind | None:

@@ -83,6 +83,7 @@ async def commit(
         "dead_letter_expiry": now_ms // 1000 + settings.keep_dead_days * 86_400,
         "dead_letter_limit": settings.dead_limit,
         "shadow_expiry": ownership.shadow_expiry,
+        "shadow_prefix": keyspace.prefix,
         "operations": operations.steps(),
     }
     reply = array(

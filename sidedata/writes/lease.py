@@ -5,9 +5,10 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 from sidedata.redis.gateway import Gateway
-from sidedata.redis.replies import Word, array, integer, integer_or_zero, mapping, strings
+from sidedata.redis.replies import Word, array, integer, integer_or_zero, strings, text_mapping
 from sidedata.redis.scripts import script
 from sidedata.schema.keys import WORKERS, Keyspace
+from sidedata.schema.values import id_counts
 from sidedata.settings import Settings
 from sidedata.writes.commit import Ownership
 
@@ -16,7 +17,6 @@ _RENEW: Final = script("renew")
 _RELEASE: Final = script("release")
 _HEARTBEAT: Final = script("heartbeat")
 _MAINTAIN: Final = script("maintain")
-_ID_COUNT: Final = b"ids:"
 
 
 class Lease(Struct):
@@ -44,21 +44,17 @@ async def take(
         StoreUnavailableError: Redis is out of reach.
     """
     arguments: list[Word] = [worker, settings.lease_ms, "force" if force else ""]
-    fields = mapping(await gateway.call(_ACQUIRE, [keyspace.cursor, keyspace.lease], arguments))
+    fields = text_mapping(await gateway.call(_ACQUIRE, [keyspace.cursor, keyspace.lease], arguments))
     if not fields:
         return None
     ownership = Ownership(
         keyspace,
         worker,
-        int(fields[b"fence"]),
-        fields.get(b"entry", b"0-0").decode(),
-        int(fields.get(b"records", 0)),
+        int(fields["fence"]),
+        fields.get("entry", "0-0"),
+        int(fields.get("records", 0)),
     )
-    id_counts = {
-        int(name.removeprefix(_ID_COUNT)): int(value) for name, value in fields.items() if name.startswith(_ID_COUNT)
-    }
-    swap = fields.get(b"swap")
-    return Lease(ownership, id_counts, None if swap is None else swap.decode())
+    return Lease(ownership, id_counts(fields), fields.get("swap"))
 
 
 async def was_taken_by_command(gateway: Gateway, ownership: Ownership) -> bool:

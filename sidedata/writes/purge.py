@@ -10,6 +10,7 @@ from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import Command, integer
 from sidedata.redis.scripts import script
 from sidedata.schema.keys import Keyspace
+from sidedata.schema.visitor_state import interaction_field
 
 _PURGE_ENTRY: Final = script("purge_entry")
 
@@ -29,8 +30,8 @@ async def delete_interactions(gateway: Gateway, visitors: Sequence[bytes], workf
     Raises:
         StoreUnavailableError: Redis is out of reach.
     """
-    command = "HEXISTS" if dry else "HDEL"
-    replies = await gateway.batch([(command, visitor, f"interaction:{workflow}") for visitor in visitors])
+    command, field = "HEXISTS" if dry else "HDEL", interaction_field(workflow)
+    replies = await gateway.batch([(command, visitor, field) for visitor in visitors])
     return sum(map(integer, replies))
 
 

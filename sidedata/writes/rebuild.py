@@ -1,61 +1,14 @@
-"""The commands of a rebuild: read the live keys, prepare a shadow, compare the two, and delete the remains of the shadow."""
+"""The writes of a rebuild: prepare a shadow, and delete the remains of it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from msgspec import Struct
-
 from sidedata.redis.gateway import Gateway
-from sidedata.redis.replies import Word, integer, mapping, optional_text, scores
+from sidedata.redis.replies import Word
 from sidedata.redis.scan import pages
 from sidedata.schema.keys import Keyspace
 
 SHADOW_FENCE: Final = 1
-
-
-class Records(Struct):
-    """An organization's record, the kinds of its workflows, and the newest event of each workflow with events, in microseconds."""
-
-    fields: dict[str, str]
-    kinds: dict[str, str]
-    newest_us: dict[str, int]
-
-
-async def read_all_records(gateway: Gateway, keyspace: Keyspace, organization: str) -> Records:
-    """Read the records of an organization and of its workflows, live ones or a shadow's.
-
-    Raises:
-        StoreUnavailableError: Redis is out of reach.
-    """
-    record, workflows = await gateway.batch(
-        [
-            ("HGETALL", keyspace.organization(organization)),
-            ("ZRANGE", keyspace.workflows(organization), 0, -1, "WITHSCORES"),
-        ]
-    )
-    newest_us = {workflow.decode(): int(score) for workflow, score in scores(workflows)}
-    kinds = await gateway.batch([("HGET", keyspace.workflow(organization, workflow), "kind") for workflow in newest_us])
-    return Records(
-        {name.decode(): value.decode() for name, value in mapping(record).items()},
-        {
-            workflow: kind
-            for workflow, kind in zip(newest_us, map(optional_text, kinds), strict=True)
-            if kind is not None
-        },
-        {workflow: newest for workflow, newest in newest_us.items() if newest},
-    )
-
-
-async def key_names(gateway: Gateway, keyspace: Keyspace, organization: str) -> set[str]:
-    """List an organization's keys, live ones or a shadow's, without the keyspace's prefix.
-
-    Raises:
-        StoreUnavailableError: Redis is out of reach.
-    """
-    names: set[str] = set()
-    async for page in pages(gateway, f"{keyspace.prefix}*:{organization}:*"):
-        names.update(name.decode().removeprefix(keyspace.prefix) for name in page)
-    return names
 
 
 async def prepare_shadow(
@@ -102,31 +55,5 @@ async def delete_shadow(gateway: Gateway, keyspace: Keyspace) -> None:
         StoreUnavailableError: Redis is out of reach.
     """
     await gateway.command("UNLINK", keyspace.live.swap(keyspace.run))
-    async for page in pages(gateway, f"{keyspace.prefix}*"):
+    async for page in pages(gateway, keyspace.pattern):
         await gateway.command("UNLINK", *page)
-
-
-async def bucket_values(gateway: Gateway, keyspace: Keyspace, names: Collection[str]) -> list[int | dict[str, int]]:
-    """Read keys of buckets, named without the keyspace's prefix: counts by field, or the estimate of a sketch.
-
-    Raises:
-        StoreUnavailableError: Redis is out of reach.
-    """
-    is_counts = [name.endswith(":counts") for name in names]
-    commands = [
-        ("HGETALL" if counts else "PFCOUNT", keyspace.prefix + name)
-        for name, counts in zip(names, is_counts, strict=True)
-    ]
-    return [
-        {name.decode(): int(value) for name, value in mapping(reply).items()} if counts else integer(reply)
-        for reply, counts in zip(await gateway.batch(commands), is_counts, strict=True)
-    ]
-
-
-async def merged_estimate(gateway: Gateway, keyspace: Keyspace, names: Collection[str]) -> int:
-    """Read the estimate of the union of sketches, named without the keyspace's prefix.
-
-    Raises:
-        StoreUnavailableError: Redis is out of reach.
-    """
-    return integer(await gateway.command("PFCOUNT", *(keyspace.prefix + name for name in names)))

@@ -13,7 +13,7 @@ from sidedata.calendar.levels import Retention
 from sidedata.calendar.rules import ZoneRules, read_rules, table_span
 from sidedata.calendar.zones import Zone
 from tests.support.oracle.oracle import local_date, local_hour
-from tests.support.zone_files import HOUR, Changes, SeamZone, made_zone, second
+from tests.support.zones.files import HOUR, Changes, SeamZone, made_zone, second
 
 NOW = second("2026-11-28T12:07:30")
 DAY = 86400

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sidedata.calendar.rules import ZoneRules, read_rules, release_order, table_span
 from sidedata.calendar.sources import ZoneData, installed_sources
 from sidedata.calendar.zones import Zone
-from tests.support.zone_files import HOUR, made_zone, second
+from tests.support.zones.files import HOUR, made_zone, second
 
 NOW = second("2026-11-28T12:00")
 SPAN = table_span(NOW // 86400 - 400, NOW // 86400)

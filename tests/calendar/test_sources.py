@@ -7,7 +7,7 @@ import pytest
 
 from sidedata.calendar.rules import UNKNOWN
 from sidedata.calendar.sources import REFRESH_SECONDS, ZoneSources, installed_sources
-from tests.support.zone_files import HOUR, second, zone_bytes, zone_folder
+from tests.support.zones.files import HOUR, second, zone_bytes, zone_folder
 
 OLD = {"America/Vancouver": zone_bytes(-7 * HOUR, [("2026-11-01T09:00", -8 * HOUR)]), "UTC": zone_bytes(0, [])}
 NEW = {"America/Vancouver": zone_bytes(-7 * HOUR, []), "UTC": zone_bytes(0, [])}

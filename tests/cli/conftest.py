@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from sidedata.cli.main import cli
 from sidedata.settings import PREFIX
-from tests.support.command_line import Sidedata
+from tests.support.processes.command_line import Sidedata
 from tests.support.redis.users import as_user
 
 

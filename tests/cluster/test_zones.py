@@ -2,8 +2,8 @@
 
 from tests.support.pipeline import pipeline
 from tests.support.redis.cluster import Cluster
-from tests.support.zone_files import HOUR
-from tests.support.zone_worlds import NAME, NEW, OLD, Case, ZoneWorld, life
+from tests.support.zones.files import HOUR
+from tests.support.zones.worlds import NAME, NEW, OLD, Case, ZoneWorld, life
 
 
 async def test_an_adoption_in_a_cluster(cluster: Cluster) -> None:

@@ -19,8 +19,8 @@ import pytest
 
 from sidedata.settings import PREFIX, Settings, variable
 from tests.support.paths import DEPLOY, ROOT
+from tests.support.processes.service import world
 from tests.support.repository.deploy_files import UNITS, YAML, documents, passes, tool
-from tests.support.service import world
 
 # --- every file -------------------------------------------------------------------------------------------------------
 
@@ -63,6 +63,20 @@ def test_the_image_takes_what_is_packaged_and_checked() -> None:
     assert re.search(r"^USER [1-9]\d+:[1-9]\d+$", text, re.MULTILINE)
     ignored = (DEPLOY / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
     assert {f"!{name}" for name in copied} | {"*", "!requirements.lock", "!pyproject.toml"} <= set(ignored)
+
+
+def test_the_image_s_base_is_pinned() -> None:
+    """The digest is set, holds for both stages, is the one that the page verifies, and no build replaces it."""
+    text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+    ((tag, digest),) = re.findall(
+        r"^ARG PYTHON=(\S+)\n(?:#.*\n)*ARG PYTHON_DIGEST=(sha256:[0-9a-f]{64})$", text, re.MULTILINE
+    )
+    bases = re.findall(r"^FROM (\S+)", text, re.MULTILINE)
+    assert bases == ["python:${PYTHON}${PYTHON_DIGEST:+@$PYTHON_DIGEST}"] * 2
+    page = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    assert f"python:{tag}@{digest}" in page
+    assert set(re.findall(r"sha256:[0-9a-f]{64}", page)) == {digest}
+    assert "PYTHON_DIGEST" not in (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
 
 
 async def test_the_image_s_health_check_tells_a_service_from_none() -> None:

@@ -21,8 +21,8 @@ from sidedata.writes.tokens import create_token
 from tests.support.constants import ORG, SECRET
 from tests.support.events import GOAL, PAGES, bought, interaction, started, triggered, view
 from tests.support.pipeline import pipeline
+from tests.support.processes.serving import address, serving
 from tests.support.redis.servers import RedisServer
-from tests.support.serving import address, serving
 
 _LEFT_OUT = "positive_data_acceptance"
 _ANSWER_SECONDS = "5"

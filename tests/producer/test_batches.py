@@ -15,10 +15,10 @@ from sidedata.producer.sender import Sender
 from sidedata.schema import keys
 from tests.support.constants import ORG
 from tests.support.events import PAGES, view
-from tests.support.producers import DISTANT_ORG, entries, installed, seen
 from tests.support.redis.client import lossy
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user, login
+from tests.support.senders.producers import DISTANT_ORG, entries, installed, seen
 from tests.support.waiting import eventually
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -10,9 +10,9 @@ import pytest
 from sidedata import BufferFull, DeliveryFailed, InvalidEvent, Limits, Producer, ProducerError
 from sidedata.schema import keys
 from tests.support.constants import ORG
-from tests.support.producers import DISTANT_ORG, entries, installed, seen
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user
+from tests.support.senders.producers import DISTANT_ORG, entries, installed, seen
 from tests.support.waiting import eventually
 
 SLOW = Limits(linger_seconds=3600)

@@ -10,9 +10,9 @@ import pytest
 from sidedata import BufferFull, DeliveryFailed, InvalidEvent, Limits, ProducerError, SyncProducer
 from tests.support.constants import ORG
 from tests.support.events import PAGES
-from tests.support.producers import entries, installed, seen
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user
+from tests.support.senders.producers import entries, installed, seen
 
 SLOW = Limits(linger_seconds=3600)
 

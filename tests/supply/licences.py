@@ -16,6 +16,7 @@ _WORDS = {
     "Apache 2.0": "Apache-2.0",
     "Apache": "Apache-2.0",
     "MIT style": "MIT",
+    "ISC License": "ISC",
 }
 _ROW = re.compile(r"^\| ([a-z0-9][a-z0-9-]*) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
 

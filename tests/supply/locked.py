@@ -13,6 +13,7 @@ LOCKS: dict[str, Path] = {
     "fuzz": ROOT / "tests/fuzz/requirements.lock",
     "audit": ROOT / "tests/supply/requirements.lock",
     "linters": ROOT / "tests/linters/requirements.lock",
+    "clients": ROOT / "tests/clients/requirements.lock",
 }
 
 _ENTRY = re.compile(

@@ -8,8 +8,8 @@ import pytest
 from tests.support.constants import ORG
 from tests.support.events import PAGES
 from tests.support.pipeline import Pipeline, pipeline
-from tests.support.zone_files import HOUR
-from tests.support.zone_worlds import NAME, NEW, OLD, Case, ZoneWorld, day_buckets, life, seam_of
+from tests.support.zones.files import HOUR
+from tests.support.zones.worlds import NAME, NEW, OLD, Case, ZoneWorld, day_buckets, life, seam_of
 
 CASES = {
     "east": (27, -7 * HOUR, -8 * HOUR, -7 * HOUR),

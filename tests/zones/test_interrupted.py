@@ -5,9 +5,9 @@ import pytest
 from sidedata import failpoints
 from sidedata.ingest.ownership import lease
 from tests.support.pipeline import pipeline
-from tests.support.workers import KilledError
-from tests.support.zone_files import HOUR
-from tests.support.zone_worlds import NAME, NEW, OLD, Case, ZoneWorld, day_buckets, life
+from tests.support.processes.workers import KilledError
+from tests.support.zones.files import HOUR
+from tests.support.zones.worlds import NAME, NEW, OLD, Case, ZoneWorld, day_buckets, life
 
 
 @pytest.mark.parametrize("point", ["before_swap", "after_swap_begin", "after_swap_step", "after_swap"])

@@ -11,8 +11,8 @@ from sidedata.ingest.rebuild.rebuild import Rebuild
 from tests.support.constants import ORG
 from tests.support.pipeline import pipeline
 from tests.support.redis.users import as_user
-from tests.support.zone_files import HOUR
-from tests.support.zone_worlds import NAME, NEW, OLD, Case, ZoneWorld, day_buckets, life
+from tests.support.zones.files import HOUR
+from tests.support.zones.worlds import NAME, NEW, OLD, Case, ZoneWorld, day_buckets, life
 
 
 async def test_the_machine_of_a_service_does_not_matter(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

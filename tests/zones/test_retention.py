@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from tests.support.constants import ORG
 from tests.support.events import PAGES, POPUP, view
 from tests.support.pipeline import pipeline
-from tests.support.zone_files import HOUR
-from tests.support.zone_worlds import NAME, NEW, OLD, Case, ZoneWorld, life, seam_of
+from tests.support.zones.files import HOUR
+from tests.support.zones.worlds import NAME, NEW, OLD, Case, ZoneWorld, life, seam_of
 
 
 def start_of(key: bytes) -> datetime:

@@ -14,8 +14,8 @@ from tests.support.events import PAGES
 from tests.support.pipeline import Pipeline, pipeline
 from tests.support.redis.users import as_user
 from tests.support.waiting import TIME_FACTOR, eventually
-from tests.support.zone_files import HOUR
-from tests.support.zone_worlds import NAME, NEW, OLD, Case, ZoneWorld, life
+from tests.support.zones.files import HOUR
+from tests.support.zones.worlds import NAME, NEW, OLD, Case, ZoneWorld, life
 
 SECONDS = 15.0
 

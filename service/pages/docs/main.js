@@ -86,11 +86,11 @@ function compact(value) {
 
 /** Links to the schemas that a schema refers to. */
 function links(schema) {
-  const parts = schema.items ? [schema.items] : (schema.anyOf ?? [schema]);
-  return parts.flatMap((part) => {
-    if (!part.$ref) return [];
-    const name = part.$ref.split("/").pop();
-    return [make("a", { href: `#schema-${name}` }, name), schema.items ? "[] " : " "];
+  return (schema.anyOf ?? [schema]).flatMap((part) => {
+    const reference = (part.items ?? part).$ref;
+    if (!reference) return [];
+    const name = reference.split("/").pop();
+    return [make("a", { href: `#schema-${name}` }, name), part.items ? "[] " : " "];
   });
 }
 

@@ -15,13 +15,16 @@ from zoneinfo import ZoneInfo
 
 import aiohttp
 import click
+import msgspec
 from msgspec import Struct
 
 from sidedata.cli.connection import connect_installation
 from sidedata.cli.processes.address import base_url
 from sidedata.embedded.data_directory import data_directory
 from sidedata.errors import StopError
+from sidedata.reads.partitions import partitions_with_backlog
 from sidedata.reads.tokens import find_token
+from sidedata.schema.keys import ALL_KEYS
 from sidedata.settings import Settings
 from sidedata.writes.records import set_organization, set_workflow
 from sidedata.writes.tokens import create_token
@@ -31,8 +34,8 @@ PAGES: Final = "5de0da7a-0000-4000-8000-00000000000a"
 INTERACTIONS: Final = "5de0da7a-0000-4000-8000-00000000000b"
 _ZONE: Final = "Europe/Helsinki"
 _DAYS: Final = 7
+_HISTORY_SECONDS: Final = 180.0
 _VISITORS_SECONDS: Final = 60.0
-_COMPLETE_SECONDS: Final = 15.0  # the wait for rarer figures than visitors, such as purchases
 _PAUSE_SECONDS: Final = 0.5
 
 _WORKFLOWS: Final = (
@@ -90,18 +93,35 @@ class Demo(Struct, frozen=True):
     def _keys_command(self) -> str:
         """The command line that shows the keys: a client of Redis or, where PATH has none, sidedata's own count of them."""
         if not self.redis_url.startswith("unix://"):
-            return "redis-cli -u \"$SIDEDATA_REDIS_URL\" --scan --pattern 'sd:*'"  # the address may hold a password
+            return (
+                f"redis-cli -u \"$SIDEDATA_REDIS_URL\" --scan --pattern '{ALL_KEYS}'"  # the address may hold a password
+            )
         socket = Path(unquote(urlsplit(self.redis_url).path))
         client = next(filter(shutil.which, ("redis-cli", "valkey-cli")), None)
         if client is None:
             sidedata = Path(sys.executable).with_name("sidedata")
             return f"{shlex.quote(str(sidedata))} inspect --memory --data-dir {shlex.quote(self.settings.data_dir)}"
-        return f"{client} -s {shlex.quote(str(socket))} --scan --pattern 'sd:*'"
+        return f"{client} -s {shlex.quote(str(socket))} --scan --pattern '{ALL_KEYS}'"
+
+    async def history_applied(self, traffic: asyncio.subprocess.Process) -> None:
+        """Wait until the history is sent, which `sidedata traffic` prints, and no entry of it is left to apply.
+
+        Raises:
+            StopError: it takes more than three minutes.
+        """
+        assert traffic.stdout is not None  # noqa: S101 - started with its output captured
+        settings = msgspec.structs.replace(self.settings, redis_url=self.redis_url)
+        try:
+            async with asyncio.timeout(_HISTORY_SECONDS), connect_installation(settings) as (gateway, installation):
+                await traffic.stdout.readline()
+                partition = installation.keyspace_of(ORGANIZATION).partition
+                while await partitions_with_backlog(gateway, [partition]):  # noqa: ASYNC110 - Redis sends no notice of it
+                    await asyncio.sleep(_PAUSE_SECONDS)
+        except TimeoutError as error:
+            raise StopError(f"the history is not applied after {_HISTORY_SECONDS:.0f} seconds") from error
 
     async def request(self, session: aiohttp.ClientSession) -> list[str]:
-        """Request both reports until they have visitors and, for at most 15 seconds, a whole week, goals and purchases.
-
-        Returns the raw answers.
+        """Request both reports until they have visitors. Returns the raw answers.
 
         Raises:
             StopError: there are no visitors after a minute.
@@ -110,10 +130,9 @@ class Demo(Struct, frozen=True):
         start = loop.time()
         while True:
             answers = [await self._request(session, workflow) for workflow, _, _ in _WORKFLOWS]
-            elapsed = loop.time() - start
-            if all(map(_has_visitors, answers)) and (elapsed > _COMPLETE_SECONDS or all(map(_is_complete, answers))):
+            if all(map(_has_visitors, answers)):
                 return answers
-            if elapsed > _VISITORS_SECONDS:
+            if loop.time() - start > _VISITORS_SECONDS:
                 raise StopError(f"no visitors after {_VISITORS_SECONDS:.0f} seconds; the last answers: {answers}")
             await asyncio.sleep(_PAUSE_SECONDS)
 
@@ -149,14 +168,6 @@ def _body() -> str:
 
 def _has_visitors(answer: str) -> bool:
     return bool(_object(answer).get("unique_visitors_count"))
-
-
-def _is_complete(answer: str) -> bool:
-    """Tell if every list of a report has entries, and every weekday visitors: the history is a week, sent oldest day first."""
-    fields = _object(answer)
-    statistic = fields.get("timeframe_stat")
-    days = statistic.get("day_in_week", []) if isinstance(statistic, dict) else []
-    return all(value != [] for value in fields.values()) and all(count for count, _ in days)
 
 
 def _object(answer: str) -> dict[str, object]:

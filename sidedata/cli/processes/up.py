@@ -100,10 +100,11 @@ async def _show(demonstration: Demo, supervisor: Supervisor, seconds: float | No
     async with aiohttp.ClientSession(timeout=_REQUEST_TIMEOUT) as session:
         with spinner("Waiting for the service"):
             await service_answers(session, demonstration.settings)
-        await supervisor.start("traffic", *demonstration.traffic)
+        traffic = await supervisor.start("traffic", *demonstration.traffic, capture=True)
         start = loop.time()
         demonstration.print_addresses()
-        with spinner("Waiting for the first visitors"):
+        with spinner("Sending a week of visitors and applying it"):
+            await demonstration.history_applied(traffic)
             answers = await demonstration.request(session)
     demonstration.print_answers(answers)
     if seconds is None:

@@ -5,8 +5,9 @@ from typing import Final
 
 from msgspec import Struct
 
+from sidedata.batched import batched
 from sidedata.redis.gateway import Gateway
-from sidedata.redis.replies import Command, Reply, integer, mapping
+from sidedata.redis.replies import Command, Reply, integer, integer_mapping
 from sidedata.schema.keys import Keyspace
 
 _BATCH: Final = 250  # cheap commands, of some microseconds each
@@ -33,7 +34,7 @@ async def read_hours(
     visitors = await _batches(gateway, [("PFCOUNT", f"{prefix}visitors") for prefix in prefixes])
     sessions = await _batches(gateway, [("EXISTS", f"{prefix}sessions") for prefix in prefixes])
     return {
-        start: HourContent(_counts(fields), integer(estimate), integer(has_sessions) == 1)
+        start: HourContent(integer_mapping(fields), integer(estimate), integer(has_sessions) == 1)
         for start, fields, estimate, has_sessions in zip(starts, counts, visitors, sessions, strict=True)
     }
 
@@ -47,7 +48,7 @@ async def read_days(
         StoreUnavailableError: Redis is out of reach.
     """
     commands = [("HGETALL", f"{keyspace.bucket(organization, workflow, 'day', start)}counts") for start in starts]
-    return dict(zip(starts, map(_counts, await _batches(gateway, commands)), strict=True))
+    return dict(zip(starts, map(integer_mapping, await _batches(gateway, commands)), strict=True))
 
 
 async def existing_days(
@@ -76,10 +77,6 @@ async def sketch_estimates(gateway: Gateway, keys: Sequence[str]) -> list[int]:
 
 async def _batches(gateway: Gateway, commands: Sequence[Command]) -> list[Reply]:
     replies: list[Reply] = []
-    for first in range(0, len(commands), _BATCH):
-        replies += await gateway.batch(commands[first : first + _BATCH])
+    for batch in batched(commands, _BATCH):
+        replies += await gateway.batch(batch)
     return replies
-
-
-def _counts(reply: Reply) -> dict[str, int]:
-    return {name.decode(): int(value) for name, value in mapping(reply).items()}

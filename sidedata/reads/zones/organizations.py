@@ -1,15 +1,12 @@
 """The organizations of partitions, and the releases of zone data that partitions were compared with."""
 
 from collections.abc import AsyncIterator, Container, Iterable
-from typing import Final
 
 from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import optional_text
 from sidedata.redis.scan import pages
 from sidedata.schema.key_names import parse
-from sidedata.schema.keys import keyspace
-
-_PATTERN: Final = "sd:{*}:organization:*"
+from sidedata.schema.keys import keyspace, pattern_of_kind
 
 
 async def organizations_of(gateway: Gateway, partitions: Container[int]) -> AsyncIterator[tuple[int, list[str]]]:
@@ -19,7 +16,7 @@ async def organizations_of(gateway: Gateway, partitions: Container[int]) -> Asyn
         StoreUnavailableError: Redis is out of reach.
         CommandRefusedError: this user has no right to SCAN.
     """
-    async for page in pages(gateway, _PATTERN):
+    async for page in pages(gateway, pattern_of_kind("organization")):
         found: dict[int, list[str]] = {}
         for name in page:
             key = parse(name.decode())

@@ -63,7 +63,7 @@ class DemoInstallation:
             self.token = await self.run("token", "create", "--org", "all", "--scope", "reports", "--scope", "admin")
             await self._begin(
                 *("traffic", "--org", ORGANIZATION, "--pages", PAGES, "--interactions", POPUP),
-                *("--zone", ZONE, "--days", str(DAYS), "--rate", "5"),
+                *("--zone", ZONE, "--days", str(DAYS)),
             )
             applied = lag = 0
             while applied < HISTORY_EVENTS // 2 or lag:

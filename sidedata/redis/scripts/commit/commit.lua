@@ -14,6 +14,7 @@
 --         dead_letter_expiry       expiry of the indexes of dead letters
 --         dead_letter_limit        the number of dead letters that stay
 --         shadow_expiry            expiry of a shadow's keys, whatever the operations say (0: live keys)
+--         shadow_prefix            how the names of a shadow's keys begin
 --         operations               a list each of a name and its arguments (below); keys are indexes in KEYS
 --       then dead letters: number of values, the key of its organization's index (0: none), then field and value of each. They hold arbitrary bytes, and Redis reads no
 --       binary values in MessagePack. Expiries are seconds since the epoch, 0 for none.
@@ -25,7 +26,8 @@
 -- lets the whole script run even at `maxmemory`. So a backlog that fills Redis is drained, where a refusal would keep it full.
 local call, unpack = redis.call, unpack
 local batch = cmsgpack.unpack(ARGV[1])
-local cursor, lease, steps, shadow_expiry = KEYS[1], KEYS[2], batch.operations, batch.shadow_expiry
+local cursor, lease, steps = KEYS[1], KEYS[2], batch.operations
+local shadow_expiry, shadow_prefix = batch.shadow_expiry, batch.shadow_prefix
 local time = call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local stored = call('HMGET', cursor, 'fence', 'entry', 'records', 'revision')
@@ -63,7 +65,7 @@ if call('GET', lease) == batch.worker then call('PEXPIRE', lease, batch.lease_ms
 local MOST = 1000 -- values to one unpack(): Lua's stack holds a few thousand
 
 local function expire(key, expiry)
-  if shadow_expiry ~= 0 and string.find(key, ':rebuild:', 1, true) then expiry = shadow_expiry end
+  if shadow_expiry ~= 0 and string.sub(key, 1, #shadow_prefix) == shadow_prefix then expiry = shadow_expiry end
   if expiry ~= 0 then call('EXPIREAT', key, expiry) end
 end
 

@@ -1,0 +1,1 @@
+"""Reads of keys by their names, whatever their content means."""

@@ -1,0 +1,1 @@
+"""Commands that end: what they store, send, delete, print and refuse."""

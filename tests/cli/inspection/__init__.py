@@ -1,0 +1,1 @@
+"""The operators' views of an installation."""

@@ -1,0 +1,1 @@
+"""Commands that run: services, workers, process trees, and what they show of secrets."""

@@ -1,0 +1,1 @@
+"""Clients that generators make of /openapi.json, put to the real service."""

@@ -1,0 +1,1 @@
+"""Promises about a whole installation: any order, recorded traffic, what Redis holds."""

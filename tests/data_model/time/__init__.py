@@ -1,0 +1,1 @@
+"""Timestamps, slots, intervals and expiry."""

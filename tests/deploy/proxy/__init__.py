@@ -1,0 +1,1 @@
+"""The proxies of deploy/proxy in front of a service, over TLS."""

@@ -1,0 +1,1 @@
+"""Clients and events that do harm, by intent or by mistake."""

@@ -1,0 +1,1 @@
+"""A Redis that is full, frozen, demoted, moved or gone."""

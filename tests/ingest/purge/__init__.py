@@ -1,0 +1,1 @@
+"""Purges, alone and against workers."""

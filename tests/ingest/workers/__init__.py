@@ -1,0 +1,1 @@
+"""Workers: their partitions, caches and ports."""

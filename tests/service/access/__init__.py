@@ -1,0 +1,1 @@
+"""Access to the service: tokens, transport, records, and what its log tells."""

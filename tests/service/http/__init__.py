@@ -1,0 +1,1 @@
+"""Requests and answers of any resource: their forms, faults and description."""

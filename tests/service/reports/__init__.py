@@ -1,0 +1,1 @@
+"""Reports: single, of many workflows, over time; their cost and freshness."""

@@ -1,0 +1,1 @@
+"""Processes of an installation, and the terminals that they write to."""

@@ -1,0 +1,1 @@
+"""Proxies in front of a service, as deploy/proxy configures them."""

@@ -1,0 +1,1 @@
+"""Zone rules that change under an installation."""
