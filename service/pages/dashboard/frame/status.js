@@ -109,7 +109,7 @@ export class Status {
     return this.#receivedAt ? "Connection lost" : "Not connected";
   }
 
-  /** The age of the numbers: since the time that the service told, else since it sent anything. */
+  /** The age of the numbers: since the time of the service, else since it sent anything. */
   #age(now) {
     return age(Number.isFinite(this.#asOf) ? this.now() - this.#asOf : now - this.#receivedAt);
   }
