@@ -55,12 +55,12 @@ def push(file: str, settings: Settings, *, rebase: bool, check: bool) -> None:
             else:
                 run(_push(source, size, settings, report, rebase=rebase))
     finally:
-        _show(report, checked=check)
+        _show(report, checked=check, rebased=rebase)
     if report.unreadable or (check and report.dead_letters):
         raise click.exceptions.Exit(1)
 
 
-def _show(report: PushReport, *, checked: bool) -> None:
+def _show(report: PushReport, *, checked: bool, rebased: bool) -> None:
     """Write the report to stderr: unreadable lines, lines that become dead letters, the numbers."""
     for line in report.unreadable_lines:
         click.echo(f"line {line.number}: {line.problem}", err=True)
@@ -72,6 +72,11 @@ def _show(report: PushReport, *, checked: bool) -> None:
         click.echo(f"… and {report.dead_letters - MAX_LISTED} lines more that will become dead letters", err=True)
     if report.dead_letters:
         click.echo(f"{report.dead_letters} events {'would' if checked else 'will'} become dead letters", err=True)
+    if report.too_old and not rebased:
+        click.echo(
+            f"{report.too_old} of them are older than the days kept: --rebase shifts an archive into the last days",
+            err=True,
+        )
     if report.events or report.unreadable:
         click.echo(
             f"{report.events} events {'checked' if checked else 'sent'}, {report.unreadable} lines unreadable", err=True

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from msgspec import Struct, field
 
 from sidedata.errors import StopError, StoreUnavailableError
-from sidedata.events.rejection import Rejection
+from sidedata.events.rejection import TOO_OLD, Rejection
 from sidedata.ingest.archive.judge import Judge
 from sidedata.ingest.archive.lines import Line
 from sidedata.producer.errors import DeliveryFailed
@@ -25,13 +25,14 @@ MAX_LISTED = 20
 class PushReport(Struct):
     """The result of a push or of a check.
 
-    `unreadable_lines` holds the first unreadable lines, `rejected` the first readable lines that will become dead letters, and the
-    cause.
+    `too_old` counts the dead letters of events before the oldest day kept. `unreadable_lines` holds the first unreadable lines,
+    `rejected` the first readable lines that will become dead letters, and the cause.
     """
 
     events: int = 0
     unreadable: int = 0
     dead_letters: int = 0
+    too_old: int = 0
     unreadable_lines: list[Line] = field(default_factory=list)
     rejected: list[tuple[int, Rejection]] = field(default_factory=list)
 
@@ -45,6 +46,7 @@ class PushReport(Struct):
         rejection = judge.rejection(line)
         if rejection is not None:
             self.dead_letters += 1
+            self.too_old += rejection is TOO_OLD
             if len(self.rejected) < MAX_LISTED:
                 self.rejected.append((line.number, rejection))
         return True
