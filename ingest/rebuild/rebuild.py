@@ -13,7 +13,8 @@ just now. Every later event of the stream is added to them once. So
 * an event that is in the archive and also waits in the stream, or is sent again, counts once if it has an id. All ids of the
   archive are stored like the ids of applied events. An event without an id would count twice: the archive must not hold it.
 * the kinds of workflows stay as they are, the time zone does too unless another one is given. Tokens, dead letters, names of
-  workflows and other organizations are not touched. Bad events of the archive are counted by reason and left out.
+  workflows and other organizations are not touched. Bad events of the archive are counted by reason and left out, and so are
+  unreadable lines, which are named: a broken line costs no neighbour. An archive that is cut off or damaged changes nothing.
 
 Proof: the lease is taken by force, as a purge does it, and renewed all the while, so no worker commits anything between the
 first line of the archive and the last step of the swap; a rebuild that lost the lease finds another fence when it wants to begin
@@ -37,15 +38,17 @@ from sidedata.calendar.reporting import newest_rules, process_sources, stored_ru
 from sidedata.calendar.rules import ZoneRules
 from sidedata.errors import LeaseLostError, StopError, StoreUnavailableError
 from sidedata.ingest.archive.lines import Line
+from sidedata.ingest.archive.report import ArchiveReport
 from sidedata.ingest.ownership import lease
 from sidedata.ingest.ownership.swap import Swap, begin, complete
-from sidedata.ingest.rebuild.archive_source import ArchiveProgress, ArchiveSource
+from sidedata.ingest.rebuild.archive_source import ArchiveSource
 from sidedata.ingest.rebuild.difference import differences
 from sidedata.ingest.rebuild.expiry import Expiries, is_swapped
 from sidedata.ingest.rebuild.report import Report
 from sidedata.ingest.rebuild.shadow import TTL_SECONDS, build, shadow_partition
 from sidedata.reads.keys.organization import organization_keys
 from sidedata.reads.records import OrganizationRecords, read_all_records
+from sidedata.reads.servers import read_time_ms
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
 from sidedata.schema.keys import Keyspace
@@ -79,7 +82,7 @@ class Rebuild:
         *,
         dry: bool,
         timezone: str | None = None,
-        progress: Callable[[ArchiveProgress], None] = lambda _: None,
+        progress: Callable[[ArchiveReport], None] = lambda _: None,
     ) -> None:
         self._gateway = gateway
         self._settings = settings
@@ -140,23 +143,21 @@ class Rebuild:
             with suppress(StoreUnavailableError):  # the rebuild itself sees it too
                 self._lost = not await lease.renew(self._gateway, self._settings, ownership)
 
-    def _step(self, progress: ArchiveProgress) -> None:
+    def _step(self, archive: ArchiveReport) -> None:
         """Stop between two batches if the lease is lost, because the rest would be in vain."""
         if self._lost:
             raise LeaseLostError("another rebuild, a purge or a worker took the partition; run the rebuild again")
-        self._progress(progress)
+        self._progress(archive)
 
     async def _rebuild(self, partition_lease: lease.Lease | None) -> None:
         start = time.monotonic()
         stored = await read_all_records(self._gateway, self._live, self._organization)
-        now_ms = await self._gateway.time_ms(self._live.cursor)
+        now_ms = await read_time_ms(self._gateway, self._live)
         # A later epoch than the old counters have, so that their ids and the new ones differ.
         id_epoch_ms = max(now_ms, int(stored.fields.get("since", 0)) + 1)
         expiry = now_ms // 1000 + TTL_SECONDS
         swap = await self._build(stored, id_epoch_ms, expiry, partition_lease)
         report = self.report
-        if report.archive.unreadable:
-            raise StopError(f"{report.archive.unreadable} lines of the archive are unreadable; nothing is changed")
         if not report.applied:
             raise StopError("the archive has no event of this organization that counts; nothing is changed")
         if partition_lease is None:
@@ -183,7 +184,7 @@ class Rebuild:
         reporting, table = zone_of(rules), rules.encode()
         record = {"timezone": reporting.name, "rules": table, "has_events": HAS_EVENTS, "since": str(id_epoch_ms)}
         source = ArchiveSource(gateway, shadow, self._lines, self._organization, settings.batch_events, self._step)
-        report.archive = source.progress
+        report.archive = source.report
         partition = shadow_partition(
             gateway,
             settings,
@@ -200,7 +201,7 @@ class Rebuild:
         rebuilt = await read_all_records(gateway, shadow, self._organization)
         kinds = stored.kinds | rebuilt.kinds
         rebuilt_names, stored_names = await self._names(shadow), await self._names(self._live)
-        now = await gateway.time_ms(self._live.cursor) // 1000
+        now = await read_time_ms(gateway, self._live) // 1000
         expiries = Expiries(reporting, Retention.of(settings), now)
         report.workflows = await differences(gateway, shadow, kinds, rebuilt_names | stored_names, expiries)
         for difference in report.workflows:

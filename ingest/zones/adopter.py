@@ -26,6 +26,7 @@ from sidedata.ingest.zones.recut import RecutDays
 from sidedata.ingest.zones.rulebook import Rulebook
 from sidedata.reads.owner import OrganizationState, read_records, records_revision
 from sidedata.reads.records import OrganizationRecords, read_all_records
+from sidedata.reads.servers import read_time_ms
 from sidedata.reads.zones.buckets import existing_days
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.records import DEFAULT_ZONE
@@ -74,7 +75,7 @@ class Adopter:
         """
         ids = list(organizations)
         self._refused.difference_update(ids)
-        now = await self._gateway.time_ms(ownership.keyspace.cursor) // 1000
+        now = await read_time_ms(self._gateway, ownership.keyspace) // 1000
         states, _ = await read_records(self._gateway, ownership.keyspace, ids, [])
         changed = False
         for organization, state in zip(ids, states, strict=True):
@@ -106,7 +107,7 @@ class Adopter:
         # The owner's own copies of records may be older than this revision; it drops them after an adoption.
         ownership = replace(ownership, records=await records_revision(self._gateway, ownership.keyspace))
         [state], _ = await read_records(self._gateway, ownership.keyspace, [organization], [])
-        now = await self._gateway.time_ms(ownership.keyspace.cursor) // 1000
+        now = await read_time_ms(self._gateway, ownership.keyspace) // 1000
         stored = stored_rules(state.timezone, state.rules)
         if not state.has_events:
             rules = self.rulebook.first_rules(state.timezone, stored, now)
@@ -164,7 +165,7 @@ class Adopter:
             lacking = await self._build(recut, records)
             if lacking is None:
                 return await self._swap(ownership, organization, state, records, recut, decision)
-            await recut.drop()
+            await recut.switch.drop()
             # Hours of that day are gone: decide as if hours were kept for less time.
             shorter = min(now - lacking, retention.hour - HOUR_SECONDS)
             retention = retention._replace(hour=max(shorter, 0))
@@ -187,11 +188,11 @@ class Adopter:
         recut: RecutDays,
         decision: Recut,
     ) -> str:
-        status = await recut.begin(state.timezone, records)
+        status = await recut.switch.begin(state.timezone, records.newest_us)
         if status != "ok":
-            await recut.drop()
+            await recut.switch.drop()
             return status
-        await complete(self._gateway, self._settings, ownership, recut.shadow.run)
+        await complete(self._gateway, self._settings, ownership, recut.switch.shadow.run)
         self._record(organization, state, decision, f"{len(decision.days)} days are cut again")
         return "ok"
 
@@ -224,7 +225,9 @@ class Adopter:
         )
 
     async def finish(self, ownership: Ownership, release: str) -> None:
-        """Record that all organizations of the partition were compared with a release."""
+        """Record that all organizations of the partition have the rules of a release, unless some are still to get them."""
+        if self._refused or self.rulebook.old_workers:
+            return
         await record_release(self._gateway, ownership, release)
 
 
