@@ -23,7 +23,7 @@ class Gathering:
         self._at: float | None = None
 
     def pause(self, events: int, now: float) -> float:
-        """The pause in seconds after a batch of so many events; `now` is in seconds of a monotonic clock."""
+        """The pause in seconds after a batch of `events` events; `now` is in seconds of a monotonic clock."""
         if self._at is not None and now > self._at:
             rate = events / (now - self._at)
             self._rate = (self._rate + rate) / 2  # of the last few batches, so that one burst decides little
