@@ -58,11 +58,11 @@ const card = signInCard(byId, {
 });
 const openNames = nameDialog(
   byId,
-  (workflow, name) => api.rename(workflow, name, new AbortController().signal),
+  (workflow, name) => api.rename(workflow, name),
   async () => {
     workflows.start(api);
     page?.retry();
-    access = await readAccess(connection, new AbortController().signal).catch(() => access);
+    access = await readAccess(connection).catch(() => access);
     title();
   },
 );
@@ -72,7 +72,7 @@ async function connect() {
   card.hide();
   connection = new Connection(session.token);
   try {
-    access = await readAccess(connection, new AbortController().signal);
+    access = await readAccess(connection);
   } catch (problem) {
     if (problem.status === undefined) throw problem;
     if (problem.unauthorized) return refused(problem);
