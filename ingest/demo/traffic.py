@@ -6,9 +6,11 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
+from sidedata.calendar.reporting import reporting_zone
 from sidedata.clock import Clock
 from sidedata.errors import StoreUnavailableError
 from sidedata.ingest.demo.visitors import Site, Visitors
+from sidedata.reads.records import read_organization
 from sidedata.reads.workflow_list import read_states
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
@@ -53,8 +55,12 @@ async def send_traffic(  # noqa: PLR0913 - the options of a demonstration
         StopError: Redis refuses for good.
         UsageError: there is no such zone.
     """
-    sender = _Sender(gateway, installation.keyspace_of(organization), clock, stop)
-    visitors = Visitors(Site(organization, pages, interactions), zone, seed=seed, run=secrets.token_hex(4))
+    keyspace = installation.keyspace_of(organization)
+    record = await read_organization(gateway, keyspace, organization)
+    # By the organization's own table, if the visitors live in its zone.
+    local = reporting_zone(zone, record.zone_rules if record else None)
+    sender = _Sender(gateway, keyspace, clock, stop)
+    visitors = Visitors(Site(organization, pages, interactions), local, seed=seed, run=secrets.token_hex(4))
     now = clock.now()
     # The rate of a week with that number of events; longer histories are sparser, so that sending them takes no longer.
     average = HISTORY_EVENTS / (max(days, 7) * _DAY_SECONDS)
