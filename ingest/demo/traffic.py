@@ -1,7 +1,6 @@
 """The sending of simulated events: a history at once, then live events as time passes, in the same rhythm of days."""
 
 import asyncio
-import contextlib
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,7 +10,6 @@ from sidedata.calendar.reporting import reporting_zone
 from sidedata.clock import Clock
 from sidedata.errors import StoreUnavailableError
 from sidedata.ingest.demo.visitors import Site, Visitors
-from sidedata.reads.records import read_organization
 from sidedata.reads.workflow_list import read_states
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
@@ -57,11 +55,14 @@ async def send_traffic(  # noqa: PLR0913 - the options of a demonstration
         UsageError: there is no such zone.
     """
     keyspace = installation.keyspace_of(organization)
-    record = None
-    with contextlib.suppress(StoreUnavailableError):  # a simulation goes on by this machine's rules
-        record = await read_organization(gateway, keyspace, organization)
+    rules, newest = None, float("-inf")
+    try:
+        rules, newest = await _read(gateway, installation, organization, pages)
+    except StoreUnavailableError:
+        if days:  # a history must not begin again; live events go on by this machine's rules
+            raise
     # By the organization's own table, if the visitors live in its zone.
-    local = reporting_zone(zone, record.zone_rules if record else None)
+    local = reporting_zone(zone, rules)
     sender = _Sender(gateway, keyspace, clock, stop)
     visitors = Visitors(Site(organization, pages, interactions), local, seed=seed, run=secrets.token_hex(4))
     now = clock.now()
@@ -70,7 +71,7 @@ async def send_traffic(  # noqa: PLR0913 - the options of a demonstration
     live = average if rate is None else rate
     start = now - days * _DAY_SECONDS
     if days:
-        start = max(start, await _newest_event(gateway, installation, organization, pages))
+        start = max(start, newest)
     events = visitors.events(start, now, average if start < now else live, live)
     at, raw = next(events)
     past: list[bytes] = []
@@ -97,10 +98,13 @@ async def send_traffic(  # noqa: PLR0913 - the options of a demonstration
             await clock.sleep(_TICK_SECONDS)
 
 
-async def _newest_event(gateway: Gateway, installation: Installation, organization: str, workflow: str) -> float:
-    """The time of a workflow's newest event; before all times where there is none."""
-    [state] = (await read_states(gateway, installation, organization, [workflow])).workflows
-    return float("-inf") if state.last_event_us is None else state.last_event_us / 1_000_000
+async def _read(
+    gateway: Gateway, installation: Installation, organization: str, workflow: str
+) -> tuple[str | None, float]:
+    """The organization's stored rules, and the time of a workflow's newest event; before all times where there is none."""
+    states = await read_states(gateway, installation, organization, [workflow])
+    [state] = states.workflows
+    return states.rules, float("-inf") if state.last_event_us is None else state.last_event_us / 1_000_000
 
 
 def _entries(raws: Iterable[bytes]) -> Iterator[bytes]:
