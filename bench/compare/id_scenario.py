@@ -57,7 +57,7 @@ def _end_generation(world: BenchWorld) -> None:
     for key in list(world.redis.scan_iter(f"{prefix}{generation}:*", count=10_000)):
         world.redis.rename(key, key.decode().replace(f":ids:{generation}:", f":ids:{before}:"))
     for name, value in world.redis.hgetall(cursor).items():
-        if name.startswith(f"ids:{generation}".encode()):
+        if name.endswith(f":{generation}".encode()):
             world.redis.hset(cursor, name.decode().replace(generation, before), value)
             world.redis.hdel(cursor, name)
 

@@ -195,7 +195,7 @@ def live_partition(
         ownership,
         reader=Reader(source, owner_cache, keyspace.partition, partitions, settings.batch_events),
         owner_cache=owner_cache,
-        deduplicator=Deduplicator(keyspace, settings.keep_ids_hours, lease.id_counts),
+        deduplicator=Deduplicator(keyspace, settings.keep_ids_hours, lease.ids),
         throttle=DeadLetterThrottle(keyspace.partition, metrics),
         metrics=metrics,
         adopter=adopter,
