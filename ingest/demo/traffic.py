@@ -4,8 +4,8 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 
+from sidedata.batched import batched
 from sidedata.calendar.reporting import reporting_zone
 from sidedata.clock import Clock
 from sidedata.errors import StoreUnavailableError
@@ -55,12 +55,7 @@ async def send_traffic(  # noqa: PLR0913 - the options of a demonstration
         UsageError: there is no such zone.
     """
     keyspace = installation.keyspace_of(organization)
-    rules, newest = None, float("-inf")
-    try:
-        rules, newest = await _read(gateway, installation, organization, pages)
-    except StoreUnavailableError:
-        if days:  # a history must not begin again; live events go on by this machine's rules
-            raise
+    rules, newest = await _read(gateway, installation, organization, pages, required=days > 0)
     # By the organization's own table, if the visitors live in its zone.
     local = reporting_zone(zone, rules)
     sender = _Sender(gateway, keyspace, clock, stop)
@@ -99,19 +94,22 @@ async def send_traffic(  # noqa: PLR0913 - the options of a demonstration
 
 
 async def _read(
-    gateway: Gateway, installation: Installation, organization: str, workflow: str
+    gateway: Gateway, installation: Installation, organization: str, workflow: str, *, required: bool
 ) -> tuple[str | None, float]:
     """The organization's stored rules, and the time of a workflow's newest event; before all times where there is none."""
-    states = await read_states(gateway, installation, organization, [workflow])
+    try:
+        states = await read_states(gateway, installation, organization, [workflow])
+    except StoreUnavailableError:
+        if required:  # a history must not begin again; live events go on by this machine's rules
+            raise
+        return None, float("-inf")
     [state] = states.workflows
     return states.rules, float("-inf") if state.last_event_us is None else state.last_event_us / 1_000_000
 
 
 def _entries(raws: Iterable[bytes]) -> Iterator[bytes]:
     """Pack events into JSON arrays of at most `ENTRY_EVENTS` each."""
-    rest = iter(raws)
-    while batch := list(islice(rest, ENTRY_EVENTS)):
-        yield b"[" + b",".join(batch) + b"]"
+    return (b"[" + b",".join(batch) + b"]" for batch in batched(raws, ENTRY_EVENTS))
 
 
 class _Sender:

@@ -8,6 +8,20 @@ export function element(name, className = "", ...content) {
   return node;
 }
 
+/** The head of a table. */
+export function heads(titles) {
+  const cells = titles.map((title) => element("th", "", title));
+  for (const cell of cells) cell.scope = "col";
+  return element("thead", "", element("tr", "", ...cells));
+}
+
+/** The head of a table's row. */
+export function rowHead(...content) {
+  const cell = element("th", "", ...content);
+  cell.scope = "row";
+  return cell;
+}
+
 /** Set a node's text only if it differs: setting it again would disturb a selection or a screen reader. */
 export function write(node, text) {
   if (node.textContent !== text) node.textContent = text;
