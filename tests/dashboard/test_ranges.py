@@ -114,7 +114,7 @@ async def test_steps_end_at_the_present(page: Page, pipe: Pipeline) -> None:
 
 
 async def test_a_link_carries_the_view(page: Page, pipe: Pipeline) -> None:
-    """Opened anew, it shows the same workflow, range, comparison and granularity; it holds no token."""
+    """Opened again, it shows the same workflow, range, comparison and granularity; it holds no token."""
     place = {"workflow": POPUP, "range": "quarter", "at": "2026-04-01", "compare": "year", "by": "week"}
     await enter(page, pipe, **place)
     await is_live(page)
@@ -124,7 +124,7 @@ async def test_a_link_carries_the_view(page: Page, pipe: Pipeline) -> None:
     await is_live(page)
     assert await texts(page, ".range-name") == ["Q2 2026"]
     assert await page.evaluate("document.querySelector('#compare').value") == "year"
-    assert await page.evaluate("document.querySelector('#timeline-by').value") == "week"
+    await page.until("document.querySelector('#timeline-by').value === 'week'")
     assert await texts(page, "#title") == [f"Workflow {POPUP[:8]}…"]
     assert await page.evaluate("location.href") == link
     page.forgive("400")  # a year before the range is no longer kept
@@ -149,3 +149,30 @@ async def test_a_comparison_can_be_chosen(page: Page, pipe: Pipeline, compare: s
     await page.until("!!document.querySelector('.tile-change .up')")
     found: Any = await page.evaluate("document.querySelector('.tile-change .change').title")
     assert found == "4 in the period compared with"
+
+
+TICKS: list[tuple[str, str, int, int, str, str]] = [
+    # granularity, first point, points, pixels of each, the first and the last label
+    ("day", "2026-11-22", 7, 190, "Sun 22 Nov", "Sat 28 Nov"),
+    ("day", "2026-11-22", 7, 58, "22 Nov", "28 Nov"),
+    ("day", "2026-10-30", 30, 40, "2 Nov", "23 Nov"),
+    ("day", "2026-09-01", 90, 3, "1 Sep", "1 Nov"),
+    ("hour", "2026-11-22", 24, 50, "Sun 22 Nov", "22:00"),
+    ("month", "2026-01-01", 12, 90, "Jan 2026", "Dec"),
+    ("5min", "2026-11-22", 13, 80, "00:00", "01:00"),
+]
+
+
+async def test_ticks_stand_at_round_times(page: Page, pipe: Pipeline) -> None:
+    """Mondays, first days of months and full hours, as many as there is room for, in words."""
+    await page.open(f"{await address(pipe)}/dashboard")
+    await page.until("document.querySelector('#ask').checkVisibility()")
+    for granularity, first, points, slot, start, end in TICKS:
+        texts_ = await page.evaluate(f"""import('/dashboard/charts/time-ticks.js').then(({{timeTicks}}) => {{
+            const first = new Date('{first}T00:00Z');
+            const sizes = {{'5min': 300_000, hour: 3_600_000, day: 86_400_000}};
+            const starts = Array.from({{length: {points}}}, (_, index) => '{granularity}' === 'month'
+              ? Date.UTC(first.getUTCFullYear(), index, 1) : first.getTime() + index * sizes['{granularity}']);
+            return timeTicks(starts, '{granularity}', {slot}).map(({{text}}) => text);
+        }})""")
+        assert [texts_[0], texts_[-1]] == [start, end], granularity

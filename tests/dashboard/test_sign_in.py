@@ -38,7 +38,9 @@ async def test_a_token_of_another_organization_is_refused_with_the_reason(page: 
     token, _ = await create_token(as_user("operator", pipe.client), OTHER_ORG, ["reports"])
     await enter(page, pipe, token=token)
     assert "organization" in await refusal(page)
-    page.forgive("403")
+    await type_token(page, token)
+    await page.until("document.querySelector('#none').checkVisibility()")
+    assert f"org={OTHER_ORG}" in await page.evaluate("location.hash")
 
 
 async def test_a_revoked_token_is_asked_for_again(page: Page, pipe: Pipeline) -> None:

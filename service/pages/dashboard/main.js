@@ -81,7 +81,11 @@ async function connect() {
   }
   if (access && !access.token.scopes.includes("reports")) return refused({ message: "The token lacks the scope reports." });
   const own = access?.token.organization_id;
-  if (own && view.org && own !== view.org) return refused({ message: "This link is of another organization than the token." });
+  if (own && view.org && own !== view.org) {
+    history.replaceState(null, "", "#"); // the next attempt opens the token's own
+    view = readViewState();
+    return refused({ message: "This link is of another organization than the token." });
+  }
   go();
 }
 

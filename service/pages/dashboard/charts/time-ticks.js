@@ -33,7 +33,8 @@ export function timeTicks(starts, granularity, slot) {
   for (const rule of RULES[granularity]) {
     for (const weekday of weekdays) {
       const found = starts.flatMap((time, index) => (rule(time) ? [{ index, text: label(time, granularity, weekday) }] : []));
-      const roomy = found.every(({ index, text }, at) => !at || (index - found[at - 1].index) * slot >= text.length * LETTER + DISTANCE);
+      const width = (at) => found[at].text.length * LETTER;
+      const roomy = found.every(({ index }, at) => !at || (index - found[at - 1].index) * slot >= (width(at - 1) + width(at)) / 2 + DISTANCE);
       if (found.length) ticks = found;
       if (found.length && roomy) return ticks;
     }
