@@ -44,7 +44,7 @@ class BatchSender:
         return len(batch) >= self._batch_events or self._waiting >= self._most or self._bytes >= self._most_bytes
 
     async def send(self) -> None:
-        """Send the full batches, or all where so many events wait; each waits until the one before is in the stream."""
+        """Send the full batches, or all if the limit of waiting events is reached; each waits for the one before it."""
         crowded = self._waiting >= self._most or self._bytes >= self._most_bytes
         for partition, batch in list(self._batches.items()):
             if crowded or len(batch) >= self._batch_events:
