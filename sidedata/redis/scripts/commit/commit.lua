@@ -164,18 +164,39 @@ for _, step in ipairs(steps) do
   apply[step[1]](unpack(step, 2))
 end
 
-local at, dead_letters = 2, 0
+-- The indexes of dead letters lack those of an older version, and any that can't be written. The cursor tells which letters may be
+-- missing: those up to `dead_unindexed`, and those behind `dead_indexed`, the newest letter that this script has looked at.
+local function is_later(one, other)
+  local ms, number = string.match(one, '(%d+)-(%d+)')
+  local other_ms, other_number = string.match(other, '(%d+)-(%d+)')
+  if ms ~= other_ms then return tonumber(ms) > tonumber(other_ms) end
+  return tonumber(number) > tonumber(other_number)
+end
+
+local at, dead_letters, unindexed, newest = 2, 0, nil, nil
+if at <= #ARGV then
+  local last = call('XREVRANGE', KEYS[4], '+', '-', 'COUNT', 1)[1]
+  if last and is_later(last[1], call('HGET', cursor, 'dead_indexed') or '0-0') then unindexed = last[1] end
+end
 while at <= #ARGV do
   local id = call('XADD', KEYS[4], '*', 'at', batch.now, unpack(ARGV, at + 2, at + 1 + ARGV[at]))
   local index = KEYS[tonumber(ARGV[at + 1])]
   -- The index only speeds up a listing, so its failure is no reason to fail halfway: the account may lack the right, and the
   -- index may be ahead where a clock was set back.
-  if index and not redis.pcall('XADD', index, 'MAXLEN', '~', batch.dead_letter_limit, id, 'id', '')['err'] then
-    call('EXPIREAT', index, batch.dead_letter_expiry)
+  if index then
+    if redis.pcall('XADD', index, 'MAXLEN', '~', batch.dead_letter_limit, id, 'id', '')['err'] then
+      unindexed = id
+    else
+      call('EXPIREAT', index, batch.dead_letter_expiry)
+    end
   end
+  newest = id
   dead_letters = dead_letters + 1
   at = at + 2 + ARGV[at]
 end
+
+if newest then call('HSET', cursor, 'dead_indexed', newest) end
+if unindexed then call('HSET', cursor, 'dead_unindexed', unindexed) end
 
 if shadow_expiry ~= 0 then
   for _, key in ipairs(KEYS) do expire(key, 0) end -- live keys stay as they are: ids, the cursor that counts them
