@@ -98,7 +98,7 @@ def read_lines(archive: IO[bytes], partitions: int, shift_days: int = 0, *, need
                 raw = trim(raw)
             if not raw:
                 continue
-            event = None if shift_days else decode_event(raw)
+            event = decode_event(raw) if raw.startswith(b"{") and not shift_days else None
             # Nearly all lines are events; others, and those that are rewritten, take three times as long.
             if type(event) is Event and not (needs_time and event.defaults):
                 organization = event.organization_id

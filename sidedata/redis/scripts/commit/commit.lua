@@ -166,20 +166,20 @@ end
 
 -- The indexes of dead letters lack those of an older version, and any that can't be written. The cursor tells which letters may be
 -- missing: those up to `dead_unindexed`, and those behind `dead_indexed`, the newest letter that this script has looked at.
-local function is_later(one, other)
-  local ms, number = string.match(one, '(%d+)-(%d+)')
-  local other_ms, other_number = string.match(other, '(%d+)-(%d+)')
-  if ms ~= other_ms then return tonumber(ms) > tonumber(other_ms) end
-  return tonumber(number) > tonumber(other_number)
-end
-
-local at, dead_letters, unindexed, newest = 2, 0, nil, nil
-if at <= #ARGV then
-  local last = call('XREVRANGE', KEYS[4], '+', '-', 'COUNT', 1)[1]
-  if last and is_later(last[1], call('HGET', cursor, 'dead_indexed') or '0-0') then unindexed = last[1] end
-end
+local at, dead_letters, newest, unindexed = 2, 0, nil, nil
+local indexed = at <= #ARGV and call('HGET', cursor, 'dead_indexed')
+local foreign = at <= #ARGV and #call('XRANGE', KEYS[4], indexed and '(' .. indexed or '-', '+', 'COUNT', 1) > 0
 while at <= #ARGV do
   local id = call('XADD', KEYS[4], '*', 'at', batch.now, unpack(ARGV, at + 2, at + 1 + ARGV[at]))
+  if foreign and not newest then
+    -- The id before this one: a worker has no right to ask for the newest letter.
+    local ms, number = string.match(id, '(%d+)-(%d+)')
+    if number == '0' then
+      unindexed = string.format('%.0f-18446744073709551615', ms - 1)
+    else
+      unindexed = string.format('%s-%.0f', ms, number - 1)
+    end
+  end
   local index = KEYS[tonumber(ARGV[at + 1])]
   -- The index only speeds up a listing, so its failure is no reason to fail halfway: the account may lack the right, and the
   -- index may be ahead where a clock was set back.
