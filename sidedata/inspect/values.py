@@ -107,6 +107,9 @@ async def _cursor(subject: Subject) -> list[Row]:
         "revision": "the last commit's, a time in microseconds",
         "events": "applied so far",
         "records": "changes of records from outside",
+        "dead_seen": "the newest dead letter that was marked as seen",
+        "dead_indexed": "the newest dead letter with an index",
+        "dead_unindexed": "the newest dead letter that may lack an index",
         "swap": "the rebuild that the next owner has to put in place",
     }
     rows = [(name, f"{fields[name]} ({text})") for name, text in texts.items() if name in fields]

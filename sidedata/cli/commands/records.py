@@ -10,7 +10,7 @@ from sidedata.calendar.reporting import stored_rules
 from sidedata.cli.connection import connect_installation
 from sidedata.cli.event_loop import run
 from sidedata.cli.options import INSTALLATION, settings_options
-from sidedata.cli.tables import print_table
+from sidedata.cli.tables import print_table, printable
 from sidedata.errors import StopError, UsageError
 from sidedata.inspect.zones import compare, machine_release
 from sidedata.reads.records import find_organizations, read_organization, read_organizations, read_workflow
@@ -68,7 +68,7 @@ def show_organization(organization: str, settings: Settings, *, as_json: bool) -
     fixed = "fixed, it has events" if record.has_events else "may be set, it has no events"
     rules = record.zone_rules or "none yet: a worker stores them"
     click.echo(
-        f"organization  {record.id}\nname          {record.name or 'none'}\n"
+        f"organization  {record.id}\nname          {printable(record.name or 'none')}\n"
         f"time zone     {record.timezone} ({fixed})\nzone rules    {rules}"
     )
     if (release := _release(record)) is not None:
@@ -166,7 +166,7 @@ def show_workflow(organization: str, workflow_id: str, settings: Settings, *, as
     last_event = "none" if newest is None else datetime.fromtimestamp(newest / 1_000_000, UTC).isoformat(" ", "seconds")
     click.echo(
         f"workflow      {record.id}\norganization  {record.organization}\nkind          {record.kind}\n"
-        f"name          {record.name}\nlast event    {last_event}"
+        f"name          {printable(record.name)}\nlast event    {last_event}"
     )
 
 
