@@ -98,7 +98,7 @@ async def test_a_rebuild_in_the_midst(redis_url: str, monkeypatch: pytest.Monkey
 
 
 async def test_a_purge_after_a_kill(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a worker that was killed before the swap has built is purged, too."""
+    """Keys that a killed worker built before the swap are purged, too."""
 
     class KilledError(Exception):
         """The death of the worker."""

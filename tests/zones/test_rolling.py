@@ -48,7 +48,7 @@ async def before_the_upgrade(pipe: Pipeline, world: ZoneWorld, case: Case) -> No
 
 
 async def visitors(pipe: Pipeline, now: datetime, days: int) -> int:
-    """The visitors of a local day, so many days ago."""
+    """The visitors of a local day, by its distance in days."""
     day = now.date() - timedelta(days=days)
     reply = await pipe.ask(PAGES, f"{day}", f"{day + timedelta(days=1)}")
     return int(reply.json["unique_visitors_count"])
