@@ -1,4 +1,7 @@
-"""`python -m bench [name …] [--quick] [--write]`: measure, print the tables, put them in the README."""
+"""`python -m bench [name …] [--quick] [--write]`: measure, print the tables, put them in the README.
+
+`python -m bench compare --base PATH`: this checkout against another one, see `bench/compare/`.
+"""
 
 import argparse
 import signal
@@ -36,6 +39,11 @@ _MEASUREMENTS: dict[str, Callable[..., list[Table]]] = {"query": _query, "ingest
 
 def main() -> None:
     """Run what is asked for."""
+    if sys.argv[1:2] == ["compare"]:
+        from bench.compare.__main__ import main as compare  # noqa: PLC0415 - each measurement loads what it needs
+
+        compare(sys.argv[2:])
+        return
     parser = argparse.ArgumentParser("python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help="query, ingest, market (peers, memory, accuracy)")
     parser.add_argument("--quick", action="store_true", help="small data and one round, to try the code")

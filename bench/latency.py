@@ -14,12 +14,19 @@ _PROBE = "00000000-0000-4000-8000-00000000b0b0"
 
 
 def latencies(world: BenchWorld, rate: float, probes: int) -> list[float]:
-    """Measure probes, in milliseconds: `workflow_started` events, because their count is exact."""
-    names = world.names(0)
+    """Measure probes, in milliseconds, while a feeder and a worker that are started here keep a partition busy."""
     world.sidedata("worker")
     _, port = world.serve()
-    asker = Asker(port, world.token())
     feed = world.python("bench.feed", world.url, 0, world.partitions, rate, "mix")
+    found = probe_latencies(world, port, probes)
+    world.stop(feed)
+    return found
+
+
+def probe_latencies(world: BenchWorld, port: int, probes: int) -> list[float]:
+    """Measure probes, in milliseconds: `workflow_started` events, because their count is exact."""
+    names = world.names(0)
+    asker = Asker(port, world.token())
     stream = Stream(world.url)
     path = f"/api/reporting/workflow/v1/orgs/{names.organization}/workflows/{_PROBE}/sidedata/"
     _probe(stream, names.organization)
@@ -34,7 +41,6 @@ def latencies(world: BenchWorld, rate: float, probes: int) -> list[float]:
             time.sleep(0.002)
         found.append(1000 * (time.perf_counter() - start))
         time.sleep(0.003 * (number % 10))  # out of step with the feeder
-    world.stop(feed)
     asker.close()
     return found
 

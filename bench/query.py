@@ -55,6 +55,16 @@ class Query:
             self._quiet(kind)
         return query_table(self._rounds, slow(world.redis), self._sizes, self._busiest)
 
+    def once(self) -> Rounds:
+        """Measure one round of loaded histories, to compare builds."""
+        self._look()
+        for kind in KINDS:
+            self._canned(kind)
+            self._polled(kind)
+            self._distinct(kind, processes=1)
+            self._first(kind)
+        return self._rounds
+
     @contextmanager
     def _service(self, *arguments: str) -> Iterator[int]:
         process, port = self._world.serve(*arguments)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -28,10 +29,27 @@ _REPORT = "/api/reporting/workflow/v1/orgs/{}/workflows/{}/sidedata/"
 
 
 class BenchWorld:
-    """A Redis without persistence, and processes that use it; with what was kept of an earlier world, if there is any."""
+    """A Redis without persistence, and processes that use it; with what was kept of an earlier world, if there is any.
 
-    def __init__(self, partitions: int = 16, kept: Path | None = None) -> None:
+    Args:
+        command: the `sidedata` command of another build; this one's own without it.
+        server: the server's executable file; the first one at hand without it.
+        arguments: of the server, beyond those that every world gives.
+    """
+
+    def __init__(
+        self,
+        partitions: int = 16,
+        kept: Path | None = None,
+        *,
+        command: Sequence[str] = (sys.executable, "-c", _SIDEDATA),
+        server: str | None = None,
+        arguments: Sequence[str] = (),
+    ) -> None:
         self.partitions = partitions
+        self._command = command
+        self._server = server or find_servers()[0].path
+        self._arguments = arguments
         self.directory = Path(tempfile.mkdtemp(prefix="sidedata-bench-"))
         self.url = f"unix://{self.directory / 's'}"
         # Saving what is kept takes longer than the client waits for anything by itself.
@@ -44,7 +62,7 @@ class BenchWorld:
         if self._kept is not None and self._kept.exists():
             shutil.copyfile(self._kept, self.directory / "dump.rdb")
         arguments = ["--port", "0", "--unixsocket", str(self.directory / "s"), "--dir", str(self.directory)]
-        self.start(find_servers()[0].path, *arguments, "--save", "", "--appendonly", "no")
+        self.start(self._server, *arguments, "--save", "", "--appendonly", "no", *self._arguments)
         limit = time.monotonic() + _START_SECONDS
         while True:
             try:
@@ -117,7 +135,7 @@ class BenchWorld:
 
     def sidedata(self, *arguments: str, **settings: str | int) -> subprocess.Popen[bytes]:
         """Start a command of sidedata's."""
-        return self.start(sys.executable, "-c", _SIDEDATA, *arguments, **settings)
+        return self.start(*self._command, *arguments, **settings)
 
     def serve(self, *arguments: str, **settings: str | int) -> tuple[subprocess.Popen[bytes], int]:
         """Start a service; it listens on the port."""

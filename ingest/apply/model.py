@@ -29,6 +29,13 @@ class OpenHour(Struct, frozen=True):
     sealed: bool
     until_ms: int
 
+    @classmethod
+    def of_sketch(cls, ttl_ms: int, now_ms: int, *, is_stored: bool) -> "OpenHour":
+        """The state by the TTL of the hour's sketch (see PTTL): open while that exists, or if its count was never stored."""
+        if ttl_ms == -2:
+            return cls(sealed=is_stored, until_ms=NEVER_MS)
+        return cls(sealed=False, until_ms=NEVER_MS if ttl_ms < 0 else now_ms + ttl_ms)
+
 
 class FiveMinuteBucket:
     """A bucket of 5 minutes, and the ids that this owner has added to it: adding them again is a no-op.

@@ -15,7 +15,7 @@ from sidedata.calendar.zones import DAY_SECONDS, zone
 from sidedata.errors import StopError, UsageError
 from sidedata.events.hashing import Hasher
 from sidedata.ingest.apply.entries import StreamEvent
-from sidedata.ingest.apply.model import NEVER_MS, BatchLookups, OpenHour, Organization, Plan, ResolvedEvent, Workflow
+from sidedata.ingest.apply.model import BatchLookups, OpenHour, Organization, Plan, ResolvedEvent, Workflow
 from sidedata.ingest.zones.adopter import Adopter
 from sidedata.reads.owner import Lookups, OrganizationState, look_up, read_records
 from sidedata.redis.gateway import Gateway
@@ -167,7 +167,7 @@ class OwnerCache:
         lookups = await self._query(id_queries, list(visitors), hour_queries, unnamed)
         for (workflow, start), (ttl_ms, is_stored) in zip(hours, lookups.hours, strict=True):
             self._records += start not in workflow.hours
-            workflow.hours[start] = _open_hour(ttl_ms, lookups.now_ms, is_stored=is_stored)
+            workflow.hours[start] = OpenHour.of_sketch(ttl_ms, lookups.now_ms, is_stored=is_stored)
         for key, record in zip(unnamed, lookups.goals, strict=True):
             if record:
                 self._goals[key] = GoalName.decode(record)
@@ -242,10 +242,3 @@ class OwnerCache:
         self._organizations.clear()
         self.known_expiries.clear()
         self._records = self._members = self._hasher.cached = 0
-
-
-def _open_hour(ttl_ms: int, now_ms: int, *, is_stored: bool) -> OpenHour:
-    """The state of an hour, by the TTL of its sketch (see PTTL): open while its sketch exists, or if its count was never stored."""
-    if ttl_ms == -2:
-        return OpenHour(sealed=is_stored, until_ms=NEVER_MS)
-    return OpenHour(sealed=False, until_ms=NEVER_MS if ttl_ms < 0 else now_ms + ttl_ms)

@@ -6,14 +6,18 @@ from collections.abc import Callable, Iterable
 
 from msgspec import Struct, field
 
-from sidedata.errors import StopError, StoreUnavailableError
+from sidedata.calendar.reporting import reporting_zone
+from sidedata.errors import CommandRefusedError, StopError, StoreUnavailableError, UsageError
 from sidedata.events.rejection import Rejection
-from sidedata.ingest.archive.judge import Judge
+from sidedata.ingest.archive.judge import Judge, ZoneDecidesError
 from sidedata.ingest.archive.lines import Line
 from sidedata.producer.errors import DeliveryFailed
 from sidedata.producer.limits import Limits
 from sidedata.producer.sender import Sender
+from sidedata.reads.records import read_organization
 from sidedata.redis.gateway import Gateway
+from sidedata.schema.keys import keyspace
+from sidedata.schema.records import DEFAULT_ZONE
 from sidedata.settings import Settings
 
 _ATTEMPTS = 10
@@ -25,6 +29,7 @@ MAX_LISTED = 20
 class PushReport(Struct):
     """The result of a push or of a check.
 
+    `undecided` counts the events that are too old in some reporting zones, where the organization's is not known.
     `unreadable_lines` holds the first unreadable lines, `rejected` the first readable lines that will become dead letters, and the
     cause.
     """
@@ -32,11 +37,16 @@ class PushReport(Struct):
     events: int = 0
     unreadable: int = 0
     dead_letters: int = 0
+    undecided: int = 0
     unreadable_lines: list[Line] = field(default_factory=list)
     rejected: list[tuple[int, Rejection]] = field(default_factory=list)
 
     def judge(self, line: Line, judge: Judge) -> bool:
-        """Count a line that is unreadable or will become a dead letter; False if it is unreadable."""
+        """Count a line that is unreadable or will become a dead letter; False if it is unreadable.
+
+        Raises:
+            ZoneDecidesError: as `Judge.rejection`; the line is not counted.
+        """
         if line.problem is not None:
             self.unreadable += 1
             if len(self.unreadable_lines) < MAX_LISTED:
@@ -72,7 +82,11 @@ async def push(
     judge = Judge(settings, time.time())
     try:
         for index, line in enumerate(lines):
-            if not report.judge(line, judge):
+            try:
+                readable = report.judge(line, judge)
+            except ZoneDecidesError as error:
+                readable = await _judge_by_zone(gateway, line, judge, report, error.organization)
+            if not readable:
                 continue
             await sender.room(len(line.raw))
             if sender.failure is not None:
@@ -91,3 +105,15 @@ async def push(
         finally:
             report.events = sender.sent
             progress()
+
+
+async def _judge_by_zone(gateway: Gateway, line: Line, judge: Judge, report: PushReport, organization: str) -> bool:
+    """Judge a line by its organization's reporting zone; where this account may not read it, the line is undecided."""
+    try:
+        record = await read_organization(gateway, keyspace(line.partition), organization)
+        stored = (DEFAULT_ZONE, None) if record is None else (record.timezone, record.zone_rules)
+        judge.learn(organization, reporting_zone(*stored))
+    except (CommandRefusedError, UsageError):
+        report.undecided += 1
+        return True
+    return report.judge(line, judge)

@@ -17,9 +17,9 @@ from msgspec import Struct
 from sidedata.errors import LeaseLostError
 from sidedata.ingest.ownership import lease
 from sidedata.ingest.purge.stream_purge import StreamCounts, Target, purge_dead_letters, purge_events
+from sidedata.reads.keys.organization import key_pages, visitor_pages
 from sidedata.reads.tokens import list_tokens
 from sidedata.redis.gateway import Gateway
-from sidedata.redis.scan import pages
 from sidedata.schema.installation import Installation
 from sidedata.schema.keys import Keyspace, keyspace
 from sidedata.settings import Settings
@@ -137,7 +137,7 @@ class Purge:
 
     async def _delete(self) -> None:
         records = self._records()
-        async for page in pages(self._gateway, self._keyspace.pattern_of(self._organization, self._workflow)):
+        async for page in key_pages(self._gateway, self._keyspace, self._organization, self._workflow):
             await self._delete_keys([key for key in page if key.decode() not in records])
         if self._workflow is not None:
             await self._delete_interactions(self._workflow)
@@ -161,6 +161,6 @@ class Purge:
 
     async def _delete_interactions(self, workflow: str) -> None:
         """Remove the workflow's interactions from visitors' state; otherwise goals would go on affecting it."""
-        async for page in pages(self._gateway, self._keyspace.visitor(self._organization, "*")):
+        async for page in visitor_pages(self._gateway, self._keyspace, self._organization):
             await self._checkpoint()
             self._report.visitors += await delete_interactions(self._gateway, page, workflow, dry=self._dry)

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from sidedata.events.decode import MAX_ENTRY_EVENTS
 from sidedata.ingest.archive.lines import Line
+from sidedata.reads.servers import read_time_ms
 from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import Entry
 from sidedata.schema.keys import Keyspace
@@ -70,7 +71,7 @@ class ArchiveSource:
         self.has_more = bool(raws)
         if not raws:
             return ()
-        now_ms = await self._gateway.time_ms(self._keyspace.cursor)
+        now_ms = await read_time_ms(self._gateway, self._keyspace)
         chunks = [raws[first : first + MAX_ENTRY_EVENTS] for first in range(0, len(raws), MAX_ENTRY_EVENTS)]
         return [
             (f"{now_ms}-{next(self._numbers)}".encode(), [b"events", b"[%b]" % b",".join(chunk)]) for chunk in chunks

@@ -47,6 +47,8 @@ def rebuild(
     The archive must hold every event that was applied: a missing one is not counted any more. Events that arrive meanwhile wait
     and are applied afterwards. An event that is in the archive too counts once if it has an id. Without --apply the command
     compares and asks.
+
+    Unreadable lines, and lines without a timestamp, are named and left out; the exit status is then 1.
     """
     organization_id = parse_uuid(organization)
     if timezone is not None:
@@ -59,12 +61,15 @@ def rebuild(
     if interactive:
         _rebuild(file, organization_id, timezone, settings, dry=True, as_json=False)
         click.confirm("Replace the stored counters by the rebuilt ones?", abort=True, err=True)
-    _rebuild(file, organization_id, timezone, settings, dry=dry_run, as_json=as_json)
+    unreadable = _rebuild(file, organization_id, timezone, settings, dry=dry_run, as_json=as_json)
+    if unreadable:
+        raise click.exceptions.Exit(1)
 
 
 def _rebuild(
     file: str, organization: str, timezone: str | None, settings: Settings, *, dry: bool, as_json: bool
-) -> None:
+) -> int:
+    """Rebuild, or compare only; returns the number of unreadable lines."""
     report: Report | None = None  # until the archive is read
 
     async def command() -> None:
@@ -95,6 +100,7 @@ def _rebuild(
     finally:
         if report is not None:
             _print(report, organization, dry=dry, as_json=as_json)
+    return 0 if report is None else report.archive.unreadable
 
 
 def _print(report: Report, organization: str, *, dry: bool, as_json: bool) -> None:

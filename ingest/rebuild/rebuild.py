@@ -13,7 +13,8 @@ just now. Every later event of the stream is added to them once. So
 * an event that is in the archive and also waits in the stream, or is sent again, counts once if it has an id. All ids of the
   archive are stored like the ids of applied events. An event without an id would count twice: the archive must not hold it.
 * the kinds of workflows stay as they are, the time zone does too unless another one is given. Tokens, dead letters, names of
-  workflows and other organizations are not touched. Bad events of the archive are counted by reason and left out.
+  workflows and other organizations are not touched. Bad events of the archive are counted by reason and left out, and so are
+  unreadable lines, which are named: a broken line costs no neighbour. An archive that is cut off or damaged changes nothing.
 
 Proof: the lease is taken by force, as a purge does it, and renewed all the while, so no worker commits anything between the
 first line of the archive and the last step of the swap; a rebuild that lost the lease finds another fence when it wants to begin
@@ -46,6 +47,7 @@ from sidedata.ingest.rebuild.report import Report
 from sidedata.ingest.rebuild.shadow import TTL_SECONDS, build, shadow_partition
 from sidedata.reads.keys.organization import organization_keys
 from sidedata.reads.records import OrganizationRecords, read_all_records
+from sidedata.reads.servers import read_time_ms
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
 from sidedata.schema.keys import Keyspace
@@ -149,14 +151,12 @@ class Rebuild:
     async def _rebuild(self, partition_lease: lease.Lease | None) -> None:
         start = time.monotonic()
         stored = await read_all_records(self._gateway, self._live, self._organization)
-        now_ms = await self._gateway.time_ms(self._live.cursor)
+        now_ms = await read_time_ms(self._gateway, self._live)
         # A later epoch than the old counters have, so that their ids and the new ones differ.
         id_epoch_ms = max(now_ms, int(stored.fields.get("since", 0)) + 1)
         expiry = now_ms // 1000 + TTL_SECONDS
         swap = await self._build(stored, id_epoch_ms, expiry, partition_lease)
         report = self.report
-        if report.archive.unreadable:
-            raise StopError(f"{report.archive.unreadable} lines of the archive are unreadable; nothing is changed")
         if not report.applied:
             raise StopError("the archive has no event of this organization that counts; nothing is changed")
         if partition_lease is None:
@@ -200,7 +200,7 @@ class Rebuild:
         rebuilt = await read_all_records(gateway, shadow, self._organization)
         kinds = stored.kinds | rebuilt.kinds
         rebuilt_names, stored_names = await self._names(shadow), await self._names(self._live)
-        now = await gateway.time_ms(self._live.cursor) // 1000
+        now = await read_time_ms(gateway, self._live) // 1000
         expiries = Expiries(reporting, Retention.of(settings), now)
         report.workflows = await differences(gateway, shadow, kinds, rebuilt_names | stored_names, expiries)
         for difference in report.workflows:

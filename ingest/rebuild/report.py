@@ -66,6 +66,8 @@ def remarks(report: Report, *, dry: bool) -> Iterator[str]:
     """The lines for stderr: the archive's content, and what became of it."""
     archive = report.archive
     yield f"{report.applied} events counted, {report.duplicates} of them there twice, {archive.others} lines of others"
+    if archive.unreadable:
+        yield f"{archive.unreadable} unreadable lines left out"
     for reason, number in sorted(report.dead_letters.items()):
         yield f"{number} left out as {reason}"
     for difference in report.workflows:

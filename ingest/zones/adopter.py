@@ -26,6 +26,7 @@ from sidedata.ingest.zones.recut import RecutDays
 from sidedata.ingest.zones.rulebook import Rulebook
 from sidedata.reads.owner import OrganizationState, read_records, records_revision
 from sidedata.reads.records import OrganizationRecords, read_all_records
+from sidedata.reads.servers import read_time_ms
 from sidedata.reads.zones.buckets import existing_days
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.records import DEFAULT_ZONE
@@ -74,7 +75,7 @@ class Adopter:
         """
         ids = list(organizations)
         self._refused.difference_update(ids)
-        now = await self._gateway.time_ms(ownership.keyspace.cursor) // 1000
+        now = await read_time_ms(self._gateway, ownership.keyspace) // 1000
         states, _ = await read_records(self._gateway, ownership.keyspace, ids, [])
         changed = False
         for organization, state in zip(ids, states, strict=True):
@@ -106,7 +107,7 @@ class Adopter:
         # The owner's own copies of records may be older than this revision; it drops them after an adoption.
         ownership = replace(ownership, records=await records_revision(self._gateway, ownership.keyspace))
         [state], _ = await read_records(self._gateway, ownership.keyspace, [organization], [])
-        now = await self._gateway.time_ms(ownership.keyspace.cursor) // 1000
+        now = await read_time_ms(self._gateway, ownership.keyspace) // 1000
         stored = stored_rules(state.timezone, state.rules)
         if not state.has_events:
             rules = self.rulebook.first_rules(state.timezone, stored, now)

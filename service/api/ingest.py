@@ -139,7 +139,7 @@ def _elements(body: bytes) -> Iterator[bytes] | None:
     try:
         elements = _ARRAY.decode(body)
     except msgspec.ValidationError as error:
-        raise ProblemError(400, "the body must be a JSON array of events, or one event") from error
+        raise ProblemError(400, "the body is neither a JSON array of events nor one event") from error
     except (ValueError, RecursionError):
         return None
     return (bytes(element) for element in elements)
@@ -149,7 +149,7 @@ def _elements_leniently(body: bytes) -> Iterator[bytes]:
     """The elements of an array that the decoder can't read; takes up to two seconds, so run it in a thread."""
     split = split_leniently(body, MAX_EVENTS)
     if isinstance(split, Rejection):
-        raise ProblemError(400, f"the body is not a JSON array of events: {split.detail}")
+        raise ProblemError(400, f"the body is neither a JSON array of events nor one event: {split.detail}")
     return iter(split)
 
 
@@ -183,8 +183,5 @@ def _count_elements(body: bytes) -> bool:
 
 def _lines(body: bytes) -> Iterator[bytes]:
     """The lines with content."""
-    return (line for match in _LINE.finditer(body) if (line := _without_mark(match[0].rstrip(b" \t\r"))))
-
-
-def _without_mark(line: bytes) -> bytes:
-    return trim(line) if line.startswith(BOM) else line
+    lines = (match[0].rstrip(b" \t\r") for match in _LINE.finditer(body))
+    return (line for line in lines if not line.startswith(BOM) or trim(line))

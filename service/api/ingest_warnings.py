@@ -10,8 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from sidedata.calendar.levels import Retention
-from sidedata.calendar.reporting import reporting_zone
-from sidedata.calendar.slots import Slots
+from sidedata.calendar.reporting import oldest_kept_us, reporting_zone
 from sidedata.calendar.zones import zone
 from sidedata.errors import CommandRefusedError, UsageError
 from sidedata.events.decode import AHEAD_US, Event, Kind
@@ -101,16 +100,15 @@ def _warning(event: Event, kinds: dict[str, Kind], expired_us: int, now: float) 
 
 async def _expired_before(backend: Backend, organization: str, events: Sequence[Event], now: float) -> int:
     """The instant before which local days are kept no more, in microseconds since the epoch."""
-    keep = Retention.of(backend.settings).day
-    limit = int(now) - keep
+    retention = Retention.of(backend.settings)
+    limit = int(now) - retention.day
     oldest = min((event.at_us for event in events if "timestamp" not in event.defaults), default=None)
     if oldest is None or oldest // 1_000_000 > limit:
         return -(1 << 62)  # nothing is so old: no need to know the zone
     keyspace = backend.installation.keyspace_of(organization)
     record = await read_organization(backend.gateway, keyspace, organization)
     try:
-        slots = Slots(zone("UTC") if record is None else reporting_zone(record.timezone, record.zone_rules))
-        # The day that `limit` lies in is kept, for it ends later; the days before it are not.
-        return slots.at(limit).day.start * 1_000_000
+        reporting = zone("UTC") if record is None else reporting_zone(record.timezone, record.zone_rules)
+        return oldest_kept_us(reporting, now, retention)
     except (UsageError, ValueError, OverflowError):
         return (limit - _DAY_SECONDS) * 1_000_000

@@ -25,6 +25,7 @@ from sidedata.events.timestamps import from_milliseconds
 # Other fields that a dead letter holds one by one. Lua can't pass on many thousands at once, so more are packed into one field.
 _MAX_FIELDS = 1_000
 _MAX_BYTES: Final = 1 << 20  # of a value that is searched; an event has 16 KiB at most
+_SEARCHED_FIELDS: Final = 10
 _MAX_TYPE: Final = 100
 _FIELD: Final = rb'"%s"\s*:\s*"([^"\\]{1,100})"'
 _ORGANIZATION: Final = re.compile(_FIELD % b"organization_id")
@@ -104,7 +105,11 @@ class DeadLetter(Struct):
         decoded: Event | None = None,
     ) -> "DeadLetter":
         """The dead letter of an event that was rejected; `decoded` is what it reads as, if it was rejected later."""
-        identity = find_identity(event) if decoded is None else identity_of(decoded)
+        if decoded is not None:
+            identity = identity_of(decoded)
+        else:
+            # Without an event, another field may hold it under a wrong name.
+            identity = find_identity(event or b"".join(fields[1 : 2 * _SEARCHED_FIELDS : 2]))
         return cls(
             rejection.reason,
             rejection.detail,

@@ -14,7 +14,7 @@ from typing import Final, Literal
 import msgspec
 from msgspec import UNSET, Struct
 
-from sidedata.events.lenient import parse_object, read_fields, trim
+from sidedata.events.lenient import parse_object, read_fields, reject_amount, trim
 from sidedata.events.money import is_currency, units_of, units_of_number
 from sidedata.events.rejection import Rejection, RejectionError, reject
 from sidedata.events.timestamps import microseconds
@@ -162,6 +162,8 @@ def _purchase(purchase: Purchase) -> tuple[int, str]:
     try:
         if text.startswith('"'):
             return units_of(msgspec.json.decode(text, type=str)), purchase.currency
+        if text.startswith(("n", "t", "f", "[", "{")):
+            reject_amount(msgspec.json.decode(text))
         return units_of_number(text), purchase.currency
     except ValueError as error:
         reject("/purchase/value", str(error))

@@ -38,12 +38,10 @@ def trim(raw: bytes) -> bytes:
 
 
 def parse_json(raw: bytes) -> object | Rejection:
-    """Parse JSON whose numbers become `Number`; of fields with one name the last one counts. A byte order mark is skipped."""
+    """Parse JSON whose numbers become `Number`; of fields with one name the last one counts."""
     try:
         # Always from text: given bytes, json.loads would guess at UTF-16 and let halves of surrogate pairs pass as UTF-8.
-        value: object = json.loads(
-            raw.removeprefix(BOM).decode(), parse_int=Number, parse_float=Number, parse_constant=_refuse_constant
-        )
+        value: object = json.loads(raw.decode(), parse_int=Number, parse_float=Number, parse_constant=_refuse_constant)
     except RecursionError:
         return TOO_DEEP
     except UnicodeDecodeError as error:
@@ -147,8 +145,15 @@ def _purchase(value: object) -> Purchase:
     elif type(amount) is str:
         raw = json.dumps(_text("purchase/value", amount)).encode()
     else:
-        reject("/purchase/value", f"must be a number or a decimal string, not {_noun(amount)}")
+        reject_amount(amount)
     return Purchase(Raw(raw), _text("purchase/currency", given["currency"]))
+
+
+def reject_amount(value: object) -> NoReturn:
+    """Refuse the value of a purchase that is neither a number nor a string."""
+    if value is None:
+        _missing("/purchase", ["value"])
+    reject("/purchase/value", f"must be a number or a decimal string, not {_noun(value)}")
 
 
 def _object(pointer: str, value: object, names: list[str]) -> dict[str, Any]:

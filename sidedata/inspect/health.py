@@ -53,7 +53,7 @@ async def redis_checks(gateway: Gateway, partitions: int = 0, *, without_writes:
         async with asyncio.timeout(CHECK_SECONDS):
             await _ping(gateway)
             servers = await read_servers(gateway)
-            writes = await _writes(gateway, partitions or DEFAULT_PARTITIONS, without_writes)
+            writes = await _writes(gateway, partitions or DEFAULT_PARTITIONS, without_writes, several=len(servers) > 1)
     except TimeoutError:
         return [Check("redis", "failed", "Redis did not answer in time", UNREACHABLE.advice)]
     except SidedataError as error:
@@ -85,9 +85,8 @@ def _unable(error: SidedataError) -> Check:
     return Check(_NAMES.get(error.code, "redis"), "failed", detail, condition.advice)
 
 
-async def _writes(gateway: Gateway, partitions: int, failing: Status) -> Check:
+async def _writes(gateway: Gateway, partitions: int, failing: Status, *, several: bool) -> Check:
     name = "writes"
-    several = len(await gateway.primaries()) > 1
     probed = range(0, partitions, max(1, partitions // _MOST_PARTITIONS)) if several else range(1)
     try:
         # A service may add events, a worker dead letters, an operator both.

@@ -10,9 +10,8 @@ from msgspec import Struct
 from sidedata.conditions import condition_of
 from sidedata.errors import SidedataError
 from sidedata.inspect.health import Check, Status, redis_checks
-from sidedata.reads.servers import ServerFacts, read_servers, round_trips
+from sidedata.reads.servers import ServerFacts, read_servers, read_time_ms, round_trips
 from sidedata.redis.gateway import Gateway
-from sidedata.schema.keys import WORKERS
 
 _OLDEST_VERSION: Final = (6, 2)  # of Redis; every version of Valkey is newer
 _ROUND_TRIPS: Final = 20
@@ -118,7 +117,7 @@ async def _latency(gateway: Gateway) -> Finding:
 
 async def _clock(gateway: Gateway) -> Finding:
     before = time.time()
-    redis_ms = await gateway.time_ms(WORKERS)
+    redis_ms = await read_time_ms(gateway)
     after = time.time()
     # Redis read its clock at some instant between the two; a difference within that time can't be seen.
     seconds = max(0.0, before - redis_ms / 1000 - 0.001, redis_ms / 1000 - after)

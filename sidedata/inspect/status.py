@@ -12,11 +12,11 @@ from sidedata.inspect.doctor import examine
 from sidedata.inspect.overview import Overview, read_overview
 from sidedata.inspect.server_findings import Finding
 from sidedata.reads.partitions import live_workers
-from sidedata.reads.servers import read_servers
+from sidedata.reads.servers import read_servers, read_time_ms
 from sidedata.reads.streams import dead_letters_before
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
-from sidedata.schema.keys import WORKERS, keyspace
+from sidedata.schema.keys import keyspace
 from sidedata.settings import Settings
 
 UNKNOWN: Final = "unknown"
@@ -65,7 +65,7 @@ async def read_status(
     """
     servers = await read_servers(gateway)
     overview = await read_overview(gateway, installation, settings)
-    now_ms = await gateway.time_ms(WORKERS)
+    now_ms = await read_time_ms(gateway)
     oldest = from_milliseconds(now_ms - round(overview.lag_seconds * 1000))
     by_organization = await _letters(gateway, overview)
     findings = await examine(gateway, settings, environ, sample=_SAMPLE)

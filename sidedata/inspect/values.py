@@ -20,6 +20,7 @@ from sidedata.reads.keys.values import (
     read_text,
     read_top_members,
 )
+from sidedata.reads.servers import read_time_ms
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.counts import decode
 from sidedata.schema.key_names import KeyName, parse
@@ -159,7 +160,7 @@ async def _changes(subject: Subject) -> list[Row]:
 
 
 async def _workers(subject: Subject) -> list[Row]:
-    now_ms = await subject.gateway.time_ms(subject.name)
+    now_ms = await read_time_ms(subject.gateway)
     newest = await read_top_members(subject.gateway, subject.name, _WORKERS)
     return [("worker", f"{worker}, heartbeat {(now_ms - at_ms) / 1000:.1f} s ago") for worker, at_ms in newest.members]
 

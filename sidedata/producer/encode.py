@@ -1,6 +1,7 @@
 """Events as programs hold them, turned into the JSON that a worker accepts, each with an id. Pure but for new ids."""
 
 import json
+import math
 import os
 import time
 import uuid
@@ -13,7 +14,7 @@ import msgspec
 
 from sidedata.events.decode import MAX_EVENT_BYTES, decode_event
 from sidedata.events.lenient import trim
-from sidedata.events.rejection import Rejection
+from sidedata.events.rejection import TOO_DEEP, Rejection
 from sidedata.events.rewrite import append_field
 from sidedata.producer.errors import InvalidEvent
 
@@ -70,9 +71,27 @@ def _json(event: Mapping[str, Any]) -> bytes:
             return msgspec.json.encode(fields, enc_hook=_builtin)
         except UnicodeEncodeError:
             # Half of a surrogate pair has no UTF-8. In an unknown field it is harmless, so it stays, as an escape.
-            return json.dumps(msgspec.to_builtins(fields, enc_hook=_builtin)).encode()
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            plain = msgspec.to_builtins(fields, enc_hook=_builtin)
+            _replace_non_finite(plain)
+            return json.dumps(plain).encode()
+    except RecursionError as error:
+        raise InvalidEvent(TOO_DEEP.detail) from error
+    except (TypeError, ValueError, OverflowError) as error:
         raise InvalidEvent(f"the event has no form in JSON: {error}") from error
+
+
+def _replace_non_finite(fields: dict[str, Any]) -> None:
+    """Put None in place of each float that JSON lacks, as msgspec encodes it; without recursion, for 500 levels."""
+    containers: list[Any] = [fields]
+    while containers:
+        container = containers.pop()
+        for place, value in list(container.items() if isinstance(container, dict) else enumerate(container)):
+            if isinstance(value, tuple):
+                container[place] = value = list(value)  # noqa: PLW2901 - the same value in a form that can be changed
+            if isinstance(value, dict | list):
+                containers.append(value)
+            elif isinstance(value, float) and not math.isfinite(value):
+                container[place] = None
 
 
 def _builtin(value: object) -> object:
@@ -81,7 +100,7 @@ def _builtin(value: object) -> object:
         return dict(value)
     if isinstance(value, str):  # a subclass, such as a template engine's
         return str.__str__(value)
-    raise TypeError(f"a {type(value).__name__}")
+    raise TypeError(f"it holds a value of type {type(value).__name__}")
 
 
 def _refuse(detail: str, pointer: str = "") -> NoReturn:

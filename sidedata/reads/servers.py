@@ -9,7 +9,7 @@ from msgspec import Struct
 from sidedata.errors import CommandRefusedError
 from sidedata.redis.gateway import Commands, Gateway
 from sidedata.redis.replies import integer, mapping, text
-from sidedata.schema.keys import WORKERS
+from sidedata.schema.keys import WORKERS, Keyspace
 
 # The product and the field of its own version, by the field `server_name`. Valkey states a Redis version for compatibility only.
 _PRODUCTS: Final = {"valkey": ("Valkey", "valkey_version")}
@@ -41,6 +41,15 @@ async def read_servers(gateway: Gateway) -> list[ServerFacts]:
     return [await _read(primary) for primary in await gateway.primaries()]
 
 
+async def read_time_ms(gateway: Gateway, keyspace: Keyspace | None = None) -> int:
+    """Read the clock of the server that holds a partition, or the list of workers; in milliseconds since the epoch.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    return await gateway.time_ms(WORKERS if keyspace is None else keyspace.cursor)
+
+
 async def round_trips(gateway: Gateway, count: int) -> Sequence[float]:
     """Measure round trips to a server, one after the other, in seconds.
 
@@ -50,7 +59,7 @@ async def round_trips(gateway: Gateway, count: int) -> Sequence[float]:
     seconds = []
     for _ in range(count):
         start = time.perf_counter()
-        await gateway.time_ms(WORKERS)
+        await read_time_ms(gateway)
         seconds.append(time.perf_counter() - start)
     return seconds
 

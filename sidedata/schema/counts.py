@@ -28,6 +28,8 @@ VISITORS: Final = "visitors"
 _ROLES: Final = ("triggered:", "affected:")
 _PURCHASES: Final = "purchases:"
 _HOUR: Final = "visitors@"
+_INDEX: Final = slice(len(_HOUR), len(_HOUR) + 2)
+_OFFSET: Final = slice(len(_HOUR) + 2, None)
 
 
 class HourCount(Struct, frozen=True):
@@ -79,7 +81,7 @@ def hour_field(index: int, offset: int) -> str:
 
 def hours_of(fields: Mapping[str, int]) -> Iterable[tuple[int, int]]:
     """Index and unique visitors of the local hours among the fields; an hour that occurs twice comes twice."""
-    return ((int(name[9:11]), visitors) for name, visitors in fields.items() if name.startswith(_HOUR))
+    return ((int(name[_INDEX]), visitors) for name, visitors in fields.items() if name.startswith(_HOUR))
 
 
 def decode(fields: Mapping[str, int]) -> Counts:
@@ -89,7 +91,7 @@ def decode(fields: Mapping[str, int]) -> Counts:
     for name, value in fields.items():
         kind, colon, rest = name.partition(":")
         if name.startswith(_HOUR):
-            counts.hours.append(HourCount(int(name[9:11]), name[11:], value))
+            counts.hours.append(HourCount(int(name[_INDEX]), name[_OFFSET], value))
         elif not colon:
             continue
         elif kind == "triggered":

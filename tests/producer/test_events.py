@@ -106,6 +106,7 @@ def test_half_a_surrogate_pair_is_harmless_in_an_unknown_field_alone() -> None:
     """As the contract has it; both as a mapping and as bytes."""
     assert read({**VIEW, "note": "\ud800"}).visitor_id == "ann"
     assert read(text(note="\ud800")).visitor_id == "ann"
+    assert read({**VIEW, "note": ["\ud800", float("nan"), {"x": float("inf")}]}).visitor_id == "ann"
     for event in ({**VIEW, "visitor_id": "\ud800"}, text(visitor_id="\ud800"), text(visitor_id="\ud800", note="x")):
         with pytest.raises(InvalidEvent):
             encode(event)
@@ -153,5 +154,11 @@ def test_nesting_without_end_is_refused() -> None:
     """A value that contains itself."""
     loop: list[object] = []
     loop.append(loop)
-    with pytest.raises(InvalidEvent):
+    with pytest.raises(InvalidEvent, match="nested too deeply"):
         encode({**VIEW, "note": loop})
+
+
+def test_a_value_without_a_form_in_json_is_named_by_its_type() -> None:
+    """In a producer's words."""
+    with pytest.raises(InvalidEvent, match="no form in JSON: it holds a value of type complex"):
+        encode({**VIEW, "note": 1j})

@@ -56,6 +56,13 @@ async def test_misdirected_letters_are_listed_too(pipe: Pipeline) -> None:
     assert [letter["at"] for letter in letters] == sorted((letter["at"] for letter in letters), reverse=True)
 
 
+async def test_an_event_under_a_wrong_name_is_listed(pipe: Pipeline) -> None:
+    """Of an entry with neither field, another one tells whose it is."""
+    await pipe.apply({"payload": view(NOON), "from": b"a shop"})
+    ((letter,), _) = await listed(pipe)
+    assert (letter["reason"], letter["type"], letter["workflow_id"]) == ("invalid_event", "page_view", PAGES)
+
+
 async def test_pages_lead_to_all_letters(pipe: Pipeline) -> None:
     """By `Link`, each letter once."""
     for first in range(0, 25, 5):

@@ -107,6 +107,26 @@ async def test_rebasing_leaves_lines_without_a_timestamp_out(pipe: Pipeline) -> 
     assert done.exit_code == 1
     assert "line 2: no timestamp" in done.stderr
     assert "2 events sent, 1 lines unreadable" in done.stderr
+    moment = (await pipe.now()) - timedelta(days=8)
+    reply = await pipe.ask(PAGES, moment.isoformat(), (moment + timedelta(days=8)).isoformat())
+    assert (reply.json["unique_visitors_count"], await pipe.reasons()) == (2, [])
+
+
+async def test_one_byte_order_mark_is_skipped(pipe: Pipeline) -> None:
+    """At the start of a body and of each line; a second one is no JSON, in every way in."""
+    mark = b"\xef\xbb\xbf"
+    event = json.dumps(view("ann")).encode()
+    for text, right in ((mark + event, True), (mark + mark + event, False)):
+        for media in ("application/json", "application/x-ndjson"):
+            async with pipe.http.post(EVENTS, data=text, headers={"Content-Type": media}) as response:
+                assert (response.status == 202) == right, await response.text()
+        assert ((await push(pipe, text)).exit_code == 0) == right
+        await pipe.apply(text, [event, text])
+    assert await pipe.reasons() == ["invalid_json"] * 2
+    async with pipe.http.post(
+        EVENTS, data=mark + b"\n" + mark + b"\r\n" + event, headers={"Content-Type": "application/x-ndjson"}
+    ) as response:
+        assert await response.json() == {"accepted": 1}
 
 
 async def test_the_noise_of_a_float_is_rounded_away(pipe: Pipeline) -> None:
@@ -135,6 +155,13 @@ async def test_the_noise_of_a_float_is_rounded_away(pipe: Pipeline) -> None:
     assert '"value":1000000000060.9' in (await pipe.ask(POPUP, *EVER)).text
 
 
+def purchase(value: object, currency: str = "EUR") -> dict[str, Any]:
+    """The fields of an outer goal with a purchase."""
+    goal = {"uuid": GOAL, "name": PURCHASED}
+    bought = {"value": value, "currency": currency}
+    return {"type": "goal_reached", "workflow_id": None, "goal": goal, "purchase": bought}
+
+
 @pytest.mark.parametrize(
     ("fields", "pointer", "words"),
     [
@@ -146,6 +173,11 @@ async def test_the_noise_of_a_float_is_rounded_away(pipe: Pipeline) -> None:
         ({"workflow_id": "w-1"}, "/0/workflow_id", "not a UUID"),
         ({"timestamp": 1795471200}, "/0/timestamp", "must be a string, not a number"),
         ({"timestamp": "2026-11-28 10:00"}, "/0/timestamp", "an offset or Z"),
+        (purchase(None), "/0/purchase/value", "missing"),
+        (purchase(True), "/0/purchase/value", "must be a number or a decimal string, not true"),
+        (purchase([1]), "/0/purchase/value", "must be a number or a decimal string, not an array"),
+        (purchase("1e3"), "/0/purchase/value", "plain digits"),
+        (purchase(1, "eur"), "/0/purchase/currency", "three letters A to Z"),
         ({"type": "goal_triggered", "goal": {"name": "x"}}, "/0/goal/uuid", "missing"),
         ({"type": "goal_triggered", "goal": "x"}, "/0/goal", "must be an object, not a string"),
         ({"type": "goal_reached", "workflow_id": None}, "/0/goal", "missing"),

@@ -77,6 +77,33 @@ async def test_the_command_compares_and_swaps(pipe: Pipeline, tmp_path: Path) ->
     assert await answers(pipe) == right
 
 
+async def test_lines_that_can_not_be_read_are_left_out(pipe: Pipeline, tmp_path: Path) -> None:
+    """They and lines without a timestamp are named, their neighbours count, and the exit status is 1."""
+    now = await pipe.now()
+    raws = life(now, size=8)
+    await pipe.apply(raws)
+    right = await answers(pipe)
+    await spoil(pipe)
+    timeless = json.loads(view(now, id="timeless"))
+    del timeless["timestamp"]
+    broken = [
+        b"nope",
+        json.dumps(timeless).encode(),
+        view(now)[:-1] + b', "title": "Jos\xe9"}',
+        b'\xef\xbb\xbf{"a": NaN}',
+    ]
+    archive = tmp_path / "a.ndjson"
+    archive.write_bytes(b"\n".join([raws[0], *broken, *raws[1:]]))
+    for flag, swapped in (("--dry-run", False), ("--apply", True)):
+        done = await asyncio.to_thread(sidedata, pipe.settings.redis_url, flag, "--json", str(archive))
+        report = json.loads(done.stdout)
+        assert (done.returncode, report["swapped"], report["unreadable_lines"]) == (1, swapped, 4), done.stderr
+        assert [line.split(": ")[0] for line in done.stderr.splitlines()[:4]] == [f"line {n}" for n in range(2, 6)]
+        assert "line 3: no timestamp" in done.stderr
+        assert "4 unreadable lines left out" in done.stderr
+    assert await answers(pipe) == right
+
+
 @pytest.mark.parametrize("place", ["inside_commit:1", "before_swap:1", "after_swap_step:3"])
 async def test_a_command_that_is_killed_is_run_again(redis_url: str, tmp_path: Path, place: str) -> None:
     """SIGKILL, with a worker about that takes the partition over; then the same once more to its end."""

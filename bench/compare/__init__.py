@@ -1,0 +1,1 @@
+"""The comparison of two builds of sidedata, side by side in one run."""
