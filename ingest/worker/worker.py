@@ -26,7 +26,6 @@ from sidedata.ingest.ownership import lease
 from sidedata.ingest.worker.comparison import Comparison, PendingComparison
 from sidedata.ingest.worker.maintenance import maintain_partition
 from sidedata.ingest.zones.rulebook import NAME_MARK, Rulebook, is_old_worker
-from sidedata.reads.zones.organizations import organizations_of
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
 from sidedata.settings import Settings
@@ -131,15 +130,16 @@ class Worker:
         for assignment in active[share:]:
             assignment.stop.set()
         deficit = share - len(self._assignments)
-        if deficit > 0:
+        if deficit > 0 or self._lost:
             others = [number for number in range(self._installation.partitions) if number not in self._assignments]
             # A partition that an outage took from this worker may still be leased to it, so it need not wait for the lease's end.
+            # It is taken even beyond the share, which may have shrunk: the surplus is released at the next tick.
             lost = [number for number in others if number in self._lost]
             free = await lease.free_partitions(self._gateway, [number for number in others if number not in lost])
-            for number in [*lost, *free][:deficit]:
+            for number in [*lost, *free][: max(deficit, len(lost))]:
                 await self._acquire(number)
             self._lost.clear()
-        self.metrics.owned.set(len(self._assignments))
+        self.metrics.set_owned(self._assignments)
         owned = {number: assignment.comparison for number, assignment in self._assignments.items()}
         self._comparison.start_if_due(owned)
 
@@ -207,6 +207,8 @@ class Worker:
                 self._lost.add(number)
                 _log.warning("partition %d: %s", number, error)
                 self.metrics.lease_changes.labels("lost").inc()
+        # Before the tick may fail: the gauges of a worker that is cut off would stay.
+        self.metrics.set_owned(self._assignments)
 
     async def _log_loss(self, number: int, ownership: Ownership) -> None:
         """Log that a partition has another owner: a warning, unless an operator's command took it."""
@@ -231,22 +233,4 @@ class Worker:
         except (StoreUnavailableError, TimeoutError):
             _log.warning("Redis is out of reach; the others notice the leave when the leases run out")
         self._assignments.clear()
-        self.metrics.owned.set(0)
-
-
-async def drain(
-    gateway: Gateway, installation: Installation, settings: Settings, rulebook: Rulebook | None = None
-) -> None:
-    """Apply all entries that are in the streams now, then release the partitions; for tests and imports without a worker."""
-    metrics, rulebook = Metrics(), rulebook or Rulebook(settings)
-    found: dict[int, list[str]] = {}
-    async for number, organizations in organizations_of(gateway, range(installation.partitions)):
-        found.setdefault(number, []).extend(organizations)
-    for number in range(installation.partitions):
-        new_lease = await lease.acquire(gateway, settings, number, "drain", force=True)
-        assert new_lease is not None  # noqa: S101 - force always takes
-        partition = live_partition(gateway, settings, installation.partitions, new_lease, metrics, rulebook)
-        await partition.compare_zones(found.get(number, []))
-        while await partition.run_once(None) is not None:
-            pass
-        await lease.release(gateway, partition.ownership)
+        self.metrics.set_owned(())

@@ -4,6 +4,9 @@ A connection should lead to a master. After a failover behind a fixed address, c
 still answers reads, with old numbers. So each new connection asks for the role, and reads ask again every half second. INFO states
 it, for which every process of an installation has the right; ROLE is a right of its own. A user without that right, or a proxy
 without INFO, goes unchecked.
+
+A master that is cut off from its successor does not know that it is none any more. With `min-replicas-to-write` it counts
+replicas, and INFO says when it has too few. Its address may lead elsewhere by then, so its connections are closed.
 """
 
 import contextlib
@@ -165,6 +168,11 @@ class RoleWatch:
 def is_replica(reply: object) -> bool:
     """Tell if a reply of INFO states the role of a replica; an error reply states nothing."""
     return isinstance(reply, bytes) and b"role:slave" in reply
+
+
+def lacks_replicas(reply: object) -> bool:
+    """Tell if a reply of INFO states that a master with `min-replicas-to-write` has no replica that is up with it."""
+    return isinstance(reply, bytes) and b"min_slaves_good_slaves:0\r" in reply
 
 
 def replica_error() -> ReadOnlyError:

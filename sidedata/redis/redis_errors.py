@@ -98,6 +98,6 @@ def code_of(error: BaseException) -> str:
     return found.group(1) if found else ""
 
 
-def is_read_only(error: BaseException) -> bool:
-    """Tell if a server refused a write because it is a replica, in a script or outside of one."""
-    return code_of(error) == "READONLY"
+def is_master_error(error: BaseException) -> bool:
+    """Tell if a server refused a write, in a script or outside of one, because it is no master or may have a successor."""
+    return code_of(error) in {"READONLY", "NOREPLICAS"}

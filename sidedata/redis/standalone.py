@@ -15,12 +15,13 @@ from sidedata.redis.exchange import (
     exchange,
     is_lost,
     is_replica,
+    lacks_replicas,
     replica_error,
     replies_of,
 )
 from sidedata.redis.gateway import Commands
 from sidedata.redis.multiplex import MultiplexedConnection, ReplyError
-from sidedata.redis.redis_errors import is_read_only, translated
+from sidedata.redis.redis_errors import is_master_error, translated
 from sidedata.redis.replies import Command, Reply, Word, array, integer
 from sidedata.redis.scripts import Script
 
@@ -32,8 +33,9 @@ class StandaloneGateway:
     """One server; see `Gateway` for its methods.
 
     The pool opens a connection where none is idle, and checks an idle one before it hands it out: a connection that the server
-    has closed meanwhile is opened again. Once the server turns out to be a replica, all connections are closed: behind a fixed
-    address the next ones lead to its successor. A reader would not notice otherwise, so reads ask for the role now and then.
+    has closed meanwhile is opened again. Once the server turns out to be a replica, or a master cut off from its replicas, all
+    connections are closed: behind a fixed address the next ones lead to its successor. A reader would not notice otherwise, so
+    reads ask for the role now and then.
     """
 
     def __init__(self, pool: ConnectionPool) -> None:
@@ -98,9 +100,7 @@ class StandaloneGateway:
         except redis_errors.TimeoutError:
             with translated():
                 raise
-        if is_replica(role):
-            await self._drop()
-            raise replica_error()
+        await self._check(role)
         return replies
 
     async def _call(
@@ -134,15 +134,21 @@ class StandaloneGateway:
             outcomes = await exchange(connection, [*commands, ASK_ROLE] if asks_role else commands)
         finally:
             await self._pool.release(connection)
-        if asks_role and is_replica(outcomes.pop()):
-            await self._drop()
-            raise replica_error()
-        if any(isinstance(outcome, Exception) and is_read_only(outcome) for outcome in outcomes):
+        if asks_role:
+            await self._check(outcomes.pop())
+        if any(isinstance(outcome, Exception) and is_master_error(outcome) for outcome in outcomes):
             await self._drop()
         return outcomes
 
+    async def _check(self, role: Outcome) -> None:
+        """Drop the connections to a server that is no master, or may have a successor; refuse the answer of the former."""
+        if is_replica(role) or lacks_replicas(role):
+            await self._drop()
+        if is_replica(role):
+            raise replica_error()
+
     async def _drop(self) -> None:
-        """Close the connections to a server that was demoted; those in use are closed as soon as they are idle."""
+        """Close all connections; those in use are closed as soon as they are idle."""
         if self.multiplexed is not None:
             self.multiplexed.close()
         await self._pool.update_active_connections_for_reconnect()  # type: ignore[no-untyped-call] # redis-py's own

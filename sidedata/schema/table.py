@@ -89,7 +89,8 @@ KEYS: Final[dict[str, Key]] = {
         "sd:{p}:organization:<org>",
         "hash",
         "`timezone`, `name`, `rules` (the offsets of that zone), `has_events`, `since` (ms, salts its event ids), "
-        "`names` (revision; new rules move it too)",
+        "`names` (revision; new rules move it too), "
+        "`recut` (a run and starts of days, which are read from the shadow of that run while they are put in place)",
         ENDLESS,
         "worker, `sidedata org`",
         "both",
@@ -162,17 +163,17 @@ KEYS: Final[dict[str, Key]] = {
     "shadow": Key(
         "sd:{p}:rebuild:<run>:<key>",
         "any",
-        "the future value of the live `<key>` of the partition, if the rebuild completes",
+        "the future value of the live `<key>` of the partition, if the rebuild, or the adoption of newer rules, completes",
         "2 days",
-        "`sidedata rebuild`",
-        "itself",
+        "`sidedata rebuild`, worker",
+        "itself, service",
     ),
     "swap": Key(
         "sd:{p}:swap:<run>",
         "list",
-        "the remaining steps of putting a rebuild in place",
+        "the remaining steps of putting a rebuild, or days that are cut again, in place",
         "2 days",
-        "`sidedata rebuild`",
+        "`sidedata rebuild`, worker",
         "owner",
     ),
 }

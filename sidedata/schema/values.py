@@ -2,7 +2,8 @@
 
 sd:{p}:goal:<org>:<goal>          `<µs> <name>`: the newest event's time, a blank, the goal's name
 members of sd:{p}:changes:…       `<level>:<start>`: a bucket, its start in seconds since the epoch
-sd:{p}:organization:<org>         `has_events` is "1" once events were counted; the field is missing before
+sd:{p}:organization:<org>         `has_events` is "1" once events were counted; the field is missing before. `recut` is
+                                  `<run> <start> …` while days that are cut again are read from the shadow of that run
 sd:{p}:cursor                     `ids:<generation>` is the number of ids in that generation
 """
 
@@ -33,6 +34,23 @@ class GoalName(NamedTuple):
         text = stored if isinstance(stored, str) else stored.decode(errors="replace")
         at_us, _, name = text.partition(" ")
         return cls(int(at_us or 0), name)
+
+
+class ShadowDays(NamedTuple):
+    """The local days, by their starts, that readers take from the shadow of a run while they are copied to their live keys."""
+
+    run: str
+    starts: frozenset[int]
+
+    def encode(self) -> str:
+        """The days as the organization's record holds them."""
+        return " ".join((self.run, *map(str, sorted(self.starts))))
+
+    @classmethod
+    def decode(cls, stored: str) -> "ShadowDays":
+        """Read the field of the record; "", a missing one, names no day."""
+        run, *starts = stored.split(" ")
+        return cls(run, frozenset(map(int, starts)))
 
 
 class ChangedBucket(NamedTuple):

@@ -5,6 +5,7 @@ workflow has changed, its part is refreshed and all others stay as they are.
 """
 
 import asyncio
+import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -52,6 +53,10 @@ class Question(NamedTuple):
     encoding: Format
 
 
+class _NewRulesError(Exception):
+    """The rules of the zone have changed since the plans were made: days may be cut again, so the plans are made again."""
+
+
 class _Plans(NamedTuple):
     """The plans of one kind of workflow."""
 
@@ -97,6 +102,13 @@ class Overviews:
             StoreUnavailableError: Redis is out of reach.
             CommandRefusedError: this user lacks a right.
         """
+        deadline = time.monotonic() + _DEADLINE_SECONDS
+        while time.monotonic() < deadline:
+            with contextlib.suppress(_NewRulesError):
+                return await self._answer(question)
+        raise late_error("the rules of the zone change all the time")
+
+    async def _answer(self, question: Question) -> Answer:
         read = partial(self._read, question.organization, question.workflows)
         state = await self._look.join((question.organization, question.workflows), read)
         now = self._clock.now()
@@ -179,6 +191,8 @@ class Overviews:
                     if cache.revision is not None and (cache.kind != kind or cache.timezone != state.timezone):
                         return None  # it was purged a moment ago
                     report = await self._reports.assemble_in_steps(cache, own.report)
+                    if cache.revision is not None and cache.rules != state.rules:
+                        raise _NewRulesError
                     found = self._cached(cache, workflow, own, report)
                     if found is not None:
                         return found

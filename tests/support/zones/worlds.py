@@ -2,7 +2,7 @@
 
 import random
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
@@ -39,12 +39,14 @@ class Case:
         self.old = made_zone(self.first, changes[0], NAME)
         self.new = made_zone(self.first, changes[1], NAME)
 
+    def folder(self, release: str) -> Path:
+        """A folder of zone files, as PYTHONTZPATH names one."""
+        changes = self.old_changes if release == OLD else self.new_changes
+        return zone_folder(Path(tempfile.mkdtemp(prefix="zones")), release, {NAME: zone_bytes(self.first, changes)})
+
     def rulebook(self, release: str, settings: Settings) -> Rulebook:
         """A worker's zone data: one folder of a release."""
-        changes = self.old_changes if release == OLD else self.new_changes
-        folder = Path(tempfile.mkdtemp(prefix="zones"))
-        zone_folder(folder, release, {NAME: zone_bytes(self.first, changes)})
-        sources = ZoneSources(None, [], [folder])
+        sources = ZoneSources(None, [], [self.folder(release)])
         sources.data(datetime.now(UTC).timestamp() + 60)  # long after the folder was written
         return Rulebook(settings, sources)
 
@@ -89,6 +91,7 @@ class ZoneWorld:
         self.now = now
         self.oracle = Oracle(zones={ORG: NAME}, partitions=pipe.installation.partitions)
         self.tally = Tally()
+        self.settle: Callable[[], Awaitable[object]] = pipe.drain  # applies what was sent
 
     async def send(self, raws: list[bytes], chunk: int = 400) -> None:
         """Send events, let a worker apply them, and tell the oracle."""
@@ -100,7 +103,7 @@ class ZoneWorld:
                 entry_ms = int(ids[0].partition("-")[0])
                 partition = self.pipe.partition(ORG)
                 self.oracle.arrive(raw, partition=partition, entry_ms=entry_ms, entry=f"{ids[0]}/{place}", now=now)
-        await self.pipe.drain()
+        await self.settle()
 
     async def record(self) -> Mapping[str, str]:
         """The organization's record."""
