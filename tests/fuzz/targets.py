@@ -21,8 +21,7 @@ from sidedata.service.api.ingest import _elements, _elements_leniently, _lines, 
 from sidedata.service.api.query import Interval, Window, from_body, from_live_query, from_query
 from sidedata.service.http.bodies import Gunzip
 from sidedata.service.http.problems import ProblemError
-from sidedata.service.report.plan import IntervalError, make_plan
-from sidedata.service.report.requirements import fields_of
+from sidedata.service.report.plan import IntervalError, fields_of, make_plan
 from sidedata.settings import Settings
 from tests.fuzz.inputs import GOOD, MOMENTS, NASTY, mutated
 from tests.support.constants import ORG
