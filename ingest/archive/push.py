@@ -4,13 +4,11 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 
-from msgspec import Struct, field
-
 from sidedata.calendar.reporting import reporting_zone
 from sidedata.errors import CommandRefusedError, StopError, StoreUnavailableError, UsageError
-from sidedata.events.rejection import Rejection
 from sidedata.ingest.archive.judge import Judge, ZoneDecidesError
 from sidedata.ingest.archive.lines import Line
+from sidedata.ingest.archive.report import ArchiveReport
 from sidedata.producer.errors import DeliveryFailed
 from sidedata.producer.limits import Limits
 from sidedata.producer.sender import Sender
@@ -23,48 +21,13 @@ from sidedata.settings import Settings
 _ATTEMPTS = 10
 _YIELD_LINES = 500
 _YIELD_SECONDS = 0.001
-MAX_LISTED = 20
-
-
-class PushReport(Struct):
-    """The result of a push or of a check.
-
-    `undecided` counts the events that are too old in some reporting zones, where the organization's is not known.
-    `unreadable_lines` holds the first unreadable lines, `rejected` the first readable lines that will become dead letters, and the
-    cause.
-    """
-
-    events: int = 0
-    unreadable: int = 0
-    dead_letters: int = 0
-    undecided: int = 0
-    unreadable_lines: list[Line] = field(default_factory=list)
-    rejected: list[tuple[int, Rejection]] = field(default_factory=list)
-
-    def judge(self, line: Line, judge: Judge) -> bool:
-        """Count a line that is unreadable or will become a dead letter; False if it is unreadable.
-
-        Raises:
-            ZoneDecidesError: as `Judge.rejection`; the line is not counted.
-        """
-        if line.problem is not None:
-            self.unreadable += 1
-            if len(self.unreadable_lines) < MAX_LISTED:
-                self.unreadable_lines.append(line)
-            return False
-        rejection = judge.rejection(line)
-        if rejection is not None:
-            self.dead_letters += 1
-            if len(self.rejected) < MAX_LISTED:
-                self.rejected.append((line.number, rejection))
-        return True
 
 
 async def push(
     gateway: Gateway,
     settings: Settings,
     lines: Iterable[Line],
-    report: PushReport,
+    report: ArchiveReport,
     progress: Callable[[], None] = lambda: None,
 ) -> None:
     """Send all readable lines and count them in `report`; while the backlog is full, it waits.
@@ -107,7 +70,7 @@ async def push(
             progress()
 
 
-async def _judge_by_zone(gateway: Gateway, line: Line, judge: Judge, report: PushReport, organization: str) -> bool:
+async def _judge_by_zone(gateway: Gateway, line: Line, judge: Judge, report: ArchiveReport, organization: str) -> bool:
     """Judge a line by its organization's reporting zone; where this account may not read it, the line is undecided."""
     try:
         record = await read_organization(gateway, keyspace(line.partition), organization)

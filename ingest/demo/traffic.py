@@ -4,8 +4,8 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 
+from sidedata.batched import batched
 from sidedata.clock import Clock
 from sidedata.errors import StoreUnavailableError
 from sidedata.ingest.demo.visitors import Site, Visitors
@@ -96,9 +96,7 @@ async def _newest_event(gateway: Gateway, installation: Installation, organizati
 
 def _entries(raws: Iterable[bytes]) -> Iterator[bytes]:
     """Pack events into JSON arrays of at most `ENTRY_EVENTS` each."""
-    rest = iter(raws)
-    while batch := list(islice(rest, ENTRY_EVENTS)):
-        yield b"[" + b",".join(batch) + b"]"
+    return (b"[" + b",".join(batch) + b"]" for batch in batched(raws, ENTRY_EVENTS))
 
 
 class _Sender:

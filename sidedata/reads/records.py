@@ -5,6 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from sidedata.batched import batched
 from sidedata.events.decode import Kind
 from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import (
@@ -121,8 +122,7 @@ async def read_organizations(
         StoreUnavailableError: Redis is out of reach.
     """
     organizations: list[OrganizationRecord] = []
-    for first in range(0, len(ids), _CHUNK):
-        chunk = ids[first : first + _CHUNK]
+    for chunk in batched(ids, _CHUNK):
         keys = [installation.keyspace_of(one).organization(one) for one in chunk]
         records = await gateway.batch([("HMGET", key, *_ORGANIZATION_FIELDS) for key in keys])
         organizations += [
@@ -197,8 +197,7 @@ async def read_kinds(
         StoreUnavailableError: Redis is out of reach.
     """
     kinds: dict[str, Kind] = {}
-    for first in range(0, len(workflows), _CHUNK):
-        chunk = workflows[first : first + _CHUNK]
+    for chunk in batched(workflows, _CHUNK):
         stored = await gateway.batch(
             [("HGET", keyspace.workflow(organization, workflow), "kind") for workflow in chunk]
         )

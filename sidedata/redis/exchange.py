@@ -13,13 +13,23 @@ import contextlib
 import select
 import time
 from asyncio import StreamReader, StreamWriter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol, cast
 
 import hiredis
-from redis.exceptions import AuthenticationError, BusyLoadingError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    ConnectionError,  # noqa: A004 - redis-py's own name
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TimeoutError,  # noqa: A004 - redis-py's own name
+)
 
-from sidedata.redis.replies import Command, Reply
+from sidedata.redis.replies import Command, Reply, Word
+from sidedata.redis.scripts import Script
 
 # Commands that change nothing, so that sending one twice is harmless.
 READS: Final = frozenset(
@@ -148,6 +158,32 @@ def replies_of(outcomes: Sequence[Outcome]) -> list[Reply]:
             raise outcome
         replies.append(outcome)
     return replies
+
+
+async def run_script(
+    send: Callable[[Sequence[Command]], Awaitable[list[Outcome]]],
+    script: Script,
+    keys: Sequence[str | bytes],
+    args: Sequence[Word],
+    *then: Command,
+) -> list[Reply]:
+    """Run a script and commands after it by `send`; a server that does not know the script's digest gets the text."""
+    outcomes = await send([("EVALSHA", script.sha, len(keys), *keys, *args), *then])
+    if isinstance(outcomes[0], NoScriptError):
+        outcomes = await send([("EVAL", script.source, len(keys), *keys, *args), *then])
+    return replies_of(outcomes)
+
+
+async def with_repetition(send: Callable[[], Awaitable[list[Outcome]]], *, repeatable: bool) -> list[Outcome]:
+    """Send commands by `send`; after a broken connection once more, where nothing changes by it."""
+    try:
+        return await send()
+    except TimeoutError:
+        raise
+    except (ConnectionError, ReadOnlyError):
+        if not repeatable:
+            raise
+        return await send()
 
 
 class RoleWatch:
