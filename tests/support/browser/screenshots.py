@@ -26,7 +26,7 @@ DIRECTORY = ROOT / "docs" / "screenshots"
 KEPT = ("pages-wide-light", "interactions-phone-dark")
 MOST_BYTES = 150_000
 ZONE = "Europe/Helsinki"
-ORGANIZATION, PAGES, POPUP, EMPTY = (f"5de0da7a-0000-4000-8000-00000000000{end}" for end in "1abc")
+ORGANIZATION, OTHER_ORGANIZATION, PAGES, POPUP, EMPTY = (f"5de0da7a-0000-4000-8000-00000000000{end}" for end in "12abc")
 WORKFLOWS = {
     PAGES: ("page_navigation", "Web shop pages"),
     POPUP: ("interaction", "Help me choose"),
@@ -57,9 +57,10 @@ class DemoInstallation:
                 found = re.search(r"sidedata is up on (\S+),", said)
             self.base = found[1]
             await self.run("org", "set", ORGANIZATION, "--timezone", ZONE)
+            await self.run("org", "set", OTHER_ORGANIZATION, "--timezone", ZONE)
             for workflow, (kind, name) in WORKFLOWS.items():
                 await self.run("workflow", "set", ORGANIZATION, workflow, "--kind", kind, "--name", name)
-            self.token = await self.run("token", "create", "--org", "all", "--scope", "reports")
+            self.token = await self.run("token", "create", "--org", "all", "--scope", "reports", "--scope", "admin")
             await self._begin(
                 *("traffic", "--org", ORGANIZATION, "--pages", PAGES, "--interactions", POPUP),
                 *("--zone", ZONE, "--days", str(DAYS)),
