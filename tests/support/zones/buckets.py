@@ -7,7 +7,7 @@ from sidedata.calendar.adoption import Decision, Recut
 from sidedata.calendar.levels import Retention
 from sidedata.calendar.rules import ZoneRules, read_rules, table_span
 from sidedata.calendar.zones import Zone
-from tests.support.oracle.oracle import local_date, local_hour
+from tests.support.oracle.local_time import local_date, local_hour
 from tests.support.zones.files import HOUR, Changes, made_zone, second
 
 NOW = second("2026-11-28T12:07:30")
