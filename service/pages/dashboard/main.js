@@ -58,11 +58,11 @@ const card = signInCard(byId, {
 });
 const openNames = nameDialog(
   byId,
-  (workflow, name) => api.rename(workflow, name, new AbortController().signal),
+  (workflow, name) => api.rename(workflow, name),
   async () => {
     workflows.start(api);
     page?.retry();
-    access = await readAccess(connection, new AbortController().signal).catch(() => access);
+    access = await readAccess(connection).catch(() => access);
     title();
   },
 );
@@ -72,7 +72,7 @@ async function connect() {
   card.hide();
   connection = new Connection(session.token);
   try {
-    access = await readAccess(connection, new AbortController().signal);
+    access = await readAccess(connection);
   } catch (problem) {
     if (problem.status === undefined) throw problem;
     if (problem.unauthorized) return refused(problem);
@@ -81,7 +81,11 @@ async function connect() {
   }
   if (access && !access.token.scopes.includes("reports")) return refused({ message: "The token lacks the scope reports." });
   const own = access?.token.organization_id;
-  if (own && view.org && own !== view.org) return refused({ message: "This link is of another organization than the token." });
+  if (own && view.org && own !== view.org) {
+    history.replaceState(null, "", "#"); // the next attempt opens the token's own
+    view = readViewState();
+    return refused({ message: "This link is of another organization than the token." });
+  }
   go();
 }
 

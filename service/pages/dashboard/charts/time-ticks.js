@@ -3,7 +3,8 @@
 import { DAY, MONTHS, clockText, dayText } from "../text/format.js";
 
 const HOUR = 3_600_000;
-const ROOM = 64; // pixels that a label takes, with its distance to the next
+const LETTER = 6.5; // pixels, about
+const DISTANCE = 14; // between labels
 
 const isMonday = (time) => new Date(time).getUTCDay() === 1;
 const dayOfMonth = (time) => new Date(time).getUTCDate();
@@ -19,22 +20,24 @@ const RULES = {
   month: [() => true, (time) => new Date(time).getUTCMonth() % 3 === 0, (time) => new Date(time).getUTCMonth() === 0],
 };
 
-function label(time, granularity, few) {
+function label(time, granularity, weekday) {
   if (granularity === "month") return `${MONTHS[new Date(time).getUTCMonth()].slice(0, 3)}${new Date(time).getUTCMonth() ? "" : ` ${new Date(time).getUTCFullYear()}`}`;
   if (granularity === "5min" || (granularity === "hour" && hours(time))) return clockText(time);
-  return dayText(time, { weekday: few || granularity === "hour" });
+  return dayText(time, { weekday: weekday || granularity === "hour" });
 }
 
 /** The indexes of the points with a tick, each with its label; `starts` are their wall-clock times, `slot` the pixels of each. */
 export function timeTicks(starts, granularity, slot) {
-  const rules = RULES[granularity];
-  for (const rule of rules) {
-    const found = starts.flatMap((time, index) => (rule(time) ? [index] : []));
-    const roomy = found.every((index, at) => at === 0 || (index - found[at - 1]) * slot >= ROOM);
-    if (found.length && (roomy || rule === rules.at(-1))) {
-      const few = starts.length <= 14;
-      return found.map((index) => ({ index, text: label(starts[index], granularity, few) }));
+  const weekdays = starts.length <= 14 ? [true, false] : [false];
+  let ticks = [];
+  for (const rule of RULES[granularity]) {
+    for (const weekday of weekdays) {
+      const found = starts.flatMap((time, index) => (rule(time) ? [{ index, text: label(time, granularity, weekday) }] : []));
+      const width = (at) => found[at].text.length * LETTER;
+      const roomy = found.every(({ index }, at) => !at || (index - found[at - 1].index) * slot >= (width(at - 1) + width(at)) / 2 + DISTANCE);
+      if (found.length) ticks = found;
+      if (found.length && roomy) return ticks;
     }
   }
-  return [];
+  return ticks;
 }

@@ -2,7 +2,7 @@
 
 const REPORTING = "/api/reporting/workflow/v1/orgs/";
 const ADMIN = "/api/admin/v1/orgs/";
-const CSV = "text/csv";
+const MOST_ORGANIZATIONS = 5_000; // more than a person reads through; others open by a link
 export const MOST_WORKFLOWS = 100; // of one overview
 
 /**
@@ -25,12 +25,12 @@ export function parseInstant(text) {
   return match && { text: text.trim(), local: match[1], offset: match[2] === "Z" ? "+00:00" : match[2] };
 }
 
-/** The token's own record, and the organizations that it may see. */
-export async function readAccess(connection, signal) {
-  const token = JSON.parse((await connection.read("/api/access/v1/token", signal)).text);
+/** The token's own record, and the organizations that it may see, the first some thousand. */
+export async function readAccess(connection) {
+  const token = JSON.parse((await connection.read("/api/access/v1/token")).text);
   const organizations = [];
-  for (let path = "/api/access/v1/orgs/?limit=1000"; path; ) {
-    const { text, headers } = await connection.read(path, signal);
+  for (let path = "/api/access/v1/orgs/?limit=1000"; path && organizations.length < MOST_ORGANIZATIONS; ) {
+    const { text, headers } = await connection.read(path);
     organizations.push(...JSON.parse(text));
     path = /^<([^>]+)>; rel="next"$/.exec(headers.get("Link") ?? "")?.[1];
   }
@@ -68,15 +68,10 @@ export class Api {
     return this.#answer("sidedata/", query, signal);
   }
 
-  async timelineCsv(workflow, interval, granularity, signal) {
-    const query = new URLSearchParams({ ...interval, granularity });
-    const path = this.#reporting(`workflows/${workflow}/sidedata/timeline/?${query}`);
-    return (await this.connection.read(path, signal, { accept: CSV })).text;
-  }
-
-  async overviewCsv(workflows, interval, signal) {
-    const query = new URLSearchParams({ ...interval, workflows: workflows.slice(0, MOST_WORKFLOWS).join() });
-    return (await this.connection.read(this.#reporting(`sidedata/?${query}`), signal, { accept: CSV })).text;
+  /** A timeline, or an overview of up to 100 workflows, as text in CSV. */
+  async csv(workflow, query) {
+    const path = this.#reporting(`${workflow ? `workflows/${workflow}/sidedata/timeline/` : "sidedata/"}?${new URLSearchParams(query)}`);
+    return (await this.connection.read(path, null, { accept: "text/csv" })).text;
   }
 
   /** The open response of the live stream of an interval. */
@@ -86,9 +81,9 @@ export class Api {
   }
 
   /** Name a workflow, or the organization if there is none; "" takes the name away. Needs the scope `admin`. */
-  rename(workflow, name, signal) {
+  rename(workflow, name) {
     const path = `${ADMIN}${this.org}/${workflow ? `workflows/${workflow}` : ""}`;
-    return this.connection.read(path, signal, { body: { name: name || null } });
+    return this.connection.read(path, null, { body: { name: name || null } });
   }
 
   #reporting(path) {

@@ -48,7 +48,7 @@ export class Connection {
     try {
       return { text: await response.text(), headers: response.headers };
     } catch (error) {
-      throw signal.aborted ? error : new Problem(UNREACHABLE);
+      throw signal?.aborted ? error : new Problem(UNREACHABLE);
     }
   }
 
@@ -65,10 +65,10 @@ export class Connection {
         body: body && JSON.stringify(body),
         credentials: "omit",
         redirect: "error",
-        signal: AbortSignal.any([signal, timeout.signal]),
+        signal: AbortSignal.any([timeout.signal, ...(signal ? [signal] : [])]),
       });
     } catch (error) {
-      throw signal.aborted ? error : new Problem(UNREACHABLE);
+      throw signal?.aborted ? error : new Problem(UNREACHABLE);
     } finally {
       clearTimeout(timer);
     }

@@ -12,7 +12,7 @@ export class Refresher {
 
   /**
    * Run `refresh()` now, every `interval` milliseconds, and when the page is visible again. Calls `on.problem(problem)` once for a permanent
-   * error, `on.lost({retryAt, problem})` for a temporary one, and `on.hidden()` after the page was hidden for a while.
+   * error, `on.lost({retryAt, problem})` for a temporary one, and `on.hidden()` once the page was hidden for a while.
    */
   constructor(refresh, interval, on) {
     this.refresh = refresh;

@@ -1,7 +1,7 @@
 // The timelines of one open report: its range's, and that of the period compared with.
 
 import { withLocalTimes } from "./local-time.js";
-import { asQuery } from "../range/ranges.js";
+import { asQuery, difference } from "../range/ranges.js";
 import { bestFor, withFallback } from "../range/granularity.js";
 
 const SPACING = 3_000; // between reloads, while the numbers change every second
@@ -55,8 +55,9 @@ export class TimelineFeed {
 
   async #earlier(range, granularity) {
     try {
-      const { answer } = await this.api.timeline(this.view.workflow, asQuery(range), granularity, this.signal);
-      return answer.points.map(withLocalTimes);
+      const { answer, covers } = await this.api.timeline(this.view.workflow, asQuery(range), granularity, this.signal);
+      // Points that begin later would stand beside the wrong ones.
+      return difference(range, covers) === "clipped" ? null : answer.points.map(withLocalTimes);
     } catch (error) {
       if (this.signal.aborted || error.status !== 400) throw error;
       return null; // it lies before the oldest day kept, or points as fine as these are no longer kept

@@ -3,8 +3,8 @@
 import { write } from "./elements.js";
 
 /**
- * Connect the dialog. `save(workflow, name)` gives a promise of the request; `saved()` is called afterwards. Returns a function that opens it
- * for a workflow, or for the organization if there is none (""), with the present name.
+ * Connect the dialog; `saved()` follows when the promise of `save(workflow, name)` is kept. Returns a function that opens it for a workflow,
+ * or for the organization (""), with the present name.
  */
 export function nameDialog(byId, save, saved) {
   const dialog = byId("name");

@@ -1,11 +1,10 @@
-// The sign-in card: a token, at first and whenever the service refuses it; and the choice of an organization, for a token of several.
+// The sign-in card: a token, and then the choice of an organization if it is one of several.
 
 import { element } from "./elements.js";
 import { shortId } from "../text/format.js";
 
 /**
- * Connect the form. `opened(token, shared)` is called once a token is entered, `chosen(org)` once an organization is chosen.
- * Returns `{ask, choose, hide}`.
+ * Connect the forms to `opened(token, shared)` and `chosen(org)`. Returns `{ask, choose, hide}`.
  */
 export function signInCard(byId, { opened, chosen }) {
   const card = byId("ask");

@@ -38,7 +38,7 @@ export function hashOf(view) {
   return `#${hash.toString().replaceAll("%3A", ":")}`;
 }
 
-/** Replace the hash by that of a view, without a history entry; anything else in it (a token, say) is removed. */
+/** Replace the hash by that of a view, without a history entry; a token in it, say, is removed. */
 export function replaceHash(view) {
   if (location.hash !== hashOf(view)) history.replaceState(null, "", hashOf(view));
 }

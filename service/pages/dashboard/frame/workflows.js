@@ -12,7 +12,7 @@ export class Workflows {
   #timer = 0;
   #whole = new AbortController();
 
-  /** `chosen(id)` is called when another workflow is chosen, `listed()` after each listing, `problem(problem)` after a failure. */
+  /** Calls `chosen(id)` for another workflow, `listed()` after each listing, `problem(problem)` after a failure. */
   constructor(byId, on) {
     this.select = byId("workflow");
     this.on = on;

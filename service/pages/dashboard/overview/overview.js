@@ -21,7 +21,7 @@ const PURCHASES = {
   short: "Purchases",
   of: ({ visitor_purchase_sums: sums }) => Number(sums[0]?.value ?? -1),
   cell: ({ visitor_purchase_sums: sums }) =>
-    sums.length ? sums.map(({ value, currency }) => element("span", "amount", `${currency} `, moneyFigure(value, currency))) : ["–"],
+    sums.length ? sums.map(({ value, currency }) => element("span", "amount", `${currency}\u00a0`, moneyFigure(value, currency))) : ["–"],
 };
 const COLUMNS = { page_navigation: TOTALS.page_navigation, interaction: [...TOTALS.interaction, CONVERSION, PURCHASES] };
 const TRENDS = { page_navigation: "unique_visitors_count", interaction: "started_workflows_count" };

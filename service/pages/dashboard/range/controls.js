@@ -45,7 +45,7 @@ export class Controls {
         if (choice) chosen(choice);
       });
     }
-    for (const [value, name] of Object.entries(COMPARISONS)) byId("compare").append(new Option(name ? `vs. ${name}` : "No comparison", value));
+    for (const [value, name] of Object.entries(COMPARISONS)) byId("compare").append(new Option(name ? `vs. ${name.replace("same period ", "")}` : "No comparison", value));
     byId("compare").addEventListener("change", (event) => chosen({ compare: event.target.value }));
   }
 

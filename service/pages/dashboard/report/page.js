@@ -79,7 +79,7 @@ export class ReportPage {
   /** Download the timeline that is shown. */
   async csv() {
     const { range, name } = this.shell.controls.shown;
-    const text = await this.#api.timelineCsv(this.#view.workflow, asQuery(range), this.timeline.granularity, new AbortController().signal);
+    const text = await this.#api.csv(this.#view.workflow, { ...asQuery(range), granularity: this.timeline.granularity });
     download(`${this.shell.workflows.nameOf(this.#view.workflow)} - ${name} by ${this.timeline.granularity}.csv`, text);
   }
 

@@ -1,6 +1,6 @@
 // The totals of a report, a tile each.
 
-import { element, patch } from "../frame/elements.js";
+import { element, patch, write } from "../frame/elements.js";
 import { changeNode } from "../text/change.js";
 import { errorText } from "../text/error.js";
 import { count, figure } from "../text/format.js";
@@ -30,8 +30,6 @@ export class Tiles {
 export const summaryOf = (answer) => totalsOf(answer).map(({ title, of }) => `${title}: ${count(of(answer))}`).join(", ");
 
 class Tile {
-  #shown = "";
-
   constructor(title) {
     this.number = element("span", "number");
     this.hint = element("button", "hint", "±");
@@ -42,9 +40,6 @@ class Tile {
   }
 
   show(value, before, estimate, note, flash) {
-    const key = JSON.stringify([value, before, note]);
-    if (key === this.#shown) return;
-    this.#shown = key;
     if (flash && this.number.textContent !== String(value)) {
       this.root.classList.remove("changed");
       void this.root.offsetWidth; // restarts the animation
@@ -56,6 +51,6 @@ class Tile {
     this.hint.dataset.tip = error;
     this.hint.setAttribute("aria-label", error);
     patch(this.change, before === null ? "\u00a0" : changeNode(value, before, estimate));
-    this.note.textContent = note;
+    write(this.note, note);
   }
 }
