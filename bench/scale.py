@@ -20,7 +20,7 @@ import numpy as np
 import redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
-from sidedata.ingest.worker.worker import drain
+from sidedata.ingest.worker.drain import drain
 from sidedata.schema import keys
 from sidedata.settings import Settings
 from sidedata.writes.installation import open_installation

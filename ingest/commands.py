@@ -5,6 +5,7 @@ import click
 from sidedata.cli.connection import connect_installation
 from sidedata.cli.event_loop import run
 from sidedata.cli.options import INSTALLATION, confirm_deletion, is_interactive, settings_options
+from sidedata.cli.stopping import stop_on_signals
 from sidedata.clock import SystemClock
 from sidedata.ingest.archive.command import push
 from sidedata.ingest.dead_letter_commands import dead
@@ -89,8 +90,7 @@ def traffic(
     seed: int,
 ) -> None:
     """Send simulated visitor traffic of an organization, until SIGTERM: for demonstrations and trials."""
-    from sidedata.ingest.demo.traffic import send_traffic  # noqa: PLC0415
-    from sidedata.ingest.worker.process import stop_on_signals  # noqa: PLC0415 - the other commands need none of it
+    from sidedata.ingest.demo.traffic import send_traffic  # noqa: PLC0415 - the other commands need none of it
 
     log_to_stderr(settings.log_level)
     organization_id, pages_id, interactions_id = parse_uuid(organization), parse_uuid(pages), parse_uuid(interactions)

@@ -1,5 +1,7 @@
 """The worker's Prometheus metrics."""
 
+from collections.abc import Collection
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 
@@ -53,3 +55,15 @@ class Metrics:
         self.lease_changes = Counter(
             "sidedata_lease_changes", "Partitions acquired, lost and released", ["change"], registry=self.registry
         )
+        self._partitions: set[int] = set()  # those that have gauges of their own
+
+    def set_owned(self, partitions: Collection[int]) -> None:
+        """Export the number of owned partitions, and remove the gauges of those that were owned before.
+
+        Their next owner exports the same gauges, and sums over workers would count a partition twice.
+        """
+        for partition in self._partitions.difference(partitions):
+            for gauge in (self.throttled, self.lag_entries, self.lag_seconds):
+                gauge.remove(str(partition))
+        self._partitions = set(partitions)
+        self.owned.set(len(partitions))

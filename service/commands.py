@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import signal
 
 import click
 from aiohttp import web
@@ -11,6 +10,7 @@ from aiohttp import web
 from sidedata.cli.event_loop import run
 from sidedata.cli.options import settings_options
 from sidedata.cli.processes.address import taken_port
+from sidedata.cli.stopping import stop_on_signals
 from sidedata.clock import Clock, SystemClock
 from sidedata.embedded.server import attach
 from sidedata.errors import StopError, StoreUnavailableError
@@ -49,10 +49,7 @@ def serve(settings: Settings, *, beside_others: bool) -> None:
 
 
 async def _serve(settings: Settings, *, reuse_port: bool) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = stop_on_signals()
     clock = SystemClock()
     async with attach(settings) as attached:
         gateway = connect(attached.redis_url, timeout=REDIS_TIMEOUT_SECONDS)

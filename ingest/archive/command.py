@@ -24,8 +24,8 @@ from sidedata.ingest.archive.lines import (
     read_lines,
     rebase_days,
 )
-from sidedata.ingest.archive.push import MAX_LISTED, PushReport
 from sidedata.ingest.archive.push import push as send
+from sidedata.ingest.archive.report import ArchiveReport
 from sidedata.settings import Settings
 
 _PROGRESS_LINES: Final = 5_000  # between two updates of the progress bar
@@ -45,9 +45,9 @@ def push(file: str, settings: Settings, *, rebase: bool, check: bool) -> None:
     become dead letters are sent, too, and named, as far as that shows without the workflows' kinds.
 
     --check judges by this machine's clock and settings. It knows no workflows' kinds, no sealed hours and no organizations' time
-    zones: at the rim of the oldest day kept it counts an event as undecided, not as bad.
+    zones: at the edge of the oldest day kept it counts an event as undecided, not as bad.
     """
-    report = PushReport()
+    report = ArchiveReport()
     try:
         with contextlib.ExitStack() as stack:
             source, size = stack.enter_context(open_file(file))
@@ -58,33 +58,32 @@ def push(file: str, settings: Settings, *, rebase: bool, check: bool) -> None:
             else:
                 run(_push(source, size, settings, report, rebase=rebase))
     finally:
-        _show(report, checked=check)
+        _show(report, checked=check, rebased=rebase)
     if report.unreadable or (check and report.dead_letters):
         raise click.exceptions.Exit(1)
 
 
-def _show(report: PushReport, *, checked: bool) -> None:
+def _show(report: ArchiveReport, *, checked: bool, rebased: bool) -> None:
     """Write the report to stderr: unreadable lines, lines that become dead letters, the numbers."""
-    for line in report.unreadable_lines:
-        click.echo(f"line {line.number}: {line.problem}", err=True)
-    if report.unreadable > MAX_LISTED:
-        click.echo(f"… and {report.unreadable - MAX_LISTED} lines more", err=True)
-    for number, rejection in report.rejected:
-        click.echo(f"line {number}: {rejection.reason}: {rejection.detail}", err=True)
-    if report.dead_letters > MAX_LISTED:
-        click.echo(f"… and {report.dead_letters - MAX_LISTED} lines more that will become dead letters", err=True)
+    for line in report.bad_lines():
+        click.echo(line, err=True)
     if report.dead_letters:
         click.echo(f"{report.dead_letters} events {'would' if checked else 'will'} become dead letters", err=True)
+    if report.too_old and not rebased:
+        click.echo(
+            f"{report.too_old} of them are older than the days kept: --rebase shifts an archive into the last days",
+            err=True,
+        )
     if report.undecided:
-        rim = "are at the rim of the oldest day kept: their organizations' time zones decide if they are too old"
-        click.echo(f"{report.undecided} events {rim}", err=True)
+        edge = "are at the edge of the oldest day kept: their organizations' time zones decide if they are too old"
+        click.echo(f"{report.undecided} events {edge}", err=True)
     if report.events or report.unreadable:
         click.echo(
             f"{report.events} events {'checked' if checked else 'sent'}, {report.unreadable} lines unreadable", err=True
         )
 
 
-def _check(source: IO[bytes], size: int | None, settings: Settings, report: PushReport, *, rebase: bool) -> None:
+def _check(source: IO[bytes], size: int | None, settings: Settings, report: ArchiveReport, *, rebase: bool) -> None:
     """Judge all lines and send nothing."""
     shift = _shift(source) if rebase else 0
     judge = Judge(settings, time.time())
@@ -125,7 +124,9 @@ def _copy(source: IO[bytes]) -> Iterator[tuple[IO[bytes], int]]:
             yield file, copy.tell()
 
 
-async def _push(source: IO[bytes], size: int | None, settings: Settings, report: PushReport, *, rebase: bool) -> None:
+async def _push(
+    source: IO[bytes], size: int | None, settings: Settings, report: ArchiveReport, *, rebase: bool
+) -> None:
     async with connect_installation(settings) as (gateway, installation):
         shift = _shift(source) if rebase else 0
         with reading(source, size) as advance:

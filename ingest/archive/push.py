@@ -4,16 +4,14 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 
-from msgspec import Struct, field
-
 from sidedata.calendar.reporting import reporting_zone
 from sidedata.errors import CommandRefusedError, StopError, StoreUnavailableError, UsageError
-from sidedata.events.rejection import Rejection
+from sidedata.ingest.archive.batch_sender import BatchSender
 from sidedata.ingest.archive.judge import Judge, ZoneDecidesError
 from sidedata.ingest.archive.lines import Line
+from sidedata.ingest.archive.report import ArchiveReport
 from sidedata.producer.errors import DeliveryFailed
 from sidedata.producer.limits import Limits
-from sidedata.producer.sender import Sender
 from sidedata.reads.records import read_organization
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.keys import keyspace
@@ -21,50 +19,13 @@ from sidedata.schema.records import DEFAULT_ZONE
 from sidedata.settings import Settings
 
 _ATTEMPTS = 10
-_YIELD_LINES = 500
-_YIELD_SECONDS = 0.001
-MAX_LISTED = 20
-
-
-class PushReport(Struct):
-    """The result of a push or of a check.
-
-    `undecided` counts the events that are too old in some reporting zones, where the organization's is not known.
-    `unreadable_lines` holds the first unreadable lines, `rejected` the first readable lines that will become dead letters, and the
-    cause.
-    """
-
-    events: int = 0
-    unreadable: int = 0
-    dead_letters: int = 0
-    undecided: int = 0
-    unreadable_lines: list[Line] = field(default_factory=list)
-    rejected: list[tuple[int, Rejection]] = field(default_factory=list)
-
-    def judge(self, line: Line, judge: Judge) -> bool:
-        """Count a line that is unreadable or will become a dead letter; False if it is unreadable.
-
-        Raises:
-            ZoneDecidesError: as `Judge.rejection`; the line is not counted.
-        """
-        if line.problem is not None:
-            self.unreadable += 1
-            if len(self.unreadable_lines) < MAX_LISTED:
-                self.unreadable_lines.append(line)
-            return False
-        rejection = judge.rejection(line)
-        if rejection is not None:
-            self.dead_letters += 1
-            if len(self.rejected) < MAX_LISTED:
-                self.rejected.append((line.number, rejection))
-        return True
 
 
 async def push(
     gateway: Gateway,
     settings: Settings,
     lines: Iterable[Line],
-    report: PushReport,
+    report: ArchiveReport,
     progress: Callable[[], None] = lambda: None,
 ) -> None:
     """Send all readable lines and count them in `report`; while the backlog is full, it waits.
@@ -78,27 +39,28 @@ async def push(
         ArchiveError: the rest of the file can't be read; the lines before it were sent.
     """
     limits = Limits(backlog_limit=settings.backlog_limit, wait_replicas=settings.wait_replicas, attempts=_ATTEMPTS)
-    sender = Sender(gateway, limits)
+    sender = BatchSender(gateway, limits)
     judge = Judge(settings, time.time())
+    oldest_us, newest_us = judge.accepted_us
     try:
-        for index, line in enumerate(lines):
-            try:
-                readable = report.judge(line, judge)
-            except ZoneDecidesError as error:
-                readable = await _judge_by_zone(gateway, line, judge, report, error.organization)
-            if not readable:
-                continue
-            await sender.room(len(line.raw))
-            if sender.failure is not None:
-                break  # the rest of the file would fail likewise
-            sender.put_nowait(line.raw, line.partition)
-            if index % _YIELD_LINES == 0:
-                await asyncio.sleep(_YIELD_SECONDS)  # reading blocks the event loop; batches are sent in between
+        for line in lines:
+            if line.event is None or not oldest_us <= line.event.at_us <= newest_us:  # few
+                try:
+                    readable = report.judge(line, judge)
+                except ZoneDecidesError as error:
+                    readable = await _judge_by_zone(gateway, line, judge, report, error.organization)
+                if not readable:
+                    continue
+            if sender.put(line.raw, line.partition):
+                await sender.send()
+                if sender.failure is not None:
+                    break  # the rest of the file would fail likewise
+                await asyncio.sleep(0)  # reading blocks the event loop; batches are sent in between
                 report.events = sender.sent
                 progress()
     finally:
         try:
-            await sender.close(None if sender.failure is None else 0)
+            await sender.close()
         except DeliveryFailed as error:
             failure = StopError if isinstance(sender.failure, StopError) else StoreUnavailableError
             raise failure(str(error)) from error
@@ -107,7 +69,7 @@ async def push(
             progress()
 
 
-async def _judge_by_zone(gateway: Gateway, line: Line, judge: Judge, report: PushReport, organization: str) -> bool:
+async def _judge_by_zone(gateway: Gateway, line: Line, judge: Judge, report: ArchiveReport, organization: str) -> bool:
     """Judge a line by its organization's reporting zone; where this account may not read it, the line is undecided."""
     try:
         record = await read_organization(gateway, keyspace(line.partition), organization)

@@ -11,11 +11,11 @@ its table changes, all workflows and the record are one step, because readers cu
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
 
 from msgspec import Struct
 
 from sidedata import failpoints
+from sidedata.batched import batched
 from sidedata.errors import LeaseLostError, StopError
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.key_names import parse_within
@@ -85,7 +85,7 @@ class Swap(Struct):
         record = self.shadow.live.organization(self.organization)
         organization = (record, "timezone", self.timezone, "rules", self.rules, "since", str(self.id_epoch_ms))
         for names in (goals, visitors):
-            yield from map(self._step, _chunks(names))
+            yield from map(self._step, batched(names, _CHUNK))
         if self.new_timezone:
             names = [name for buckets in by_workflow.values() for name in buckets]
             yield self._step([*names, *old_goals], by_workflow, organization)
@@ -93,14 +93,8 @@ class Swap(Struct):
         for workflow, names in by_workflow.items():
             # Buckets of a workflow without a record, then or now, are deleted or moved alone.
             yield self._step(names, [workflow] if workflow in self.kinds else ())
-        yield from map(self._step, _chunks(old_goals))
+        yield from map(self._step, batched(old_goals, _CHUNK))
         yield self._step((), (), organization)
-
-
-def _chunks(names: Iterable[str]) -> Iterator[list[str]]:
-    rest = iter(names)
-    while chunk := list(islice(rest, _CHUNK)):
-        yield chunk
 
 
 async def begin(gateway: Gateway, ownership: Ownership, content: Swap, expiry: int) -> None:

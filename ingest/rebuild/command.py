@@ -88,7 +88,7 @@ def _rebuild(
                         lines,
                         dry=dry,
                         timezone=timezone,
-                        progress=lambda progress: advance(progress.events),
+                        progress=lambda archive: advance(archive.events),
                     )
                     report = work.report
                     await work.run()
@@ -105,8 +105,8 @@ def _rebuild(
 
 def _print(report: Report, organization: str, *, dry: bool, as_json: bool) -> None:
     """Print the differences to stdout, and the archive's content and the result to stderr."""
-    for line in report.archive.unreadable_lines:
-        click.echo(f"line {line.number}: {line.problem}", err=True)
+    for line in report.archive.bad_lines():
+        click.echo(line, err=True)
     if as_json:
         click.echo(json_of(report, organization))
     elif report.workflows:

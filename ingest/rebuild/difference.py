@@ -4,11 +4,11 @@ The figures are sums over the local days within retention. Every bucket of every
 and its hours wrong. Unique counts are the estimates that answers are made of.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Collection, Mapping
 
 from msgspec import Struct, field
 
+from sidedata.batched import batched
 from sidedata.calendar.levels import Level
 from sidedata.ingest.rebuild.expiry import Expiries
 from sidedata.reads.keys.organization import bucket_values, merged_estimate
@@ -67,7 +67,7 @@ async def differences(
     """
     live = shadow.live
     comparison = _Comparison(kinds)
-    for page in _pages(name for name in sorted(names) if expiries.keeps(name)):
+    for page in batched((name for name in sorted(names) if expiries.keeps(name)), _PAGE):
         stored_values = await bucket_values(gateway, live, page)
         rebuilt_values = await bucket_values(gateway, shadow, page)
         for name, stored, rebuilt in zip(page, stored_values, rebuilt_values, strict=True):
@@ -111,9 +111,3 @@ class _Comparison:
         for workflow, difference in self.workflows.items():
             difference.buckets, difference.differing = len(self._buckets[workflow]), len(self._differing[workflow])
         return list(self.workflows.values())
-
-
-def _pages(names: Iterable[str]) -> Iterator[list[str]]:
-    rest = iter(names)
-    while page := list(islice(rest, _PAGE)):
-        yield page

@@ -38,9 +38,10 @@ from sidedata.calendar.reporting import newest_rules, process_sources, stored_ru
 from sidedata.calendar.rules import ZoneRules
 from sidedata.errors import LeaseLostError, StopError, StoreUnavailableError
 from sidedata.ingest.archive.lines import Line
+from sidedata.ingest.archive.report import ArchiveReport
 from sidedata.ingest.ownership import lease
 from sidedata.ingest.ownership.swap import Swap, begin, complete
-from sidedata.ingest.rebuild.archive_source import ArchiveProgress, ArchiveSource
+from sidedata.ingest.rebuild.archive_source import ArchiveSource
 from sidedata.ingest.rebuild.difference import differences
 from sidedata.ingest.rebuild.expiry import Expiries, is_swapped
 from sidedata.ingest.rebuild.report import Report
@@ -81,7 +82,7 @@ class Rebuild:
         *,
         dry: bool,
         timezone: str | None = None,
-        progress: Callable[[ArchiveProgress], None] = lambda _: None,
+        progress: Callable[[ArchiveReport], None] = lambda _: None,
     ) -> None:
         self._gateway = gateway
         self._settings = settings
@@ -142,11 +143,11 @@ class Rebuild:
             with suppress(StoreUnavailableError):  # the rebuild itself sees it too
                 self._lost = not await lease.renew(self._gateway, self._settings, ownership)
 
-    def _step(self, progress: ArchiveProgress) -> None:
+    def _step(self, archive: ArchiveReport) -> None:
         """Stop between two batches if the lease is lost, because the rest would be in vain."""
         if self._lost:
             raise LeaseLostError("another rebuild, a purge or a worker took the partition; run the rebuild again")
-        self._progress(progress)
+        self._progress(archive)
 
     async def _rebuild(self, partition_lease: lease.Lease | None) -> None:
         start = time.monotonic()
@@ -183,7 +184,7 @@ class Rebuild:
         reporting, table = zone_of(rules), rules.encode()
         record = {"timezone": reporting.name, "rules": table, "has_events": HAS_EVENTS, "since": str(id_epoch_ms)}
         source = ArchiveSource(gateway, shadow, self._lines, self._organization, settings.batch_events, self._step)
-        report.archive = source.progress
+        report.archive = source.report
         partition = shadow_partition(
             gateway,
             settings,
@@ -191,7 +192,7 @@ class Rebuild:
             self._partitions,
             source,
             expiry,
-            partition_lease.id_counts if partition_lease else None,
+            partition_lease.ids if partition_lease else None,
         )
         sums = await build(gateway, partition, self._organization, record, stored.kinds)
         report.applied, report.duplicates = sum(sums.events.values()), sums.duplicates

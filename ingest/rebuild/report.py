@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 from sidedata.events.money import text_of
 from sidedata.events.timestamps import from_microseconds
-from sidedata.ingest.rebuild.archive_source import ArchiveProgress
+from sidedata.ingest.archive.report import ArchiveReport
 from sidedata.ingest.rebuild.difference import Difference, Figures
 
 Row = tuple[str, str, str, str]  # workflow, figure, stored value, rebuilt value
@@ -17,7 +17,7 @@ Row = tuple[str, str, str, str]  # workflow, figure, stored value, rebuilt value
 class Report(Struct):
     """The result of a rebuild."""
 
-    archive: ArchiveProgress = field(default_factory=ArchiveProgress)
+    archive: ArchiveReport = field(default_factory=ArchiveReport)
     applied: int = 0
     duplicates: int = 0
     dead_letters: dict[str, int] = field(default_factory=dict)  # by reason

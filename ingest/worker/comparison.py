@@ -83,12 +83,14 @@ class Comparison:
 
     async def _scan(self, due: Mapping[int, PendingComparison]) -> None:
         data = await self._rulebook.refresh()
+        release: str | None = data.release
         with suppress(StoreUnavailableError):  # the next tick begins again
             try:
                 async for number, organizations in organizations_of(self._gateway, due):
                     due[number].organizations.update(dict.fromkeys(organizations))
             except CommandRefusedError as error:
                 _log.warning("newer rules of zones are adopted with the next events only, not before: %s", error)
+                release = None
             for pending in due.values():
-                pending.release = data.release
+                pending.release = release
                 pending.due_at = self._clock.now() + (_INTERVAL_SECONDS if data.settled else _UNSETTLED_SECONDS)

@@ -3,13 +3,13 @@
 import asyncio
 import gc
 import logging
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 
 from sidedata.cli.processes.address import taken_port
+from sidedata.cli.stopping import stop_on_signals
 from sidedata.clock import Clock, SystemClock
 from sidedata.embedded.server import attach
 from sidedata.errors import StoreUnavailableError
@@ -36,15 +36,6 @@ _RETRY_SECONDS = 0.5
 # The objects of a batch are freed by their reference counts. Searching them for cycles, as often as Python's default would, takes
 # a tenth of a worker's time and finds none.
 _OBJECTS_BETWEEN_COLLECTIONS = 100_000
-
-
-def stop_on_signals() -> asyncio.Event:
-    """Return an event that SIGTERM and Ctrl-C set."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    return stop
 
 
 async def run_worker(settings: Settings) -> None:

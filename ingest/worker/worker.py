@@ -5,7 +5,7 @@
     comparison             all organizations of partitions that are new here, and of all twice an hour, with the newest rules
 
 Each partition has a task that reads, plans and commits. Another task renews the leases and balances the share. The two share
-`_Assignment` only. A partition's task ends for one of three reasons: the partition was revoked; another owner has the lease, so the
+`Assignment` only. A partition's task ends for one of three reasons: the partition was revoked; another owner has the lease, so the
 worker drops the batch and competes again; Redis is out of reach and the last batch may or may not be applied, so the worker
 acquires the lease again and reads the cursor.
 """
@@ -16,17 +16,18 @@ import logging
 import os
 import secrets
 import socket
+import time
 
 from sidedata import failpoints
 from sidedata.clock import Clock, SystemClock
 from sidedata.errors import LeaseLostError, SidedataError, StoreUnavailableError
-from sidedata.ingest.apply.partition import Partition, live_partition
+from sidedata.ingest.apply.partition import live_partition
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.ownership import lease
-from sidedata.ingest.worker.comparison import Comparison, PendingComparison
+from sidedata.ingest.worker.assignment import Assignment
+from sidedata.ingest.worker.comparison import Comparison
 from sidedata.ingest.worker.maintenance import maintain_partition
 from sidedata.ingest.zones.rulebook import NAME_MARK, Rulebook, is_old_worker
-from sidedata.reads.zones.organizations import organizations_of
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
 from sidedata.settings import Settings
@@ -36,23 +37,10 @@ _log = logging.getLogger("sidedata.worker")
 
 # The time that a read waits for events; a worker that leaves waits no longer than this for an idle partition.
 _BLOCK_MS = 250
-# Events that arrive within this time after the stream was empty are committed together: fewer commits, which all cost the same
-# for each workflow in them, and fewer changes for readers. An event is in the answers that much later at most.
-_GATHER_SECONDS = 0.1
 _TICK_SECONDS = 0.5
 _RENEWALS_AT_ONCE = 32  # a connection each, besides the one that a partition reads on
 # The time limit of a leave when Redis doesn't answer; with a tick before it that waits for the same, less than 10 seconds.
 _LEAVE_SECONDS = 4.0
-
-
-class _Assignment:
-    """A partition of this worker and the task that applies it."""
-
-    def __init__(self, partition: Partition) -> None:
-        self.partition = partition
-        self.stop = asyncio.Event()
-        self.task: asyncio.Task[None] | None = None
-        self.comparison = PendingComparison()
 
 
 class Worker:
@@ -75,7 +63,7 @@ class Worker:
         self._clock = clock or SystemClock()
         self._rulebook = rulebook or Rulebook(settings)
         self._comparison = Comparison(gateway, self._rulebook, self._clock)
-        self._assignments: dict[int, _Assignment] = {}
+        self._assignments: dict[int, Assignment] = {}
         self._lost: set[int] = set()  # partitions whose task ended because Redis was out of reach
         self._unavailable = False
         self._renewals = asyncio.Semaphore(_RENEWALS_AT_ONCE)
@@ -131,24 +119,25 @@ class Worker:
         for assignment in active[share:]:
             assignment.stop.set()
         deficit = share - len(self._assignments)
-        if deficit > 0:
+        if deficit > 0 or self._lost:
             others = [number for number in range(self._installation.partitions) if number not in self._assignments]
             # A partition that an outage took from this worker may still be leased to it, so it need not wait for the lease's end.
+            # It is taken even beyond the share, which may have shrunk: the surplus is released at the next tick.
             lost = [number for number in others if number in self._lost]
             free = await lease.free_partitions(self._gateway, [number for number in others if number not in lost])
-            for number in [*lost, *free][:deficit]:
+            for number in [*lost, *free][: max(deficit, len(lost))]:
                 await self._acquire(number)
             self._lost.clear()
-        self.metrics.owned.set(len(self._assignments))
+        self.metrics.set_owned(self._assignments)
         owned = {number: assignment.comparison for number, assignment in self._assignments.items()}
         self._comparison.start_if_due(owned)
 
-    async def _renew(self, assignment: _Assignment) -> None:
+    async def _renew(self, assignment: Assignment) -> None:
         ownership = assignment.partition.ownership
         try:
             async with self._renewals:
                 renewed = await lease.renew(self._gateway, self._settings, ownership)
-                if renewed:
+                if renewed and assignment.takes_maintenance(time.monotonic()):
                     await maintain_partition(self._gateway, self._settings, ownership.keyspace, self.metrics)
         except StoreUnavailableError:
             return  # its task sees it, too
@@ -164,21 +153,18 @@ class Worker:
         partition = live_partition(
             self._gateway, self._settings, self._installation.partitions, new_lease, self.metrics, self._rulebook
         )
-        assignment = self._assignments[number] = _Assignment(partition)
+        assignment = self._assignments[number] = Assignment(partition)
         assignment.task = asyncio.create_task(self._apply(assignment), name=f"partition {number}")
         self.metrics.lease_changes.labels("taken").inc()
 
-    async def _apply(self, assignment: _Assignment) -> None:
+    async def _apply(self, assignment: Assignment) -> None:
         """Apply a partition's stream until the partition is revoked, then release it."""
         partition = assignment.partition
         try:
             while not assignment.stop.is_set():
                 waiting = await assignment.comparison.continue_with(partition)
                 outcome = await partition.run_once(1 if waiting else _BLOCK_MS)
-                gather = _GATHER_SECONDS if outcome is not None and not partition.reader.is_behind else 0.0
-                if pause := max(gather, partition.pause_seconds):
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(assignment.stop.wait(), pause)
+                await assignment.pause(outcome)
         finally:
             await partition.reader.close()
         failpoints.pass_by("before_release")
@@ -186,7 +172,7 @@ class Worker:
         failpoints.pass_by("after_release")
         self.metrics.lease_changes.labels("released").inc()
 
-    def _abandon(self, assignment: _Assignment) -> None:
+    def _abandon(self, assignment: Assignment) -> None:
         """Cancel the task of a partition that has another owner: its commit would be refused, so there is nothing to finish."""
         assignment.stop.set()  # the Redis client may lose a cancellation that comes at an awkward moment
         if assignment.task is not None:
@@ -207,6 +193,8 @@ class Worker:
                 self._lost.add(number)
                 _log.warning("partition %d: %s", number, error)
                 self.metrics.lease_changes.labels("lost").inc()
+        # Before the tick may fail: the gauges of a worker that is cut off would stay.
+        self.metrics.set_owned(self._assignments)
 
     async def _log_loss(self, number: int, ownership: Ownership) -> None:
         """Log that a partition has another owner: a warning, unless an operator's command took it."""
@@ -231,22 +219,4 @@ class Worker:
         except (StoreUnavailableError, TimeoutError):
             _log.warning("Redis is out of reach; the others notice the leave when the leases run out")
         self._assignments.clear()
-        self.metrics.owned.set(0)
-
-
-async def drain(
-    gateway: Gateway, installation: Installation, settings: Settings, rulebook: Rulebook | None = None
-) -> None:
-    """Apply all entries that are in the streams now, then release the partitions; for tests and imports without a worker."""
-    metrics, rulebook = Metrics(), rulebook or Rulebook(settings)
-    found: dict[int, list[str]] = {}
-    async for number, organizations in organizations_of(gateway, range(installation.partitions)):
-        found.setdefault(number, []).extend(organizations)
-    for number in range(installation.partitions):
-        new_lease = await lease.acquire(gateway, settings, number, "drain", force=True)
-        assert new_lease is not None  # noqa: S101 - force always takes
-        partition = live_partition(gateway, settings, installation.partitions, new_lease, metrics, rulebook)
-        await partition.compare_zones(found.get(number, []))
-        while await partition.run_once(None) is not None:
-            pass
-        await lease.release(gateway, partition.ownership)
+        self.metrics.set_owned(())

@@ -165,7 +165,7 @@ class Adopter:
             lacking = await self._build(recut, records)
             if lacking is None:
                 return await self._swap(ownership, organization, state, records, recut, decision)
-            await recut.drop()
+            await recut.switch.drop()
             # Hours of that day are gone: decide as if hours were kept for less time.
             shorter = min(now - lacking, retention.hour - HOUR_SECONDS)
             retention = retention._replace(hour=max(shorter, 0))
@@ -188,11 +188,11 @@ class Adopter:
         recut: RecutDays,
         decision: Recut,
     ) -> str:
-        status = await recut.begin(state.timezone, records)
+        status = await recut.switch.begin(state.timezone, records.newest_us)
         if status != "ok":
-            await recut.drop()
+            await recut.switch.drop()
             return status
-        await complete(self._gateway, self._settings, ownership, recut.shadow.run)
+        await complete(self._gateway, self._settings, ownership, recut.switch.shadow.run)
         self._record(organization, state, decision, f"{len(decision.days)} days are cut again")
         return "ok"
 
@@ -225,7 +225,9 @@ class Adopter:
         )
 
     async def finish(self, ownership: Ownership, release: str) -> None:
-        """Record that all organizations of the partition were compared with a release."""
+        """Record that all organizations of the partition have the rules of a release, unless some are still to get them."""
+        if self._refused or self.rulebook.old_workers:
+            return
         await record_release(self._gateway, ownership, release)
 
 

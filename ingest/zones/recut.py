@@ -1,37 +1,21 @@
-"""The cut of local days by newer rules: built aside from hours that are kept, swapped in together with the table.
+"""The cut of local days by newer rules: built aside, in a shadow, from hours that are kept. `switch.py` puts them in place."""
 
-    hours ─▶ days in a shadow ─▶ days that begin where none began ─▶ the switch ─▶ deletion of days that are no more
-                                 (no reader by the old table asks for them)  │
-                                                   the table, and the days that begin where one began, in one step
-
-An answer is cut by the table that is read with it. So days whose keys only one of the two tables names can be moved in before the
-switch, or deleted after it, in small steps; the switch is short. Killed before the swap begins, nothing has changed, and the
-shadow expires; killed later, the partition's next owner runs the rest first (see `ingest/ownership/swap.py`).
-"""
-
-import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
-from typing import Final, TypeVar
+from typing import Final
 
-from sidedata import failpoints
 from sidedata.calendar.adoption import Recut
 from sidedata.calendar.levels import Retention
 from sidedata.calendar.zones import DAY_SECONDS, HOUR_SECONDS, Zone
 from sidedata.events.decode import Kind
-from sidedata.reads.records import OrganizationRecords
+from sidedata.ingest.zones.switch import Change, Switch
 from sidedata.reads.zones.buckets import HourContent, read_days, read_hours, sketch_estimates
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.counts import GOAL_SKETCHES, VISITORS, decode, goal_fields, goal_sketch, hour_field
-from sidedata.schema.keys import Keyspace
-from sidedata.writes import swap
 from sidedata.writes.commit import Ownership
-from sidedata.writes.swap import SwapStep, WorkflowSwap
-from sidedata.writes.zones.recut import drop, lengthen, merge_sketches, write_counts
+from sidedata.writes.zones.recut import lengthen, merge_sketches, write_counts
 
 TTL_SECONDS: Final = 2 * DAY_SECONDS
 _LONGEST_DAY_SECONDS: Final = 26 * HOUR_SECONDS
-_CHUNK: Final = 250  # keys of a step: under a millisecond
 
 
 class RecutDays:
@@ -54,11 +38,9 @@ class RecutDays:
         doubtful: Sequence[int],
         now: int,
     ) -> None:
-        self.shadow = Keyspace(ownership.partition, secrets.token_hex(4))
         self._live = ownership.keyspace
         self._gateway = gateway
         self._retention = retention
-        self._ownership = ownership
         self._organization = organization
         self._stored = stored
         self._decision = decision
@@ -69,12 +51,9 @@ class RecutDays:
         self._day_of_hour = {hour.start: day for day in decision.days for hour in day.hours}
         # Days that begin where a stored one may begin: readers by either table ask for their keys.
         starts = [day.start for day in decision.days]
-        self._shared = {start for start in starts if stored.day(start).start == start or start in doubtful}
-        self._old_starts = sorted({*decision.obsolete, *self._shared})
-        self._moves: list[tuple[str, int]] = []  # by name: its expiry
-        self._switch_moves: list[tuple[str, int]] = []
-        self._switch_deletions: list[str] = []
-        self._deletions: list[str] = []
+        shared = {start for start in starts if stored.day(start).start == start or start in doubtful}
+        self._old_starts = sorted({*decision.obsolete, *shared})
+        self.switch = Switch(gateway, ownership, organization, decision.rules.encode(), frozenset(shared), self._expiry)
 
     async def build(self, workflow: str, kind: Kind) -> int | None:
         """Build a workflow's days in the shadow.
@@ -94,7 +73,7 @@ class RecutDays:
         counts: dict[str, dict[str, int]] = {}
         for day in self._decision.days:
             inside = {hour.start: hours[hour.start] for hour in day.hours}
-            prefix = self.shadow.bucket(self._organization, workflow, "day", day.start)
+            prefix = self.switch.shadow.bucket(self._organization, workflow, "day", day.start)
             for name, starts in _sketches(inside, kind):
                 parts = [f"{self._live.bucket(self._organization, workflow, 'hour', start)}{name}" for start in starts]
                 merges.append((prefix + name, parts))
@@ -115,8 +94,8 @@ class RecutDays:
                 counts[key][VISITORS] = visitors
         await write_counts(self._gateway, counts, self._expiry)
         await self._lengthen(workflow, hours)
-        names = {key.removeprefix(self.shadow.prefix) for key in (*counts, *(key for key, _ in merges))}
-        self._arrange(workflow, old, names)
+        names = {key.removeprefix(self.switch.shadow.prefix) for key in (*counts, *(key for key, _ in merges))}
+        await self._arrange(workflow, old, names, counts)
         return None
 
     def _lacking(self, start: int, counts: Mapping[str, int], hours: Mapping[int, HourContent]) -> int | None:
@@ -156,8 +135,14 @@ class RecutDays:
             expiries += [(prefix + name, expiry) for name in _all_names(content.counts)]
         await lengthen(self._gateway, expiries)
 
-    def _arrange(self, workflow: str, old: Mapping[int, Mapping[str, int]], names: Collection[str]) -> None:
-        """Sort the new names, and those that go, into the steps of the swap."""
+    async def _arrange(
+        self,
+        workflow: str,
+        old: Mapping[int, Mapping[str, int]],
+        names: Collection[str],
+        counts: Mapping[str, Mapping[str, int]],
+    ) -> None:
+        """Arrange the new names of a workflow, and those that go, for the switch."""
         prefixes = {
             start: self._live.bucket(self._organization, workflow, "day", start).removeprefix(self._live.prefix)
             for start in {*self._days, *old}
@@ -165,51 +150,18 @@ class RecutDays:
         starts = {prefix: start for start, prefix in prefixes.items()}
         for name in names:
             start = starts[name[: name.index("Z:") + 2]]
-            move = (name, self._retention.day_expiry(self._days[start], self._now))
-            (self._switch_moves if start in self._shared else self._moves).append(move)
-        for start, counts in old.items():
-            gone = [name for name in map(prefixes[start].__add__, _all_names(counts)) if name not in names]
-            (self._switch_deletions if start in self._shared else self._deletions).extend(gone)
-
-    def _steps(self, records: OrganizationRecords) -> Iterator[SwapStep]:
-        live, shadow = self._live, self.shadow
-        for chunk in _chunks(self._moves):
-            yield SwapStep(shadow.prefix, live.prefix, [], _flat(chunk), [], ())
-        workflows = [
-            WorkflowSwap(
-                live.workflow(self._organization, workflow),
-                live.changes(self._organization, workflow),
-                live.workflows(self._organization),
-                workflow,
-                str(records.newest_us.get(workflow, 0)),
-            )
-            for workflow in records.kinds
-        ]
-        organization = (live.organization(self._organization), "rules", self._decision.rules.encode())
-        moves = _flat(self._switch_moves)
-        yield SwapStep(shadow.prefix, live.prefix, self._switch_deletions, moves, workflows, organization)
-        for names in _chunks(self._deletions):
-            yield SwapStep(shadow.prefix, live.prefix, names, [], [], ())
-
-    async def begin(self, timezone: str, records: OrganizationRecords) -> str:
-        """Write the steps and begin the swap; "ok", "fenced" or "stale" as `writes.swap.begin` has it.
-
-        Raises:
-            StoreUnavailableError: the swap may have begun or not; the partition's next owner knows.
-        """
-        for step in self._steps(records):
-            await swap.add_step(self._gateway, self.shadow, step, self._expiry)
-        failpoints.pass_by("before_swap")
-        run, kinds = self.shadow.run, list(records.kinds.items())
-        status = await swap.begin(self._gateway, self._ownership, run, self._organization, timezone, kinds)
-        failpoints.pass_by("after_swap_begin")
-        return status
-
-    async def drop(self) -> None:
-        """Delete the shadow."""
-        names = [name for name, _ in (*self._moves, *self._switch_moves)]
-        keys = [self.shadow.prefix + name for name in names]
-        await drop(self._gateway, [self._live.swap(self.shadow.run), *keys])
+            expiry = self._retention.day_expiry(self._days[start], self._now)
+            self.switch.add(start, Change(workflow, name, expiry))
+        for start, stored in old.items():
+            gone = [name for name in map(prefixes[start].__add__, _all_names(stored)) if name not in names]
+            for name in gone:
+                self.switch.remove(start, Change(workflow, name, None))
+        shadow, copy = self.switch.shadow.prefix, self.switch.copy.prefix
+        twice = [name for name in names if starts[name[: name.index("Z:") + 2]] in self.switch.shared]
+        sketches = [(copy + name, [shadow + name]) for name in twice if shadow + name not in counts]
+        await merge_sketches(self._gateway, sketches, self._expiry)
+        copies = {copy + name: counts[shadow + name] for name in twice if shadow + name in counts}
+        await write_counts(self._gateway, copies, self._expiry)
 
 
 def _sketches(hours: Mapping[int, HourContent], kind: Kind) -> Iterator[tuple[str, list[int]]]:
@@ -249,16 +201,3 @@ def _seconds(offset: str) -> int:
     hours, minutes, *seconds = (int(part) for part in offset[1:].split(":"))
     value = hours * HOUR_SECONDS + minutes * 60 + sum(seconds)
     return -value if offset[0] == "-" else value
-
-
-_Item = TypeVar("_Item")
-
-
-def _chunks(items: Iterable[_Item]) -> Iterator[list[_Item]]:
-    rest = iter(items)
-    while chunk := list(islice(rest, _CHUNK)):
-        yield chunk
-
-
-def _flat(moves: Iterable[tuple[str, int]]) -> list[str | int]:
-    return [word for move in moves for word in move]

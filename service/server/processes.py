@@ -19,7 +19,7 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from sidedata.cli.processes.address import taken_port
 from sidedata.cli.processes.supervisor import Supervisor
-from sidedata.cli.stopping import until_first_ends
+from sidedata.cli.stopping import stop_on_signals, until_first_ends
 from sidedata.embedded.server import attach
 from sidedata.errors import StopError, StoreUnavailableError
 from sidedata.redis.client import connect
@@ -38,10 +38,7 @@ async def serve_with_several(settings: Settings) -> None:
     Raises:
         StopError: the address is taken, the settings don't fit the installation, or a process has ended by itself.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = stop_on_signals()
     async with attach(settings) as attached:
         await _check_installation(attached)
         with ExitStack() as resources:
@@ -50,11 +47,7 @@ async def serve_with_several(settings: Settings) -> None:
             child = msgspec.structs.replace(attached, port=port, processes=1)
             async with Supervisor(child, variables={"PROMETHEUS_MULTIPROC_DIR": metrics}) as supervisor:
                 services = _Services(supervisor, settings.processes, metrics)
-                await until_first_ends(services.run(), _wait(stop))
-
-
-async def _wait(stop: asyncio.Event) -> None:
-    await stop.wait()
+                await until_first_ends(services.run(), stop.wait())
 
 
 async def _check_installation(settings: Settings) -> None:

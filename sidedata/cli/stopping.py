@@ -7,33 +7,33 @@ from collections.abc import Coroutine
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+def stop_on_signals() -> asyncio.Event:
+    """Return an event that SIGINT (Ctrl-C), SIGTERM and SIGHUP set; a second signal interrupts nothing."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:
+        # Under nohup SIGHUP stays ignored. (A shell's background job ignores SIGINT as well, but its sender means this process.)
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            loop.add_signal_handler(number, stop.set)
+    return stop
+
+
 async def until_stopped(work: Coroutine[object, None, None]) -> None:
     """Run `work` until it ends or a signal comes; the first signal cancels it, and its clean-up is awaited."""
-    loop = asyncio.get_running_loop()
-    task = loop.create_task(work)
-    signalled = False
-
-    def stop() -> None:
-        nonlocal signalled
-        if not signalled:  # a second Ctrl-C must not interrupt the clean-up that the first one began
-            signalled = True
-            task.cancel()
-
-    # Under nohup SIGHUP stays ignored. (A shell's background job ignores SIGINT as well, but its sender means this process.)
-    numbers = [number for number in _SIGNALS if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
-    for number in numbers:
-        loop.add_signal_handler(number, stop)
+    stop = stop_on_signals()
+    task = asyncio.create_task(work)
+    stopping = asyncio.create_task(stop.wait())
+    stopping.add_done_callback(lambda _: task.cancel())
     try:
         await task
     except asyncio.CancelledError:
-        if not signalled:
+        if not stop.is_set():
             raise
     finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
+        stopping.cancel()
 
 
-async def until_first_ends(*works: Coroutine[object, None, None]) -> None:
+async def until_first_ends(*works: Coroutine[object, None, object]) -> None:
     """Run all until the first ends, cancel the others, and raise the exception of the first, if any."""
     tasks = [asyncio.ensure_future(work) for work in works]
     try:

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
+from sidedata.batched import batched
 from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import array, integer, integer_or_zero, optional_text, strings
 from sidedata.redis.scripts import script
@@ -58,9 +59,8 @@ async def partitions_with_backlog(gateway: Gateway, partitions: Iterable[int]) -
     Raises:
         StoreUnavailableError: Redis is out of reach.
     """
-    every, waiting = list(partitions), []
-    for first in range(0, len(every), _PARTITIONS_AT_ONCE):
-        chunk = every[first : first + _PARTITIONS_AT_ONCE]
+    waiting: list[int] = []
+    for chunk in batched(partitions, _PARTITIONS_AT_ONCE):
         lengths = await gateway.batch([("XLEN", keyspace(partition).events) for partition in chunk])
         waiting += [partition for partition, length in zip(chunk, lengths, strict=True) if integer(length)]
     return waiting

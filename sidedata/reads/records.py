@@ -5,6 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from sidedata.batched import batched
 from sidedata.events.decode import Kind
 from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import (
@@ -60,6 +61,15 @@ async def read_organization(gateway: Gateway, keyspace: Keyspace, organization: 
     """
     key = keyspace.organization(organization)
     return _organization(organization, await gateway.command("HMGET", key, *_ORGANIZATION_FIELDS))
+
+
+async def has_workflows(gateway: Gateway, keyspace: Keyspace, organization: str) -> bool:
+    """Tell if an organization has workflows, registered ones included, be there a record of it or not.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    return bool(array(await gateway.command("ZREVRANGE", keyspace.workflows(organization), 0, 0)))
 
 
 def _organization(organization: str, fields: Reply) -> OrganizationRecord | None:
@@ -121,8 +131,7 @@ async def read_organizations(
         StoreUnavailableError: Redis is out of reach.
     """
     organizations: list[OrganizationRecord] = []
-    for first in range(0, len(ids), _CHUNK):
-        chunk = ids[first : first + _CHUNK]
+    for chunk in batched(ids, _CHUNK):
         keys = [installation.keyspace_of(one).organization(one) for one in chunk]
         records = await gateway.batch([("HMGET", key, *_ORGANIZATION_FIELDS) for key in keys])
         organizations += [
@@ -197,8 +206,7 @@ async def read_kinds(
         StoreUnavailableError: Redis is out of reach.
     """
     kinds: dict[str, Kind] = {}
-    for first in range(0, len(workflows), _CHUNK):
-        chunk = workflows[first : first + _CHUNK]
+    for chunk in batched(workflows, _CHUNK):
         stored = await gateway.batch(
             [("HGET", keyspace.workflow(organization, workflow), "kind") for workflow in chunk]
         )

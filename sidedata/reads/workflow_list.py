@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from sidedata.batched import batched
 from sidedata.events.decode import Kind
 from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import Command, array, integer_or_zero, optional_string, optional_text, scores, strings
@@ -122,8 +123,7 @@ async def list_workflows(gateway: Gateway, installation: Installation, organizat
     # Redis breaks ties the other way round.
     newest = sorted((-int(score), workflow.decode()) for workflow, score in scores(listed))
     workflows: list[WorkflowEntry] = []
-    for first in range(0, len(newest), _CHUNK):
-        chunk = newest[first : first + _CHUNK]
+    for chunk in batched(newest, _CHUNK):
         records = await gateway.batch(
             [("HMGET", keyspace.workflow(organization, workflow), "kind", "name") for _, workflow in chunk]
         )

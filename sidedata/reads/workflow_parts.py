@@ -27,12 +27,14 @@ from sidedata.redis.replies import (
     optional_strings,
     optional_text,
     strings,
+    text,
 )
 from sidedata.redis.scripts import script
 from sidedata.schema import counts
 from sidedata.schema.installation import Installation
+from sidedata.schema.keys import Keyspace
 from sidedata.schema.records import DEFAULT_ZONE
-from sidedata.schema.values import ChangedBucket, GoalName, kind_of
+from sidedata.schema.values import ChangedBucket, GoalName, ShadowDays, kind_of
 
 _READ = script("read", undeclared_keys=True, read_only=True)
 
@@ -130,28 +132,30 @@ async def read(
         StoreUnavailableError: Redis is out of reach.
     """
     keyspace = installation.keyspace_of(organization_id)
-    buckets = {
-        field: keyspace.bucket(organization_id, workflow_id, field.level, field.start)
-        for field in (*missing, *open_fields)
-    }
     record = keyspace.workflow(organization_id, workflow_id)
     records = (record, keyspace.organization(organization_id), keyspace.changes(organization_id, workflow_id))
     goals = list(goals)
-    arguments: list[Word] = [
-        "" if revision is None else revision,
-        "" if names is None else names,
-        keyspace.goal(organization_id, ""),
-        *(len(missing), len(open_fields), len(goals)),
-        *(word for field in missing for word in (field.name, buckets[field])),
-        *(
-            word
-            for field in open_fields
-            for word in (field.name, buckets[field], ChangedBucket(field.level, field.start).encode())
-        ),
-        *goals,
-    ]
+    recut = ""
     while True:
+        buckets = _buckets(keyspace, organization_id, workflow_id, (*missing, *open_fields), recut)
+        arguments: list[Word] = [
+            "" if revision is None else revision,
+            "" if names is None else names,
+            keyspace.goal(organization_id, ""),
+            *(len(missing), len(open_fields), len(goals)),
+            *(word for field in missing for word in (field.name, buckets[field])),
+            *(
+                word
+                for field in open_fields
+                for word in (field.name, buckets[field], ChangedBucket(field.level, field.start).encode())
+            ),
+            *goals,
+            recut,
+        ]
         reply = array(await gateway.call(_READ, records, arguments))
+        if len(reply) == 1:
+            recut = text(reply[0])
+            continue
         timezone, rules, kind, newest_revision, fence, changes_from, names_revision, log, data, goal_names = reply
         changed: set[tuple[Level, int]] = {ChangedBucket.decode(name.decode()) for name in strings(log)}
         # The log names the changed buckets only if it reaches back to the known revision.
@@ -186,6 +190,22 @@ async def read(
     )
 
 
+def _buckets(
+    keyspace: Keyspace, organization: str, workflow: str, fields: Iterable[BucketField], recut: str
+) -> dict[BucketField, str]:
+    """The common beginnings of the keys of fields' buckets; days that are being cut again have theirs in a shadow."""
+    if not recut:
+        return {field: keyspace.bucket(organization, workflow, field.level, field.start) for field in fields}
+    days = ShadowDays.decode(recut)
+    shadow = Keyspace(keyspace.partition, days.run)
+    return {
+        field: (shadow if field.level == "day" and field.start in days.starts else keyspace).bucket(
+            organization, workflow, field.level, field.start
+        )
+        for field in fields
+    }
+
+
 def _name(record: bytes | None) -> str:
     """The name in a record `<µs> <name>`; an expired record leaves the goal without a name."""
     return GoalName.decode(record).name if record else ""
@@ -197,6 +217,8 @@ def _pairs(flat: Sequence[_Item]) -> Iterable[tuple[_Item, _Item]]:
 
 def _counts(reply: Reply) -> dict[str, int]:
     """The fields of a bucket's counts; none where the reply is nil, as for a sketch."""
+    if reply is None:
+        return {}
     return {name.decode(): int(value) for name, value in _pairs(strings(reply))}
 
 

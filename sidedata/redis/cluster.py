@@ -10,15 +10,25 @@
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from functools import partial
 from typing import Protocol, cast
 
 import redis.exceptions as redis_errors
 from redis.asyncio.cluster import ClusterNode, RedisCluster
 
-from sidedata.redis.exchange import Connection, Outcome, are_reads, exchange, is_lost, replies_of
+from sidedata.redis.exchange import (
+    Connection,
+    Outcome,
+    are_reads,
+    exchange,
+    is_lost,
+    replies_of,
+    run_script,
+    with_repetition,
+)
 from sidedata.redis.gateway import Commands
 from sidedata.redis.redis_errors import translated
-from sidedata.redis.replies import Command, Reply, Word, array, integer
+from sidedata.redis.replies import Command, Reply, Word, integer, milliseconds
 from sidedata.redis.scripts import Script
 
 # From the old owner of a slot to the new one and, once more, to another: more means a broken map of slots.
@@ -95,8 +105,7 @@ class ClusterGateway:
         with translated():
             await self._cluster.initialize()
             outcomes = await self._repeated(self._node_of(key), [("TIME",)], repeatable=True)
-            seconds, microseconds = array(replies_of(outcomes)[0])
-        return integer(seconds) * 1000 + integer(microseconds) // 1000
+            return milliseconds(replies_of(outcomes)[0])
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -112,14 +121,9 @@ class ClusterGateway:
     async def _call(
         self, script: Script, keys: Sequence[str | bytes], args: Sequence[Word], *then: Command
     ) -> list[Reply]:
-        options = {"repeatable": script.read_only, "follow_ask": not script.undeclared_keys}
+        send = partial(self._routed, repeatable=script.read_only, follow_ask=not script.undeclared_keys)
         with translated():
-            invocation: Command = ("EVALSHA", script.sha, len(keys), *keys, *args)
-            outcomes = await self._routed([invocation, *then], **options)
-            if isinstance(outcomes[0], redis_errors.NoScriptError):
-                invocation = ("EVAL", script.source, len(keys), *keys, *args)
-                outcomes = await self._routed([invocation, *then], **options)
-            return replies_of(outcomes)
+            return await run_script(send, script, keys, args, *then)
 
     async def _routed(
         self, commands: Sequence[Command], *, repeatable: bool = False, follow_ask: bool = True
@@ -141,15 +145,8 @@ class ClusterGateway:
     async def _repeated(
         self, node: ClusterNode, commands: Sequence[Command], *, repeatable: bool, send_asking: bool = False
     ) -> list[Outcome]:
-        """Send commands to a node; after a broken connection once more, where nothing changes by it."""
-        try:
-            return await self._on_node(node, commands, send_asking=send_asking)
-        except redis_errors.TimeoutError:
-            raise
-        except redis_errors.ConnectionError:
-            if not repeatable:
-                raise
-            return await self._on_node(node, commands, send_asking=send_asking)
+        send = partial(self._on_node, node, commands, send_asking=send_asking)
+        return await with_repetition(send, repeatable=repeatable)
 
     async def _on_node(self, node: ClusterNode, commands: Sequence[Command], *, send_asking: bool) -> list[Outcome]:
         loop = asyncio.get_running_loop()

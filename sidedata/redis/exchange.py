@@ -4,19 +4,32 @@ A connection should lead to a master. After a failover behind a fixed address, c
 still answers reads, with old numbers. So each new connection asks for the role, and reads ask again every half second. INFO states
 it, for which every process of an installation has the right; ROLE is a right of its own. A user without that right, or a proxy
 without INFO, goes unchecked.
+
+A master that is cut off from its successor does not know that it is none any more. With `min-replicas-to-write` it counts
+replicas, and INFO says when it has too few. Its address may lead elsewhere by then, so its connections are closed.
 """
 
 import contextlib
 import select
 import time
 from asyncio import StreamReader, StreamWriter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol, cast
 
 import hiredis
-from redis.exceptions import AuthenticationError, BusyLoadingError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    ConnectionError,  # noqa: A004 - redis-py's own name
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TimeoutError,  # noqa: A004 - redis-py's own name
+)
 
-from sidedata.redis.replies import Command, Reply
+from sidedata.redis.replies import Command, Reply, Word
+from sidedata.redis.scripts import Script
 
 # Commands that change nothing, so that sending one twice is harmless.
 READS: Final = frozenset(
@@ -147,6 +160,32 @@ def replies_of(outcomes: Sequence[Outcome]) -> list[Reply]:
     return replies
 
 
+async def run_script(
+    send: Callable[[Sequence[Command]], Awaitable[list[Outcome]]],
+    script: Script,
+    keys: Sequence[str | bytes],
+    args: Sequence[Word],
+    *then: Command,
+) -> list[Reply]:
+    """Run a script and commands after it by `send`; a server that does not know the script's digest gets the text."""
+    outcomes = await send([("EVALSHA", script.sha, len(keys), *keys, *args), *then])
+    if isinstance(outcomes[0], NoScriptError):
+        outcomes = await send([("EVAL", script.source, len(keys), *keys, *args), *then])
+    return replies_of(outcomes)
+
+
+async def with_repetition(send: Callable[[], Awaitable[list[Outcome]]], *, repeatable: bool) -> list[Outcome]:
+    """Send commands by `send`; after a broken connection once more, where nothing changes by it."""
+    try:
+        return await send()
+    except TimeoutError:
+        raise
+    except (ConnectionError, ReadOnlyError):
+        if not repeatable:
+            raise
+        return await send()
+
+
 class RoleWatch:
     """A timer that all reads of a gateway share."""
 
@@ -165,6 +204,11 @@ class RoleWatch:
 def is_replica(reply: object) -> bool:
     """Tell if a reply of INFO states the role of a replica; an error reply states nothing."""
     return isinstance(reply, bytes) and b"role:slave" in reply
+
+
+def lacks_replicas(reply: object) -> bool:
+    """Tell if a reply of INFO states that a master with `min-replicas-to-write` has no replica that is up with it."""
+    return isinstance(reply, bytes) and b"min_slaves_good_slaves:0\r" in reply
 
 
 def replica_error() -> ReadOnlyError:

@@ -29,6 +29,12 @@ def integer_or_zero(reply: Reply) -> int:
     return 0 if reply is None else integer(reply)
 
 
+def milliseconds(reply: Reply) -> int:
+    """Decode the answer of TIME, seconds and microseconds, to milliseconds since the epoch."""
+    seconds, microseconds = array(reply)
+    return integer(seconds) * 1000 + integer(microseconds) // 1000
+
+
 def string(reply: Reply) -> bytes:
     """Decode a string that is there."""
     if isinstance(reply, bytes):

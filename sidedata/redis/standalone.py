@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import redis.exceptions as redis_errors
@@ -15,13 +16,16 @@ from sidedata.redis.exchange import (
     exchange,
     is_lost,
     is_replica,
+    lacks_replicas,
     replica_error,
     replies_of,
+    run_script,
+    with_repetition,
 )
 from sidedata.redis.gateway import Commands
 from sidedata.redis.multiplex import MultiplexedConnection, ReplyError
-from sidedata.redis.redis_errors import is_read_only, translated
-from sidedata.redis.replies import Command, Reply, Word, array, integer
+from sidedata.redis.redis_errors import is_master_error, translated
+from sidedata.redis.replies import Command, Reply, Word, integer, milliseconds
 from sidedata.redis.scripts import Script
 
 # Then the pool is asked, which knows how to translate errors.
@@ -32,8 +36,9 @@ class StandaloneGateway:
     """One server; see `Gateway` for its methods.
 
     The pool opens a connection where none is idle, and checks an idle one before it hands it out: a connection that the server
-    has closed meanwhile is opened again. Once the server turns out to be a replica, all connections are closed: behind a fixed
-    address the next ones lead to its successor. A reader would not notice otherwise, so reads ask for the role now and then.
+    has closed meanwhile is opened again. Once the server turns out to be a replica, or a master cut off from its replicas, all
+    connections are closed: behind a fixed address the next ones lead to its successor. A reader would not notice otherwise, so
+    reads ask for the role now and then.
     """
 
     def __init__(self, pool: ConnectionPool) -> None:
@@ -63,8 +68,7 @@ class StandaloneGateway:
         if script.read_only and self.multiplexed is not None:
             with contextlib.suppress(*_MULTIPLEXED_FAILED):
                 return (await self._multiplexed([("EVALSHA", script.sha, len(keys), *keys, *args)]))[0]
-        reply, _ = await self._call(script, keys, args)
-        return reply
+        return (await self._call(script, keys, args))[0]
 
     async def call_and_wait(
         self, script: Script, keys: Sequence[str | bytes], args: Sequence[Word], *, replicas: int, wait_ms: int
@@ -79,8 +83,7 @@ class StandaloneGateway:
 
     async def time_ms(self, key: str) -> int:  # noqa: ARG002 - a cluster's nodes have a clock each
         """Read the server's clock, in milliseconds since the epoch."""
-        seconds, microseconds = array(await self.command("TIME"))
-        return integer(seconds) * 1000 + integer(microseconds) // 1000
+        return milliseconds(await self.command("TIME"))
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -98,35 +101,22 @@ class StandaloneGateway:
         except redis_errors.TimeoutError:
             with translated():
                 raise
-        if is_replica(role):
-            await self._drop()
-            raise replica_error()
+        await self._check(role)
         return replies
 
     async def _call(
         self, script: Script, keys: Sequence[str | bytes], args: Sequence[Word], *then: Command
-    ) -> tuple[Reply, Reply]:
-        """Run a script and a command after it on the same connection; their replies, the second nil without one."""
+    ) -> list[Reply]:
         with translated():
-            invocation: Command = ("EVALSHA", script.sha, len(keys), *keys, *args)
-            outcomes = await self._exchange([invocation, *then], repeatable=script.read_only)
-            if isinstance(outcomes[0], redis_errors.NoScriptError):
-                invocation = ("EVAL", script.source, len(keys), *keys, *args)
-                outcomes = await self._exchange([invocation, *then], repeatable=script.read_only)
-            reply, *replies = replies_of(outcomes)
-            return reply, replies[0] if replies else None
+            return await run_script(partial(self._exchange, repeatable=script.read_only), script, keys, args, *then)
 
     async def _exchange(self, commands: Sequence[Command], *, repeatable: bool) -> list[Outcome]:
-        try:
-            return await self._exchange_once(commands, asks_role=repeatable and self._watch.is_due())
-        except redis_errors.TimeoutError:
-            raise
-        except (redis_errors.ConnectionError, redis_errors.ReadOnlyError):
-            if not repeatable:
-                raise
-            return await self._exchange_once(commands)
+        return await with_repetition(
+            partial(self._exchange_once, commands, repeatable=repeatable), repeatable=repeatable
+        )
 
-    async def _exchange_once(self, commands: Sequence[Command], *, asks_role: bool = False) -> list[Outcome]:
+    async def _exchange_once(self, commands: Sequence[Command], *, repeatable: bool) -> list[Outcome]:
+        asks_role = repeatable and self._watch.is_due()
         connection = await self._pool.get_connection()  # type: ignore[no-untyped-call] # redis-py's own
         try:
             if is_lost(connection):
@@ -134,15 +124,21 @@ class StandaloneGateway:
             outcomes = await exchange(connection, [*commands, ASK_ROLE] if asks_role else commands)
         finally:
             await self._pool.release(connection)
-        if asks_role and is_replica(outcomes.pop()):
-            await self._drop()
-            raise replica_error()
-        if any(isinstance(outcome, Exception) and is_read_only(outcome) for outcome in outcomes):
+        if asks_role:
+            await self._check(outcomes.pop())
+        if any(isinstance(outcome, Exception) and is_master_error(outcome) for outcome in outcomes):
             await self._drop()
         return outcomes
 
+    async def _check(self, role: Outcome) -> None:
+        """Drop the connections to a server that is no master, or may have a successor; refuse the answer of the former."""
+        if is_replica(role) or lacks_replicas(role):
+            await self._drop()
+        if is_replica(role):
+            raise replica_error()
+
     async def _drop(self) -> None:
-        """Close the connections to a server that was demoted; those in use are closed as soon as they are idle."""
+        """Close all connections; those in use are closed as soon as they are idle."""
         if self.multiplexed is not None:
             self.multiplexed.close()
         await self._pool.update_active_connections_for_reconnect()  # type: ignore[no-untyped-call] # redis-py's own

@@ -76,9 +76,10 @@ KEYS: Final[dict[str, Key]] = {
         "sd:{p}:cursor",
         "hash",
         "`entry` applied last, `fence`, `forced` (the newest fence that a command took), `revision`, `events` applied, "
-        "`records`, `ids:<generation>`, "
+        "`records`, `ids:<generation>` and `first_id:<generation>` (positions of that generation's next and first id), "
         "`zones` (the release of zone data that its organizations were compared with), "
         "`dead_seen` (the newest dead letter that was marked as seen), `listed` (the list of organizations is complete), "
+        "`dead_indexed`, `dead_unindexed` (dead letters behind the one and up to the other may lack an index), "
         "`swap` (a run, while one is under way)",
         ENDLESS,
         "worker",
@@ -89,7 +90,8 @@ KEYS: Final[dict[str, Key]] = {
         "sd:{p}:organization:<org>",
         "hash",
         "`timezone`, `name`, `rules` (the offsets of that zone), `has_events`, `since` (ms, salts its event ids), "
-        "`names` (revision; new rules move it too)",
+        "`names` (revision; new rules move it too), "
+        "`recut` (a run and starts of days, which are read from the shadow of that run while they are put in place)",
         ENDLESS,
         "worker, `sidedata org`",
         "both",
@@ -162,17 +164,17 @@ KEYS: Final[dict[str, Key]] = {
     "shadow": Key(
         "sd:{p}:rebuild:<run>:<key>",
         "any",
-        "the future value of the live `<key>` of the partition, if the rebuild completes",
+        "the future value of the live `<key>` of the partition, if the rebuild, or the adoption of newer rules, completes",
         "2 days",
-        "`sidedata rebuild`",
-        "itself",
+        "`sidedata rebuild`, worker",
+        "itself, service",
     ),
     "swap": Key(
         "sd:{p}:swap:<run>",
         "list",
-        "the remaining steps of putting a rebuild in place",
+        "the remaining steps of putting a rebuild, or days that are cut again, in place",
         "2 days",
-        "`sidedata rebuild`",
+        "`sidedata rebuild`, worker",
         "owner",
     ),
 }

@@ -36,7 +36,7 @@ class SwapStep(Struct, array_like=True, frozen=True):
     deletions: Sequence[str]
     moves: Sequence[str | int]  # names, each followed by its expiry in seconds since the epoch
     workflows: Sequence[WorkflowSwap]
-    organization: Sequence[str]  # in the last step: its record's key, fields and values; else empty
+    organization: Sequence[str]  # its record's key, fields and values, "" for a field that goes; empty where it stays
 
 
 async def add_step(gateway: Gateway, shadow: Keyspace, step: SwapStep, expiry: int) -> None:

@@ -15,7 +15,7 @@ import aiohttp
 from aiohttp import web
 
 from sidedata.clock import Clock, SystemClock
-from sidedata.ingest.worker.worker import drain
+from sidedata.ingest.worker.drain import drain
 from sidedata.ingest.zones.rulebook import Rulebook
 from sidedata.schema import keys
 from sidedata.schema.installation import Installation

@@ -8,7 +8,6 @@ import sys
 import time
 from collections import Counter
 
-from tests.torture.harness import TortureError
 from tests.torture.run import torture
 
 _KILLS_OF_A_RUN = 40
@@ -27,7 +26,7 @@ def main() -> int:
         failed: list[str] = []
         try:
             result = asyncio.run(torture(seed + runs, min(_KILLS_OF_A_RUN, wanted - kill_points), freeze=runs % 4 == 3))
-        except* TortureError as group:
+        except* AssertionError as group:
             print(f"seed {seed + runs} failed; repeat with: SEED={seed + runs} make torture", flush=True)  # noqa: T201
             failed = [str(error) for error in group.exceptions]
         if failed:

@@ -14,8 +14,9 @@ from pathlib import Path
 from sidedata.schema import keys
 from tests.support.events import as_array, interaction, reached, started, view
 from tests.support.pipeline import pipeline
+from tests.support.processes.worker_process import WorkerProcess
 from tests.support.redis.client import Client, connect
-from tests.torture.harness import Stage, WorkerProcess, stage
+from tests.torture.harness import Stage, stage
 
 _VISITORS = 2_000
 _ENTRY = 1_000

@@ -5,6 +5,7 @@ workflow has changed, its part is refreshed and all others stay as they are.
 """
 
 import asyncio
+import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -22,9 +23,8 @@ from sidedata.schema.installation import Installation
 from sidedata.service.report.answer import Answer, answer_of, encode
 from sidedata.service.report.overview.encode import Item, csv_items, json_items
 from sidedata.service.report.overview.look import SharedLook
-from sidedata.service.report.plan import ReportPlan
+from sidedata.service.report.plan import ReportPlan, Requirements
 from sidedata.service.report.reports import Reports, assemble
-from sidedata.service.report.requirements import Requirements
 from sidedata.service.report.timeline.encode import Format
 from sidedata.service.report.timeline.plan import TimelinePlan, make_timeline_plan
 from sidedata.service.report.timeline.spans import MOST_POINTS, Granularity
@@ -50,6 +50,10 @@ class Question(NamedTuple):
     interval: tuple[datetime, datetime]
     granularity: Granularity | None
     encoding: Format
+
+
+class _NewRulesError(Exception):
+    """The rules of the zone have changed since the plans were made: days may be cut again, so the plans are made again."""
 
 
 class _Plans(NamedTuple):
@@ -97,6 +101,13 @@ class Overviews:
             StoreUnavailableError: Redis is out of reach.
             CommandRefusedError: this user lacks a right.
         """
+        deadline = time.monotonic() + _DEADLINE_SECONDS
+        while time.monotonic() < deadline:
+            with contextlib.suppress(_NewRulesError):
+                return await self._answer(question)
+        raise late_error("the rules of the zone change all the time")
+
+    async def _answer(self, question: Question) -> Answer:
         read = partial(self._read, question.organization, question.workflows)
         state = await self._look.join((question.organization, question.workflows), read)
         now = self._clock.now()
@@ -136,9 +147,7 @@ class Overviews:
             if question.granularity is not None:
                 most = min(MOST_POINTS, _MOST_POINTS_TOGETHER // max(1, workflows))
                 timeline = make_timeline_plan(report, question.granularity, now, self._reports.retention, most)
-                more = timeline.requirements
-                if more is not requirements:
-                    requirements = Requirements(requirements.runs + more.runs, requirements.extra + more.extra)
+                requirements = Requirements(requirements.runs, requirements.extra, timeline.segments)
             plans[kind] = _Plans(report, timeline, requirements)
         return plans
 
@@ -179,6 +188,8 @@ class Overviews:
                     if cache.revision is not None and (cache.kind != kind or cache.timezone != state.timezone):
                         return None  # it was purged a moment ago
                     report = await self._reports.assemble_in_steps(cache, own.report)
+                    if cache.revision is not None and cache.rules != state.rules:
+                        raise _NewRulesError
                     found = self._cached(cache, workflow, own, report)
                     if found is not None:
                         return found

@@ -5,6 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from sidedata.batched import batched
 from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import Command, Reply, integer, integer_mapping
 from sidedata.schema.keys import Keyspace
@@ -76,6 +77,6 @@ async def sketch_estimates(gateway: Gateway, keys: Sequence[str]) -> list[int]:
 
 async def _batches(gateway: Gateway, commands: Sequence[Command]) -> list[Reply]:
     replies: list[Reply] = []
-    for first in range(0, len(commands), _BATCH):
-        replies += await gateway.batch(commands[first : first + _BATCH])
+    for batch in batched(commands, _BATCH):
+        replies += await gateway.batch(batch)
     return replies

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from sidedata.batched import batched
 from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import Command, Word
 
@@ -64,5 +65,5 @@ async def drop(gateway: Gateway, keys: Sequence[str]) -> None:
 
 
 async def _run(gateway: Gateway, commands: Sequence[Command]) -> None:
-    for first in range(0, len(commands), _BATCH):
-        await gateway.batch(commands[first : first + _BATCH])
+    for batch in batched(commands, _BATCH):
+        await gateway.batch(batch)

@@ -1,4 +1,4 @@
-"""Events at the rim of the oldest day kept, which depends on a zone: named only where a worker would refuse them."""
+"""Events at the edge of the oldest day kept, which depends on a zone: named only where a worker would refuse them."""
 
 import asyncio
 import itertools
@@ -67,11 +67,13 @@ def check(*events: bytes) -> Result:
 @pytest.mark.holds("8.4")
 def test_an_undecided_line_is_counted_and_not_bad() -> None:
     """The report says in words what decides."""
-    rim = datetime.now(UTC) - timedelta(days=400, hours=12)
-    done = check(view(rim), view(datetime.now(UTC)))
+    edge = datetime.now(UTC) - timedelta(days=400, hours=12)
+    done = check(view(edge), view(datetime.now(UTC)))
     assert done.exit_code == 0
-    rim_line, total = done.stderr.splitlines()
-    assert rim_line.startswith("1 events are at the rim of the oldest day kept: their organizations' time zones decide")
+    edge_line, total = done.stderr.splitlines()
+    assert edge_line.startswith(
+        "1 events are at the edge of the oldest day kept: their organizations' time zones decide"
+    )
     assert total == "2 events checked, 0 lines unreadable"
 
 
@@ -85,7 +87,7 @@ async def pipe(redis_url: str) -> AsyncIterator[Pipeline]:
 @pytest.mark.holds("8.17")
 @pytest.mark.parametrize("name", ["Pacific/Kiritimati", "Pacific/Pago_Pago", ""])
 async def test_a_push_judges_by_the_organization_s_zone(pipe: Pipeline, name: str) -> None:
-    """The events that it names at the rim become dead letters, and no others do; no zone is UTC."""
+    """The events that it names at the edge become dead letters, and no others do; no zone is UTC."""
     if name:
         await pipe.organization(name)
     now = await pipe.now()

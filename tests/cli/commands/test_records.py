@@ -55,13 +55,26 @@ def test_a_token_without_sense_is_misuse(sidedata: Sidedata, arguments: list[str
     assert sidedata("token", "create", *arguments).exit_code == 2
 
 
+def test_an_organization_is_named(sidedata: Sidedata) -> None:
+    """With its zone or alone, and again; the zone stays. A name of 201 characters is misuse."""
+    assert sidedata("org", "set", ORG, "--timezone", "Asia/Tokyo", "--name", "Shop").exit_code == 0
+    assert sidedata("org", "set", ORG, "--name", "Böckerna & co").exit_code == 0
+    assert sidedata("org", "set", ORG, "--name", "x" * 201).exit_code == 2
+    shown = sidedata("org", "show", ORG).stdout
+    assert "name          Böckerna & co\n" in shown
+    assert "Asia/Tokyo" in shown
+    assert "Böckerna & co" in sidedata("org", "list").stdout
+
+
 def test_an_organization_is_set_and_shown(sidedata: Sidedata) -> None:
     """Unknown: 1. Set: shown for people and as JSON. No such zone or UUID: 2."""
     assert sidedata("org", "show", ORG).exit_code == 1
     assert sidedata("org", "set", ORG, "--timezone", "Europe/Helsinki").exit_code == 0
     assert "Europe/Helsinki" in sidedata("org", "show", ORG).stdout
     shown = json.loads(sidedata("org", "show", ORG, "--json").stdout)
-    assert " Europe/Helsinki; " in shown.pop("zone_rules")
+    release = shown.pop("zone_rules")
+    assert shown.pop("zone_table").startswith(f"{release} Europe/Helsinki; ")
+    assert shown.pop("machine_zone_data") == release
     assert shown == {
         "name": None,
         "id": ORG,
@@ -121,7 +134,7 @@ def test_organizations_are_listed(sidedata: Sidedata, redis_url: str) -> None:
     listed = json.loads(sidedata("org", "list", "--json").stdout)
     assert listed == sorted(listed, key=lambda organization: organization["id"])
     for organization in listed:
-        organization.pop("zone_rules")
+        assert (organization.pop("zone_rules") is None) == (organization["id"] == OTHER_ORG)
     assert {"id": ORG, "timezone": "Europe/Helsinki", "has_events": True, "name": "Shop"} in listed
     assert {"id": OTHER_ORG, "timezone": "UTC", "has_events": False, "name": None} in listed
     rows = [line.split() for line in sidedata("org", "list").stdout.splitlines()]

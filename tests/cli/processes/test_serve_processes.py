@@ -11,7 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from sidedata.ingest.worker.worker import drain
+from sidedata.ingest.worker.drain import drain
 from sidedata.settings import Settings
 from sidedata.writes.installation import open_installation
 from sidedata.writes.tokens import create_token

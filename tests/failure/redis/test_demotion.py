@@ -135,3 +135,35 @@ async def test_an_idle_writer_finds_the_new_master(private_server: Callable[...,
             assert int(await gateway.command("GET", "n")) == 90 - failed  # type: ignore[arg-type] # digits
         finally:
             await gateway.aclose()
+
+
+async def test_a_master_that_does_not_know_of_its_successor_is_left(
+    private_server: Callable[..., RedisServer],
+) -> None:
+    """It stays a master, and connections to it stay open; with `min-replicas-to-write` readers and writers leave it."""
+    ports = free_port(), free_port()
+    async with (
+        pair(private_server, ports) as servers,
+        life(cast("Cluster", servers.forwarder)) as running,
+    ):
+        await running.send(PARTITION, [happening(ORGANIZATIONS[PARTITION], number) for number in range(10)])
+
+        async def counted(number: int) -> bool:
+            reply = await ask(running.http, PARTITION)
+            return reply.status == 200 and reply.json["started_workflows_count"] == number
+
+        await eventually(lambda: counted(10))
+        await servers.caught_up()
+        servers.master.config_set("min-replicas-to-write", 1)
+        await eventually(lambda: servers.master.info("replication")["min_slaves_good_slaves"] == 1)
+        servers.replica.execute_command("REPLICAOF", "NO", "ONE")
+        servers.move()
+        start = time.monotonic()
+        # The successor alone takes them.
+        await running.send(PARTITION, [happening(ORGANIZATIONS[PARTITION], number) for number in range(10, 20)])
+        taken = time.monotonic() - start
+        await eventually(lambda: counted(20))
+        applied = time.monotonic() - start
+        print(f"taken {taken:.2f}, applied {applied:.2f}")  # noqa: T201
+        assert applied < SECONDS * TIME_FACTOR
+        assert servers.master.info("replication")["role"] == "master"

@@ -7,7 +7,8 @@ import pytest
 from redis.asyncio.connection import AbstractConnection
 
 from sidedata.ingest.worker import worker
-from sidedata.ingest.worker.worker import Worker, drain
+from sidedata.ingest.worker.drain import drain
+from sidedata.ingest.worker.worker import Worker
 from sidedata.schema import keys
 from sidedata.settings import Settings
 from tests.support.constants import SECRET
@@ -104,3 +105,35 @@ async def test_a_hundred_joins_and_leaves_end_balanced(
     assert not any(leases), "who leaves last leaves no lease behind"
     await drain(as_user("worker", client), INSTALLATION, SETTINGS)
     assert await applied(client) == sent
+
+
+def gauges(one: Worker) -> dict[str, set[int]]:
+    """The gauges of a worker that are labelled by partition, with the partitions that each names."""
+    found: dict[str, set[int]] = {}
+    for family in one.metrics.registry.collect():
+        for sample in family.samples:
+            if "partition" in sample.labels:
+                found.setdefault(family.name, set()).add(int(sample.labels["partition"]))
+    return found
+
+
+async def test_a_partition_has_one_workers_gauges(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lag and throttle of a partition are exported by its owner alone, so that sums over workers count it once."""
+    monkeypatch.setattr(worker, "_TICK_SECONDS", 0.02)
+    crowd = WorkerCrowd(redis_url)
+    crowd.join()
+
+    def exported(*expected: int) -> bool:
+        found = [list(gauges(one).values()) for *_, one, _ in crowd.members]
+        shares = [[len(partitions) for partitions in of_gauges] for of_gauges in found]
+        together = [set().union(*of_workers) for of_workers in zip(*found, strict=False)]
+        return shares == [[share] * 3 for share in expected] and all(len(each) == PARTITIONS for each in together)
+
+    first = crowd.members[0][2]
+    await eventually(lambda: exported(PARTITIONS), 10, "the first worker exports all partitions")
+    crowd.join()
+    await eventually(lambda: exported(PARTITIONS // 2, PARTITIONS // 2), 10, "each worker exports its half")
+    await crowd.leave(0)
+    assert gauges(first) == {}
+    await eventually(lambda: exported(PARTITIONS), 10, "the second worker exports all partitions")
+    await crowd.leave(0)

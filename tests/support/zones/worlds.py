@@ -2,7 +2,7 @@
 
 import random
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
@@ -39,14 +39,23 @@ class Case:
         self.old = made_zone(self.first, changes[0], NAME)
         self.new = made_zone(self.first, changes[1], NAME)
 
+    def folder(self, release: str) -> Path:
+        """A folder of zone files, as PYTHONTZPATH names one."""
+        changes = self.old_changes if release == OLD else self.new_changes
+        return zone_folder(Path(tempfile.mkdtemp(prefix="zones")), release, {NAME: zone_bytes(self.first, changes)})
+
     def rulebook(self, release: str, settings: Settings) -> Rulebook:
         """A worker's zone data: one folder of a release."""
         changes = self.old_changes if release == OLD else self.new_changes
-        folder = Path(tempfile.mkdtemp(prefix="zones"))
-        zone_folder(folder, release, {NAME: zone_bytes(self.first, changes)})
-        sources = ZoneSources(None, [], [folder])
-        sources.data(datetime.now(UTC).timestamp() + 60)  # long after the folder was written
-        return Rulebook(settings, sources)
+        return rulebook_of(release, zone_bytes(self.first, changes), settings)
+
+
+def rulebook_of(release: str, zone: bytes, settings: Settings) -> Rulebook:
+    """The rules of a worker whose zone data are one folder with one zone."""
+    folder = zone_folder(Path(tempfile.mkdtemp(prefix="zones")), release, {NAME: zone})
+    sources = ZoneSources(None, [], [folder])
+    sources.data(datetime.now(UTC).timestamp() + 60)  # long after the folder was written
+    return Rulebook(settings, sources)
 
 
 def life(now: datetime, *, days: int = 80, seed: int = 1, each: int = 9) -> list[bytes]:
@@ -89,6 +98,7 @@ class ZoneWorld:
         self.now = now
         self.oracle = Oracle(zones={ORG: NAME}, partitions=pipe.installation.partitions)
         self.tally = Tally()
+        self.settle: Callable[[], Awaitable[object]] = pipe.drain  # applies what was sent
 
     async def send(self, raws: list[bytes], chunk: int = 400) -> None:
         """Send events, let a worker apply them, and tell the oracle."""
@@ -100,7 +110,7 @@ class ZoneWorld:
                 entry_ms = int(ids[0].partition("-")[0])
                 partition = self.pipe.partition(ORG)
                 self.oracle.arrive(raw, partition=partition, entry_ms=entry_ms, entry=f"{ids[0]}/{place}", now=now)
-        await self.pipe.drain()
+        await self.settle()
 
     async def record(self) -> Mapping[str, str]:
         """The organization's record."""
@@ -114,10 +124,12 @@ class ZoneWorld:
         assert rules is not None, record
         return rules
 
-    async def check(self, zone: tzinfo) -> None:
-        """Hold the answers to all questions against the oracle by these rules."""
+    async def check(self, zone: tzinfo, workflows: Collection[str] = (PAGES, POPUP)) -> None:
+        """Hold the answers to all questions about the workflows against the oracle by these rules."""
         self.oracle.rules = lambda _: zone
         for question in questions(self.now):
+            if question[1] not in workflows:
+                continue
             before = await self.pipe.now()
             reply = await self.pipe.ask(*question[1:], question[0])
             try:

@@ -8,7 +8,9 @@
 --         visitors, sessions   a sketch: the reader fetches it next by MGET; here it only counts as work
 --         counts               counts
 --         goals                counts, and the names of the goals in them
--- Reply {timezone, the table of its offsets, kind, revision, fence of its commit, changes_from, revision of names, buckets changed
+--       The last value is `recut` of the organization's record as the reader knows it ("" for none): it says which days have other keys.
+-- Reply {recut} alone if that is another one now; else
+--       {timezone, the table of its offsets, kind, revision, fence of its commit, changes_from, revision of names, buckets changed
 --        since the known revision, data of the fields (of those that may have changed only those whose buckets are named, all if
 --        the log of changes does not reach back to the known revision, none if that is the newest), name records of the goals}
 --       The data is that of the first fields only if all would keep Redis busy for long; the reader asks again for the rest.
@@ -17,7 +19,9 @@
 -- returns from string to string, which takes five times as long as to send it.
 local call = redis.call
 local record = call('HMGET', KEYS[1], 'kind', 'revision', 'changes_from', 'fence')
-local organization = call('HMGET', KEYS[2], 'timezone', 'names', 'rules')
+local organization = call('HMGET', KEYS[2], 'timezone', 'names', 'rules', 'recut')
+local recut = organization[4] or ''
+if recut ~= ARGV[#ARGV] then return {recut} end
 local revision, names = record[2] or '0', organization[2] or '0'
 local changed = {}
 if ARGV[1] ~= '' and ARGV[1] ~= revision then

@@ -6,8 +6,8 @@
 --
 -- A step is MessagePack: the prefix of the shadow's keys, the prefix of live keys, then lists: names to delete; names to
 -- move, each followed by its expiry (seconds since the epoch); of each workflow its record's key, its log's key, the key of the
--- list of workflows, its id and its newest event (µs); and of the organization, in the last step, its record's key and the
--- fields and values to set.
+-- list of workflows, its id and its newest event (µs); and of the organization, if its record changes, the record's key and the
+-- fields and values to set; "" deletes a field.
 --
 -- Atomic, because a reader must not see half a workflow, and a step must not run twice: it leaves the list in the same
 -- instant. All checks come first. Keys are looked up before anything is written, because in a cluster a slot may be in
@@ -58,7 +58,11 @@ for _, workflow in ipairs(workflows) do
   call('ZADD', list, newest, id)
 end
 if #organization > 0 then
-  call('HSET', organization[1], 'names', revision, unpack(organization, 2))
+  call('HSET', organization[1], 'names', revision)
+  for at = 2, #organization, 2 do
+    local field, value = organization[at], organization[at + 1]
+    if value == '' then call('HDEL', organization[1], field) else call('HSET', organization[1], field, value) end
+  end
 end
 local remaining = call('LLEN', steps)
 if remaining == 0 then call('HDEL', cursor, 'swap') end
