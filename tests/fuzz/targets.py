@@ -18,7 +18,7 @@ from sidedata.ingest.apply.entries import read_entry
 from sidedata.ingest.archive.lines import ArchiveError, open_archive, read_lines
 from sidedata.schema.keys import partition_of
 from sidedata.service.api.ingest import _elements, _elements_leniently, _lines, validate_event
-from sidedata.service.api.query import Interval, Window, from_body, from_live_query, from_query
+from sidedata.service.api.reports.query import Interval, Window, from_body, from_live_query, from_query
 from sidedata.service.http.bodies import Gunzip
 from sidedata.service.http.problems import ProblemError
 from sidedata.service.report.plan import IntervalError, make_plan
