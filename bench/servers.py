@@ -117,7 +117,9 @@ class BenchWorld:
 
     def _environment(self, settings: dict[str, str | int]) -> dict[str, str]:
         # The variables of the caller's environment must not change the benchmark.
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("SIDEDATA_")}
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("SIDEDATA_", "PYTHON"))
+        }
         given = {
             "redis_url": self.url,
             "secret": SECRET,

@@ -14,6 +14,10 @@ class Condition(NamedTuple):
 
 
 UNREACHABLE: Final = Condition("Redis is out of reach", "start Redis, or correct SIDEDATA_REDIS_URL")
+HANGING: Final = Condition(
+    "Redis did not answer in time",
+    "see if its process is stopped or waits for its disk, and if its machine swaps; SLOWLOG GET names commands that block it",
+)
 CONDITIONS: Final = {
     "LOADING": Condition("Redis is loading its data", "wait; a large append-only file takes minutes"),
     "BUSY": Condition(

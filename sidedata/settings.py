@@ -5,6 +5,7 @@ place where one is defined; README's table is held against it by a test.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from msgspec import Meta
 from sidedata.errors import UsageError
 
 PREFIX = "SIDEDATA_"
+_NUMBER = re.compile(r"Expected `int`(?:( [<>]=? \d+)|, got `\w+`)?$")  # as msgspec words it
 _TESTS = "TEST_"  # of names behind the prefix: which programs tests run
 
 Positive = Annotated[int, Meta(ge=1)]
@@ -139,8 +141,9 @@ def read_settings(flags: Mapping[str, Any] | None = None, environ: Mapping[str, 
         try:
             values[field.name] = msgspec.convert(raw_value, field.type, strict=False)
         except msgspec.ValidationError as error:
+            problem = _problem(error, field)
             raise UsageError(
-                f"{variable(field.name)}: {error}, got {raw_value!r}" if field.name != "secret" else str(error)
+                f"{variable(field.name)}: {problem}, not {raw_value!r}" if field.name != "secret" else problem
             ) from error
     settings = Settings(**values)
     if settings.keep_fine_hours > settings.keep_hour_days * 24 or settings.keep_hour_days > settings.keep_day_days:
@@ -148,6 +151,14 @@ def read_settings(flags: Mapping[str, Any] | None = None, environ: Mapping[str, 
             "finer buckets can't be kept longer than coarser ones: SIDEDATA_KEEP_FINE_HOURS, …HOUR_DAYS, …DAY_DAYS"
         )
     return settings
+
+
+def _problem(error: msgspec.ValidationError, field: msgspec.structs.FieldInfo) -> str:
+    """The error in words; a value without the form of its setting is answered with the setting's meaning."""
+    text = str(error)
+    if "matching regex" in text:
+        return f"must be {field.type.__metadata__[-1].description}"
+    return _NUMBER.sub(r"must be a whole number\1", text)
 
 
 def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:

@@ -58,17 +58,22 @@ def push(file: str, settings: Settings, *, rebase: bool, check: bool) -> None:
             else:
                 run(_push(source, size, settings, report, rebase=rebase))
     finally:
-        _show(report, checked=check)
+        _show(report, checked=check, rebased=rebase)
     if report.unreadable or (check and report.dead_letters):
         raise click.exceptions.Exit(1)
 
 
-def _show(report: ArchiveReport, *, checked: bool) -> None:
+def _show(report: ArchiveReport, *, checked: bool, rebased: bool) -> None:
     """Write the report to stderr: unreadable lines, lines that become dead letters, the numbers."""
     for line in report.bad_lines():
         click.echo(line, err=True)
     if report.dead_letters:
         click.echo(f"{report.dead_letters} events {'would' if checked else 'will'} become dead letters", err=True)
+    if report.too_old and not rebased:
+        click.echo(
+            f"{report.too_old} of them are older than the days kept: --rebase shifts an archive into the last days",
+            err=True,
+        )
     if report.undecided:
         edge = "are at the edge of the oldest day kept: their organizations' time zones decide if they are too old"
         click.echo(f"{report.undecided} events {edge}", err=True)

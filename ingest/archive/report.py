@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec import Struct, field
 
-from sidedata.events.rejection import Rejection
+from sidedata.events.rejection import TOO_OLD, Rejection
 from sidedata.ingest.archive.judge import Judge
 from sidedata.ingest.archive.lines import Line
 
@@ -15,6 +15,7 @@ _MAX_LISTED: Final = 20
 class ArchiveReport(Struct):
     """The lines of an archive that were read so far.
 
+    `too_old` counts the dead letters of events before the oldest day kept.
     `undecided` counts the events that are too old in some reporting zones, where the organization's is not known.
     `unreadable_lines` holds the first unreadable lines, `rejected` the first readable lines that will become dead letters, and the
     cause.
@@ -24,6 +25,7 @@ class ArchiveReport(Struct):
     others: int = 0  # lines of other organizations, or of none
     unreadable: int = 0
     dead_letters: int = 0
+    too_old: int = 0
     undecided: int = 0
     unreadable_lines: list[Line] = field(default_factory=list)
     rejected: list[tuple[int, Rejection]] = field(default_factory=list)
@@ -46,6 +48,7 @@ class ArchiveReport(Struct):
         rejection = judge.rejection(line)
         if rejection is not None:
             self.dead_letters += 1
+            self.too_old += rejection is TOO_OLD
             if len(self.rejected) < _MAX_LISTED:
                 self.rejected.append((line.number, rejection))
         return True

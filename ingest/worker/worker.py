@@ -5,7 +5,7 @@
     comparison             all organizations of partitions that are new here, and of all twice an hour, with the newest rules
 
 Each partition has a task that reads, plans and commits. Another task renews the leases and balances the share. The two share
-`_Assignment` only. A partition's task ends for one of three reasons: the partition was revoked; another owner has the lease, so the
+`Assignment` only. A partition's task ends for one of three reasons: the partition was revoked; another owner has the lease, so the
 worker drops the batch and competes again; Redis is out of reach and the last batch may or may not be applied, so the worker
 acquires the lease again and reads the cursor.
 """
@@ -20,10 +20,11 @@ import socket
 from sidedata import failpoints
 from sidedata.clock import Clock, SystemClock
 from sidedata.errors import LeaseLostError, SidedataError, StoreUnavailableError
-from sidedata.ingest.apply.partition import Partition, live_partition
+from sidedata.ingest.apply.partition import live_partition
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.ownership import lease
-from sidedata.ingest.worker.comparison import Comparison, PendingComparison
+from sidedata.ingest.worker.assignment import Assignment
+from sidedata.ingest.worker.comparison import Comparison
 from sidedata.ingest.worker.maintenance import maintain_partition
 from sidedata.ingest.zones.rulebook import NAME_MARK, Rulebook, is_old_worker
 from sidedata.redis.gateway import Gateway
@@ -35,23 +36,10 @@ _log = logging.getLogger("sidedata.worker")
 
 # The time that a read waits for events; a worker that leaves waits no longer than this for an idle partition.
 _BLOCK_MS = 250
-# Events that arrive within this time after the stream was empty are committed together: fewer commits, which all cost the same
-# for each workflow in them, and fewer changes for readers. An event is in the answers that much later at most.
-_GATHER_SECONDS = 0.1
 _TICK_SECONDS = 0.5
 _RENEWALS_AT_ONCE = 32  # a connection each, besides the one that a partition reads on
 # The time limit of a leave when Redis doesn't answer; with a tick before it that waits for the same, less than 10 seconds.
 _LEAVE_SECONDS = 4.0
-
-
-class _Assignment:
-    """A partition of this worker and the task that applies it."""
-
-    def __init__(self, partition: Partition) -> None:
-        self.partition = partition
-        self.stop = asyncio.Event()
-        self.task: asyncio.Task[None] | None = None
-        self.comparison = PendingComparison()
 
 
 class Worker:
@@ -74,7 +62,7 @@ class Worker:
         self._clock = clock or SystemClock()
         self._rulebook = rulebook or Rulebook(settings)
         self._comparison = Comparison(gateway, self._rulebook, self._clock)
-        self._assignments: dict[int, _Assignment] = {}
+        self._assignments: dict[int, Assignment] = {}
         self._lost: set[int] = set()  # partitions whose task ended because Redis was out of reach
         self._unavailable = False
         self._renewals = asyncio.Semaphore(_RENEWALS_AT_ONCE)
@@ -143,7 +131,7 @@ class Worker:
         owned = {number: assignment.comparison for number, assignment in self._assignments.items()}
         self._comparison.start_if_due(owned)
 
-    async def _renew(self, assignment: _Assignment) -> None:
+    async def _renew(self, assignment: Assignment) -> None:
         ownership = assignment.partition.ownership
         try:
             async with self._renewals:
@@ -164,21 +152,18 @@ class Worker:
         partition = live_partition(
             self._gateway, self._settings, self._installation.partitions, new_lease, self.metrics, self._rulebook
         )
-        assignment = self._assignments[number] = _Assignment(partition)
+        assignment = self._assignments[number] = Assignment(partition)
         assignment.task = asyncio.create_task(self._apply(assignment), name=f"partition {number}")
         self.metrics.lease_changes.labels("taken").inc()
 
-    async def _apply(self, assignment: _Assignment) -> None:
+    async def _apply(self, assignment: Assignment) -> None:
         """Apply a partition's stream until the partition is revoked, then release it."""
         partition = assignment.partition
         try:
             while not assignment.stop.is_set():
                 waiting = await assignment.comparison.continue_with(partition)
                 outcome = await partition.run_once(1 if waiting else _BLOCK_MS)
-                gather = _GATHER_SECONDS if outcome is not None and not partition.reader.is_behind else 0.0
-                if pause := max(gather, partition.pause_seconds):
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(assignment.stop.wait(), pause)
+                await assignment.pause(outcome)
         finally:
             await partition.reader.close()
         failpoints.pass_by("before_release")
@@ -186,7 +171,7 @@ class Worker:
         failpoints.pass_by("after_release")
         self.metrics.lease_changes.labels("released").inc()
 
-    def _abandon(self, assignment: _Assignment) -> None:
+    def _abandon(self, assignment: Assignment) -> None:
         """Cancel the task of a partition that has another owner: its commit would be refused, so there is nothing to finish."""
         assignment.stop.set()  # the Redis client may lose a cancellation that comes at an awkward moment
         if assignment.task is not None:

@@ -1,11 +1,11 @@
-"""Tables for people: plain columns, as wide as the terminal at most; elsewhere a line a row."""
+"""Tables and texts for people: plain columns, as wide as the terminal at most; elsewhere a line a row."""
 
 import os
 import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import click
 from rich.cells import cell_len, set_cell_size
@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 _GAP: Final = "  "
+_LEAST: Final = 20  # columns of a text beside its heading
 _INDENT: Final = "    "
 
 
@@ -39,6 +40,15 @@ def print_table(columns: Iterable[str], rows: Iterable[Iterable[object]], *, tit
         _print_lines_below(headings, cells, widths, numbers, width)
     else:
         _print_folded(headings, cells, numbers, width)
+
+
+def print_text(heading: str, text: str, **style: Any) -> None:  # noqa: ANN401 - click's styles
+    """Print a text beside its heading, which has the style; on a terminal it goes on below itself, as wide as that at most."""
+    width = _available()
+    room = None if width is None else max(_LEAST, width - len(heading))
+    lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) if room else [text]
+    for index, line in enumerate(lines):
+        click.echo(f"{' ' * len(heading) if index else click.style(heading, **style)}{line}")
 
 
 def _available() -> int | None:

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from sidedata.conditions import CONDITIONS, ONLY_WRITES_FAIL, UNREACHABLE, condition_of
+from sidedata.conditions import CONDITIONS, HANGING, condition_of
 from sidedata.errors import CommandRefusedError, SidedataError
 from sidedata.reads.servers import ServerFacts, read_servers
 from sidedata.redis.gateway import Gateway
@@ -51,11 +51,11 @@ async def redis_checks(gateway: Gateway, partitions: int = 0, *, without_writes:
     """
     try:
         async with asyncio.timeout(CHECK_SECONDS):
-            await _ping(gateway)
+            await ping(gateway)
             servers = await read_servers(gateway)
             writes = await _writes(gateway, partitions or DEFAULT_PARTITIONS, without_writes, several=len(servers) > 1)
     except TimeoutError:
-        return [Check("redis", "failed", "Redis did not answer in time", UNREACHABLE.advice)]
+        return [Check("redis", "failed", "Redis did not answer in time", HANGING.advice)]
     except SidedataError as error:
         return [_unable(error)]
     return [
@@ -66,15 +66,6 @@ async def redis_checks(gateway: Gateway, partitions: int = 0, *, without_writes:
         _eviction(servers),
         _persistence(servers),
     ]
-
-
-async def _ping(gateway: Gateway) -> None:
-    try:
-        await ping(gateway)
-    except SidedataError as error:
-        # A master that can't save to disk refuses PING like a write, and answers reads.
-        if error.code not in ONLY_WRITES_FAIL:
-            raise
 
 
 def _unable(error: SidedataError) -> Check:

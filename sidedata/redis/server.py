@@ -4,18 +4,25 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 
-from sidedata.errors import CommandRefusedError, StoreUnavailableError
+from sidedata.conditions import ONLY_WRITES_FAIL
+from sidedata.errors import CommandRefusedError, SidedataError, StoreUnavailableError
 from sidedata.redis.gateway import Gateway
 
 
 async def ping(gateway: Gateway) -> None:
     """Return when every server that holds keys has answered.
 
+    A master that can't save to disk refuses PING like a write, and answers reads.
+
     Raises:
         StoreUnavailableError: a server is out of reach or not ready.
     """
     for primary in await gateway.primaries():
-        await primary.command("PING")
+        try:
+            await primary.command("PING")
+        except SidedataError as error:
+            if error.code not in ONLY_WRITES_FAIL:
+                raise
 
 
 async def shut_down(gateway: Gateway) -> None:

@@ -10,6 +10,7 @@ import msgspec
 from sidedata.cli.connection import open_gateway
 from sidedata.cli.event_loop import run
 from sidedata.cli.options import settings_options
+from sidedata.cli.tables import print_text
 from sidedata.embedded.server import attach
 from sidedata.inspect.doctor import examine
 from sidedata.inspect.server_findings import Finding
@@ -47,11 +48,9 @@ def doctor(settings: Settings, *, as_json: bool, sample: int) -> None:
         click.echo(msgspec.json.encode({"problems": problems, "findings": findings}))
     else:
         for finding in findings:
-            click.echo(
-                f"{click.style(f'{finding.status:<8}', fg=_COLOURS[finding.status])} {finding.name}: {finding.detail}"
-            )
+            print_text(f"{finding.status:<9}", f"{finding.name}: {finding.detail}", fg=_COLOURS[finding.status])
             if finding.advice:
-                click.echo(f"{'':<8} → {finding.advice}")
+                print_text(f"{'':<9}→ ", finding.advice)
         click.echo(f"{problems} problems" if problems != 1 else "1 problem")
     if problems:
         sys.exit(1)

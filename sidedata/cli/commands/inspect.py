@@ -6,7 +6,6 @@ from click.core import ParameterSource
 
 from sidedata.cli.commands.answering import open_answering_store
 from sidedata.cli.commands.watch import watch
-from sidedata.cli.connection import connect_installation
 from sidedata.cli.event_loop import run
 from sidedata.cli.options import INSTALLATION, settings_options
 from sidedata.cli.stopping import until_stopped
@@ -85,7 +84,7 @@ def explain_key(name: str, settings: Settings, *, as_json: bool) -> None:
     """Explain the key NAME: the parts of its name, its TTL, its size and its value."""
 
     async def command() -> Explanation:
-        async with connect_installation(settings) as (gateway, installation):
+        async with open_answering_store(settings) as (gateway, installation):
             return await explain(gateway, installation, settings, name)
 
     explanation = run(command())

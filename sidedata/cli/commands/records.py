@@ -20,19 +20,25 @@ from sidedata.writes import records
 
 @click.group()
 def org() -> None:
-    """List organizations, set and show their time zones."""
+    """List organizations, set and show their time zones and names."""
 
 
 @org.command("set")
 @click.argument("organization", metavar="ORG")
-@click.option("--timezone", required=True, metavar="ZONE", help="an IANA name such as Europe/Helsinki")
+@click.option("--timezone", metavar="ZONE", help="an IANA name such as Europe/Helsinki; fixed once ORG has events")
+@click.option("--name", help="a name for people, up to 200 characters; unchanged if not given")
 @settings_options(*INSTALLATION)
-def set_organization(organization: str, timezone: str, settings: Settings) -> None:
-    """Set the reporting time zone of ORG; refused once it has events."""
+def set_organization(organization: str, timezone: str | None, name: str | None, settings: Settings) -> None:
+    """Set the reporting time zone of ORG, or name it."""
+    if timezone is None and name is None:
+        raise UsageError("nothing to set: give --timezone, --name or both")
 
     async def command() -> None:
         async with connect_installation(settings) as (gateway, installation):
-            await records.set_organization(gateway, installation, organization, timezone)
+            if timezone is not None:
+                await records.set_organization(gateway, installation, organization, timezone)
+            if name is not None:
+                await records.name_organization(gateway, installation, organization, name, named=True)
 
     run(command())
 
@@ -57,7 +63,10 @@ def show_organization(organization: str, settings: Settings, *, as_json: bool) -
         return
     fixed = "fixed, it has events" if record.has_events else "may be set, it has no events"
     rules = record.zone_rules or "none yet: a worker stores them"
-    click.echo(f"organization  {record.id}\ntime zone     {record.timezone} ({fixed})\nzone rules    {rules}")
+    click.echo(
+        f"organization  {record.id}\nname          {record.name or 'none'}\n"
+        f"time zone     {record.timezone} ({fixed})\nzone rules    {rules}"
+    )
 
 
 @org.command("list")

@@ -12,6 +12,7 @@ from sidedata.cli.commands.answering import open_answering_store
 from sidedata.cli.commands.doctor import OPTIONS
 from sidedata.cli.event_loop import run
 from sidedata.cli.options import settings_options
+from sidedata.cli.tables import print_text
 from sidedata.embedded.data_directory import embedded_secret
 from sidedata.inspect.status import InstallationStatus, ServerStatus, read_status
 from sidedata.settings import Settings
@@ -38,7 +39,7 @@ def status(settings: Settings, *, as_json: bool) -> None:
         click.echo(msgspec.json.encode(result))
         return
     for heading, text in _lines(result):
-        click.echo(f"{click.style(f'{heading:<{_HEADING}}', bold=True)}{text}")
+        print_text(f"{heading:<{_HEADING}}", text, bold=True)
 
 
 def _lines(status: InstallationStatus) -> Iterator[tuple[str, str]]:
@@ -61,7 +62,7 @@ def _lines(status: InstallationStatus) -> Iterator[tuple[str, str]]:
         if finding.problem:
             yield f"  {finding.status}", f"{finding.name}: {finding.detail}"
             if finding.advice:
-                yield "", f"→ {finding.advice}"
+                yield f"{'':<{_HEADING - 2}}→ ", finding.advice
 
 
 def _server(server: ServerStatus) -> str:

@@ -45,6 +45,8 @@ def taken_port(setting: str, host: str, port: int, error: OSError) -> StopError:
     """
     if error.errno == errno.EADDRINUSE:
         reason = f"the port is in use; end what listens there, or set {setting} to another"
+    elif isinstance(error, socket.gaierror):  # its number is none of the system's
+        reason = f"there is no such host ({error.strerror}); correct SIDEDATA_HOST"
     else:
         reason = os.strerror(error.errno) if error.errno else str(error)
     return StopError(f"can't listen on {host}:{port}: {reason}")

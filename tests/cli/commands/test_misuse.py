@@ -3,6 +3,8 @@
 import pytest
 import redis
 
+from sidedata.errors import UsageError
+from sidedata.settings import read_settings
 from tests.support.constants import ORG
 from tests.support.events import POPUP
 from tests.support.processes.command_line import Sidedata
@@ -71,3 +73,20 @@ def test_misuse_is_2_and_changes_nothing(sidedata: Sidedata, redis_url: str, lin
 def test_an_empty_zone_is_misuse(sidedata: Sidedata) -> None:
     """Not the machine's own zone, which is what an empty name stands for elsewhere."""
     assert sidedata("org", "set", ORG, "--timezone", "").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("SIDEDATA_PORT", "80x", "must be a whole number, not '80x'"),
+        ("SIDEDATA_PORT", "65536", "must be a whole number <= 65535, not '65536'"),
+        ("SIDEDATA_LOG_LEVEL", "loud", "must be DEBUG, INFO, WARNING or ERROR, not 'loud'"),
+        ("SIDEDATA_CORS_ORIGINS", "a.example", "such as https://a.example, separated by commas"),
+    ],
+)
+def test_a_bad_setting_is_answered_with_its_meaning(name: str, value: str, problem: str) -> None:
+    """The variable, the value, and what it must be; no words of a validator."""
+    with pytest.raises(UsageError) as caught:
+        read_settings({}, {name: value})
+    assert str(caught.value).startswith(f"{name}: must be ")
+    assert problem in str(caught.value)

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 import redis
+from click.testing import CliRunner
 
+from sidedata.cli.main import cli
 from tests.support.constants import ORG
 from tests.support.events import view
 
@@ -66,3 +68,13 @@ def test_all_events_move_by_the_same_whole_weeks(
     assert shift % WEEK == timedelta(0)
     assert datetime.now(UTC) - WEEK <= max(moved) <= datetime.now(UTC)
     assert not list(tmp_path.glob("sidedata-push-*"))
+
+
+@pytest.mark.parametrize(("rebase", "hint"), [((), True), (("--rebase",), False)])
+def test_an_old_archive_is_pointed_to_rebase(tmp_path: Path, rebase: tuple[str, ...], *, hint: bool) -> None:
+    """A check of an archive of events older than the days kept counts them and names the option; with the option it doesn't."""
+    long_ago = datetime.now(UTC) - timedelta(days=3_000)
+    (tmp_path / "archive").write_bytes(b"\n".join(view(long_ago, f"{n}", organization_id=ORG) for n in range(3)))
+    done = CliRunner().invoke(cli, ["push", "--check", *rebase, str(tmp_path / "archive")])
+    assert ("3 of them are older than the days kept: --rebase" in done.stderr) == hint
+    assert done.exit_code == int(hint)

@@ -55,6 +55,17 @@ def test_a_token_without_sense_is_misuse(sidedata: Sidedata, arguments: list[str
     assert sidedata("token", "create", *arguments).exit_code == 2
 
 
+def test_an_organization_is_named(sidedata: Sidedata) -> None:
+    """With its zone or alone, and again; the zone stays. A name of 201 characters is misuse."""
+    assert sidedata("org", "set", ORG, "--timezone", "Asia/Tokyo", "--name", "Shop").exit_code == 0
+    assert sidedata("org", "set", ORG, "--name", "Böckerna & co").exit_code == 0
+    assert sidedata("org", "set", ORG, "--name", "x" * 201).exit_code == 2
+    shown = sidedata("org", "show", ORG).stdout
+    assert "name          Böckerna & co\n" in shown
+    assert "Asia/Tokyo" in shown
+    assert "Böckerna & co" in sidedata("org", "list").stdout
+
+
 def test_an_organization_is_set_and_shown(sidedata: Sidedata) -> None:
     """Unknown: 1. Set: shown for people and as JSON. No such zone or UUID: 2."""
     assert sidedata("org", "show", ORG).exit_code == 1

@@ -67,7 +67,7 @@ async def test_it_waits_for_redis(private_server: Callable[..., RedisServer]) ->
 
 @pytest.mark.holds("2.1.2", "8.13")
 async def test_it_stops_where_it_must_not_run(redis_url: str) -> None:
-    """Another secret, no secret, a taken port: exit 1 with one line."""
+    """Another secret, no secret, a taken port, a host that is none: exit 1 with one line."""
     async with serving(redis_url) as process:
         port = (await address(process)).rpartition(":")[2]
         for variables, word in (
@@ -75,6 +75,7 @@ async def test_it_stops_where_it_must_not_run(redis_url: str) -> None:
             ({"SIDEDATA_SECRET": ""}, "SIDEDATA_SECRET"),
             ({"SIDEDATA_PARTITIONS": "3"}, "SIDEDATA_PARTITIONS"),
             ({"SIDEDATA_PORT": port}, "can't listen"),
+            ({"SIDEDATA_HOST": "nowhere.invalid"}, "there is no such host"),
         ):
             async with serving(redis_url, **variables) as refused, asyncio.timeout(20):
                 _, errors = await refused.communicate()

@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 
 import pytest
 import redis
+from click.testing import CliRunner
 
+from sidedata.cli.main import cli
 from sidedata.inspect.doctor import examine
 from sidedata.inspect.health import Check, redis_checks
 from sidedata.redis.client import connect
@@ -154,6 +156,23 @@ async def test_a_condition_is_named_with_its_remedy(server: RedisServer, name: s
 
 
 _NDJSON = {"Content-Type": "application/x-ndjson"}
+
+
+@pytest.mark.parametrize("name", ["MISCONF", "OOM", "NOREPLICAS"])
+@pytest.mark.parametrize("command", [("status",), ("inspect",), ("inspect", "key", "sd:config")])
+async def test_operators_see_an_installation_without_writes(
+    server: RedisServer, name: str, command: tuple[str, ...]
+) -> None:
+    """The commands that look answer, though Redis refuses PING like a write; `status` names the condition."""
+    async with condition(name, server) as pipe:
+        await asyncio.to_thread(_look, server.url, command, CONDITIONS[name].detail if command == ("status",) else "")
+        assert (await report(pipe))[0] == 200
+
+
+def _look(url: str, command: tuple[str, ...], detail: str) -> None:
+    result = CliRunner(env={"SIDEDATA_REDIS_URL": url}).invoke(cli, command)
+    assert result.exit_code == 0, result.stderr
+    assert detail in result.stdout
 
 
 @pytest.mark.parametrize("name", ["MISCONF", "OOM", "NOREPLICAS"])

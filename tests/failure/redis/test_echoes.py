@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from sidedata.clock import SystemClock
+from sidedata.redaction import first_line
 from sidedata.redis.client import connect
 from sidedata.service.report.reports import NoSuchWorkflowError, Reports
 from sidedata.settings import Settings
@@ -112,3 +113,21 @@ async def test_servers_that_lack_commands_work(
             assert b"HELLO" not in forwarder.sent
         finally:
             await gateway.aclose()
+
+
+@pytest.mark.parametrize(
+    ("sentence", "shown"),
+    [
+        ("NOPERM this user has no permissions to run the 'config|get' command", "run the command config|get"),
+        ("NOPERM this user has no permissions to access one of the keys used as arguments", "keys of the command"),
+        ("ERR ACL failure in script: The user executing the script can't run this command", "may not run this command"),
+        ("ERR unknown command 'get' with args beginning with: 'hunter2'", "unknown command"),
+        ("ERR no permissions to run the 'hunter2' command", "no permissions to run the '…'"),
+        ("ERR can't access 'hunter2'", "ERR can"),
+    ],
+)
+def test_sentences_of_redis_stay_whole(sentence: str, shown: str) -> None:
+    """The name of a command and the reason are read to the end, and data behind a quotation mark are not."""
+    text = first_line(Exception(sentence))
+    assert shown in text
+    assert "hunter2" not in text

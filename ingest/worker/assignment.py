@@ -1,0 +1,30 @@
+"""A partition of a worker, and the task that applies it."""
+
+import asyncio
+import contextlib
+import time
+
+from sidedata.ingest.apply.model import Outcome
+from sidedata.ingest.apply.partition import Partition
+from sidedata.ingest.worker.comparison import PendingComparison
+from sidedata.ingest.worker.gathering import Gathering
+
+
+class Assignment:
+    """A partition of this worker; `stop` revokes it."""
+
+    def __init__(self, partition: Partition) -> None:
+        self.partition = partition
+        self.stop = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
+        self.comparison = PendingComparison()
+        self._gathering = Gathering()
+
+    async def pause(self, outcome: Outcome | None) -> None:
+        """Wait before the next read where that is due, or until the partition is revoked; None for a read without entries."""
+        seconds = self.partition.pause_seconds
+        if outcome is not None and not self.partition.reader.is_behind:
+            seconds = max(seconds, self._gathering.pause(sum(outcome.events.values()), time.monotonic()))
+        if seconds:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.stop.wait(), seconds)
