@@ -26,10 +26,9 @@ class BatchSender:
         self.failure: SidedataError | None = None
         self._delivery = Delivery(gateway, limits)
         self._batch_events = limits.batch_events
-        self._most, self._most_bytes = limits.buffer_events, limits.buffer_bytes
+        self._most_bytes = limits.buffer_bytes
         self._lost = 0
-        self._waiting = 0  # events that are being collected, and their bytes
-        self._bytes = 0
+        self._bytes = 0  # of the events that are being collected
         self._batches: dict[int, list[bytes]] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
@@ -39,13 +38,12 @@ class BatchSender:
         if batch is None:
             batch = self._batches[partition] = []
         batch.append(raw)
-        self._waiting += 1
         self._bytes += len(raw)
-        return len(batch) >= self._batch_events or self._waiting >= self._most or self._bytes >= self._most_bytes
+        return len(batch) >= self._batch_events or self._bytes >= self._most_bytes
 
     async def send(self) -> None:
-        """Send the full batches, or all if the limit of waiting events is reached; each waits for the one before it."""
-        crowded = self._waiting >= self._most or self._bytes >= self._most_bytes
+        """Send the full batches, or all if the buffer is full; each waits for the one before it."""
+        crowded = self._bytes >= self._most_bytes
         for partition, batch in list(self._batches.items()):
             if crowded or len(batch) >= self._batch_events:
                 await self._send(partition)
@@ -72,7 +70,6 @@ class BatchSender:
         if previous is not None:
             await previous
         batch = self._batches.pop(partition)
-        self._waiting -= len(batch)
         self._bytes -= sum(map(len, batch))
         self._tasks[partition] = asyncio.create_task(self._deliver(partition, batch))
 

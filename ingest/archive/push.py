@@ -19,7 +19,6 @@ from sidedata.schema.records import DEFAULT_ZONE
 from sidedata.settings import Settings
 
 _ATTEMPTS = 10
-_YIELD_SECONDS = 0.001
 
 
 async def push(
@@ -56,7 +55,7 @@ async def push(
                 await sender.send()
                 if sender.failure is not None:
                     break  # the rest of the file would fail likewise
-                await asyncio.sleep(_YIELD_SECONDS)  # reading blocks the event loop; batches are sent in between
+                await asyncio.sleep(0)  # reading blocks the event loop; batches are sent in between
                 report.events = sender.sent
                 progress()
     finally:

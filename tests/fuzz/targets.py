@@ -19,8 +19,7 @@ from sidedata.schema.keys import partition_of
 from sidedata.service.api.ingest import validate_event
 from sidedata.service.api.query import Interval, Window, from_body, from_live_query, from_query
 from sidedata.service.http.problems import ProblemError
-from sidedata.service.report.plan import IntervalError, make_plan
-from sidedata.service.report.requirements import fields_of
+from sidedata.service.report.plan import IntervalError, fields_of, make_plan
 from sidedata.settings import Settings
 from tests.fuzz.bodies import body, damaged, refused
 from tests.fuzz.inputs import GOOD, MOMENTS, NASTY, mutated
