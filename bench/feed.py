@@ -37,9 +37,8 @@ def _feed(url: str, all_names: Sequence[Names], rate: float, kind: str) -> None:
             lines: dict[int, list[bytes]] = {}
             for number, turn in zip(range(sent, due), turns, strict=False):
                 line = b'%s,"id":"%x-%d","timestamp":"%s"}' % (next(sources[turn]), run, number, at)
-                lines.setdefault(turn, []).append(line)
-            for turn, of_turn in lines.items():
-                stream.add(all_names[turn].partition, "event", of_turn)
+                lines.setdefault(all_names[turn].partition, []).append(line)
+            stream.add_singles(lines)
             sent = due
         time.sleep(_TICK_SECONDS)
 

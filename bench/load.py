@@ -30,6 +30,7 @@ class Load(Struct):
     connections: int = 32
     seconds: float = 5.0
     warm_seconds: float = 1.0
+    more: str = ""  # JSON behind the moving interval
 
 
 class Done(Struct):
@@ -58,6 +59,7 @@ class _Source:
         self._bodies: Iterator[bytes] | None = None
         if load.bodies:
             self._bodies = iter(msgspec.msgpack.decode(Path(load.bodies).read_bytes(), type=list[bytes]))
+        self._more = load.more.encode()
         self._second = 0
         self._texts = (b"", b"")
         self._now_head = self._head(len(self._now()))
@@ -76,7 +78,13 @@ class _Source:
             )
             self._texts = start, end
         us = nanosecond // 1000
-        return b'{"interval":{"start":"%s.%06dZ","end":"%s.%06dZ"}}' % (self._texts[0], us, self._texts[1], us)
+        return b'{"interval":{"start":"%s.%06dZ","end":"%s.%06dZ"}%s}' % (
+            self._texts[0],
+            us,
+            self._texts[1],
+            us,
+            self._more,
+        )
 
     def __call__(self) -> bytes | None:
         if self._bodies is None:

@@ -13,6 +13,7 @@ from bench.data import DAY_US
 from bench.datasets import INTERACTION_PARTITION, PAGES_PARTITION, busy_history, load
 from bench.figures import Rounds, Table
 from bench.load import Load
+from bench.over_time import OverTime
 from bench.query_table import query_table
 from bench.redis_time import RedisTime, slow, watch_slow
 from bench.servers import BenchWorld, port_of
@@ -36,9 +37,11 @@ class Query:
     def run(self) -> Table:
         """Load, measure, tell."""
         world, quick = self._world, self._quick
+        over_time = OverTime(world, self._rounds, quick=quick)
         if not world.was_kept:
             for kind, partition in KINDS.items():
                 load(world, world.names(partition), busy_history(kind, quick=quick))
+            over_time.load()
             world.keep()
         watch_slow(world.redis)
         self._look()
@@ -51,9 +54,12 @@ class Query:
                 self._distinct(kind, processes=2)
                 self._first(kind)
             self._lengths()
+            over_time.measure()
         for kind in KINDS:
             self._quiet(kind)
-        return query_table(self._rounds, slow(world.redis), self._sizes, self._busiest)
+        table = query_table(self._rounds, slow(world.redis), self._sizes, self._busiest)
+        over_time.add_rows(table)
+        return table
 
     def once(self) -> Rounds:
         """Measure one round of loaded histories, to compare builds."""

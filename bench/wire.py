@@ -5,7 +5,7 @@ RESP is written by hand, because a client would be slower than the worker that i
 
 import socket
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 from urllib.parse import urlsplit
 
@@ -72,6 +72,13 @@ def packed(lines: Sequence[bytes], size: int) -> list[bytes]:
     return [b"[" + b",".join(lines[at : at + size]) + b"]" for at in range(0, len(lines), size)]
 
 
+def _head(partition: int, field: str) -> bytes:
+    """An XADD up to its value."""
+    key = keys.keyspace(partition).events.encode()
+    parts = (len(key), key, len(field), field.encode())
+    return b"*5\r\n$4\r\nXADD\r\n$%d\r\n%s\r\n$1\r\n*\r\n$%d\r\n%s\r\n" % parts
+
+
 class Stream:
     """A connection that appends to ingest streams."""
 
@@ -83,17 +90,18 @@ class Stream:
 
     def add(self, partition: int, field: str, values: Sequence[bytes]) -> None:
         """Append an entry each and wait until all are in."""
-        key = keys.keyspace(partition).events.encode()
-        head = b"*5\r\n$4\r\nXADD\r\n$%d\r\n%s\r\n$1\r\n*\r\n$%d\r\n%s\r\n" % (
-            len(key),
-            key,
-            len(field),
-            field.encode(),
-        )
+        head = _head(partition, field)
         for first in range(0, len(values), self._AT_ONCE):
             part = values[first : first + self._AT_ONCE]
             self._socket.sendall(b"".join([b"%s$%d\r\n%s\r\n" % (head, len(value), value) for value in part]))
             self._expect(2 * len(part))
+
+    def add_singles(self, lines: Mapping[int, Sequence[bytes]]) -> None:
+        """Append events to several partitions in one round trip."""
+        heads = {partition: _head(partition, "event") for partition in lines}
+        parts = [b"%s$%d\r\n%s\r\n" % (heads[p], len(line), line) for p, of_p in lines.items() for line in of_p]
+        self._socket.sendall(b"".join(parts))
+        self._expect(2 * len(parts))
 
     def _expect(self, lines: int) -> None:
         """Each reply is a stream id, in two lines."""

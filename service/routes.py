@@ -133,6 +133,13 @@ def table(health: HealthHandlers, pages: Pages, openapi: Handler) -> tuple[Endpo
             "A file of the dashboard",
             returns=(Media("text/javascript"),),
         ),
+        Endpoint(
+            "GET",
+            "/dashboard/{folder}/{name}",
+            pages.files("dashboard"),
+            "A file in a folder of the dashboard",
+            returns=(Media("text/javascript"),),
+        ),
     )
 
 

@@ -155,8 +155,8 @@ def estimates(rows: Registers) -> list[int]:
     # The estimate needs the sum of 2^-register and the number of registers that are 0. The sum is in whole units of 2^-15 for
     # registers up to 15, and in units of 2^-31 for the few beyond: exact, and in a fifth of the time of counting each value.
     units = np.add.reduce(np.right_shift(_ONE, rows, dtype=np.uint16), axis=1, dtype=np.uint32)
-    # They are few, so the search takes eight at a time.
-    eights = np.flatnonzero((rows > _HALF).view(np.uint64) != 0)
+    # Small sketches have none. They are few, so the search takes eight at a time.
+    eights = np.flatnonzero((rows > _HALF).view(np.uint64) != 0) if rows.max() > _HALF else _NONE
     beyond = rows.reshape(-1, 8)[eights]
     if len(eights) and beyond.max() > 2 * _HALF + 1:
         return [_estimate(np.bincount(registers, minlength=_RUN_BITS + 2).tolist()) for registers in rows]
@@ -168,6 +168,7 @@ def estimates(rows: Registers) -> list[int]:
     return numbers
 
 
+_NONE: Final = np.empty(0, np.int64)
 _HALF: Final = 15  # the largest register that its power of two fits 16 bits for
 _ONE: Final = np.uint16(1 << _HALF)
 _UNITS: Final = float(1 << _HALF)

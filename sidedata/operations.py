@@ -105,9 +105,9 @@ class Operations:
         """Delete fields of a hash."""
         self._steps.append(("delete_fields", self._index(key), fields))
 
-    def add_members(self, key: str, members: list[int], expiry: int) -> None:
-        """Add integers to a set."""
-        self._steps.append(("add_members", self._index(key), self._expiry(key, expiry), list(map(str, members))))
+    def add_members(self, key: str, members: list[str], expiry: int) -> None:
+        """Add integers, as text, to a set."""
+        self._steps.append(("add_members", self._index(key), self._expiry(key, expiry), members))
 
     def set(self, key: str, value: str, expiry: int) -> None:
         """Set a string."""

@@ -9,7 +9,11 @@ many small sets:
 * A *generation* lasts as long as ids must be known (24 hours) and is read during the next one, then it expires: an id is known
   for 24 to 48 hours, at the price of two look-ups.
 * A *layer* is full when its sets hold 440 ids on average, at which one in a thousand is over 512; the next has 8 times as many
-  sets. One layer holds 110,000 ids of a partition, two a million, three 8 million. The cursor counts them (`ids:<generation>`).
+  sets. One layer holds 110,000 ids of a partition, two a million, three 8 million.
+
+The ids of a generation have *positions*, which decide on their layers. A generation begins at the layer that the one before ended
+with, because each layer costs each look-up a command: its first id has the first position of that layer. The cursor holds the
+positions of the next id (`ids:<generation>`) and, beyond 0, of the first one (`first_id:<generation>`).
 """
 
 from collections.abc import Sequence
@@ -17,7 +21,7 @@ from collections.abc import Sequence
 from sidedata.calendar.levels import SLACK_SECONDS
 from sidedata.operations import Operations
 from sidedata.schema.keys import Keyspace
-from sidedata.schema.values import id_count_field
+from sidedata.schema.values import IdPositions, id_fields
 
 _FIRST_SETS = 256
 _GROWTH = 8
@@ -29,12 +33,16 @@ def layer_sets(layer: int) -> int:
     return _FIRST_SETS * int(_GROWTH**layer)
 
 
-def layer_of(count: int) -> int:
-    """The layer of the next id when a generation holds `count` of them."""
-    layer, capacity = 0, layer_sets(0) * _FILL
-    while count >= capacity:
+def first_position(layer: int) -> int:
+    """The position of the first id of a layer: the capacity of the layers before it."""
+    return sum(layer_sets(before) for before in range(layer)) * _FILL
+
+
+def layer_of(position: int) -> int:
+    """The layer of the id at a position."""
+    layer = 0
+    while position >= first_position(layer + 1):
         layer += 1
-        capacity += layer_sets(layer) * _FILL
     return layer
 
 
@@ -43,13 +51,13 @@ class Deduplicator:
 
     Args:
         hours: length of a generation.
-        counts: number of ids in each generation.
+        positions: positions of the ids in each generation.
     """
 
-    def __init__(self, keyspace: Keyspace, hours: int, counts: dict[int, int]) -> None:
+    def __init__(self, keyspace: Keyspace, hours: int, positions: dict[int, IdPositions]) -> None:
         self._keyspace = keyspace
         self._length_ms = hours * 3_600_000
-        self._counts = counts
+        self._positions = positions
 
     def generation(self, now_ms: int) -> int:
         """The generation that ids are added to."""
@@ -59,44 +67,58 @@ class Deduplicator:
         """The end of the generation of that time."""
         return (self.generation(now_ms) + 1) * self._length_ms
 
-    def queries(self, hashes: Sequence[int]) -> list[tuple[str, list[str]]]:
-        """Every set that may hold one of these hashes, with the hashes that it may hold, as `look_up.lua` takes them."""
-        queries: list[tuple[str, list[str]]] = []
-        for generation, count in self._counts.items():
-            for layer in range(layer_of(count) + 1):
+    def queries(self, hashes: Sequence[int]) -> list[str | int]:
+        """Every set that may hold one of these hashes, as `look_up.lua` takes them: key, number of hashes, and these as text."""
+        queries: list[str | int] = []
+        for generation, positions in self._positions.items():
+            for layer in range(layer_of(positions.first), layer_of(positions.next) + 1):
                 prefix = self._keyspace.ids(generation, layer)
-                groups = _by_set(hashes, layer)
-                queries += [(f"{prefix}{index}", list(map(str, members))) for index, members in groups.items()]
+                for index, members in _by_set(hashes, layer).items():
+                    queries += (f"{prefix}{index}", len(members), *members)
         return queries
 
     def add(self, operations: Operations, hashes: Sequence[int], now_ms: int) -> None:
-        """Add new ids to a commit, and delete the counts of generations that are not read any more."""
+        """Add new ids to a commit, and delete the positions of generations that are not read any more."""
         if not hashes:
             return
         generation = self.generation(now_ms)
-        layer = layer_of(self._counts.get(generation, 0))
-        prefix = self._keyspace.ids(generation, layer)
+        positions = self._positions_of(generation)
+        prefix = self._keyspace.ids(generation, layer := layer_of(positions.next))
         expiry = (generation + 2) * self._length_ms // 1000 + SLACK_SECONDS
         for index, members in _by_set(hashes, layer).items():
             operations.add_members(f"{prefix}{index}", members, expiry)
         cursor = self._keyspace.cursor
-        operations.increment(cursor, {id_count_field(generation): len(hashes)}, 0)
-        expired = [id_count_field(g) for g in self._counts if g < generation - 1]
+        first_field, next_field = id_fields(generation)
+        increments = {next_field: len(hashes)}
+        if positions.first and not positions.number:  # the generation begins
+            increments = {first_field: positions.first, next_field: positions.first + len(hashes)}
+        operations.increment(cursor, increments, 0)
+        expired = [field for g in self._positions if g < generation - 1 for field in id_fields(g)]
         if expired:
             operations.delete_fields(cursor, expired)
 
-    def record(self, count: int, now_ms: int) -> None:
-        """Count the ids of a commit that succeeded."""
+    def record(self, number: int, now_ms: int) -> None:
+        """Move on by the ids of a commit that succeeded."""
         generation = self.generation(now_ms)
-        self._counts = {g: n for g, n in self._counts.items() if g >= generation - 1}
-        if count:
-            self._counts[generation] = self._counts.get(generation, 0) + count
+        positions = self._positions_of(generation)
+        self._positions = {g: at for g, at in self._positions.items() if g >= generation - 1}
+        if number:
+            self._positions[generation] = IdPositions(positions.first, positions.next + number)
+
+    def _positions_of(self, generation: int) -> IdPositions:
+        """The positions of a generation, where it begins those of its first id."""
+        positions = self._positions.get(generation)
+        if positions is None:
+            before = self._positions.get(generation - 1)
+            first = 0 if before is None else first_position(layer_of(before.number))
+            positions = IdPositions(first, first)
+        return positions
 
 
-def _by_set(hashes: Sequence[int], layer: int) -> dict[int, list[int]]:
-    """Group hashes by the index of their set in a layer."""
+def _by_set(hashes: Sequence[int], layer: int) -> dict[int, list[str]]:
+    """Group hashes, as text, by the index of their set in a layer."""
     sets = layer_sets(layer)
-    groups: dict[int, list[int]] = {}
+    groups: dict[int, list[str]] = {}
     for value in hashes:
-        groups.setdefault(value % sets, []).append(value)
+        groups.setdefault(value % sets, []).append(str(value))
     return groups

@@ -141,9 +141,7 @@ class OwnerCache:
             has_events=record.has_events,
         )
 
-    async def look_up(
-        self, events: Iterable[ResolvedEvent], id_queries: Sequence[tuple[str, list[str]]]
-    ) -> BatchLookups:
+    async def look_up(self, events: Iterable[ResolvedEvent], id_queries: Sequence[str | int]) -> BatchLookups:
         """Read the state that these events are planned on, and Redis's time; `id_queries` come from the deduplicator.
 
         Raises:
@@ -190,7 +188,7 @@ class OwnerCache:
 
     async def _query(
         self,
-        id_queries: Sequence[tuple[str, list[str]]] = (),
+        id_queries: Sequence[str | int] = (),
         visitors: Sequence[str] = (),
         hours: Sequence[tuple[str, str, str]] = (),
         goals: Sequence[str] = (),

@@ -95,7 +95,8 @@ class Partition:
                 await self._forget_records()
                 continue
 
-            # 2. Look up the state that the events are planned on.
+            # 2. Fetch the next entries, and look up the state that the events are planned on.
+            await self.reader.fetch()
             hashes = [resolved.id_hash for resolved in batch.events if resolved.id_hash is not None]
             lookups = await owner_cache.look_up(batch.events, deduplicator.queries(hashes))
             failpoints.pass_by("after_look_up")
@@ -107,7 +108,7 @@ class Partition:
             plan = await asyncio.to_thread(planner.plan, batch.events, batch.dead_letters)
             failpoints.pass_by("after_plan")
 
-            # 4. Commit; the next batch is read meanwhile.
+            # 4. Commit; the next batch is decoded meanwhile.
             self.reader.read_ahead()
             failpoints.pass_by("before_commit")
             # The loop runs it when the commit waits for its reply.
@@ -195,7 +196,7 @@ def live_partition(
         ownership,
         reader=Reader(source, owner_cache, keyspace.partition, partitions, settings.batch_events),
         owner_cache=owner_cache,
-        deduplicator=Deduplicator(keyspace, settings.keep_ids_hours, lease.id_counts),
+        deduplicator=Deduplicator(keyspace, settings.keep_ids_hours, lease.ids),
         throttle=DeadLetterThrottle(keyspace.partition, metrics),
         metrics=metrics,
         adopter=adopter,

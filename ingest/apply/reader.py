@@ -103,6 +103,18 @@ class Reader:
         """Tell if there is likely a next batch already."""
         return self._ahead is not None or bool(self._entries) or self._source.has_more
 
+    async def fetch(self) -> None:
+        """Fetch the entries of the next batch, if there are likely some.
+
+        Behind a commit the request would wait in Redis for its end. While a batch is planned, the thread of the plan holds the
+        interpreter, and the loop would take the reply in by tiny parts.
+
+        Raises:
+            StoreUnavailableError: Redis is out of reach.
+        """
+        if self._ahead is None and not self._entries and self._source.has_more:
+            self._entries = await self._source.read(None)
+
     def read_ahead(self) -> None:
         """Begin with the next batch, if there is likely one."""
         if self._ahead is None and self.is_behind:

@@ -47,13 +47,18 @@ class Judge:
         """Learn the reporting zone of an organization, whose id is in lower case."""
         self._oldest_us[organization] = oldest_kept_us(reporting, self._now, self._retention)
 
+    @property
+    def accepted_us(self) -> tuple[int, int]:
+        """The times of events, first and last, that are neither too old in any zone nor in the future."""
+        return self._limit_us, self._newest_us
+
     def rejection(self, line: Line) -> Rejection | None:
         """The cause why a readable line will become a dead letter; None if there is none that shows.
 
         Raises:
             ZoneDecidesError: the event is too old in some zones, and its organization's is not known.
         """
-        event = decode_event(line.raw)
+        event = line.event or decode_event(line.raw)
         if isinstance(event, Rejection):
             return event
         if "timestamp" in event.defaults:

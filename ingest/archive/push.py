@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable
 
 from sidedata.calendar.reporting import reporting_zone
 from sidedata.errors import CommandRefusedError, StopError, StoreUnavailableError, UsageError
+from sidedata.ingest.archive.batch_sender import BatchSender
 from sidedata.ingest.archive.judge import Judge, ZoneDecidesError
 from sidedata.ingest.archive.lines import Line
 from sidedata.ingest.archive.report import ArchiveReport
 from sidedata.producer.errors import DeliveryFailed
 from sidedata.producer.limits import Limits
-from sidedata.producer.sender import Sender
 from sidedata.reads.records import read_organization
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.keys import keyspace
@@ -19,8 +19,6 @@ from sidedata.schema.records import DEFAULT_ZONE
 from sidedata.settings import Settings
 
 _ATTEMPTS = 10
-_YIELD_LINES = 500
-_YIELD_SECONDS = 0.001
 
 
 async def push(
@@ -41,27 +39,28 @@ async def push(
         ArchiveError: the rest of the file can't be read; the lines before it were sent.
     """
     limits = Limits(backlog_limit=settings.backlog_limit, wait_replicas=settings.wait_replicas, attempts=_ATTEMPTS)
-    sender = Sender(gateway, limits)
+    sender = BatchSender(gateway, limits)
     judge = Judge(settings, time.time())
+    oldest_us, newest_us = judge.accepted_us
     try:
-        for index, line in enumerate(lines):
-            try:
-                readable = report.judge(line, judge)
-            except ZoneDecidesError as error:
-                readable = await _judge_by_zone(gateway, line, judge, report, error.organization)
-            if not readable:
-                continue
-            await sender.room(len(line.raw))
-            if sender.failure is not None:
-                break  # the rest of the file would fail likewise
-            sender.put_nowait(line.raw, line.partition)
-            if index % _YIELD_LINES == 0:
-                await asyncio.sleep(_YIELD_SECONDS)  # reading blocks the event loop; batches are sent in between
+        for line in lines:
+            if line.event is None or not oldest_us <= line.event.at_us <= newest_us:  # few
+                try:
+                    readable = report.judge(line, judge)
+                except ZoneDecidesError as error:
+                    readable = await _judge_by_zone(gateway, line, judge, report, error.organization)
+                if not readable:
+                    continue
+            if sender.put(line.raw, line.partition):
+                await sender.send()
+                if sender.failure is not None:
+                    break  # the rest of the file would fail likewise
+                await asyncio.sleep(0)  # reading blocks the event loop; batches are sent in between
                 report.events = sender.sent
                 progress()
     finally:
         try:
-            await sender.close(None if sender.failure is None else 0)
+            await sender.close()
         except DeliveryFailed as error:
             failure = StopError if isinstance(sender.failure, StopError) else StoreUnavailableError
             raise failure(str(error)) from error

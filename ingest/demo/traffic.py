@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from sidedata.batched import batched
+from sidedata.calendar.reporting import reporting_zone
 from sidedata.clock import Clock
 from sidedata.errors import StoreUnavailableError
 from sidedata.ingest.demo.visitors import Site, Visitors
@@ -53,15 +54,19 @@ async def send_traffic(  # noqa: PLR0913 - the options of a demonstration
         StopError: Redis refuses for good.
         UsageError: there is no such zone.
     """
-    sender = _Sender(gateway, installation.keyspace_of(organization), clock, stop)
-    visitors = Visitors(Site(organization, pages, interactions), zone, seed=seed, run=secrets.token_hex(4))
+    keyspace = installation.keyspace_of(organization)
+    rules, newest = await _read(gateway, installation, organization, pages, required=days > 0)
+    # By the organization's own table, if the visitors live in its zone.
+    local = reporting_zone(zone, rules)
+    sender = _Sender(gateway, keyspace, clock, stop)
+    visitors = Visitors(Site(organization, pages, interactions), local, seed=seed, run=secrets.token_hex(4))
     now = clock.now()
     # The rate of a week with that number of events; longer histories are sparser, so that sending them takes no longer.
     average = HISTORY_EVENTS / (max(days, 7) * _DAY_SECONDS)
     live = average if rate is None else rate
     start = now - days * _DAY_SECONDS
     if days:
-        start = max(start, await _newest_event(gateway, installation, organization, pages))
+        start = max(start, newest)
     events = visitors.events(start, now, average if start < now else live, live)
     at, raw = next(events)
     past: list[bytes] = []
@@ -88,10 +93,18 @@ async def send_traffic(  # noqa: PLR0913 - the options of a demonstration
             await clock.sleep(_TICK_SECONDS)
 
 
-async def _newest_event(gateway: Gateway, installation: Installation, organization: str, workflow: str) -> float:
-    """The time of a workflow's newest event; before all times where there is none."""
-    [state] = (await read_states(gateway, installation, organization, [workflow])).workflows
-    return float("-inf") if state.last_event_us is None else state.last_event_us / 1_000_000
+async def _read(
+    gateway: Gateway, installation: Installation, organization: str, workflow: str, *, required: bool
+) -> tuple[str | None, float]:
+    """The organization's stored rules, and the time of a workflow's newest event; before all times where there is none."""
+    try:
+        states = await read_states(gateway, installation, organization, [workflow])
+    except StoreUnavailableError:
+        if required:  # a history must not begin again; live events go on by this machine's rules
+            raise
+        return None, float("-inf")
+    [state] = states.workflows
+    return states.rules, float("-inf") if state.last_event_us is None else state.last_event_us / 1_000_000
 
 
 def _entries(raws: Iterable[bytes]) -> Iterator[bytes]:

@@ -19,7 +19,7 @@ from itertools import chain, takewhile
 import msgspec
 from msgspec import Struct
 
-from sidedata.calendar.zones import HOUR_SECONDS, zone
+from sidedata.calendar.zones import HOUR_SECONDS, Zone
 from sidedata.events.decode import PURCHASE_GOAL
 from sidedata.events.timestamps import from_milliseconds
 from sidedata.events.wire import EventType
@@ -101,14 +101,14 @@ class Visitors:
     """The visitors of a site; the same arguments generate the same events.
 
     Args:
-        zone_name: the zone of the visitors' days and nights.
+        zone: of the visitors' days and nights.
         seed: the seed of the regular visitors' ids and of all random choices.
         run: a part of the ids of events and sessions, which makes them unique among runs with one seed.
     """
 
-    def __init__(self, site: Site, zone_name: str, *, seed: int, run: str) -> None:
+    def __init__(self, site: Site, zone: Zone, *, seed: int, run: str) -> None:
         self._site = site
-        self._zone = zone(zone_name)
+        self._zone = zone
         self._seed = seed
         self._run = run
         self._random = random.Random(seed)  # noqa: S311 - a simulation keeps no secrets

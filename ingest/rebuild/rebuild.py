@@ -192,7 +192,7 @@ class Rebuild:
             self._partitions,
             source,
             expiry,
-            partition_lease.id_counts if partition_lease else None,
+            partition_lease.ids if partition_lease else None,
         )
         sums = await build(gateway, partition, self._organization, record, stored.kinds)
         report.applied, report.duplicates = sum(sums.events.values()), sums.duplicates

@@ -17,6 +17,7 @@ from sidedata.ingest.apply.reader import EntrySource, Reader
 from sidedata.ingest.metrics import Metrics
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.keys import Keyspace
+from sidedata.schema.values import IdPositions
 from sidedata.settings import Settings
 from sidedata.writes import rebuild
 from sidedata.writes.commit import Ownership
@@ -31,20 +32,20 @@ def shadow_partition(
     partitions: int,
     source: EntrySource,
     expiry: int,
-    id_counts: dict[int, int] | None,
+    ids: dict[int, IdPositions] | None,
 ) -> Partition:
     """Build a partition that applies a source to the keys of a shadow.
 
     Args:
         expiry: of the shadow's keys, in seconds since the epoch.
-        id_counts: number of ids in each generation of the live partition, if the ids of the archive may be added there: with a
+        ids: positions of the ids in each generation of the live partition, if the ids of the archive may be added there: with a
             new epoch they mean nothing until the organization's record names it. None adds them to the shadow's keys.
     """
     owner_cache = OwnerCache(gateway, settings, keyspace)
-    if id_counts is None:
+    if ids is None:
         deduplicator = Deduplicator(keyspace, settings.keep_ids_hours, {})
     else:
-        deduplicator = Deduplicator(keyspace.live, settings.keep_ids_hours, id_counts)
+        deduplicator = Deduplicator(keyspace.live, settings.keep_ids_hours, ids)
     return Partition(
         gateway,
         settings,

@@ -3,11 +3,15 @@
 import asyncio
 import contextlib
 import time
+from typing import Final
 
 from sidedata.ingest.apply.model import Outcome
 from sidedata.ingest.apply.partition import Partition
 from sidedata.ingest.worker.comparison import PendingComparison
 from sidedata.ingest.worker.gathering import Gathering
+
+# Leases are renewed more often; the metrics of lag may be this old, and dead letters this much older than they are kept.
+_MAINTENANCE_SECONDS: Final = 2.0
 
 
 class Assignment:
@@ -19,6 +23,14 @@ class Assignment:
         self.task: asyncio.Task[None] | None = None
         self.comparison = PendingComparison()
         self._gathering = Gathering()
+        self._maintained_at = float("-inf")
+
+    def takes_maintenance(self, now: float) -> bool:
+        """Tell if the partition's maintenance is due; `now` is in seconds of a monotonic clock. It sets the next due time."""
+        if now < self._maintained_at + _MAINTENANCE_SECONDS:
+            return False
+        self._maintained_at = now
+        return True
 
     async def pause(self, outcome: Outcome | None) -> None:
         """Wait before the next read where that is due, or until the partition is revoked; None for a read without entries."""

@@ -8,7 +8,7 @@ from typing import Final
 
 _SHORTEST_SECONDS: Final = 0.1
 # With the commits of all partitions behind it, an event is in the answers within 0.8 seconds (docs/CONTRACT.md allows one).
-_LONGEST_SECONDS: Final = 0.45
+_LONGEST_SECONDS: Final = 0.5
 # A stream with fewer events a second costs little by itself, so its events need not wait for others.
 _QUIET_RATE: Final = 10.0
 # A batch of this many events saves nearly all that a batch can save, and keeps Redis for some 10 ms.

@@ -16,6 +16,7 @@ import logging
 import os
 import secrets
 import socket
+import time
 
 from sidedata import failpoints
 from sidedata.clock import Clock, SystemClock
@@ -136,7 +137,7 @@ class Worker:
         try:
             async with self._renewals:
                 renewed = await lease.renew(self._gateway, self._settings, ownership)
-                if renewed:
+                if renewed and assignment.takes_maintenance(time.monotonic()):
                     await maintain_partition(self._gateway, self._settings, ownership.keyspace, self.metrics)
         except StoreUnavailableError:
             return  # its task sees it, too

@@ -15,10 +15,10 @@ begins, nothing has changed, and the shadow expires; killed later, the partition
 
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
 from typing import Final, NamedTuple
 
 from sidedata import failpoints
+from sidedata.batched import batched
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.keys import Keyspace
 from sidedata.schema.values import ShadowDays
@@ -77,18 +77,18 @@ class Switch:
 
     def _steps(self, newest_us: Mapping[str, int]) -> Iterator[SwapStep]:
         shadow, live = self.shadow.prefix, self._ownership.keyspace.prefix
-        for chunk in _chunks(self._additions):
+        for chunk in batched(self._additions, _CHUNK):
             yield _step(shadow, live, chunk)
         days = ShadowDays(self.shadow.run, self.shared).encode() if self._shared_changes else ""
         yield SwapStep(shadow, live, [], [], [], self._record("rules", self._rules, "recut", days))
-        for chunk in _chunks(self._shared_changes):
+        for chunk in batched(self._shared_changes, _CHUNK):
             yield _step(self.copy.prefix, live, chunk, self._workflows(chunk, newest_us))
         if self._shared_changes:
             yield SwapStep(shadow, live, [], [], [], self._record("recut", ""))
-        for chunk in _chunks(self._deletions):
+        for chunk in batched(self._deletions, _CHUNK):
             yield _step(shadow, live, chunk, self._workflows(chunk, newest_us))
         read = [change._replace(expiry=None) for change in self._shared_changes if change.expiry is not None]
-        for chunk in _chunks(read):
+        for chunk in batched(read, _CHUNK):
             yield _step(shadow, shadow, chunk, self._workflows(chunk, newest_us))
 
     def _record(self, *fields: str) -> tuple[str, ...]:
@@ -141,9 +141,3 @@ def _step(source: str, target: str, changes: Iterable[Change], workflows: Iterab
         else:
             moves += (name, expiry)
     return SwapStep(source, target, deletions, moves, list(workflows), ())
-
-
-def _chunks(changes: Iterable[Change]) -> Iterator[list[Change]]:
-    rest = iter(changes)
-    while chunk := list(islice(rest, _CHUNK)):
-        yield chunk

@@ -13,8 +13,9 @@ from sidedata.calendar.levels import Retention
 from sidedata.calendar.reporting import oldest_kept_us, reporting_zone
 from sidedata.calendar.zones import zone
 from sidedata.errors import CommandRefusedError, UsageError
-from sidedata.events.decode import AHEAD_US, Event, Kind
+from sidedata.events.decode import AHEAD_US, KIND_OF, Event, Kind, decode_event
 from sidedata.events.rejection import IN_FUTURE, TOO_OLD, Rejection, kind_mismatch
+from sidedata.events.wire import EventType
 from sidedata.reads.records import read_kinds, read_organization
 from sidedata.service.http.problems import MOST_FIELD_ERRORS
 from sidedata.service.http.state import Backend
@@ -30,6 +31,14 @@ class EventWarning(Struct, frozen=True):
     pointer: str
     reason: str
     detail: str
+
+
+class BatchFacts(Struct, frozen=True):
+    """The facts of a batch that warnings depend on: workflows with types of their events, and the range of its times."""
+
+    workflows: set[tuple[str | None, EventType]]
+    oldest_us: int
+    newest_us: int
 
 
 class KindCache:
@@ -63,22 +72,27 @@ class KindCache:
 
 
 async def warnings(
-    backend: Backend, kinds: KindCache, organization: str, events: Sequence[Event]
+    backend: Backend, kinds: KindCache, organization: str, raws: Sequence[bytes], facts: BatchFacts
 ) -> list[EventWarning] | None:
-    """The first warnings about a batch, in order; None if there are none, or if this account may not look.
+    """The first warnings about a batch of valid events, in order; None if there are none, or if this account may not look.
 
     Raises:
         StoreUnavailableError: Redis is out of reach.
     """
     now = backend.clock.now()
     try:
-        fixed = await kinds.get(organization, {event.workflow_id for event in events if event.workflow_id})
-        expired = await _expired_before(backend, organization, events, now)
+        fixed = await kinds.get(organization, {workflow for workflow, _ in facts.workflows if workflow})
+        expired_us = await _expired_before(backend, organization, facts, now)
     except CommandRefusedError:
         return None
+    latest_us = int(now * 1_000_000) + AHEAD_US
+    in_time = expired_us <= facts.oldest_us and facts.newest_us <= latest_us
+    if in_time and all(_fits(fixed, *pair) for pair in facts.workflows):
+        return None  # nearly all batches
     found: list[EventWarning] = []
-    for index, event in enumerate(events):
-        warning = _warning(event, fixed, expired, now)
+    for index, raw in enumerate(raws):
+        event = decode_event(raw, organization)
+        warning = _warning(event, fixed, expired_us, latest_us) if isinstance(event, Event) else None
         if warning is not None:
             found.append(EventWarning(f"/{index}{warning.pointer}", warning.reason, warning.detail))
             if len(found) == MOST_FIELD_ERRORS:
@@ -86,9 +100,14 @@ async def warnings(
     return found or None
 
 
-def _warning(event: Event, kinds: dict[str, Kind], expired_us: int, now: float) -> Rejection | None:
+def _fits(kinds: dict[str, Kind], workflow: str | None, event_type: EventType) -> bool:
+    """Tell if events of that type may belong to a workflow, as far as its kind is known."""
+    return kinds.get(workflow or "", KIND_OF[event_type]) == KIND_OF[event_type]
+
+
+def _warning(event: Event, kinds: dict[str, Kind], expired_us: int, latest_us: int) -> Rejection | None:
     if "timestamp" not in event.defaults:
-        if event.at_us > int(now * 1_000_000) + AHEAD_US:
+        if event.at_us > latest_us:
             return IN_FUTURE
         if event.at_us < expired_us:
             return TOO_OLD
@@ -98,12 +117,11 @@ def _warning(event: Event, kinds: dict[str, Kind], expired_us: int, now: float) 
     return None
 
 
-async def _expired_before(backend: Backend, organization: str, events: Sequence[Event], now: float) -> int:
+async def _expired_before(backend: Backend, organization: str, facts: BatchFacts, now: float) -> int:
     """The instant before which local days are kept no more, in microseconds since the epoch."""
     retention = Retention.of(backend.settings)
     limit = int(now) - retention.day
-    oldest = min((event.at_us for event in events if "timestamp" not in event.defaults), default=None)
-    if oldest is None or oldest // 1_000_000 > limit:
+    if facts.oldest_us // 1_000_000 > limit:
         return -(1 << 62)  # nothing is so old: no need to know the zone
     keyspace = backend.installation.keyspace_of(organization)
     record = await read_organization(backend.gateway, keyspace, organization)

@@ -6,6 +6,7 @@ into a dictionary by path: a request can't name any other file.
 
 import hashlib
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import NamedTuple
 
 from aiohttp import web
@@ -53,33 +54,39 @@ class Pages:
     """The files of the pages, as they were when the process started."""
 
     def __init__(self) -> None:
-        self._files: dict[tuple[str, str], _File] = {}  # by folder and name
+        self._files: dict[str, _File] = {}  # by path, such as "dashboard/charts/line.js"
         for folder in FOLDERS:
-            for entry in (resources.files("sidedata.service.pages") / folder).iterdir():
-                content_type = _CONTENT_TYPES.get(entry.name.rpartition(".")[2])
-                if content_type is not None and entry.is_file():
-                    body = entry.read_bytes()
-                    etag = f'"{hashlib.sha256(body).hexdigest()[:24]}"'
-                    self._files[folder, entry.name] = _File(body, content_type, etag)
+            self._read(resources.files("sidedata.service.pages") / folder, folder)
+
+    def _read(self, folder: Traversable, path: str) -> None:
+        """Read the files of a folder and of the folders in it."""
+        for entry in folder.iterdir():
+            inner = f"{path}/{entry.name}"
+            content_type = _CONTENT_TYPES.get(entry.name.rpartition(".")[2])
+            if entry.is_dir():
+                self._read(entry, inner)
+            elif content_type is not None:
+                body = entry.read_bytes()
+                self._files[inner] = _File(body, content_type, f'"{hashlib.sha256(body).hexdigest()[:24]}"')
 
     async def dashboard(self, request: web.Request) -> web.Response:
         """The dashboard."""
-        return self._serve(request, "dashboard", "index.html")
+        return self._serve(request, "dashboard/index.html")
 
     async def docs(self, request: web.Request) -> web.Response:
         """The page that shows /openapi.json."""
-        return self._serve(request, "docs", "index.html")
+        return self._serve(request, "docs/index.html")
 
     def files(self, folder: str) -> Handler:
-        """Make a handler of the scripts, styles and pictures in a folder."""
+        """Make a handler of the scripts, styles and pictures in a folder, and in the folders in it."""
 
         async def file(request: web.Request) -> web.Response:
-            return self._serve(request, folder, request.match_info["name"])
+            return self._serve(request, "/".join((folder, *request.match_info.values())))
 
         return file
 
-    def _serve(self, request: web.Request, folder: str, name: str) -> web.Response:
-        file = self._files.get((folder, name))
+    def _serve(self, request: web.Request, path: str) -> web.Response:
+        file = self._files.get(path)
         if file is None:
             raise web.HTTPNotFound
         headers = {**HEADERS, "ETag": file.etag}

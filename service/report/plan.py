@@ -1,24 +1,56 @@
-"""The plan of an answer: effective interval, tiling and requirements. Pure.
+"""The plan of an answer: effective interval, tiling, and the stored fields that it requires. Pure.
 
 Dashboards request the same few intervals again and again, so plans are cached: by the seconds of interval and clock, and behind
 that by the effective interval.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
-from sidedata.calendar.levels import Retention
+from sidedata.calendar.levels import Level, Retention
 from sidedata.calendar.reporting import rules_header
-from sidedata.calendar.tiling import Span, Tiling, effective_interval, tile
+from sidedata.calendar.tiling import Run, Span, Tiling, effective_interval, tile
 from sidedata.calendar.zones import Zone
 from sidedata.errors import SidedataError, UsageError
-from sidedata.service.report.requirements import Requirements, requirements
+from sidedata.reads.workflow_parts import BucketField, FieldName
+from sidedata.service.report.points.segment import Segment
 
 _LONGEST_US = 400 * 86_400 * 1_000_000
 # 0001-01-02 to 9999-12-29, so that no zone and no widening leaves the years of the calendar.
 _EARLIEST_US, _LATEST_US = -62_135_510_400_000_000, 253_402_041_600_000_000
+_SKETCHES: Final[tuple[FieldName, ...]] = ("visitors", "sessions")
+_WITH_GOALS: Final[tuple[FieldName, ...]] = ("visitors", "goals")
+# The fields of a bucket, by the workflow's kind and the bucket's level.
+FIELD_NAMES: Final[Mapping[str, Mapping[Level, tuple[FieldName, ...]]]] = {
+    "page_navigation": {"5min": _SKETCHES, "hour": _SKETCHES, "day": (*_SKETCHES, "counts")},
+    "interaction": dict.fromkeys(("5min", "hour", "day"), _WITH_GOALS),
+}
+
+
+class Requirements(NamedTuple):
+    """The data that an answer needs: runs of buckets with all of their fields, single fields beside them, segments of timelines."""
+
+    runs: tuple[Run, ...] = ()
+    extra: tuple[BucketField, ...] = ()
+    segments: tuple[Segment, ...] = ()
+
+
+def requirements(tiling: Tiling, kind: str) -> Requirements:
+    """All fields that an answer over a tiling needs, for a workflow of that kind."""
+    if kind == "interaction":
+        return Requirements(tiling.runs)
+    # Of a partial day only the counts of its hours are read.
+    return Requirements(tiling.runs, tuple(BucketField("day", edge.day.start, "counts") for edge in tiling.edges))
+
+
+@lru_cache(maxsize=4096)
+def fields_of(run: Run, kind: str) -> tuple[BucketField, ...]:
+    """All fields of a run's buckets."""
+    return tuple(BucketField(run.level, start, name) for start in run.starts for name in FIELD_NAMES[kind][run.level])
 
 
 class IntervalError(SidedataError):

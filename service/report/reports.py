@@ -23,8 +23,7 @@ from sidedata.service.metrics import ServiceMetrics
 from sidedata.service.report.answer import Answer, encode
 from sidedata.service.report.assemble import interaction, page_navigation
 from sidedata.service.report.many_goals import ManyGoals, has_many_goals
-from sidedata.service.report.plan import IntervalError, ReportPlan, make_plan
-from sidedata.service.report.requirements import Requirements
+from sidedata.service.report.plan import IntervalError, ReportPlan, Requirements, make_plan
 from sidedata.service.report.workflow_cache import WorkflowCache
 from sidedata.service.report.workflow_caches import WorkflowCaches
 from sidedata.settings import Settings

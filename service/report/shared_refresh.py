@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import NamedTuple
 
 from sidedata.errors import StoreUnavailableError, late_error
-from sidedata.service.report.requirements import Requirements
+from sidedata.service.report.plan import Requirements
 
 # A refresh that takes longer is given up: each answer is due within a second.
 _TIMEOUT_SECONDS = 0.75

@@ -19,15 +19,15 @@ from sidedata.calendar.reporting import reporting_zone
 from sidedata.calendar.tiling import PartialDay, Run
 from sidedata.calendar.zones import Zone
 from sidedata.events.decode import Kind
-from sidedata.hyperloglog import unpack
-from sidedata.reads.workflow_parts import BucketField, Data, FieldName, Goals, Reading, newest, read
+from sidedata.reads.workflow_parts import BucketField, FieldName, Reading, newest, read
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
 from sidedata.service.report.answer import AnswerCache
-from sidedata.service.report.assemble import EdgeBuckets, EdgeFigures, Runs, day_sums
+from sidedata.service.report.assemble import EdgeBuckets, EdgeFigures, Runs
+from sidedata.service.report.cached_fields import cached_fields
 from sidedata.service.report.merged_runs import SESSIONS, VISITORS, CachedField, MergedRun, MergedRuns
+from sidedata.service.report.plan import FIELD_NAMES, Requirements, fields_of
 from sidedata.service.report.points.point_cache import PointCache
-from sidedata.service.report.requirements import FIELD_NAMES, Requirements, fields_of
 from sidedata.service.report.shared_refresh import SharedRefresh
 
 # The time after its end for which a bucket counts as open: late events are rare, but they do occur.
@@ -166,6 +166,9 @@ class WorkflowCache:
     def _missing(self, requirements: Requirements) -> list[BucketField]:
         runs = [run for run in requirements.runs if not self._merged.has(run)]
         fields = [field for run in runs for field in fields_of(run, self.kind or "")]
+        # The fields of an encoded segment are cached, too: a field is dropped when its bucket changes, and its segments with it.
+        segments = [segment for segment in requirements.segments if self.points.segment(segment) is None]
+        fields += (field for segment in segments for field in segment.fields)
         return [field for field in (*fields, *requirements.extra) if field not in self.fields]
 
     def _open(self, requirements: Requirements, recent: float) -> Iterator[BucketField]:
@@ -173,6 +176,9 @@ class WorkflowCache:
         for run in requirements.runs:
             if run.starts[-1] + _LENGTH[run.level] > recent:
                 yield from (field for field in fields_of(run, self.kind or "") if self._is_open(field, recent))
+        for segment in requirements.segments:
+            if segment.span.end + _LENGTH["day"] > recent:  # an edge is part of a longer bucket
+                yield from (field for field in segment.fields if self._is_open(field, recent))
         yield from (field for field in requirements.extra if self._is_open(field, recent))
 
     def _is_open(self, field: BucketField, recent: float) -> bool:
@@ -218,7 +224,7 @@ class WorkflowCache:
         again = [(field.level, field.start) for field in reading.data if field in self.fields]
         self._merged.invalidate(again)
         self.points.invalidate(again)
-        for field, cached in zip(reading.data, self._cached_fields(reading.data, self.zone), strict=True):
+        for field, cached in zip(reading.data, cached_fields(reading.data, self.zone, self.rows), strict=True):
             self._drop(field)
             self.fields[field] = cached
             self._fields_size += cached.size
@@ -226,25 +232,3 @@ class WorkflowCache:
     def _drop(self, field: BucketField) -> None:
         if field in self.fields:
             self._fields_size -= self.fields.pop(field).size
-
-    def _cached_fields(self, fields: Mapping[BucketField, Data], reporting: Zone) -> list[CachedField]:
-        """Convert read fields to the form in which they are cached."""
-        stacks = unpack([self._sketches(field, data) for field, data in fields.items()])
-        cached = []
-        for (field, data), stack in zip(fields.items(), stacks, strict=True):
-            counts = data.counts if isinstance(data, Goals) else data if isinstance(data, dict) else {}
-            of_day = field.name == "counts"
-            sums = day_sums(counts, reporting.day(field.start).weekday) if of_day else counts
-            cached.append(CachedField(counts, sums, None if of_day else stack))
-        return cached
-
-    def _sketches(self, field: BucketField, data: Data) -> list[tuple[int, bytes]]:
-        """The sketches of a field by their rows; a goal that is new gets the next two rows."""
-        if isinstance(data, bytes):
-            return [(VISITORS if field.name == "visitors" else SESSIONS, data)]
-        sketches: list[tuple[int, bytes]] = []
-        if isinstance(data, Goals):
-            for goal, pair in data.sketches.items():
-                row = self.rows.setdefault(goal, VISITORS + 1 + 2 * len(self.rows))
-                sketches += [(row + index, sketch) for index, sketch in enumerate(pair) if sketch is not None]
-        return sorted(sketches)

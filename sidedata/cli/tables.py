@@ -28,7 +28,7 @@ def print_table(columns: Iterable[str], rows: Iterable[Iterable[object]], *, tit
     if empty and not lines:
         click.echo(empty, err=True)
         return
-    cells = [[str(cell) for cell in line] for line in lines]
+    cells = [[printable(str(cell)) for cell in line] for line in lines]
     numbers = [bool(lines) and all(isinstance(line[index], int) for line in lines) for index in range(len(headings))]
     widths = [max(map(cell_len, column)) for column in zip(headings, *cells, strict=True)]
     width = _available()
@@ -49,6 +49,15 @@ def print_text(heading: str, text: str, **style: Any) -> None:  # noqa: ANN401 -
     lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) if room else [text]
     for index, line in enumerate(lines):
         click.echo(f"{' ' * len(heading) if index else click.style(heading, **style)}{line}")
+
+
+def printable(text: str) -> str:
+    """The text with escapes in place of control characters: names come from clients, and a terminal would obey them."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )
 
 
 def _available() -> int | None:

@@ -99,6 +99,7 @@ def decode_event(raw: bytes, organization_id: str | None = None, entered_us: int
 def _read(wire: WireEvent, organization_id: str | None, entered_us: int) -> Event:
     # Ids that an event repeats of its predecessors are looked up right here: this runs for every event.
     organization = _uuids.get(wire.organization_id)  # type: ignore[arg-type] # nothing but text is ever found
+    is_named = organization is not None
     if organization is None:
         organization = _organization(wire.organization_id, organization_id)
     if organization_id is not None and organization != organization_id:
@@ -113,21 +114,26 @@ def _read(wire: WireEvent, organization_id: str | None, entered_us: int) -> Even
     event_id = wire.id
     if event_id is UNSET:
         event_id = None
-    event = Event(TYPES[kind], organization, None, wire.visitor_id, wire.session_id, at_us, event_id)
+    workflow_id = None
+    if kind is not GoalReached:
+        text = wire.workflow_id
+        workflow_id = _uuids.get(text) or _uuid("/workflow_id", text)  # type: ignore[arg-type] # all others declare text
+    event = Event(TYPES[kind], organization, workflow_id, wire.visitor_id, wire.session_id, at_us, event_id)
     # Only then may a field be missing; nearly all events have both.
-    if at_us == entered_us or organization == organization_id:
+    if at_us == entered_us or not is_named:
         event.defaults = _defaults(wire)
     if kind is GoalReached:
         _read_outer_goal(wire, event)
-    else:
-        workflow_id = wire.workflow_id
-        assert isinstance(workflow_id, str)  # noqa: S101 - only goal_reached declares anything else
-        event.workflow_id = _uuids.get(workflow_id) or _uuid("/workflow_id", workflow_id)
-    if kind is GoalReached or kind is GoalTriggered:
-        assert isinstance(wire, GoalReached | GoalTriggered)  # noqa: S101 - for the type checker
-        event.goal_id = _uuid("/goal/uuid", wire.goal.uuid)
-        event.goal_name = wire.goal.name
+        _read_goal(wire, event)
+    elif kind is GoalTriggered:
+        _read_goal(wire, event)
     return event
+
+
+def _read_goal(wire: WireEvent, event: Event) -> None:
+    assert isinstance(wire, GoalReached | GoalTriggered)  # noqa: S101 - for the type checker
+    event.goal_id = _uuid("/goal/uuid", wire.goal.uuid)
+    event.goal_name = wire.goal.name
 
 
 def _read_outer_goal(wire: WireEvent, event: Event) -> None:

@@ -21,7 +21,7 @@ from sidedata.events.wire import (
 )
 
 BOM: Final = b"\xef\xbb\xbf"
-_BLANKS: Final = b" \t\r\n"
+BLANKS: Final = b" \t\r\n"
 _NAMES: Final = tuple(TYPES.values())
 _MAX_LENGTHS: Final = {"id": 128, "visitor_id": 256, "session_id": 256, "goal/name": 200}
 
@@ -34,7 +34,7 @@ class Number(str):
 
 def trim(raw: bytes) -> bytes:
     """Remove the blanks of JSON around a text, and a byte order mark at its start."""
-    return raw.strip(_BLANKS).removeprefix(BOM).strip(_BLANKS)
+    return raw.strip(BLANKS).removeprefix(BOM).strip(BLANKS)
 
 
 def parse_json(raw: bytes) -> object | Rejection:

@@ -12,12 +12,15 @@ _TIMESTAMP: Final = re.compile(
 )
 # Microseconds of "000" to "999", by text: a look-up is quicker than reading digits.
 _MILLISECONDS: Final = {f"{ms:03}": 1_000 * ms for ms in range(1000)}
-_MAX_SECONDS: Final = 10_000  # some three hours of them
-_seconds: dict[str, int] = {}  # "2026-11-23T22:39:05" in UTC: microseconds since the epoch
+# The same of the time in an hour, ":00:00" to ":59:59".
+_IN_HOUR: Final = {f":{s // 60:02}:{s % 60:02}": 1_000_000 * s for s in range(3600)}
+_MAX_HOURS: Final = 10_000  # more than a year of them: an archive goes through many, forwards and backwards
+_hours: dict[str, int] = {}  # "2026-11-23T22" in UTC: microseconds since the epoch
+_HOUR_US: Final = 3_600_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def microseconds(text: str) -> int:
+def microseconds(text: str) -> int:  # noqa: C901 - calls would cost what its two shortcuts save
     """Convert an RFC 3339 date-time to microseconds since the epoch; further digits are cut off.
 
     A leap second, 23:59:60 UTC, is taken as the last microsecond before it: it belongs to the day that it ends.
@@ -25,6 +28,12 @@ def microseconds(text: str) -> int:
     Raises:
         ValueError: the text is no such date-time; the error's text says why.
     """
+    # Most events look like this, so their look-up is not worth a call.
+    if len(text) == 24 and text[23] == "Z" and text[19] == ".":
+        try:
+            return _hours[text[:13]] + _IN_HOUR[text[13:19]] + _MILLISECONDS[text[20:23]]
+        except KeyError:
+            pass  # an hour that is not cached, a leap second, or no date-time
     cached_us = _from_cache(text)
     if cached_us is not None:
         return cached_us
@@ -47,9 +56,9 @@ def microseconds(text: str) -> int:
     at_us = (age.days * 86_400 + age.seconds) * 1_000_000 + age.microseconds
     if not leap:
         if second and offset in ("+00:00", "-00:00"):
-            if len(_seconds) >= _MAX_SECONDS:
-                _seconds.clear()
-            _seconds[text[:19]] = at_us - moment.microsecond
+            if len(_hours) >= _MAX_HOURS:
+                _hours.clear()
+            _hours[text[:13]] = at_us - at_us % _HOUR_US
         return at_us
     if (at_us // 60_000_000 + 1) % 1440:
         raise ValueError("second 60 is there at 23:59 UTC only")
@@ -57,7 +66,7 @@ def microseconds(text: str) -> int:
 
 
 def _from_cache(text: str) -> int | None:
-    """Convert a date-time in UTC with milliseconds, microseconds or neither, if its second is in the cache.
+    """Convert a date-time in UTC with milliseconds, microseconds or neither, if its hour is in the cache.
 
     Events arrive nearly in the order of their time, and mostly look like "2026-11-23T22:39:05.123Z" or, from Python, like
     "2026-11-23T22:39:05.123456+00:00".
@@ -68,13 +77,18 @@ def _from_cache(text: str) -> int | None:
         text = f"{text[:-6]}Z"
     length = len(text)
     try:
-        if length == 24 and text[19] == ".":
-            return _seconds[text[:19]] + _MILLISECONDS[text[20:23]]
+        if length == 24 and text[19] == ".":  # from "+00:00"
+            return _hours[text[:13]] + _IN_HOUR[text[13:19]] + _MILLISECONDS[text[20:23]]
         if length == 27 and text[19] == ".":
-            return _seconds[text[:19]] + _MILLISECONDS[text[20:23]] + _MILLISECONDS[text[23:26]] // 1_000
-        return _seconds[text[:19]] if length == 20 else None
+            return (
+                _hours[text[:13]]
+                + _IN_HOUR[text[13:19]]
+                + _MILLISECONDS[text[20:23]]
+                + _MILLISECONDS[text[23:26]] // 1_000
+            )
+        return _hours[text[:13]] + _IN_HOUR[text[13:19]] if length == 20 else None
     except KeyError:
-        return None  # a second that is not cached, a leap second, or no date-time
+        return None  # an hour that is not cached, a leap second, or no date-time
 
 
 def from_microseconds(at_us: int) -> str:

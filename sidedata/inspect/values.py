@@ -25,7 +25,7 @@ from sidedata.redis.gateway import Gateway
 from sidedata.schema.counts import decode
 from sidedata.schema.key_names import KeyName, parse
 from sidedata.schema.keys import keyspace
-from sidedata.schema.values import ChangedBucket, GoalName, id_counts
+from sidedata.schema.values import ChangedBucket, GoalName, id_positions
 from sidedata.schema.visitor_state import count_interactions
 
 _MAX_LISTED: Final = 8  # members of a sorted set
@@ -107,10 +107,13 @@ async def _cursor(subject: Subject) -> list[Row]:
         "revision": "the last commit's, a time in microseconds",
         "events": "applied so far",
         "records": "changes of records from outside",
+        "dead_seen": "the newest dead letter that was marked as seen",
+        "dead_indexed": "the newest dead letter with an index",
+        "dead_unindexed": "the newest dead letter that may lack an index",
         "swap": "the rebuild that the next owner has to put in place",
     }
     rows = [(name, f"{fields[name]} ({text})") for name, text in texts.items() if name in fields]
-    ids = sum(id_counts(fields).values())
+    ids = sum(positions.number for positions in id_positions(fields).values())
     return [*rows, ("ids", f"{ids:,} for deduplication")]
 
 

@@ -23,12 +23,28 @@ async def zone_check(gateway: Gateway) -> Check:
     """Compare this machine's zone data with the release that workers have compared all organizations with."""
     try:
         async with asyncio.timeout(CHECK_SECONDS):
-            data = await asyncio.to_thread(process_sources().data, time.time())
+            machine = await asyncio.to_thread(machine_release)
             configuration = await read_configuration(gateway)
             releases = await compared_releases(gateway, range(configuration.partitions or 0))
     except (SidedataError, TimeoutError) as error:
         return Check(_NAME, "unknown", f"the stored rules of zones can't be read: {error}")
-    return judge(data.release, [release for release in releases if release is not None])
+    return judge(machine, [release for release in releases if release is not None])
+
+
+def machine_release() -> str:
+    """The release of this machine's zone data, "unknown" where they name none; blocks for some 100 ms."""
+    return process_sources().data(time.time()).release
+
+
+def compare(machine: str, stored: str) -> str:
+    """Say how a machine's release stands to that of an organization's rules."""
+    if machine == UNKNOWN:
+        return "of no known release; they replace no stored rules"
+    if release_order(machine) < release_order(stored):
+        return f"{machine}, older than these rules; reports use these rules all the same"
+    if release_order(machine) > release_order(stored):
+        return f"{machine}, newer than these rules; they wait to be adopted by a worker"
+    return f"{machine}, like these rules"
 
 
 def judge(machine: str, compared: list[str]) -> Check:

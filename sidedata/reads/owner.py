@@ -59,7 +59,7 @@ async def read_records(
 async def look_up(
     gateway: Gateway,
     keyspace: Keyspace,
-    id_queries: Sequence[tuple[str, list[str]]] = (),
+    id_queries: Sequence[str | int] = (),
     visitors: Sequence[str] = (),
     hours: Sequence[tuple[str, str, str]] = (),
     goals: Sequence[str] = (),
@@ -67,7 +67,7 @@ async def look_up(
     """Read all that a batch is planned on, in one round trip.
 
     Args:
-        id_queries: sets of applied ids, each with the ids that it may hold.
+        id_queries: sets of applied ids, each as its key, the number of ids that it may hold, and these.
         visitors: keys of visitors' states.
         hours: of each hour the key of its visitors, the key of its day's counts, and the field of its count there.
         goals: keys of goals' names.

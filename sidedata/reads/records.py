@@ -63,6 +63,15 @@ async def read_organization(gateway: Gateway, keyspace: Keyspace, organization: 
     return _organization(organization, await gateway.command("HMGET", key, *_ORGANIZATION_FIELDS))
 
 
+async def has_workflows(gateway: Gateway, keyspace: Keyspace, organization: str) -> bool:
+    """Tell if an organization has workflows, registered ones included, be there a record of it or not.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    return bool(array(await gateway.command("ZREVRANGE", keyspace.workflows(organization), 0, 0)))
+
+
 def _organization(organization: str, fields: Reply) -> OrganizationRecord | None:
     timezone, has_events, name, rules = optional_strings(fields)
     if timezone is None and has_events is None:

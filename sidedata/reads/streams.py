@@ -1,11 +1,11 @@
 """Reads of a partition's streams: entries of the ingest stream, and dead letters."""
 
-from collections.abc import AsyncIterator
-from typing import cast
+from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple, cast
 
 from sidedata.events.dead_letter import DeadLetter, parse
 from sidedata.redis.gateway import Gateway
-from sidedata.redis.replies import Entry, Word, array, entries, optional_text
+from sidedata.redis.replies import Entry, Word, array, entries, optional_strings, optional_text
 from sidedata.schema.keys import Keyspace
 
 
@@ -40,16 +40,19 @@ async def stream_pages(gateway: Gateway, stream: str, size: int) -> AsyncIterato
         first = "(" + page[-1][0].decode()
 
 
-async def dead_letters_before(gateway: Gateway, keyspace: Keyspace, last: str, most: int) -> list[DeadLetter]:
+async def dead_letters_before(
+    gateway: Gateway, keyspace: Keyspace, last: str, most: int, first: str = "-"
+) -> list[DeadLetter]:
     """Read at most `most` dead letters of a partition, newest first.
 
     Args:
         last: the id of the newest one in its stream; "(" before it excludes that one, "+" is the newest of all.
+        first: the id of the oldest one likewise; "-" is the oldest of all.
 
     Raises:
         StoreUnavailableError: Redis is out of reach.
     """
-    page = entries(await gateway.command("XREVRANGE", keyspace.dead, last, "-", "COUNT", most))
+    page = entries(await gateway.command("XREVRANGE", keyspace.dead, last, first, "COUNT", most))
     return [_dead_letter(keyspace, entry) for entry in page]
 
 
@@ -74,18 +77,39 @@ async def seen_dead_letter(gateway: Gateway, keyspace: Keyspace) -> tuple[int, i
     return int(ms), int(sequence)
 
 
-async def dead_letter_ids(gateway: Gateway, keyspace: Keyspace, organization: str, before: str, most: int) -> list[str]:
-    """Read the ids of at most `most` dead letters of an organization in a partition, newest first; some may be gone.
+class IndexBounds(NamedTuple):
+    """Stream ids in a partition: dead letters behind `newest` and up to `unindexed` may lack an index."""
+
+    newest: str
+    unindexed: str
+
+
+async def read_index_bounds(gateway: Gateway, keyspaces: Sequence[Keyspace]) -> list[IndexBounds]:
+    """Read which dead letters of partitions are in the indexes of their organizations.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    stored = await gateway.batch(
+        [("HMGET", keyspace.cursor, "dead_indexed", "dead_unindexed") for keyspace in keyspaces]
+    )
+    return [IndexBounds(*((bound or b"0-0").decode() for bound in optional_strings(bounds))) for bounds in stored]
+
+
+async def dead_letter_ids(
+    gateway: Gateway, keyspace: Keyspace, organization: str, last: str, first: str, most: int
+) -> list[str]:
+    """Read the ids of at most `most` dead letters in an organization's index, newest first; some may be gone.
 
     Args:
-        before: read those before this id in the stream; "+" reads the newest.
+        last: the id of the newest one in its stream; "(" before it excludes that one.
+        first: the id of the oldest one likewise.
 
     Raises:
         StoreUnavailableError: Redis is out of reach.
         CommandRefusedError: the account may not read dead letters.
     """
-    last = before if before == "+" else f"({before}"
-    found = entries(await gateway.command("XREVRANGE", keyspace.dead_of(organization), last, "-", "COUNT", most))
+    found = entries(await gateway.command("XREVRANGE", keyspace.dead_of(organization), last, first, "COUNT", most))
     return [f"{keyspace.partition}/{entry.decode()}" for entry, _ in found]
 
 

@@ -217,6 +217,8 @@ def _pairs(flat: Sequence[_Item]) -> Iterable[tuple[_Item, _Item]]:
 
 def _counts(reply: Reply) -> dict[str, int]:
     """The fields of a bucket's counts; none where the reply is nil, as for a sketch."""
+    if reply is None:
+        return {}
     return {name.decode(): int(value) for name, value in _pairs(strings(reply))}
 
 

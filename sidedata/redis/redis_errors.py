@@ -36,8 +36,9 @@ _CLASSES = {
     redis_errors.AuthenticationError: "WRONGPASS",
 }
 _LOGIN_REQUIRED = re.compile(r"\b(NOAUTH|[Aa]uthentication required)\b")
-# The error of a script whose keys are on their way to another node of the cluster, some here and some there.
-_MOVING = "access a non local key in a cluster node"
+# The errors of a script whose keys are on their way to another node of the cluster, some here and some there. Redis has had the
+# second one since 7.4.
+_MOVING = ("access a non local key in a cluster node", "undeclared keys were accessed during rehashing of the slot")
 
 
 @contextmanager
@@ -64,7 +65,7 @@ def _translation(error: BaseException) -> SidedataError:
         translation: SidedataError = StopError(f"this is no Redis Cluster: {first_line(cause)}")
     elif isinstance(error, PASSING):
         translation = StoreUnavailableError(f"Redis is out of reach: {text}")
-    elif _MOVING in str(error):
+    elif any(words in str(error) for words in _MOVING):
         translation = _with_code(StoreUnavailableError(CONDITIONS["TRYAGAIN"].detail), "TRYAGAIN")
     elif isinstance(error, redis_errors.ResponseError):
         translation = CommandRefusedError(f"Redis refused a command: {text}")

@@ -81,7 +81,7 @@ def hour_field(index: int, offset: int) -> str:
 
 def hours_of(fields: Mapping[str, int]) -> Iterable[tuple[int, int]]:
     """Index and unique visitors of the local hours among the fields; an hour that occurs twice comes twice."""
-    return ((int(name[_INDEX]), visitors) for name, visitors in fields.items() if name.startswith(_HOUR))
+    return [(int(name[_INDEX]), visitors) for name, visitors in fields.items() if name.startswith(_HOUR)]
 
 
 def decode(fields: Mapping[str, int]) -> Counts:

@@ -119,6 +119,7 @@ def rate(token: str, second: int) -> str:
     return KEYS["rate"].pattern.replace("<token>", token).replace("<second>", str(second))
 
 
+@lru_cache(maxsize=8192)
 def partition_of(organization: str, partitions: int) -> int:
     """The partition of an organization, given as 36 lowercase characters."""
     return zlib.crc32(organization.encode()) % partitions

@@ -4,7 +4,8 @@ sd:{p}:goal:<org>:<goal>          `<µs> <name>`: the newest event's time, a bla
 members of sd:{p}:changes:…       `<level>:<start>`: a bucket, its start in seconds since the epoch
 sd:{p}:organization:<org>         `has_events` is "1" once events were counted; the field is missing before. `recut` is
                                   `<run> <start> …` while days that are cut again are read from the shadow of that run
-sd:{p}:cursor                     `ids:<generation>` is the number of ids in that generation
+sd:{p}:cursor                     `ids:<generation>` is the position of that generation's next id, `first_id:<generation>` that of
+                                  its first one (missing: 0); positions decide on layers, see `ingest/apply/dedup.py`
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,8 @@ from sidedata.events.decode import Kind
 
 # The value of `has_events`; every reader tests for the field's presence, which an older version's value has too.
 HAS_EVENTS: Final = "1"
-_ID_COUNT: Final = "ids:"
+_NEXT_ID: Final = "ids:"
+_FIRST_ID: Final = "first_id:"
 
 
 class GoalName(NamedTuple):
@@ -70,14 +72,30 @@ class ChangedBucket(NamedTuple):
         return cls(cast("Level", level), int(start))
 
 
-def id_count_field(generation: int) -> str:
-    """The field of the cursor that counts the ids of a generation."""
-    return f"{_ID_COUNT}{generation}"
+class IdPositions(NamedTuple):
+    """The positions of the ids of a generation: the first one's, and the next one's."""
+
+    first: int
+    next: int
+
+    @property
+    def number(self) -> int:
+        """The number of ids in the generation."""
+        return self.next - self.first
 
 
-def id_counts(cursor: Mapping[str, str]) -> dict[int, int]:
-    """The number of ids by generation, from the fields of a cursor."""
-    return {int(name.removeprefix(_ID_COUNT)): int(n) for name, n in cursor.items() if name.startswith(_ID_COUNT)}
+def id_fields(generation: int) -> tuple[str, str]:
+    """The fields of the cursor with the positions of a generation's first id and of its next one."""
+    return f"{_FIRST_ID}{generation}", f"{_NEXT_ID}{generation}"
+
+
+def id_positions(cursor: Mapping[str, str]) -> dict[int, IdPositions]:
+    """The positions of ids by generation, from the fields of a cursor."""
+    return {
+        int(generation): IdPositions(int(cursor.get(f"{_FIRST_ID}{generation}", 0)), int(position))
+        for name, position in cursor.items()
+        if name.startswith(_NEXT_ID) and (generation := name.removeprefix(_NEXT_ID))
+    }
 
 
 def kind_of(stored: str | None) -> Kind | None:

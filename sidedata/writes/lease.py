@@ -8,7 +8,7 @@ from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import Word, array, integer, integer_or_zero, strings, text_mapping
 from sidedata.redis.scripts import script
 from sidedata.schema.keys import WORKERS, Keyspace
-from sidedata.schema.values import id_counts
+from sidedata.schema.values import IdPositions, id_positions
 from sidedata.settings import Settings
 from sidedata.writes.commit import Ownership
 
@@ -20,10 +20,10 @@ _MAINTAIN: Final = script("maintain")
 
 
 class Lease(Struct):
-    """A lease: the ownership of a partition, the number of ids in each of its generations, the run of an unfinished swap."""
+    """A lease: the ownership of a partition, the positions of ids in each of its generations, the run of an unfinished swap."""
 
     ownership: Ownership
-    id_counts: dict[int, int]
+    ids: dict[int, IdPositions]
     swap: str | None = None
 
 
@@ -54,7 +54,7 @@ async def take(
         fields.get("entry", "0-0"),
         int(fields.get("records", 0)),
     )
-    return Lease(ownership, id_counts(fields), fields.get("swap"))
+    return Lease(ownership, id_positions(fields), fields.get("swap"))
 
 
 async def was_taken_by_command(gateway: Gateway, ownership: Ownership) -> bool:

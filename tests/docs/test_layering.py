@@ -28,7 +28,6 @@ PURE = [
     "ingest/apply/attribution.py",
     "service/report/assemble.py",
     "service/report/plan.py",
-    "service/report/requirements.py",
 ]
 WORLDLY = {"redis", "asyncio", "aiohttp", "socket", "time", "uvloop", "subprocess", "threading", "random", "secrets"}
 CLOCKS = {"now", "utcnow", "today", "time", "time_ns", "monotonic", "perf_counter"}

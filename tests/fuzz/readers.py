@@ -6,8 +6,9 @@ from sidedata.events.decode import decode_event
 from sidedata.service.api.ingest import _lines, validate_event
 from sidedata.service.api.reports.query import Interval, from_body, from_query
 from sidedata.service.http.problems import ProblemError
+from tests.fuzz.bodies import check_gzip, refused
 from tests.fuzz.inputs import GOOD
-from tests.fuzz.targets import check_archive, check_entry, check_event, check_gzip, check_lines, plan_interval, refused
+from tests.fuzz.targets import check_archive, check_entry, check_event, check_lines, plan_interval
 from tests.support.constants import ORG
 
 _ZONES = ("UTC", "Europe/Helsinki", "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Apia", "Etc/GMT+12")

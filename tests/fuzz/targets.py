@@ -4,7 +4,6 @@ import gzip
 import io
 import json
 import random
-import zlib
 from collections.abc import Callable
 from datetime import datetime
 from typing import get_args
@@ -17,13 +16,12 @@ from sidedata.events.rejection import Reason, Rejection
 from sidedata.ingest.apply.entries import read_entry
 from sidedata.ingest.archive.lines import ArchiveError, open_archive, read_lines
 from sidedata.schema.keys import partition_of
-from sidedata.service.api.ingest import _elements, _elements_leniently, _lines, validate_event
+from sidedata.service.api.ingest import validate_event
 from sidedata.service.api.reports.query import Interval, Window, from_body, from_live_query, from_query
-from sidedata.service.http.bodies import Gunzip
 from sidedata.service.http.problems import ProblemError
-from sidedata.service.report.plan import IntervalError, make_plan
-from sidedata.service.report.requirements import fields_of
+from sidedata.service.report.plan import IntervalError, fields_of, make_plan
 from sidedata.settings import Settings
+from tests.fuzz.bodies import body, damaged, refused
 from tests.fuzz.inputs import GOOD, MOMENTS, NASTY, mutated
 from tests.support.constants import ORG
 
@@ -41,8 +39,6 @@ _ZONES = (
     "America/St_Johns",
     "Etc/GMT+12",
 )
-_BODY_LIMIT = 50_000
-_BOMB = gzip.compress(b"0" * 5_000_000, 9)
 
 
 def event(dice: random.Random) -> None:
@@ -163,12 +159,6 @@ def plan_interval(zone: str, kind: str, start: datetime, end: datetime) -> None:
     assert sum(len(fields_of(run, kind)) for run in plan.requirements.runs) < 6000, (zone, start, end)
 
 
-def refused(error: ProblemError, *statuses: int) -> None:
-    """A refusal is one of those that are meant, and can be sent."""
-    assert error.status in statuses
-    error.response()
-
-
 def _moment(dice: random.Random) -> str:
     if dice.random() < 0.4:
         return dice.choice(MOMENTS)
@@ -188,7 +178,7 @@ def archive(dice: random.Random) -> None:
     """A file's good lines come through, whatever stands between them; a damaged one ends with an error and no crash."""
     bad_event = mutated(dice, dice.choice(GOOD)).replace(b"\n", b"").replace(b"\r", b"")
     text = check_lines(bad_event, dice.choice(GOOD), dice.choice((0, 7, -7 * 10**6)))
-    check_archive(_damaged(dice, gzip.compress(text)))
+    check_archive(damaged(dice, gzip.compress(text)))
 
 
 def check_lines(bad_event: bytes, good: bytes, shift: int) -> bytes:
@@ -207,50 +197,6 @@ def check_archive(data: bytes) -> None:
         list(read_lines(open_archive(io.BytesIO(data)), 16))
     except ArchiveError:
         return
-
-
-def body(dice: random.Random) -> None:
-    """An upload is taken in within its limit, or refused; and is then what was packed."""
-    text = b"\n".join(mutated(dice, dice.choice(GOOD)) for _ in range(dice.randrange(4)))
-    packed = gzip.compress(text, 1) if dice.random() < 0.9 else _BOMB
-    packed = b"".join([packed] * dice.choice((1, 1, 1, 2, 3)))
-    sent = _damaged(dice, packed) if dice.random() < 0.6 else packed
-    data = check_gzip(sent, dice.choice((1, 7, 100, 65_536)), whole=sent is packed and bool(packed))
-    if data is None:
-        return
-    array = b"[" + data.replace(b"\n", b",") + b"]"
-    try:
-        for raw in _lines(data) if dice.random() < 0.5 else _elements(array) or _elements_leniently(array):
-            validate_event(raw, ORG)
-    except ProblemError as error:
-        refused(error, 400, 413)
-
-
-def check_gzip(sent: bytes, size: int, *, whole: bool = False) -> bytes | None:
-    """Assert the properties of a compressed body in pieces of that size: its content or an error; `whole`: it is not damaged."""
-    gunzip = Gunzip(_BODY_LIMIT)
-    try:
-        for first in range(0, len(sent), size):
-            gunzip.feed(sent[first : first + size])
-            assert gunzip.size <= _BODY_LIMIT
-        data = gunzip.finish()
-    except ProblemError as error:
-        refused(error, *((413,) if whole else (400, 413)))
-        return None
-    try:
-        assert data == gzip.decompress(sent)
-    except (OSError, EOFError, zlib.error):
-        assert not whole
-    return data
-
-
-def _damaged(dice: random.Random, packed: bytes) -> bytes:
-    damage = bytearray(packed)
-    for _ in range(dice.randrange(1, 4)):
-        damage[dice.randrange(len(damage))] = dice.randrange(256)
-    if dice.random() < 0.3:
-        del damage[dice.randrange(len(damage)) :]
-    return bytes(damage) + dice.choice((b"", b"", b"\0" * 10, b"rubbish", b"\x1f\x8b"))
 
 
 # By how often each takes its turn: cheap ones and those that face the world more often.

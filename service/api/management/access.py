@@ -10,7 +10,7 @@ from sidedata.events.timestamps import from_microseconds
 from sidedata.reads.records import organizations_after, read_organization
 from sidedata.schema.records import DEFAULT_ZONE, OrganizationRecord
 from sidedata.schema.tokens import EVERY_ORGANIZATION
-from sidedata.service.api.management.paging import next_page, read_page
+from sidedata.service.api.management.paging import next_page, read_page, refuse_parameters
 from sidedata.service.http.auth import RECORD
 from sidedata.service.http.problems import FieldError, ProblemError, missing_right
 from sidedata.service.http.state import BACKEND, redis_timeout
@@ -35,6 +35,7 @@ class SeenOrganization(Struct):
 
 async def get_token(request: web.Request) -> web.Response:
     """The token of this request."""
+    refuse_parameters(request)
     record = request[RECORD]
     expires_at = None if record.expires_at is None else from_microseconds(round(record.expires_at * 1_000_000))
     return _answer(

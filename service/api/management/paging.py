@@ -36,6 +36,17 @@ def read_page(request: web.Request, name: str) -> Page:
     return Page(limit, name, query.get(name, ""))
 
 
+def refuse_parameters(request: web.Request) -> None:
+    """Refuse a query string where none has a meaning.
+
+    Raises:
+        ProblemError: 400.
+    """
+    if request.rel_url.raw_query_string:
+        errors = [FieldError(f"/{name}", "no such parameter") for name in request.query]
+        raise ProblemError(400, "this path takes no query parameters", errors)
+
+
 def next_page(request: web.Request, page: Page, mark: str) -> str:
     """The value of the `Link` header that leads to the page behind the mark, which needs no escapes."""
     return f'<{request.path}?limit={page.limit}&{page.name}={mark}>; rel="next"'

@@ -9,10 +9,12 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from sidedata.calendar.reporting import stored_rules
 from sidedata.calendar.zones import zone
 from sidedata.errors import CommandRefusedError, FixedError, UsageError
-from sidedata.events.lenient import BOM
+from sidedata.events.lenient import BOM, parse_object, trim
+from sidedata.events.rejection import Rejection
 from sidedata.events.timestamps import from_microseconds
-from sidedata.reads.records import read_organization, read_workflow
-from sidedata.schema.records import MAX_NAME_CHARACTERS, OrganizationRecord, WorkflowRecord, is_valid_name
+from sidedata.reads.records import has_workflows, read_organization, read_workflow
+from sidedata.schema.records import DEFAULT_ZONE, MAX_NAME_CHARACTERS, OrganizationRecord, WorkflowRecord, is_valid_name
+from sidedata.service.api.management.paging import refuse_parameters
 from sidedata.service.http.auth import ORGANIZATION, WORKFLOW
 from sidedata.service.http.bodies import content_type, plain_body
 from sidedata.service.http.problems import FieldError, ProblemError, missing_right
@@ -59,6 +61,7 @@ class WorkflowBody(Struct, forbid_unknown_fields=True):
 
 async def get_organization(request: web.Request) -> web.Response:
     """The record of an organization."""
+    refuse_parameters(request)
     return _answer(await _organization(request))
 
 
@@ -90,6 +93,7 @@ async def put_organization(request: web.Request) -> web.Response:
 
 async def get_workflow(request: web.Request) -> web.Response:
     """The record of a workflow."""
+    refuse_parameters(request)
     return _answer(await _workflow(request))
 
 
@@ -125,6 +129,8 @@ async def _organization(request: web.Request) -> OrganizationItem:
     async with redis_timeout(request):
         keyspace = backend.installation.keyspace_of(organization)
         record = await read_organization(backend.gateway, keyspace, organization)
+        if record is None and await has_workflows(backend.gateway, keyspace, organization):
+            record = OrganizationRecord(id=organization, timezone=DEFAULT_ZONE, has_events=False)
     if record is None:
         raise ProblemError(404, "nothing is stored of this organization")
     return organization_item(record)
@@ -155,11 +161,19 @@ async def _fields(request: web.Request, known: tuple[str, ...]) -> dict[str, obj
     try:
         fields = msgspec.json.decode(body, type=dict[str, object])
     except (ValueError, RecursionError):
-        raise ProblemError(400, "the body is not a JSON object") from None
+        raise _unreadable(body) from None
     unknown = [FieldError(_pointer(name), "no such field") for name in fields if name not in known]
     if unknown:
         raise ProblemError(400, f"only {' and '.join(known)} can be put", unknown)
     return fields
+
+
+def _unreadable(body: bytes) -> ProblemError:
+    """The refusal of a body that the decoder can't read, in a client's words."""
+    fields = parse_object(trim(body))
+    if isinstance(fields, Rejection):
+        return ProblemError(400, f"the body is not a JSON object: {fields.detail}")
+    return ProblemError(400, "the body holds half of a surrogate pair, which is no text")
 
 
 def _name(fields: dict[str, object]) -> str | UnsetType | None:

@@ -1,121 +1,163 @@
 // Entry point. The URL's hash determines what is shown, and the session holds the token; everything else follows from these two.
 
-import { Api } from "./api.js";
-import { signInCard } from "./sign-in.js";
-import { Controls } from "./controls.js";
-import { element, patch, write } from "./elements.js";
-import { openFeed } from "./feed.js";
-import { hashOf, readViewState, replaceHash, session } from "./view-state.js";
-import { NAMES, comparable } from "./ranges.js";
-import { Report } from "./report.js";
-import { Status } from "./status.js";
-import { Workflows } from "./workflows.js";
+import { Api, readAccess } from "./client/api.js";
+import { Connection } from "./client/http.js";
+import { Session } from "./client/session.js";
+import { element, write } from "./frame/elements.js";
+import { nameDialog } from "./frame/names.js";
+import { signInCard } from "./frame/sign-in.js";
+import { Status } from "./frame/status.js";
+import { hashOf, readViewState, replaceHash } from "./frame/view-state.js";
+import { Workflows } from "./frame/workflows.js";
+import { Controls } from "./range/controls.js";
+import { shortId } from "./text/format.js";
+
+const HANDOVER = 150; // milliseconds that another tab has to hand its token over, before the card shows
 
 const byId = (id) => document.getElementById(id);
-const KINDS = { page_navigation: "Page navigation", interaction: "Interaction" };
 
+let connection = null;
+let access = null; // the token's scopes and organizations
 let api = null;
 let view = readViewState();
-let feed = null;
+let page = null; // the open one
 
-const report = new Report(byId);
-const status = new Status(byId, () => feed?.retry());
-const controls = new Controls(byId, (choice) => {
+const session = new Session({ received: connect, ended: () => signIn("") });
+const status = new Status(byId, () => api?.now() ?? Date.now(), () => page?.retry());
+const choose = (choice) => {
   location.hash = hashOf({ ...view, ...choice });
+};
+const controls = new Controls(byId, choose);
+const workflows = new Workflows(byId, {
+  chosen: (workflow) => choose({ workflow }),
+  listed() {
+    controls.setZone(api.zone);
+    title();
+  },
+  // The open page reports its failures itself.
+  problem: (problem) => (problem.unauthorized || (!page && !problem.temporary)) && failed(problem),
 });
-const workflows = new Workflows(byId, { list: listed, problem: listFailed });
-const card = signInCard(byId, (org) => {
-  location.hash = hashOf({ ...view, org, workflow: org === view.org ? view.workflow : "" });
+const shell = { byId, status, controls, workflows, showOnly, failed, choose };
+// Loaded when they are opened first.
+const pages = {
+  report: async () => new (await import("./report/page.js")).ReportPage(shell),
+  overview: async () => new (await import("./overview/page.js")).OverviewPage(shell),
+};
+const loaded = {};
+const card = signInCard(byId, {
+  opened(token, shared) {
+    session.open(token, shared);
+    connect();
+  },
+  chosen(org) {
+    card.hide();
+    location.hash = hashOf({ ...view, org, workflow: org === view.org ? view.workflow : "" });
+    go();
+    byId("report").focus({ preventScroll: true });
+  },
+});
+const openNames = nameDialog(
+  byId,
+  (workflow, name) => api.rename(workflow, name),
+  async () => {
+    workflows.start(api);
+    page?.retry();
+    access = await readAccess(connection).catch(() => access);
+    title();
+  },
+);
+
+/** Find out about the token, then show the view. */
+async function connect() {
+  card.hide();
+  connection = new Connection(session.token);
+  try {
+    access = await readAccess(connection);
+  } catch (problem) {
+    if (problem.status === undefined) throw problem;
+    if (problem.unauthorized) return refused(problem);
+    if (!view.org) return signIn(`${problem.title} ${problem.message}`);
+    access = null; // the feed reports the failure, and goes on trying
+  }
+  if (access && !access.token.scopes.includes("reports")) return refused({ message: "The token lacks the scope reports." });
+  const own = access?.token.organization_id;
+  if (own && view.org && own !== view.org) {
+    history.replaceState(null, "", "#"); // the next attempt opens the token's own
+    view = readViewState();
+    return refused({ message: "This link is of another organization than the token." });
+  }
   go();
-  byId("report").focus({ preventScroll: true });
-});
+}
 
 /** Show the view in the hash. */
 function go() {
   const last = view;
   view = readViewState();
+  const own = access?.token.organization_id ?? (access?.organizations.length === 1 ? access.organizations[0].id : "");
+  view.org ||= own;
   replaceHash(view);
-  if (!session.token || !view.org) return signIn("");
+  if (!session.token) return signIn("");
+  if (!connection) return;
+  if (!view.org) return card.choose(access?.organizations ?? []);
   card.hide();
-  byId("desk").hidden = byId("leave").hidden = false;
-  if (api?.org !== view.org) {
-    closeFeed();
-    api = new Api(session.token, view.org);
+  byId("desk").hidden = byId("account").hidden = false;
+  if (api?.org !== view.org || api.connection !== connection) {
+    closePage();
+    api = new Api(connection, view.org);
     workflows.start(api);
   }
-  workflows.mark(view);
   const error = controls.mark(view);
-  if (feed && hashOf(last) === hashOf(view)) return;
-  closeFeed();
-  if (last.workflow !== view.workflow || last.org !== view.org) {
-    report.reset();
-    byId("numbers").hidden = true;
-    controls.clear();
-  }
+  if (page && hashOf(last) === hashOf(view)) return;
+  closePage();
+  byId("all").hidden = byId("workflow").hidden = !view.workflow;
+  byId("all").href = hashOf({ ...view, workflow: "", by: "" });
+  if (error) showOnly("");
+  else openPage(view.workflow ? "report" : "overview");
   title();
-  if (error) return showOnly("");
-  if (view.workflow) open();
-  else showOnly("waiting");
 }
 
-function open() {
-  showOnly(report.answer ? "numbers" : "waiting");
-  byId("report").setAttribute("aria-busy", "true");
-  let first = true;
-  status.set("connecting", {});
-  feed = openFeed(api, view, {
-    answer(answer) {
-      if (first) {
-        report.reset();
-        write(byId("before"), "\u00a0");
-      }
-      report.show(answer);
-      showOnly("numbers");
-      byId("report").removeAttribute("aria-busy");
-      status.changed();
-      if (first) status.announce(`${NAMES[view.range]}. ${report.summary()}.`);
-      first = false;
-      write(byId("nothing"), `No events in this range. ${lastEvent()}`);
-    },
-    covers: (covers, range, zone) => controls.covers(covers, range, zone, view.range),
-    before(answer, covers, before, range) {
-      report.compare(controls.before(covers, before) ? answer : null, comparable(range));
-    },
-    state: (name, more) => status.set(name, more),
-    received: () => status.received(),
-    problem: failed,
-  });
+function openPage(kind) {
+  page = loaded[kind] ?? null;
+  if (page) return page.open(api, view);
+  showOnly("waiting");
+  pages[kind]().then((made) => {
+    loaded[kind] ??= made;
+    go();
+  }, () => failed({ title: "The service can’t be reached", message: "A part of this page could not be loaded." }));
 }
 
-function closeFeed() {
-  feed?.close();
-  feed = null;
+function closePage() {
+  page?.close();
+  page = null;
   status.reset();
 }
 
-/** Show one of: the numbers, their outline while they load, a problem, a note that there are no workflows. */
+/** Show one of: the numbers, the overview, their outline while they load, a problem, a note that there are no workflows. */
 function showOnly(id) {
-  for (const other of ["numbers", "waiting", "problem", "none"]) byId(other).hidden = other !== id;
-  if (id !== "numbers") byId("report").removeAttribute("aria-busy");
+  for (const other of ["numbers", "overview", "waiting", "problem", "none"]) byId(other).hidden = other !== id;
+  if (id !== "numbers" && id !== "overview") byId("report").removeAttribute("aria-busy");
+  byId("csv").hidden = id !== "numbers" && id !== "overview";
 }
 
 function signIn(reason) {
-  closeFeed();
+  closePage();
   workflows.stop();
-  api = null;
-  report.reset();
-  byId("desk").hidden = byId("leave").hidden = true;
+  connection = access = api = null;
+  for (const each of Object.values(loaded)) each.reset();
+  byId("desk").hidden = byId("account").hidden = true;
   document.title = "Sidedata";
-  card.show(view.org, reason);
+  card.ask(reason);
+}
+
+function refused({ status: code, message }) {
+  session.close();
+  signIn(`${code === 401 ? "Not a valid token" : "No permission"}: ${message}`);
 }
 
 function failed(problem) {
-  closeFeed();
-  if (problem.unauthorized) {
-    session.close();
-    return signIn(`${problem.status === 401 ? "Not a valid token" : "No permission"}: ${problem.message}`);
-  }
-  report.reset();
+  closePage();
+  if (problem.unauthorized) return refused(problem);
+  loaded.report?.reset();
   showOnly("problem");
   const gone = problem.status === 404;
   write(byId("problem-title"), gone ? "No such workflow" : problem.title || "This page has an error");
@@ -126,39 +168,18 @@ function failed(problem) {
   byId("problem-errors").replaceChildren(...errors);
 }
 
-function listed(entries) {
-  controls.setZone(api.zone);
-  if (!view.workflow && entries.length) {
-    replaceHash({ ...view, workflow: entries[0].id }); // the newest; no history entry
-    go();
-  } else if (!entries.length && !view.workflow) {
-    const how = element("a", "", "How to send events");
-    how.href = "/docs/#post_events";
-    patch(byId("none"), "This organization has no workflows yet. The first one opens here once its events arrive. ", how);
-    showOnly("none");
-  }
-  title();
-}
-
-/** The feed reports temporary failures; only those that would leave the page blank are reported here. */
-function listFailed(problem) {
-  if (problem.unauthorized || (!feed && !problem.temporary)) failed(problem);
-  else if (!feed && !view.workflow) status.set("lost", { problem, retryAt: 0 });
-}
-
-function lastEvent() {
-  const entry = workflows.entry(view.workflow);
-  return entry?.last_event_at ? `The last event was ${workflows.ageOf(entry)}.` : "";
-}
-
 function title() {
-  const entry = workflows.entry(view.workflow);
-  const name = entry?.name || (view.workflow ? "Workflow" : "Workflows");
+  if (!api) return;
+  const organization = access?.organizations.find(({ id }) => id === view.org);
+  write(byId("org"), organization?.name || shortId(view.org));
+  byId("org").title = view.org;
+  byId("org").disabled = (access?.organizations.length ?? 0) < 2;
+  write(byId("rename"), view.workflow ? "Rename" : "Rename organization");
+  byId("rename").hidden = !access?.token.scopes.includes("admin");
+  const name = view.workflow ? workflows.nameOf(view.workflow) : "Workflows";
   write(byId("title"), name);
   document.title = `${name} · Sidedata`;
-  const age = entry?.last_event_at ? `last event ${workflows.ageOf(entry)}` : "";
-  const known = [KINDS[entry?.kind], age].filter(Boolean).map((text) => `${text} · `);
-  patch(byId("subtitle"), known.join(""), element("span", "id", view.workflow));
+  page?.title();
 }
 
 byId("skip").addEventListener("click", () => byId("report").focus());
@@ -166,14 +187,29 @@ byId("leave").addEventListener("click", () => {
   session.close();
   signIn("");
 });
+byId("org").addEventListener("click", () => {
+  closePage();
+  byId("desk").hidden = true;
+  card.choose(access.organizations);
+});
+byId("rename").addEventListener("click", () => {
+  const organization = access.organizations.find(({ id }) => id === view.org);
+  openNames(view.workflow, (view.workflow ? workflows.entry(view.workflow) : organization)?.name ?? "");
+});
+byId("csv").addEventListener("click", () => page?.csv().catch((problem) => status.announce(problem.message)));
 byId("problem-retry").addEventListener("click", () => {
   workflows.start(api);
-  open();
+  go();
 });
 addEventListener("hashchange", go);
 setInterval(() => {
   status.tick();
-  workflows.tick();
-  if (view.workflow && api) title();
+  if (page) title();
 }, 1000);
-go();
+
+replaceHash(view);
+if (session.token) connect();
+else {
+  session.ask();
+  setTimeout(() => session.token || signIn(""), HANDOVER);
+}

@@ -23,9 +23,8 @@ from sidedata.schema.installation import Installation
 from sidedata.service.report.answer import Answer, answer_of, encode
 from sidedata.service.report.overview.encode import Item, csv_items, json_items
 from sidedata.service.report.overview.look import SharedLook
-from sidedata.service.report.plan import ReportPlan
+from sidedata.service.report.plan import ReportPlan, Requirements
 from sidedata.service.report.reports import Reports, assemble
-from sidedata.service.report.requirements import Requirements
 from sidedata.service.report.timeline.encode import Format
 from sidedata.service.report.timeline.plan import TimelinePlan, make_timeline_plan
 from sidedata.service.report.timeline.spans import MOST_POINTS, Granularity
@@ -148,9 +147,7 @@ class Overviews:
             if question.granularity is not None:
                 most = min(MOST_POINTS, _MOST_POINTS_TOGETHER // max(1, workflows))
                 timeline = make_timeline_plan(report, question.granularity, now, self._reports.retention, most)
-                more = timeline.requirements
-                if more is not requirements:
-                    requirements = Requirements(requirements.runs + more.runs, requirements.extra + more.extra)
+                requirements = Requirements(requirements.runs, requirements.extra, timeline.segments)
             plans[kind] = _Plans(report, timeline, requirements)
         return plans
 

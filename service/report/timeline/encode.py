@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 from sidedata.events.money import text_of
 from sidedata.service.report.assemble import purchase_sums
 from sidedata.service.report.points.point_cache import PointFigures
+from sidedata.service.report.points.segment import Point
 from sidedata.service.report.timeline.plan import TimelinePlan
 
 Format = Literal["json", "csv"]
@@ -21,9 +22,9 @@ _INTERACTION: Final = (
 )
 
 
-def json_points(plan: TimelinePlan, figures: Sequence[PointFigures]) -> list[dict[str, Any]]:
-    """The points as JSON objects."""
-    if plan.kind == "page_navigation":
+def json_points(kind: str, points: Sequence[Point], figures: Sequence[PointFigures]) -> list[dict[str, Any]]:
+    """The points of a kind of workflow as JSON objects."""
+    if kind == "page_navigation":
         return [
             {
                 "start": point.start,
@@ -31,7 +32,7 @@ def json_points(plan: TimelinePlan, figures: Sequence[PointFigures]) -> list[dic
                 "unique_visitors_count": found.visitors,
                 "unique_sessions_count": found.sessions,
             }
-            for point, found in zip(plan.points, figures, strict=True)
+            for point, found in zip(points, figures, strict=True)
         ]
     return [
         {
@@ -43,7 +44,7 @@ def json_points(plan: TimelinePlan, figures: Sequence[PointFigures]) -> list[dic
             "affected_goals_count": found.affected,
             "visitor_purchase_sums": purchase_sums(dict(found.purchases)),
         }
-        for point, found in zip(plan.points, figures, strict=True)
+        for point, found in zip(points, figures, strict=True)
     ]
 
 

@@ -14,22 +14,22 @@ from sidedata.schema import counts
 from sidedata.service.report.assemble import EdgeFigures, Runs, day_visitors, edge_figures
 from sidedata.service.report.merged_runs import SESSIONS, VISITORS
 from sidedata.service.report.points.point_cache import PointFigures
-from sidedata.service.report.timeline.plan import Point, TimelinePlan
+from sidedata.service.report.points.segment import Point
 from sidedata.service.report.workflow_cache import WorkflowCache
 
 _AT_ONCE: Final = 32  # points whose registers are in memory together, up to 1 MB
 _NOTHING: Final = PointFigures()
 
 
-def figures_of(cache: WorkflowCache, plan: TimelinePlan) -> list[PointFigures]:
-    """The figures of all points in order; the cache must have all that the plan requires."""
-    unknown = [point for point in plan.points if point.runs and cache.points.get(point.runs) is None]
-    compute = _page_navigation if plan.kind == "page_navigation" else _interaction
+def figures_of(cache: WorkflowCache, kind: str, points: Sequence[Point]) -> list[PointFigures]:
+    """The figures of points in order; the cache must have all fields that they need."""
+    unknown = [point for point in points if point.runs and cache.points.get(point.runs) is None]
+    compute = _page_navigation if kind == "page_navigation" else _interaction
     found: dict[tuple[Run, ...], PointFigures] = {}
     for first in range(0, len(unknown), _AT_ONCE):
-        points = unknown[first : first + _AT_ONCE]
-        found.update(zip((point.runs for point in points), compute(cache, points), strict=True))
-    figures = [found.get(point.runs) or cache.points.get(point.runs) or _NOTHING for point in plan.points]
+        some = unknown[first : first + _AT_ONCE]
+        found.update(zip((point.runs for point in some), compute(cache, some), strict=True))
+    figures = [found.get(point.runs) or cache.points.get(point.runs) or _NOTHING for point in points]
     for runs, computed in found.items():
         cache.points.add(runs, computed)
     return figures
@@ -59,7 +59,7 @@ def _page_navigation(cache: WorkflowCache, points: Sequence[Point]) -> Iterable[
     rows = empty(2 * len(points))
     for row, point in enumerate(points):
         _merge(cache, point.runs, "sessions", SESSIONS, rows[2 * row + 1 : 2 * row + 2])
-        if not _is_stored(point):
+        if not point.is_stored:
             _merge(cache, point.runs, "visitors", VISITORS, rows[2 * row : 2 * row + 1])
     estimated = estimates(rows)
     edges = [edge for point in points for edge in point.edges]
@@ -69,11 +69,6 @@ def _page_navigation(cache: WorkflowCache, points: Sequence[Point]) -> Iterable[
     known |= computed
     for point, visitors, sessions in zip(points, estimated[::2], estimated[1::2], strict=True):
         yield PointFigures(visitors=_visitors(cache, known, point, visitors), sessions=sessions)
-
-
-def _is_stored(point: Point) -> bool:
-    """Tell if the visitors of a point are among stored counts, so that no estimate is needed."""
-    return point.hour is not None or (len(point.days) == 1 and not point.edges)
 
 
 def _visitors(cache: WorkflowCache, edges: Mapping[Runs, EdgeFigures], point: Point, estimate: int) -> int:

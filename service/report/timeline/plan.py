@@ -1,52 +1,38 @@
-"""The plan of a timeline: its points with their buckets, and the fields that they need. Pure."""
+"""The plan of a timeline: its segments with their points and buckets, and the fields that they need. Pure."""
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
 
 from msgspec import Struct
 
 from sidedata.calendar.levels import Retention
-from sidedata.calendar.tiling import AHEAD_SECONDS, PartialDay, Run, Span, tile
+from sidedata.calendar.tiling import AHEAD_SECONDS, Run, Span, tile
 from sidedata.calendar.zones import Zone
 from sidedata.errors import SidedataError
 from sidedata.reads.workflow_parts import BucketField
 from sidedata.schema.counts import hour_field
-from sidedata.service.report.plan import ReportPlan
-from sidedata.service.report.requirements import Requirements
-from sidedata.service.report.timeline.spans import GRANULARITIES, MOST_POINTS, Granularity, finest, spans
+from sidedata.service.report.plan import ReportPlan, Requirements
+from sidedata.service.report.points.segment import HourOfDay, Point, Segment
+from sidedata.service.report.timeline.spans import (
+    GRANULARITIES,
+    LONGEST_SECONDS,
+    MOST_POINTS,
+    Granularity,
+    finest,
+    segment_spans,
+    spans,
+)
 
 
 class GranularityError(SidedataError):
     """A granularity that the interval is too old or too long for; its text names the finest one allowed."""
 
 
-class HourOfDay(NamedTuple):
-    """A whole local hour, whose visitors are a field of its day's counts."""
-
-    day_start: int
-    field: str
-
-
-class Point(NamedTuple):
-    """A point: its span as text, and its buckets; none where it lies in the future.
-
-    `hour` is there if it is a whole local hour, `days` and `edges` if it is made of days: starts of whole days, and partial days.
-    """
-
-    start: str
-    end: str
-    runs: tuple[Run, ...]
-    hour: HourOfDay | None = None
-    days: tuple[int, ...] = ()
-    edges: tuple[PartialDay, ...] = ()
-
-
 class TimelinePlan(Struct, frozen=True):
     """The plan of a timeline; `plan` is that of the report over the same interval, `key` tells timelines of a workflow apart."""
 
     plan: ReportPlan
-    points: tuple[Point, ...]
+    segments: tuple[Segment, ...]
     requirements: Requirements
     key: tuple[object, ...]
 
@@ -60,6 +46,11 @@ class TimelinePlan(Struct, frozen=True):
         """The kind that it was planned for."""
         return self.plan.kind
 
+    @property
+    def points(self) -> list[Point]:
+        """The points of all segments."""
+        return [point for segment in self.segments for point in segment.points]
+
 
 def make_timeline_plan(
     plan: ReportPlan, granularity: Granularity, now: float, retention: Retention, most: int = MOST_POINTS
@@ -69,32 +60,49 @@ def make_timeline_plan(
     Raises:
         GranularityError: buckets of that size are no longer kept, or there would be too many points.
     """
-    effective = plan.tiling.effective
-    allowed = finest(effective, plan.zone, int(now), retention, min(most, MOST_POINTS))
-    if GRANULARITIES.index(granularity) < GRANULARITIES.index(allowed):
-        raise GranularityError(
-            f"{granularity} is too fine for this interval; the finest granularity allowed is {allowed}"
-        )
-    points, fields = _points(plan.zone, plan.kind, effective, granularity, int(now) // 300)
-    # Days are made of what the report needs, too; hours of page navigation only of sessions and the counts of days.
-    by_days = plan.kind == "page_navigation" and granularity not in ("5min", "hour")
-    requirements = plan.requirements if by_days else fields
-    return TimelinePlan(plan, points, requirements, (*plan.key, granularity))
+    effective, zone, most = plan.tiling.effective, plan.zone, min(most, MOST_POINTS)
+    # Only the first test that an allowed one passes is cheap: it needs no points.
+    if effective.end - effective.start <= most * LONGEST_SECONDS[granularity] and _is_kept(
+        granularity, effective, zone, int(now), retention
+    ):
+        segments = _segments(zone, plan.kind, effective, granularity, int(now) // 300)
+        if sum(len(segment.points) for segment in segments) <= most:
+            return TimelinePlan(plan, segments, Requirements(segments=segments), (*plan.key, granularity))
+    allowed = finest(effective, zone, int(now), retention, most)
+    raise GranularityError(f"{granularity} is too fine for this interval; the finest granularity allowed is {allowed}")
 
 
-@lru_cache(maxsize=64)
-def _points(
+def _is_kept(granularity: Granularity, effective: Span, zone: Zone, now: int, retention: Retention) -> bool:
+    """Tell if all buckets of that size are kept: the first is the oldest, and all days of an effective interval are kept."""
+    if granularity == "5min" and not retention.keeps_five_minutes(zone.hour(effective.start), now):
+        return False
+    return GRANULARITIES.index(granularity) > 1 or retention.keeps_hour(zone.day(effective.start), now)
+
+
+# A timeline by hours has 31 segments, of which the next timeline has all but two.
+@lru_cache(maxsize=256)
+def _segments(
     zone: Zone, kind: str, effective: Span, granularity: Granularity, now_in_five_minutes: int
-) -> tuple[tuple[Point, ...], Requirements]:
-    now = now_in_five_minutes * 300
+) -> tuple[Segment, ...]:
+    # A segment that holds no future point is the same at any time.
+    ahead = now_in_five_minutes * 300 + AHEAD_SECONDS
+    return tuple(
+        _segment(zone, kind, span, granularity, now_in_five_minutes if span.end > ahead else None)
+        for span in segment_spans(effective, zone, granularity)
+    )
+
+
+@lru_cache(maxsize=2048)
+def _segment(zone: Zone, kind: str, span: Span, granularity: Granularity, now_in_five_minutes: int | None) -> Segment:
+    now = span.end if now_in_five_minutes is None else now_in_five_minutes * 300
     points = []
-    start_text = zone.text(effective.start)
-    for span in spans(effective, zone, granularity):
-        end_text = zone.text(span.end)
-        points.append(_point(zone, span, granularity, now, (start_text, end_text)))
+    start_text = zone.text(span.start)
+    for part in spans(span, zone, granularity):
+        end_text = zone.text(part.end)
+        points.append(_point(zone, part, granularity, now, (start_text, end_text)))
         start_text = end_text
     fields = dict.fromkeys(field for point in points for field in _fields(point, kind))
-    return tuple(points), Requirements((), tuple(fields))
+    return Segment((granularity, *span, now_in_five_minutes), span, tuple(points), tuple(fields))
 
 
 def _point(zone: Zone, span: Span, granularity: Granularity, now: int, texts: tuple[str, str]) -> Point:
@@ -114,15 +122,18 @@ def _point(zone: Zone, span: Span, granularity: Granularity, now: int, texts: tu
 
 
 def _fields(point: Point, kind: str) -> Iterator[BucketField]:
-    """The fields that a point is made of, where they are fewer than the report's."""
+    """The fields that a point is made of."""
+    is_page_navigation = kind == "page_navigation"
     for run in point.runs:
         for start in run.starts:
-            if kind == "interaction":
+            if not is_page_navigation:
                 yield BucketField(run.level, start, "counts")
+            else:
+                yield BucketField(run.level, start, "sessions")
+            if not (is_page_navigation and point.is_stored):
                 yield BucketField(run.level, start, "visitors")
-                continue
-            yield BucketField(run.level, start, "sessions")
-            if point.hour is None:
-                yield BucketField(run.level, start, "visitors")
-    if point.hour is not None and kind == "page_navigation":
-        yield BucketField("day", point.hour.day_start, "counts")
+    if is_page_navigation:
+        if point.hour is not None:
+            yield BucketField("day", point.hour.day_start, "counts")
+        for start in (*point.days, *(edge.day.start for edge in point.edges)):
+            yield BucketField("day", start, "counts")

@@ -14,6 +14,15 @@ Granularity = Literal["5min", "hour", "day", "week", "month"]
 
 GRANULARITIES: Final[tuple[Granularity, ...]] = ("5min", "hour", "day", "week", "month")  # the finest first
 MOST_POINTS: Final = 1_000
+# Of a point: a local hour has at most 60 minutes, a local day is up to an hour and a half longer than 24, a month has 31 of them.
+LONGEST_SECONDS: Final[dict[Granularity, int]] = {
+    "5min": 300,
+    "hour": 3_600,
+    "day": 91_800,
+    "week": 7 * 91_800,
+    "month": 31 * 91_800,
+}
+_DAYS_TOGETHER: Final = 8
 
 
 def finest(effective: Span, zone: Zone, now: int, retention: Retention, most: int) -> Granularity:
@@ -27,8 +36,29 @@ def finest(effective: Span, zone: Zone, now: int, retention: Retention, most: in
     return next((granularity for granularity in kept if len(spans(effective, zone, granularity)) <= most), kept[-1])
 
 
+def segment_spans(effective: Span, zone: Zone, granularity: Granularity) -> Iterator[Span]:
+    """The spans of an effective interval's segments: local days of hours and 5 minutes, some days, single weeks and months."""
+    at = effective.start
+    while at < effective.end:
+        end = _segment_end(at, zone, granularity, effective.end)
+        yield Span(at, min(end, effective.end))
+        at = end
+
+
+def _segment_end(at: int, zone: Zone, granularity: Granularity, last: int) -> int:
+    day = zone.day(at)
+    if granularity in ("5min", "hour"):
+        return day.end
+    if granularity != "day":
+        return _end(at, zone, granularity, last)
+    # At the same days for every interval.
+    while day.end < last and (day.ordinal + 1) % _DAYS_TOGETHER:
+        day = zone.day(day.end)
+    return day.end
+
+
 # An interval has few edges within 5 minutes, and a thousand spans take some 100 KB.
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def spans(effective: Span, zone: Zone, granularity: Granularity) -> tuple[Span, ...]:
     """The spans of an effective interval, in order; one more than `MOST_POINTS` of them where there are more."""
     return tuple(islice(_spans(effective, zone, granularity), MOST_POINTS + 1))

@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 import click
 import msgspec
 
+from sidedata.calendar.reporting import stored_rules
 from sidedata.cli.connection import connect_installation
 from sidedata.cli.event_loop import run
 from sidedata.cli.options import INSTALLATION, settings_options
-from sidedata.cli.tables import print_table
+from sidedata.cli.tables import print_table, printable
 from sidedata.errors import StopError, UsageError
+from sidedata.inspect.zones import compare, machine_release
 from sidedata.reads.records import find_organizations, read_organization, read_organizations, read_workflow
 from sidedata.reads.workflow_list import WorkflowList, list_workflows
 from sidedata.schema.records import KINDS, OrganizationRecord, WorkflowRecord, parse_uuid
@@ -58,15 +60,19 @@ def show_organization(organization: str, settings: Settings, *, as_json: bool) -
     record = run(command())
     if record is None:
         raise StopError(f"there is no record of organization {organization}; its time zone is UTC until one is set")
+    machine = machine_release()
     if as_json:
-        click.echo(msgspec.json.encode(record))
+        fields = {**_fields(record), "zone_table": record.zone_rules, "machine_zone_data": machine}
+        click.echo(msgspec.json.encode(fields))
         return
     fixed = "fixed, it has events" if record.has_events else "may be set, it has no events"
     rules = record.zone_rules or "none yet: a worker stores them"
     click.echo(
-        f"organization  {record.id}\nname          {record.name or 'none'}\n"
+        f"organization  {record.id}\nname          {printable(record.name or 'none')}\n"
         f"time zone     {record.timezone} ({fixed})\nzone rules    {rules}"
     )
+    if (release := _release(record)) is not None:
+        click.echo(f"zone data     of this machine: {compare(machine, release)}")
 
 
 @org.command("list")
@@ -82,7 +88,7 @@ def list_organizations(settings: Settings, *, as_json: bool) -> None:
 
     records = run(command())
     if as_json:
-        click.echo(msgspec.json.encode(records))
+        click.echo(msgspec.json.encode([_fields(record) for record in records]))
         return
     print_table(
         ("id", "time zone", "events", "name"),
@@ -160,8 +166,18 @@ def show_workflow(organization: str, workflow_id: str, settings: Settings, *, as
     last_event = "none" if newest is None else datetime.fromtimestamp(newest / 1_000_000, UTC).isoformat(" ", "seconds")
     click.echo(
         f"workflow      {record.id}\norganization  {record.organization}\nkind          {record.kind}\n"
-        f"name          {record.name}\nlast event    {last_event}"
+        f"name          {printable(record.name)}\nlast event    {last_event}"
     )
+
+
+def _release(record: OrganizationRecord) -> str | None:
+    rules = stored_rules(record.timezone, record.zone_rules)
+    return None if rules is None else rules.release
+
+
+def _fields(record: OrganizationRecord) -> dict[str, object]:
+    """A record as JSON has it: `zone_rules` is the release of its rules, as over HTTP."""
+    return {**msgspec.structs.asdict(record), "zone_rules": _release(record)}
 
 
 def _minute(at_us: int | None) -> str:

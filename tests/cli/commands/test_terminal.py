@@ -160,6 +160,12 @@ def test_a_wide_last_column_moves_below(capsys: pytest.CaptureFixture[str], monk
     ]
 
 
+def test_a_name_can_not_command_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Control characters of names, which clients choose, are shown as escapes."""
+    print_table(("name",), [("a\x1b[2Jb\nc",)])
+    assert capsys.readouterr().out.splitlines() == ["name", "a\\x1b[2Jb\\nc"]
+
+
 def test_idle_partitions_are_left_out(sidedata: Sidedata, redis_url: str) -> None:
     """The table has the partition with events, and says how many others there are; --all and JSON have all."""
     sidedata("inspect")

@@ -125,10 +125,12 @@ def test_what_is_refused(text: str) -> None:
 
 @pytest.mark.skipif(sys.version_info < (3, 14), reason="the table is that of Python 3.14")
 def test_the_table_is_that_of_python() -> None:
-    """From 3.14 on the table says what `datetime.fromisoformat` does."""
+    """From 3.14 on the table says what `datetime.fromisoformat` does, but for what is no ISO 8601."""
     for text, meaning in READ.items():
         assert datetime.fromisoformat(text).isoformat() == meaning
     for text in REFUSED:
+        if text == "2026-11-04T05:06 +02:00":
+            continue  # CPython's C code skips any one character before an offset; its Python code refuses it
         with pytest.raises((ValueError, OverflowError)):
             datetime.fromisoformat(text)
 

@@ -12,7 +12,8 @@ from sidedata.calendar.tiling import Span, Tiling, effective_interval, tile
 from sidedata.calendar.zones import Zone, five_minutes, zone
 from sidedata.errors import UsageError
 from sidedata.settings import Settings
-from tests.support.oracle.oracle import EPOCH, BadIntervalError, Oracle, local_date
+from tests.support.oracle.local_time import local_date
+from tests.support.oracle.oracle import EPOCH, BadIntervalError, Oracle
 
 ZONES = [
     "UTC",

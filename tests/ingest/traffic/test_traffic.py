@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from sidedata.calendar.zones import zone
 from sidedata.events.decode import PURCHASE_GOAL, Event, decode_event
 from sidedata.ingest.demo.visitors import Site, Visitors
 from tests.support.constants import ORG
@@ -27,7 +28,7 @@ PER_SECOND = 0.05
 
 def simulation(seed: int = 1, run: str = "run") -> Visitors:
     """Visitors of the tests' organization."""
-    return Visitors(Site(ORG, PAGES, POPUP), ZONE, seed=seed, run=run)
+    return Visitors(Site(ORG, PAGES, POPUP), zone(ZONE), seed=seed, run=run)
 
 
 def history(source: Visitors) -> Iterator[tuple[float, bytes]]:

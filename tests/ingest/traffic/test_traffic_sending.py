@@ -8,8 +8,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from sidedata.calendar.zones import Zone
 from sidedata.errors import StopError, UsageError
+from sidedata.ingest.demo import traffic
 from sidedata.ingest.demo.traffic import ENTRY_EVENTS, HISTORY_EVENTS, send_traffic
+from sidedata.ingest.demo.visitors import Site, Visitors
 from sidedata.schema import keys
 from sidedata.schema.installation import Installation
 from tests.support.clock import ManualClock
@@ -145,3 +148,20 @@ async def test_an_unknown_zone_is_refused(client: Client) -> None:
     with pytest.raises(UsageError):
         await send(client, days=1, seconds=3, zone="Europe/Atlantis")
     assert not await client.exists(STREAM)
+
+
+async def test_days_and_nights_are_those_of_the_stored_rules(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Visitors in the organization's zone live by its table, whatever this machine's zone data say."""
+    table = f"2026f {ZONE}; 2026-10-01 -09; 2027-01-01"
+    record = keys.keyspace(INSTALLATION.partition_of(ORG)).organization(ORG)
+    await client.hset(record, mapping={"timezone": ZONE, "rules": table})
+    zones: list[Zone] = []
+
+    def made(site: Site, zone: Zone, **arguments: Any) -> Visitors:  # noqa: ANN401 - the visitors' own
+        zones.append(zone)
+        return Visitors(site, zone, **arguments)
+
+    monkeypatch.setattr(traffic, "Visitors", made)
+    await send(client, days=0, seconds=2)
+    await send(client, days=0, seconds=2, zone="Asia/Tokyo")
+    assert [zone.offset(int(NOW)) // 3600 for zone in zones] == [-9, 9]

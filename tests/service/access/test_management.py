@@ -59,7 +59,7 @@ async def test_an_organization_is_registered_and_renamed(pipe: Pipeline) -> None
     await pipe.apply(view(await pipe.now()))
     item |= {"has_events": True, "name": None}
     assert await ask(pipe, "PUT", ADMIN, token, {"name": None, "time_zone": "Europe/Helsinki"}) == (200, item)
-    assert (await ask(pipe, "PUT", ADMIN, token, {"time_zone": "Asia/Tokyo"}))[0] == 409
+    assert (await ask(pipe, "PUT", ADMIN, token, {"time_zone": "Asia/Tokyo", "name": "Tokyo"}))[0] == 409
     assert await ask(pipe, "GET", ADMIN, token) == (200, item)
 
 
@@ -74,8 +74,38 @@ async def test_a_workflow_is_registered_and_renamed(pipe: Pipeline) -> None:
     assert await ask(pipe, "PUT", path, token, {"kind": "interaction"}) == (200, item)
     item["name"] = "Autumn"
     assert await ask(pipe, "PUT", path, token, {"name": "Autumn"}) == (200, item)
-    assert (await ask(pipe, "PUT", path, token, {"kind": "page_navigation"}))[0] == 409
-    assert await ask(pipe, "GET", path, token) == (200, item)
+    assert (await ask(pipe, "PUT", path, token, {"kind": "page_navigation", "name": "x"}))[0] == 409
+    of_all = await new_token(pipe, "admin", organization=None)
+    upper = f"/api/admin/v1/orgs/{ORG.upper()}/workflows/{POPUP.upper()}/"
+    assert await ask(pipe, "GET", upper, of_all) == (200, item)
+    assert (await ask(pipe, "GET", f"{path}?x=1", token))[0] == 400
+
+
+async def test_an_organization_with_workflows_alone_is_shown(pipe: Pipeline) -> None:
+    """It has no record of its own, and is in the list of organizations all the same: UTC, and no events."""
+    token = await new_token(pipe, "admin")
+    assert (await ask(pipe, "PUT", f"{ADMIN}/workflows/{POPUP}", token, {"kind": "interaction"}))[0] == 200
+    item = {"id": ORG, "name": None, "time_zone": "UTC", "has_events": False, "zone_rules": None}
+    assert await ask(pipe, "GET", ADMIN, token) == (200, item)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"name": "\\ud83d"}', "half of a surrogate pair"),
+        (b'{"\\ud83d": 1}', "half of a surrogate pair"),
+        (b'{"name": "\xff"}', "the text is not UTF-8 at byte 11"),
+        (b"{", "the text is not JSON at character 2"),
+        (b"[]", "but an array"),
+        (b"", "the text is not JSON"),
+    ],
+)
+async def test_a_body_that_is_no_object_is_refused_in_words(pipe: Pipeline, body: bytes, words: str) -> None:
+    """With the place of the mistake, and never a 500."""
+    headers = {"Authorization": f"Token {await new_token(pipe, 'admin')}", "Content-Type": "application/json"}
+    async with pipe.http.put(ADMIN, data=body, headers=headers) as response:
+        assert response.status == 400
+        assert words in (await response.json())["detail"]
 
 
 @pytest.mark.parametrize(
@@ -117,6 +147,7 @@ async def test_a_token_tells_of_itself(pipe: Pipeline) -> None:
         {"id": "", "organization_id": ORG, "scopes": ["reports", "admin"], "expires_at": None},
     )
     assert (await ask(pipe, "GET", f"{ACCESS}/token", "sd_nobody"))[0] == 401
+    assert (await ask(pipe, "GET", f"{ACCESS}/token?x=1", token))[0] == 400
     of_all = await new_token(pipe, "ingest", organization=None)
     assert (await ask(pipe, "GET", f"{ACCESS}/token/", of_all))[1]["organization_id"] is None
 

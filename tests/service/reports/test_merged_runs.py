@@ -7,7 +7,7 @@ from sidedata.calendar.tiling import Run
 from sidedata.hyperloglog import REGISTERS, Registers, Stack, empty, merge
 from sidedata.reads.workflow_parts import BucketField
 from sidedata.service.report.merged_runs import MOST_ROWS, CachedField, MergedRun, MergedRuns
-from sidedata.service.report.requirements import FIELD_NAMES
+from sidedata.service.report.plan import FIELD_NAMES
 
 DAY = 86_400
 _NAMES = FIELD_NAMES["interaction"]

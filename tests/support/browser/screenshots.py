@@ -1,6 +1,6 @@
 """`make screenshots`: the dashboard's states as pictures in docs/screenshots/, of the whole service with made-up visitors.
 
-Two of them are kept in the repository, because README shows them; the others are for work on the pages.
+Three of them are kept in the repository, because README shows them; the others are for work on the pages.
 """
 
 import asyncio
@@ -16,6 +16,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
+
 from sidedata.ingest.demo.traffic import HISTORY_EVENTS
 from sidedata.settings import PREFIX
 from tests.support.browser.chromium import VARIABLE, Page, chromium_page, find_chromium
@@ -23,16 +25,23 @@ from tests.support.browser.states import LOOKS, Installation, look, settled, sta
 from tests.support.paths import ROOT
 
 DIRECTORY = ROOT / "docs" / "screenshots"
-KEPT = ("pages-wide-light", "interactions-phone-dark")
+KEPT = ("overview-wide-light", "pages-wide-light", "interactions-phone-dark")
 MOST_BYTES = 150_000
 ZONE = "Europe/Helsinki"
-ORGANIZATION, PAGES, POPUP, EMPTY = (f"5de0da7a-0000-4000-8000-00000000000{end}" for end in "1abc")
+ORGANIZATION, OTHER_ORGANIZATION, PAGES, POPUP, EMPTY, BLOG, LETTER, GUIDE, SIZES = (
+    f"5de0da7a-0000-4000-8000-00000000000{end}" for end in "12abcdef9"
+)
 WORKFLOWS = {
     PAGES: ("page_navigation", "Web shop pages"),
     POPUP: ("interaction", "Help me choose"),
     EMPTY: ("interaction", "Spring campaign"),
+    BLOG: ("page_navigation", "Magazine"),
+    LETTER: ("interaction", "Newsletter sign-up"),
+    GUIDE: ("page_navigation", "Buying guides"),
+    SIZES: ("interaction", "Size finder"),
 }
-DAYS = 15  # of history: a week, and the one before to compare it with
+# Days of history for a pair of workflows: the same number of events over more days makes fewer a day.
+TRAFFIC = {(PAGES, POPUP): 15, (BLOG, LETTER): 28, (GUIDE, SIZES): 60}
 _LIMIT_SECONDS = 90.0
 
 
@@ -57,18 +66,28 @@ class DemoInstallation:
                 found = re.search(r"sidedata is up on (\S+),", said)
             self.base = found[1]
             await self.run("org", "set", ORGANIZATION, "--timezone", ZONE)
+            await self.run("org", "set", OTHER_ORGANIZATION, "--timezone", ZONE)
             for workflow, (kind, name) in WORKFLOWS.items():
                 await self.run("workflow", "set", ORGANIZATION, workflow, "--kind", kind, "--name", name)
-            self.token = await self.run("token", "create", "--org", "all", "--scope", "reports")
-            await self._begin(
-                *("traffic", "--org", ORGANIZATION, "--pages", PAGES, "--interactions", POPUP),
-                *("--zone", ZONE, "--days", str(DAYS)),
-            )
+            self.token = await self.run("token", "create", "--org", "all", "--scope", "reports", "--scope", "admin")
+            await self._name_organizations()
+            for seed, ((pages, interactions), days) in enumerate(TRAFFIC.items(), 1):
+                await self._begin(
+                    *("traffic", "--org", ORGANIZATION, "--pages", pages, "--interactions", interactions),
+                    *("--zone", ZONE, "--days", str(days), "--seed", str(seed)),
+                )
             applied = lag = 0
-            while applied < HISTORY_EVENTS // 2 or lag:
+            while applied < len(TRAFFIC) * HISTORY_EVENTS // 2 or lag:
                 await asyncio.sleep(0.5)
                 overview = json.loads(await self.run("inspect", "--json"))
                 applied, lag = overview["events_applied"], overview["lag_entries"]
+
+    async def _name_organizations(self) -> None:
+        headers = {"Authorization": f"Token {self.token}"}
+        async with aiohttp.ClientSession(self.base, headers=headers) as http:
+            for organization, name in ((ORGANIZATION, "Outdoor shop"), (OTHER_ORGANIZATION, "Cycling shop")):
+                async with http.put(f"/api/admin/v1/orgs/{organization}", json={"name": name}) as response:
+                    assert response.status == 200
 
     async def _begin(self, *words: str, stdout: int | None = None) -> asyncio.subprocess.Process:
         process = await asyncio.create_subprocess_exec(

@@ -27,7 +27,7 @@ LOOKS = {
 
 
 class Installation(NamedTuple):
-    """A service with data: its address, a token for everything, an organization and its workflows, one without events."""
+    """A service with data: its address, a token of several organizations, one of these and its workflows, one without events."""
 
     base: str
     token: str
@@ -65,7 +65,7 @@ async def enter(page: Page, base: str, token: str, **place: str) -> None:
     """Open the dashboard; where it asks, type a token."""
     await page.open(f"{base}/dashboard#{urlencode(place)}")
     await page.until("document.querySelector('#ask') && (!document.querySelector('#ask').hidden || !desk.hidden)")
-    if await page.evaluate("!document.querySelector('#ask').hidden"):
+    if await page.evaluate("document.querySelector('#ask-form').checkVisibility()"):
         await page.evaluate(f"document.querySelector('#ask-token').value = {json.dumps(token)}")
         await page.evaluate("document.querySelector('#ask-form button').click()")
 
@@ -75,6 +75,9 @@ async def live(page: Page) -> None:
     await page.until("document.querySelector('#status').dataset.state === 'live'")
     await page.until("document.querySelector('#numbers').checkVisibility()")
     await page.until("document.querySelector('#before').textContent.trim()")
+    await page.until(
+        "!!document.querySelector('#timeline path') || document.querySelector('#nothing').checkVisibility()"
+    )
 
 
 async def states(page: Page, at: Installation, stop: Callable[[], Awaitable[None]]) -> AsyncIterator[str]:
@@ -82,9 +85,13 @@ async def states(page: Page, at: Installation, stop: Callable[[], Awaitable[None
 
     Afterwards the page has noted the refusals and the connections that this brought about.
     """
-    await page.open(f"{at.base}/dashboard#org={at.organization}")
+    await page.open(f"{at.base}/dashboard")
     await page.until("document.querySelector('#ask') && !document.querySelector('#ask').hidden")
     yield "ask"
+    await enter(page, at.base, at.token)
+    await page.until("document.querySelector('#choose').checkVisibility()")
+    yield "organizations"
+    await page.evaluate("sessionStorage.clear()")
     await enter(page, at.base, "sd_of-nobody", org=at.organization)
     await page.until("document.querySelector('#ask-reason').checkVisibility()")
     yield "no-permission"
@@ -93,6 +100,10 @@ async def states(page: Page, at: Installation, stop: Callable[[], Awaitable[None
     await page.until("document.querySelector('#waiting').checkVisibility()")
     yield "loading"
     await page.send("Fetch.disable")
+    await enter(page, at.base, at.token, org=at.organization, range="7d")
+    await page.until("document.querySelector('#overview .sparkline').checkVisibility()")
+    await page.until("document.querySelector('#before').textContent.trim()")
+    yield "overview"
     for name, workflow in (("pages", at.pages), ("interactions", at.popup)):
         await enter(page, at.base, at.token, org=at.organization, workflow=workflow, range="7d")
         await live(page)
@@ -111,20 +122,22 @@ async def _details(page: Page, at: Installation) -> AsyncIterator[str]:
     await live(page)
     await page.evaluate("for (const details of document.querySelectorAll('details')) details.open = true")
     await page.send("Emulation.setFocusEmulationEnabled", enabled=True)
-    await page.evaluate("document.querySelectorAll('#hours .bar')[20].focus()")
-    await page.until("document.querySelector('#hours .tip').getAttribute('visibility') === 'visible'")
+    await page.evaluate("document.querySelector('#hours [role=slider]').focus()")
+    await page.until("document.querySelector('#hours .tip').checkVisibility()")
     yield "pages-read-off"
-    await page.evaluate("document.querySelector('#side-switch').click()")
-    await page.evaluate("scrollTo(0, 0)")
-    yield "workflows-open"
-    await page.evaluate("document.querySelector('#side-switch').click()")
+    await page.evaluate("document.querySelector('#timeline [role=slider]').focus()")
+    await page.until("document.querySelector('#timeline .tip').checkVisibility()")
+    yield "timeline-read-off"
+    await page.evaluate("document.querySelector('#rename').click()")
+    await page.until("document.querySelector('#name').open")
+    yield "name"
+    await page.evaluate("document.querySelector('#name').close(); scrollTo(0, 0)")
     await page.evaluate("document.querySelector('[name=range][value=custom]').click()")
     await page.until("document.querySelector('#custom').checkVisibility()")
     yield "custom-range"
     backwards = {"range": "custom", "start": "2026-02-01T00:00", "end": "2026-01-01T00:00"}
     await enter(page, at.base, at.token, org=at.organization, workflow=at.pages, **backwards)
     await page.until("document.querySelector('#custom-error').textContent")
-    await page.until("document.querySelectorAll('.side-list a').length")
     yield "bad-range"
     await enter(page, at.base, at.token, org=at.organization, workflow=at.empty, range="7d")
     await live(page)

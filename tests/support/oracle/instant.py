@@ -7,6 +7,7 @@ from typing import Any
 
 from sidedata.events.hashing import Hasher
 from sidedata.schema import keys
+from sidedata.schema.values import id_positions
 from tests.support.constants import SECRET
 from tests.support.events import POPUP
 from tests.support.oracle.oracle import Oracle
@@ -40,7 +41,8 @@ def held(admin: Any, partition: int, organization: str, events: Sequence[bytes])
     found = [raw for raw in events if hashed.number(json.loads(raw)["id"]) >> 1 in stored_ids]
     assert len(ids) == len(stored_ids) == len(found), "an id that is no event's, or in two sets"
     assert int(cursor.get(b"events", 0)) == len(found)
-    assert sum(int(count) for name, count in cursor.items() if name.startswith(b"ids:")) == len(found)
+    fields = {name.decode(): value.decode() for name, value in cursor.items()}
+    assert sum(positions.number for positions in id_positions(fields).values()) == len(found)
     assert not oldest or _position(oldest) > _position(cursor.get(b"entry", b"0-0")), "an entry that was applied"
     counts: dict[str, int] = {}
     for day in days:

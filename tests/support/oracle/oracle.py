@@ -5,22 +5,20 @@ accident. Zones are walked minute by minute; a local hour is a label (date, hour
 """
 
 import json
-import re
 import zlib
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from tests.support.oracle.event import PAGE_TYPES, Applied, BadEventError, Text, read_event, refuse
+from tests.support.oracle.local_time import day_around, hour_around, local_date, local_hour
+
 MICROSECOND = timedelta(microseconds=1)
-MINUTE = timedelta(minutes=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-PAGE_TYPES = ("page_view",)
-INTERACTION_TYPES = ("workflow_started", "interaction", "goal_triggered")
 PURCHASED = "System: Visitor purchased"
 
 
@@ -30,26 +28,6 @@ class BadIntervalError(Exception):
 
 class UnknownWorkflowError(Exception):
     """A workflow that the service answers with a 404."""
-
-
-class _BadEventError(Exception):
-    """An event that becomes a dead letter, with the reason."""
-
-
-@dataclass(frozen=True)
-class Applied:
-    """An event that counts."""
-
-    organization: str
-    workflow: str | None
-    type: str
-    visitor: str
-    session: str
-    at: datetime
-    goal: str | None = None
-    goal_name: str | None = None
-    value: Decimal | None = None
-    currency: str | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +63,7 @@ class Oracle:
                 self.duplicates += 1
                 return
             self._admit(event, entry_ms, now)
-        except _BadEventError as error:
+        except BadEventError as error:
             self.dead.append((str(error), raw))
             return
         self._ids.add(key)
@@ -93,25 +71,25 @@ class Oracle:
 
     def _admit(self, event: Applied, entry_ms: int, now: datetime) -> None:
         if event.at > EPOCH + timedelta(milliseconds=entry_ms) + timedelta(minutes=5):
-            raise _BadEventError("in_future")
+            raise BadEventError("in_future")
         zone = self.zone(event.organization)
         if local_date(event.at, zone) < local_date(now - self.kept.day, zone):
-            raise _BadEventError("too_old")
+            raise BadEventError("too_old")
         if event.workflow is not None:
             kind = "page_navigation" if event.type in PAGE_TYPES else "interaction"
             if self.kinds.setdefault((event.organization, event.workflow), kind) != kind:
-                raise _BadEventError("workflow_kind_mismatch")
+                raise BadEventError("workflow_kind_mismatch")
 
     def _judge(self, raw: bytes, partition: int) -> tuple[Applied, str | None]:
         if len(raw) > 16 * 1024:
-            raise _BadEventError("too_large")
+            raise BadEventError("too_large")
         try:
-            value = json.loads(raw.decode(), parse_float=_Text, parse_int=_Text, parse_constant=_refuse)
+            value = json.loads(raw.decode(), parse_float=Text, parse_int=Text, parse_constant=refuse)
         except ValueError:
-            raise _BadEventError("invalid_json") from None
-        event, given = _event(value)
+            raise BadEventError("invalid_json") from None
+        event, given = read_event(value)
         if zlib.crc32(event.organization.encode()) % self.partitions != partition:
-            raise _BadEventError("wrong_partition")
+            raise BadEventError("wrong_partition")
         return event, given
 
     def zone(self, organization: str) -> tzinfo:
@@ -205,123 +183,3 @@ def _uniques(events: list[Applied]) -> dict[str, int]:
         "unique_visitors_count": len({e.visitor for e in events}),
         "unique_sessions_count": len({e.session for e in events}),
     }
-
-
-# --- zones ---
-
-
-def local_hour(instant: datetime, zone: str | tzinfo) -> tuple[date, int, int]:
-    """Date, hour and offset in seconds of the local hour that holds an instant."""
-    return _label(instant.replace(second=0, microsecond=0), zone)
-
-
-def local_date(instant: datetime, zone: str | tzinfo) -> date:
-    """The date of the local day that holds an instant."""
-    return local_hour(instant, zone)[0]
-
-
-@lru_cache(maxsize=200_000)
-def _label(minute: datetime, zone: str | tzinfo) -> tuple[date, int, int]:
-    local = minute.astimezone(ZoneInfo(zone) if isinstance(zone, str) else zone)
-    offset = local.utcoffset()
-    assert offset is not None
-    return local.date(), local.hour, int(offset.total_seconds())
-
-
-def hour_around(instant: datetime, zone: str | tzinfo) -> tuple[datetime, datetime]:
-    """The local hour of an instant: as far as date, hour and offset stay the same."""
-    return _walk(instant.replace(second=0, microsecond=0), zone, 3)
-
-
-@lru_cache(maxsize=2_000)
-def _walk(minute: datetime, zone: str | tzinfo, fields: int) -> tuple[datetime, datetime]:
-    first = last = minute
-    while _label(first - MINUTE, zone)[:fields] == _label(minute, zone)[:fields]:
-        first -= MINUTE
-    while _label(last + MINUTE, zone)[:fields] == _label(minute, zone)[:fields]:
-        last += MINUTE
-    return first, last + MINUTE
-
-
-def day_around(instant: datetime, zone: str | tzinfo) -> tuple[datetime, datetime]:
-    """The local day of an instant: as far as the date stays the same."""
-    return _walk(instant.astimezone(UTC).replace(second=0, microsecond=0), zone, 1)
-
-
-# --- one event ---
-
-
-class _Text(str):
-    """A number as it was written."""
-
-    __slots__ = ()
-
-
-def _refuse(name: str) -> None:
-    raise ValueError(name)
-
-
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
-_AMOUNT = re.compile(r"\d+(\.\d+)?", re.ASCII)
-
-
-def _check(*, good: bool) -> None:
-    if not good:
-        raise _BadEventError("invalid_event")
-
-
-def _text(fields: dict[str, Any], name: str, longest: int) -> str:
-    value = fields.get(name)
-    _check(good=isinstance(value, str) and not isinstance(value, _Text) and 1 <= len(value) <= longest)
-    return str(value)
-
-
-def _uuid(fields: dict[str, Any], name: str) -> str:
-    value = _text(fields, name, 36)
-    _check(good=_UUID.fullmatch(value) is not None)
-    return value.lower()
-
-
-def _moment(text: str) -> datetime:
-    match = _MOMENT.fullmatch(text)
-    _check(good=match is not None)
-    assert match is not None
-    day, clock, fraction, offset = match.groups()
-    micros = (fraction or ".")[1:7].ljust(6, "0")
-    try:
-        return datetime.fromisoformat(f"{day}T{clock}.{micros}{offset.upper()}").astimezone(UTC)
-    except ValueError:
-        raise _BadEventError("invalid_event") from None
-
-
-def _event(value: Any) -> tuple[Applied, str | None]:  # noqa: ANN401 - whatever JSON holds
-    _check(good=isinstance(value, dict))
-    kind = value.get("type")
-    _check(good=kind in (*PAGE_TYPES, *INTERACTION_TYPES, "goal_reached"))
-    given = _text(value, "id", 128) if "id" in value else None
-    event: dict[str, Any] = {
-        "type": kind,
-        "organization": _uuid(value, "organization_id"),
-        "visitor": _text(value, "visitor_id", 256),
-        "session": _text(value, "session_id", 256),
-        "at": _moment(_text(value, "timestamp", 100)),
-    }
-    if kind == "goal_reached":
-        _check(good="workflow_id" not in value)
-        event["workflow"] = None
-    else:
-        event["workflow"] = _uuid(value, "workflow_id")
-    if kind in {"goal_triggered", "goal_reached"}:
-        _check(good=isinstance(value.get("goal"), dict))
-        event["goal"] = _uuid(value["goal"], "uuid")
-        event["goal_name"] = _text(value["goal"], "name", 200)
-    if kind == "goal_reached" and "purchase" in value:
-        purchase = value["purchase"]
-        _check(good=isinstance(purchase, dict) and isinstance(purchase.get("value"), str))
-        _check(good=_AMOUNT.fullmatch(purchase["value"]) is not None)
-        amount = Decimal(str(purchase["value"]))
-        _check(good=amount <= 10**12 and amount * 10_000 == int(amount * 10_000))
-        _check(good=re.fullmatch("[A-Z]{3}", _text(purchase, "currency", 3)) is not None)
-        event["value"], event["currency"] = amount, purchase["currency"]
-    return Applied(**event), given

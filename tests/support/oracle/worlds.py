@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import strategies as st
 
 from tests.support.events import PURCHASED, event
-from tests.support.oracle.oracle import day_around
+from tests.support.oracle.local_time import day_around
 
 NOW = datetime.now(UTC)
 ZONES = [

@@ -9,6 +9,11 @@ import pytest
 _CURVE = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 
 
+def lacks_tls(said: str) -> bool:
+    """Tell if a server that did not start was built without TLS, by its output."""
+    return "tls-port" in said or "Failed finding TLS support" in said
+
+
 class Certificates:
     """An authority, and what it certified: a server and a client."""
 

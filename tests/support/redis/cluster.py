@@ -2,10 +2,8 @@
 
 import contextlib
 import os
-import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from functools import partial
@@ -16,6 +14,7 @@ import redis
 from redis.crc import key_slot
 
 from tests.support.redis.certificates import Certificates
+from tests.support.redis.ports import free_ports
 from tests.support.redis.servers import find_binary
 from tests.support.waiting import block_until
 
@@ -237,18 +236,3 @@ class Cluster:
         for node in self.nodes:
             node.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that are free along with the ones 10,000 above, where nodes talk to each other; below those that systems give."""
-    ports: list[int] = []
-    with contextlib.ExitStack() as held:
-        while len(ports) < count:
-            port = secrets.randbelow(10_000) + 11_000
-            try:
-                for number in (port, port + 10_000):
-                    held.enter_context(socket.socket()).bind(("127.0.0.1", number))
-            except OSError:
-                continue
-            ports.append(port)
-    return ports

@@ -10,6 +10,7 @@ import aiohttp
 
 from sidedata.failpoints import VARIABLE
 from tests.support.constants import SECRET
+from tests.support.paths import ROOT
 from tests.support.pipeline import Pipeline
 from tests.support.processes.serving import address, serving
 from tests.support.processes.worker_process import WorkerProcess
@@ -27,7 +28,7 @@ async def worker(pipe: Pipeline, zones: Path, log: Path, failpoint: str = "") ->
         "SIDEDATA_SECRET": SECRET,
         "SIDEDATA_WORKER_PORT": "0",
         "SIDEDATA_LEASE_MS": str(LEASE_MS),
-        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "PYTHONPATH": str(ROOT),
         "PYTHONTZPATH": str(zones),
         VARIABLE: failpoint,
     }

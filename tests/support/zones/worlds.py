@@ -2,7 +2,7 @@
 
 import random
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
@@ -46,9 +46,16 @@ class Case:
 
     def rulebook(self, release: str, settings: Settings) -> Rulebook:
         """A worker's zone data: one folder of a release."""
-        sources = ZoneSources(None, [], [self.folder(release)])
-        sources.data(datetime.now(UTC).timestamp() + 60)  # long after the folder was written
-        return Rulebook(settings, sources)
+        changes = self.old_changes if release == OLD else self.new_changes
+        return rulebook_of(release, zone_bytes(self.first, changes), settings)
+
+
+def rulebook_of(release: str, zone: bytes, settings: Settings) -> Rulebook:
+    """The rules of a worker whose zone data are one folder with one zone."""
+    folder = zone_folder(Path(tempfile.mkdtemp(prefix="zones")), release, {NAME: zone})
+    sources = ZoneSources(None, [], [folder])
+    sources.data(datetime.now(UTC).timestamp() + 60)  # long after the folder was written
+    return Rulebook(settings, sources)
 
 
 def life(now: datetime, *, days: int = 80, seed: int = 1, each: int = 9) -> list[bytes]:
@@ -117,10 +124,12 @@ class ZoneWorld:
         assert rules is not None, record
         return rules
 
-    async def check(self, zone: tzinfo) -> None:
-        """Hold the answers to all questions against the oracle by these rules."""
+    async def check(self, zone: tzinfo, workflows: Collection[str] = (PAGES, POPUP)) -> None:
+        """Hold the answers to all questions about the workflows against the oracle by these rules."""
         self.oracle.rules = lambda _: zone
         for question in questions(self.now):
+            if question[1] not in workflows:
+                continue
             before = await self.pipe.now()
             reply = await self.pipe.ask(*question[1:], question[0])
             try:

@@ -164,18 +164,39 @@ for _, step in ipairs(steps) do
   apply[step[1]](unpack(step, 2))
 end
 
-local at, dead_letters = 2, 0
+-- The indexes of dead letters lack those of an older version, and any that can't be written. The cursor tells which letters may be
+-- missing: those up to `dead_unindexed`, and those behind `dead_indexed`, the newest letter that this script has looked at.
+local at, dead_letters, newest, unindexed = 2, 0, nil, nil
+local indexed = at <= #ARGV and call('HGET', cursor, 'dead_indexed')
+local foreign = at <= #ARGV and #call('XRANGE', KEYS[4], indexed and '(' .. indexed or '-', '+', 'COUNT', 1) > 0
 while at <= #ARGV do
   local id = call('XADD', KEYS[4], '*', 'at', batch.now, unpack(ARGV, at + 2, at + 1 + ARGV[at]))
+  if foreign and not newest then
+    -- The id before this one: a worker has no right to ask for the newest letter.
+    local ms, number = string.match(id, '(%d+)-(%d+)')
+    if number == '0' then
+      unindexed = string.format('%.0f-18446744073709551615', ms - 1)
+    else
+      unindexed = string.format('%s-%.0f', ms, number - 1)
+    end
+  end
   local index = KEYS[tonumber(ARGV[at + 1])]
   -- The index only speeds up a listing, so its failure is no reason to fail halfway: the account may lack the right, and the
   -- index may be ahead where a clock was set back.
-  if index and not redis.pcall('XADD', index, 'MAXLEN', '~', batch.dead_letter_limit, id, 'id', '')['err'] then
-    call('EXPIREAT', index, batch.dead_letter_expiry)
+  if index then
+    if redis.pcall('XADD', index, 'MAXLEN', '~', batch.dead_letter_limit, id, 'id', '')['err'] then
+      unindexed = id
+    else
+      call('EXPIREAT', index, batch.dead_letter_expiry)
+    end
   end
+  newest = id
   dead_letters = dead_letters + 1
   at = at + 2 + ARGV[at]
 end
+
+if newest then call('HSET', cursor, 'dead_indexed', newest) end
+if unindexed then call('HSET', cursor, 'dead_unindexed', unindexed) end
 
 if shadow_expiry ~= 0 then
   for _, key in ipairs(KEYS) do expire(key, 0) end -- live keys stay as they are: ids, the cursor that counts them

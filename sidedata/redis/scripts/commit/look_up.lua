@@ -1,7 +1,8 @@
 -- Read all that a batch is planned on: ids applied already, visitors' state, hours, names of goals, and Redis's time.
 --
 -- KEYS  1 cursor (for the slot; all keys that are read have its hash tag)
--- ARGV  1 four lists in MessagePack: sets of applied ids, each with the ids, as text, that it may hold; keys of visitors;
+-- ARGV  1 four lists in MessagePack: sets of applied ids, each as its key, the number of ids that it may hold, and these, as text;
+--         keys of visitors;
 --         hours, each as the key of its visitors, the key of its day's counts and the field there; keys of goals' names
 -- Reply {now in ms, {applied id, …}, {a visitor's fields, …}, {an hour's TTL in ms, its stored count, …}, {a goal's record, …}}
 --
@@ -10,14 +11,17 @@ local call = redis.call
 local time = call('TIME')
 local id_queries, visitor_keys, hour_queries, goal_keys = unpack(cmsgpack.unpack(ARGV[1]))
 local applied, visitors, hours, goals = {}, {}, {}, {}
-for _, query in ipairs(id_queries) do
-  local key, ids = query[1], query[2]
-  for first = 1, #ids, 1000 do
-    local members = call('SMISMEMBER', key, unpack(ids, first, math.min(first + 999, #ids)))
-    for at = 1, #members do
-      if members[at] == 1 then applied[#applied + 1] = ids[first + at - 1] end
+-- One flat list: with many sets most of them are asked for one id, and a table for each would cost as much as the command.
+local at = 1
+while at <= #id_queries do
+  local key, last = id_queries[at], at + 1 + id_queries[at + 1]
+  for first = at + 2, last, 1000 do
+    local members = call('SMISMEMBER', key, unpack(id_queries, first, math.min(first + 999, last)))
+    for of_members = 1, #members do
+      if members[of_members] == 1 then applied[#applied + 1] = id_queries[first + of_members - 1] end
     end
   end
+  at = last + 1
 end
 for at, key in ipairs(visitor_keys) do
   visitors[at] = call('HGETALL', key)

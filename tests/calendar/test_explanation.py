@@ -1,0 +1,65 @@
+"""Records without a table: the keys of days tell by which rules they were cut."""
+
+from sidedata.calendar.adoption import Keep, Recut, decide
+from sidedata.calendar.explanation import explain_days
+from tests.support.zones.buckets import CHISINAU, DAY, EAST, EDGE, KEPT, NOW, WEST, Buckets, pair
+from tests.support.zones.files import HOUR, second
+
+
+def test_day_keys_tell_the_table_that_cut_them() -> None:
+    """Of the tables that machines hold, the one under which all day keys are midnights is the one in use."""
+    _, _, stored, candidate = pair(EAST)
+    for table in (stored, candidate):
+        found = explain_days(Buckets().fill(table).days, [candidate, stored])
+        assert found.rules == table
+        assert found.strays == ()
+    assert explain_days([], [candidate, stored]).rules == candidate
+
+
+def test_an_installation_that_was_updated_has_days_of_both() -> None:
+    """Day keys of the old rules up to a day and of the new ones after it make one table, and adoption then cuts what it can."""
+    for case in (EAST, WEST):
+        _, new, stored, candidate = pair(case)
+        buckets = Buckets().fill(stored, EDGE, second("2026-11-20T12:00")).fill(candidate, second("2026-11-20T12:00"))
+        found = explain_days(buckets.days, [candidate, stored])
+        decision = decide(found.rules, candidate, KEPT, NOW, found.doubtful)
+        assert isinstance(decision, Recut)
+        buckets.expire(stored).adopt(decision).check(new)
+
+
+def test_days_of_processes_side_by_side_are_strays_and_are_cut_again() -> None:
+    """Workers of both rules leave days twice; the hours hold everything, and no stray is left, under both tables."""
+    for case in (EAST, WEST):
+        _, new, stored, candidate = pair(case)
+        for most, few in ((stored, candidate), (candidate, stored)):
+            buckets = Buckets().fill(most)
+            for start, seen in Buckets().fill(few, second("2026-11-16T00:00"), second("2026-11-24T00:00")).days.items():
+                buckets.days[start] |= seen  # each worker adds events to days of its own
+            found = explain_days(buckets.days, [candidate, stored])
+            assert found.rules == most
+            assert found.strays
+            decision = decide(found.rules, candidate, KEPT, NOW, found.doubtful)
+            assert isinstance(decision, Recut)
+            buckets.expire(stored).adopt(decision).check(new)
+
+
+def test_hours_that_were_cut_both_ways_are_doubtful() -> None:
+    """Where only the hours of a day differ, its key tells nothing, so that day is cut again in any case."""
+    _, new, stored, candidate = pair(CHISINAU)
+    buckets, mixed = Buckets().fill(stored), Buckets().fill(candidate)
+    for start, fields in mixed.fields.items():
+        for hour, seen in fields.items():
+            buckets.fields[start][hour] |= seen
+    found = explain_days(buckets.days, [candidate, stored])
+    assert (found.rules, found.strays) == (candidate, ())
+    decision = decide(found.rules, candidate, KEPT, NOW, found.doubtful)
+    assert isinstance(decision, Recut)
+    assert len(decision.days) == 1
+    buckets.expire(stored).adopt(decision).check(new)
+
+
+def test_strays_without_hours_are_left_to_expire() -> None:
+    """Where the hours have gone there is nothing to mend days from, and the table stays as it is."""
+    _, _, stored, _ = pair(EAST)
+    strays = tuple(start + HOUR for start in Buckets().fill(stored, EDGE, NOW - 30 * DAY).days)
+    assert decide(stored, stored, KEPT, NOW, strays) == Keep(stored)
