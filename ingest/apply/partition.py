@@ -95,14 +95,14 @@ class Partition:
                 await self._forget_records()
                 continue
 
-            # 2. Look up the state that the events are planned on.
+            # 2. Fetch the next entries, and look up the state that the events are planned on.
+            await self.reader.fetch()
             hashes = [resolved.id_hash for resolved in batch.events if resolved.id_hash is not None]
             lookups = await owner_cache.look_up(batch.events, deduplicator.queries(hashes))
             failpoints.pass_by("after_look_up")
 
-            # 3. Plan; the next entries are fetched meanwhile. It takes milliseconds as a rule. A visitor of many workflows
-            # and goals can make it minutes. In a thread of its own it delays neither the renewal of leases nor other partitions.
-            self.reader.fetch_ahead()
+            # 3. Plan. It takes milliseconds as a rule; a visitor of a thousand workflows and goals can make it minutes. In a
+            # thread of its own it delays neither the renewal of leases nor the other partitions.
             operations = Operations(ownership.keyspace, lookups.now_ms // 1000, owner_cache.known_expiries)
             planner = Planner(self._settings, deduplicator, lookups, operations)
             plan = await asyncio.to_thread(planner.plan, batch.events, batch.dead_letters)

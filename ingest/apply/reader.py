@@ -86,7 +86,6 @@ class Reader:
         self._batch_events = batch_events
         self._entries: Sequence[Entry] = ()  # read, but in no batch yet
         self._ahead: asyncio.Task[Batch | None] | None = None
-        self._fetch: asyncio.Task[Sequence[Entry]] | None = None
 
     async def take(self, block_ms: int | None) -> Batch | None:
         """Return the next batch; waits `block_ms` for its first entry. None if there is none.
@@ -102,12 +101,19 @@ class Reader:
     @property
     def is_behind(self) -> bool:
         """Tell if there is likely a next batch already."""
-        return self._ahead is not None or self._fetch is not None or bool(self._entries) or self._source.has_more
+        return self._ahead is not None or bool(self._entries) or self._source.has_more
 
-    def fetch_ahead(self) -> None:
-        """Send for the entries of the next batch, if there are likely some; later the request would wait behind a commit."""
-        if self._ahead is None and self._fetch is None and not self._entries and self._source.has_more:
-            self._fetch = asyncio.create_task(self._source.read(None))
+    async def fetch(self) -> None:
+        """Fetch the entries of the next batch, if there are likely some.
+
+        Behind a commit the request would wait in Redis for its end. While a batch is planned, the thread of the plan holds the
+        interpreter, and the loop would take the reply in by tiny parts.
+
+        Raises:
+            StoreUnavailableError: Redis is out of reach.
+        """
+        if self._ahead is None and not self._entries and self._source.has_more:
+            self._entries = await self._source.read(None)
 
     def read_ahead(self) -> None:
         """Begin with the next batch, if there is likely one."""
@@ -115,17 +121,14 @@ class Reader:
             self._ahead = asyncio.create_task(self._next(None))
 
     async def close(self) -> None:
-        """Drop the entries and the batch that were read ahead."""
-        ahead = [task for task in (self._ahead, self._fetch) if task is not None]
-        self._ahead = self._fetch = None
-        for task in ahead:
-            task.cancel()
-        await asyncio.gather(*ahead, return_exceptions=True)
+        """Drop the batch that was read ahead."""
+        if self._ahead is not None:
+            self._ahead.cancel()
+            await asyncio.gather(self._ahead, return_exceptions=True)
+            self._ahead = None
 
     async def _next(self, block_ms: int | None) -> Batch | None:
-        if not self._entries:
-            fetch, self._fetch = self._fetch, None
-            self._entries = (await fetch if fetch is not None else ()) or await self._source.read(block_ms)
+        self._entries = self._entries or await self._source.read(block_ms)
         if not self._entries:
             return None
         failpoints.pass_by("after_read")

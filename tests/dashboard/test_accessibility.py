@@ -45,7 +45,7 @@ async def test_axe_finds_nothing_in_any_state(page: Page, pipe: Pipeline) -> Non
             for looks in LOOKS:
                 await look(page, looks)
                 found += await violations(page, f"{state}, {looks}")
-                if await page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                if await page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
                     found.append(f"{state}, {looks}: wider than the screen")
     assert found == []
     assert len(set(seen)) == 16

@@ -51,12 +51,13 @@ CONDITIONS = {
 
 async def _misconf(admin: Any, server: RedisServer) -> None:  # noqa: ANN401 - an untyped client
     (server.directory / "broken").mkdir()  # a file can't take the place of a directory
+    admin.config_set("save", "3600 1000000")  # Redis 6.2 takes only one `save` of a command line
     admin.bgsave()
     await eventually(lambda: admin.info("persistence")["rdb_last_bgsave_status"] == "err")
 
 
 async def _busy(admin: Any, server: RedisServer) -> None:  # noqa: ANN401 - an untyped client
-    admin.config_set("busy-reply-threshold", 20)
+    admin.config_set("lua-time-limit", 20)  # the name on Redis 6.2, an alias later
     spinning = redis.Redis.from_url(server.url, protocol=2, socket_timeout=0.1)
     with contextlib.suppress(redis.TimeoutError):
         spinning.eval("while true do end", 0)
