@@ -14,7 +14,7 @@ from sidedata.service.api.ingest import KINDS
 from sidedata.service.api.ingest_warnings import KindCache
 from sidedata.service.api.live_hub import HUB, Hub
 from sidedata.service.api.pages import Pages
-from sidedata.service.api.report import post_sidedata
+from sidedata.service.api.reports.report import post_sidedata
 from sidedata.service.api.reports.timeline import post_timeline
 from sidedata.service.http.access_log import access_log, set_common_headers
 from sidedata.service.http.auth import AUTHENTICATOR, Authenticator, authorization

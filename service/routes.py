@@ -8,7 +8,8 @@ from sidedata.service.api.live import get_live
 from sidedata.service.api.management import access, records
 from sidedata.service.api.management.dead_letters import DeadLetterItem, get_dead_letters
 from sidedata.service.api.pages import Pages, start_page
-from sidedata.service.api.report import AS_OF, EFFECTIVE, ZONE_RULES, get_sidedata, post_sidedata
+from sidedata.service.api.reports.answers import AS_OF, EFFECTIVE, ZONE_RULES
+from sidedata.service.api.reports.report import get_sidedata, post_sidedata
 from sidedata.service.api.reports.routes import COMMON_REFUSALS, over_time
 from sidedata.service.api.workflows import TIME_ZONE, WorkflowItem, get_workflows
 from sidedata.service.http.endpoint import Endpoint, Media

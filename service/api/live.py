@@ -22,8 +22,9 @@ from aiohttp import web
 
 from sidedata.errors import SidedataError
 from sidedata.service.api.live_hub import HUB, Channel
-from sidedata.service.api.query import Interval, Window, from_live_query
-from sidedata.service.api.report import DatedAnswer, fetch
+from sidedata.service.api.reports.answers import DatedAnswer
+from sidedata.service.api.reports.query import Interval, Window, from_live_query
+from sidedata.service.api.reports.report import fetch
 from sidedata.service.freshness.freshness import AsOf
 from sidedata.service.http.auth import AUTHENTICATOR, ORGANIZATION, TOKEN, WORKFLOW
 from sidedata.service.http.problems import ProblemError, problem_body

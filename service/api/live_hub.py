@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from sidedata.errors import SidedataError, StoreUnavailableError
-from sidedata.service.api.report import DatedAnswer
+from sidedata.service.api.reports.answers import DatedAnswer
 from sidedata.service.freshness.freshness import BEHIND_SECONDS, AsOf
 from sidedata.service.http.problems import ProblemError, unavailable
 from sidedata.service.metrics import ServiceMetrics

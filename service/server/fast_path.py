@@ -17,8 +17,9 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.typedefs import Handler
 
 from sidedata.events.decode import canonical_uuid
-from sidedata.service.api.query import from_body
-from sidedata.service.api.report import MAX_QUERY_BYTES, DatedAnswer, fetch, post_sidedata
+from sidedata.service.api.reports.answers import MAX_QUERY_BYTES, DatedAnswer
+from sidedata.service.api.reports.query import from_body
+from sidedata.service.api.reports.report import fetch, post_sidedata
 from sidedata.service.api.reports.requests import timeline_from_body
 from sidedata.service.api.reports.timeline import fetch_timeline
 from sidedata.service.http.access_log import (

@@ -4,7 +4,7 @@ import gzip as packed
 
 from sidedata.events.decode import decode_event
 from sidedata.service.api.ingest import _lines, validate_event
-from sidedata.service.api.query import Interval, from_body, from_query
+from sidedata.service.api.reports.query import Interval, from_body, from_query
 from sidedata.service.http.problems import ProblemError
 from tests.fuzz.bodies import check_gzip, refused
 from tests.fuzz.inputs import GOOD

@@ -17,7 +17,7 @@ from sidedata.ingest.apply.entries import read_entry
 from sidedata.ingest.archive.lines import ArchiveError, open_archive, read_lines
 from sidedata.schema.keys import partition_of
 from sidedata.service.api.ingest import validate_event
-from sidedata.service.api.query import Interval, Window, from_body, from_live_query, from_query
+from sidedata.service.api.reports.query import Interval, Window, from_body, from_live_query, from_query
 from sidedata.service.http.problems import ProblemError
 from sidedata.service.report.plan import IntervalError, fields_of, make_plan
 from sidedata.settings import Settings

@@ -3,12 +3,10 @@
 from aiohttp import web
 
 from sidedata.errors import CommandRefusedError
-from sidedata.service.api.report import MAX_QUERY_BYTES, DatedAnswer
-from sidedata.service.api.reports.negotiation import preferred_format
+from sidedata.service.api.reports.answers import DatedAnswer, query_body, refusals, respond
+from sidedata.service.api.reports.negotiation import CONTENT_TYPES, preferred_format
 from sidedata.service.api.reports.requests import OverviewRequest, overview_from_body, overview_from_query
-from sidedata.service.api.reports.timeline import refusals, respond
 from sidedata.service.http.auth import ORGANIZATION
-from sidedata.service.http.bodies import content_type, plain_body
 from sidedata.service.http.problems import missing_right
 from sidedata.service.http.state import BACKEND
 from sidedata.service.report.overview.overviews import Question
@@ -16,9 +14,7 @@ from sidedata.service.report.overview.overviews import Question
 
 async def post_overview(request: web.Request) -> web.Response:
     """The overview of the workflows in the body."""
-    content_type(request, ("application/json",))
-    asked = overview_from_body(await plain_body(request, MAX_QUERY_BYTES))
-    return await _answer(request, asked)
+    return await _answer(request, overview_from_body(await query_body(request)))
 
 
 async def get_overview(request: web.Request) -> web.Response:
@@ -26,16 +22,16 @@ async def get_overview(request: web.Request) -> web.Response:
     return await _answer(request, overview_from_query(request.rel_url.raw_query_string))
 
 
-async def _answer(request: web.Request, asked: OverviewRequest) -> web.Response:
+async def _answer(request: web.Request, query: OverviewRequest) -> web.Response:
     backend = request.app[BACKEND]
     overviews, encoding = backend.overviews, preferred_format(request)
     organization = request[ORGANIZATION]
     with backend.admission, refusals(body=request.method == "POST"):
         # Measured before the numbers are read; all workflows of an organization have one partition.
         as_of = await backend.freshness.measure(backend.installation.keyspace_of(organization))
-        question = Question(organization, asked.workflows, asked.interval, asked.granularity, encoding)
+        question = Question(organization, query.workflows, query.interval, query.granularity, encoding)
         try:
             answer = await overviews.answer(question)
         except CommandRefusedError as error:
             raise missing_right("read many workflows at once", error) from error
-    return respond(request, DatedAnswer(answer, as_of), encoding)
+    return respond(request, DatedAnswer(answer, as_of), CONTENT_TYPES[encoding], negotiated=True)

@@ -5,7 +5,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
 from sidedata.events.decode import canonical_uuid
-from sidedata.service.api.query import Interval, decode_body, fields_of, interval_of, read_interval, read_parameters
+from sidedata.service.api.reports.parameters import decode_body, fields_of, read_parameters
+from sidedata.service.api.reports.query import Interval, interval_of, read_interval
 from sidedata.service.http.problems import FieldError
 from sidedata.service.report.timeline.spans import GRANULARITIES, Granularity
 

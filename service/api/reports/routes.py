@@ -1,6 +1,6 @@
 """The rows of the table of routes for timelines and overviews."""
 
-from sidedata.service.api.report import AS_OF, EFFECTIVE, ZONE_RULES
+from sidedata.service.api.reports.answers import AS_OF, EFFECTIVE, ZONE_RULES
 from sidedata.service.api.reports.overview import get_overview, post_overview
 from sidedata.service.api.reports.timeline import get_timeline, post_timeline
 from sidedata.service.http.endpoint import Endpoint, Media

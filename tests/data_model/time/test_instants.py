@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from sidedata.calendar.instants import parse_instant
-from sidedata.service.api.query import from_body, from_query
+from sidedata.service.api.reports.query import from_body, from_query
 from sidedata.service.http.problems import ProblemError
 
 READ = {

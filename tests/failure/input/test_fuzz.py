@@ -13,7 +13,7 @@ from sidedata.events.decode import decode_event
 from sidedata.ingest.apply.entries import read_entry
 from sidedata.ingest.archive.lines import ArchiveError, open_archive, read_lines
 from sidedata.schema.keys import partition_of
-from sidedata.service.api.query import from_body
+from sidedata.service.api.reports.query import from_body
 from sidedata.service.http.problems import ProblemError
 from sidedata.settings import read_settings
 from tests.fuzz.inputs import GOOD

@@ -5,7 +5,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from sidedata.service.api.query import Interval, Window, from_body, from_live_query, from_query
+from sidedata.service.api.reports.query import Interval, Window, from_body, from_live_query, from_query
 from sidedata.service.http.problems import ProblemError
 
 EAST = timezone(timedelta(hours=2))

@@ -9,20 +9,17 @@ from collections.abc import Mapping
 from datetime import datetime, time, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl
 
 import msgspec
 
 from sidedata.calendar.instants import parse_instant
+from sidedata.service.api.reports.parameters import decode_body, fields_of, read_parameters
 from sidedata.service.http.problems import FieldError, ProblemError
 
 LONGEST = timedelta(hours=400 * 24)
 # An instant this near to the calendar's first or last day can't be moved to another zone or widened to its day.
 _CALENDAR_MARGIN = timedelta(days=3)
-# No documented form has more than two parameters; a hundred thousand would only take time.
-_MOST_PARAMETERS = 20
 
-_DECODER = msgspec.json.Decoder()
 _OFFSET = re.compile(r"[0-9]{2}(?::?[0-9]{2}(?::?[0-9]{2}(?:\.[0-9]{1,6})?)?)?")
 _DURATION = re.compile(
     r"P(?=.)(?:([0-9]{1,7})W)?(?:([0-9]{1,7})D)?(?:T(?=.)(?:([0-9]{1,7})H)?(?:([0-9]{1,7})M)?(?:([0-9]{1,9})S)?)?"
@@ -90,20 +87,6 @@ def _read_body(body: bytes) -> Interval:
     return interval_of(outer, errors)
 
 
-def decode_body(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
-    """Decode a body.
-
-    Raises:
-        ProblemError: 400, it is not JSON.
-    """
-    try:
-        return _DECODER.decode(body)
-    except RecursionError as error:
-        raise ProblemError(400, "the body is nested too deeply") from error
-    except (ValueError, OverflowError) as error:  # msgspec's errors and bad UTF-8 are ValueErrors
-        raise ProblemError(400, f"the body is not valid JSON: {error}") from error
-
-
 def interval_of(outer: Mapping[str, Any], errors: list[FieldError]) -> Interval:
     """The interval of a body.
 
@@ -145,46 +128,6 @@ def from_live_query(raw: str) -> Interval | Window:
     if errors or span is None:
         raise ProblemError(400, "the query string is wrong", errors)
     return Window(span)
-
-
-def fields_of(
-    value: Any,  # noqa: ANN401 - any JSON value
-    pointer: str,
-    names: tuple[str, ...],
-    errors: list[FieldError],
-    optional: tuple[str, ...] = (),
-) -> dict[str, Any]:
-    """The fields of a JSON object that must have these, may have the optional ones, and no others."""
-    if not isinstance(value, dict):
-        errors.append(FieldError(pointer, "must be an object"))
-        return {}
-    unknown = (name for name in value if name not in (*names, *optional))
-    errors += [FieldError(f"{pointer}/{_escape(name)}", "unknown field") for name in unknown]
-    errors += [FieldError(f"{pointer}/{name}", "missing") for name in names if name not in value]
-    return {name: value[name] for name in (*names, *optional) if name in value}
-
-
-def _escape(name: str) -> str:
-    """A name in a JSON pointer, with "~" and "/" escaped; only the first 100 characters of a longer one."""
-    return name[:100].replace("~", "~0").replace("/", "~1")
-
-
-def read_parameters(raw: str, names: tuple[str, ...], errors: list[FieldError]) -> dict[str, str]:
-    """The query parameters, each at most once, none unknown."""
-    try:
-        pairs = parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS)
-    except ValueError as error:  # too many of them, or invalid UTF-8
-        raise ProblemError(400, "the query string can't be read") from error
-    parameters: dict[str, str] = {}
-    for name, value in pairs:
-        pointer = f"/{_escape(name)}"
-        if name not in names:
-            errors.append(FieldError(pointer, "unknown query parameter"))
-        elif name in parameters:
-            errors.append(FieldError(pointer, "present more than once"))
-        else:
-            parameters[name] = value
-    return parameters
 
 
 def read_interval(fields: Mapping[str, Any], pointer: str, errors: list[FieldError], detail: str) -> Interval:
