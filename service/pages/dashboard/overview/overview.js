@@ -106,7 +106,7 @@ export class Overview {
     const names = (a, b) => nameOf(a).localeCompare(nameOf(b), "en", { numeric: true });
     return this.#data.entries
       .filter((entry) => entry.kind === kind && `${entry.name ?? ""} ${entry.id}`.toLowerCase().includes(wanted))
-      .sort((a, b) => direction * (of ? value(a) - value(b) || -direction * names(a, b) : names(a, b)));
+      .sort((a, b) => direction * (of ? value(a) - value(b) || direction * names(a, b) : names(a, b)));
   }
 
   #draw() {
