@@ -13,7 +13,8 @@ many small sets:
 
 The ids of a generation have *positions*, which decide on their layers. A generation begins at the layer that the one before ended
 with, because each layer costs each look-up a command: its first id has the first position of that layer. The cursor holds the
-positions of the next id (`ids:<generation>`) and, beyond 0, of the first one (`first_id:<generation>`).
+positions of the next id (`ids:<generation>`) and, beyond 0, of the first one (`first_id:<generation>`). A worker of a version that
+reads the former alone looks into all layers up to that one, so it misses none.
 """
 
 from collections.abc import Sequence

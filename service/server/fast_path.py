@@ -17,7 +17,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.typedefs import Handler
 
 from sidedata.events.decode import canonical_uuid
-from sidedata.service.api.reports.answers import MAX_QUERY_BYTES, DatedAnswer
+from sidedata.service.api.reports.answers import AS_OF, EFFECTIVE, MAX_QUERY_BYTES, ZONE_RULES, DatedAnswer
 from sidedata.service.api.reports.query import from_body
 from sidedata.service.api.reports.report import fetch, post_sidedata
 from sidedata.service.api.reports.requests import timeline_from_body
@@ -145,9 +145,11 @@ class RawResponse(web.StreamResponse):
     def __init__(self, dated: DatedAnswer, request_id: str, vary: str) -> None:
         super().__init__()
         answer = dated.answer
-        covered = "".join([f"{name}: {value}\r\n" for name, value in dated.headers.items()])
+        # The names are those of `DatedAnswer.headers`; as a dictionary they would take three times as long.
+        as_of = "" if dated.as_of is None else f"{AS_OF}: {dated.as_of.text}\r\n"
         self._head = (
-            f"HTTP/1.1 200 OK\r\n{covered}Cache-Control: no-store\r\n{vary}"
+            f"HTTP/1.1 200 OK\r\n{EFFECTIVE}: {answer.effective}\r\n{ZONE_RULES}: {answer.rules}\r\n{as_of}"
+            f"Cache-Control: no-store\r\n{vary}"
             f"Content-Type: application/json\r\nContent-Length: {len(answer.body)}\r\n"
             f"Date: {_date(int(time.time()))}\r\nServer: sidedata\r\nX-Request-Id: {request_id}\r\n"
             "X-Content-Type-Options: nosniff\r\n\r\n"

@@ -101,8 +101,8 @@ def test_every_alert_is_in_the_runbook() -> None:
         assert rule["alert"].lower() in anchors(RUNBOOK)
 
 
-def told(path: str, call: str) -> Iterator[str]:
-    """The fixed parts of what the calls of a function or class in a module say, in so far as they are worth a search."""
+def message_parts(path: str, call: str) -> Iterator[str]:
+    """The fixed parts of the messages in the calls of a function or class of a module, if they are long enough to search for."""
     for node in ast.walk(tree(ROOT / path)):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == call:
             for argument in node.args:
@@ -139,7 +139,7 @@ def told(path: str, call: str) -> Iterator[str]:
 def test_every_message_is_in_the_runbook(path: str, call: str) -> None:
     """The messages of /readyz, of a process that doesn't start or ends, and of warnings in the log are all in the runbook."""
     text = " ".join(RUNBOOK.read_text(encoding="utf-8").split())
-    fine = (
+    harmless = (
         "Redis answers",
         "Redis takes writes",
         "this account may read dead letters",
@@ -152,7 +152,7 @@ def test_every_message_is_in_the_runbook(path: str, call: str) -> None:
         "the configuration fits",
         "the numbers are up to date",
     )
-    missing = [said for said in told(path, call) if said not in text and not said.startswith(fine)]
+    missing = [part for part in message_parts(path, call) if part not in text and not part.startswith(harmless)]
     assert not missing
 
 

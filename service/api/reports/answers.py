@@ -1,7 +1,5 @@
 """Answers of reports as responses: their headers, and the errors of reports as problems."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 from aiohttp import web
@@ -18,6 +16,7 @@ MAX_QUERY_BYTES = 64 * 1024
 EFFECTIVE = "Sidedata-Effective-Interval"
 AS_OF = "Sidedata-As-Of"
 ZONE_RULES = "Sidedata-Zone-Rules"
+REFUSALS = (NoSuchWorkflowError, GranularityError, IntervalError)  # errors of reports that are the client's
 _FRESH_SECONDS = 1
 
 
@@ -46,22 +45,17 @@ async def query_body(request: web.Request) -> bytes:
     return await plain_body(request, MAX_QUERY_BYTES)
 
 
-@contextmanager
-def refusals(*, body: bool) -> Iterator[None]:
-    """Turn the errors of reports into problems; `body` tells if the interval was in one, for the pointers.
+def problem_of(error: NoSuchWorkflowError | GranularityError | IntervalError, *, body: bool) -> ProblemError:
+    """The problem, 404 or 400, of an error of reports; `body` tells if the interval was in one, for the pointers.
 
-    Raises:
-        ProblemError: 404 or 400.
+    A function and no context manager, which would take a microsecond of each poll.
     """
-    try:
-        yield
-    except NoSuchWorkflowError as error:
-        raise ProblemError(404, "no such workflow in this organization") from error
-    except GranularityError as error:
-        raise ProblemError(400, str(error), [FieldError("/granularity", str(error))]) from error
-    except IntervalError as error:
-        pointer = error.pointer if body else error.pointer.removeprefix("/interval")
-        raise ProblemError(400, str(error), [FieldError(pointer, str(error))]) from error
+    if isinstance(error, NoSuchWorkflowError):
+        return ProblemError(404, "no such workflow in this organization")
+    if isinstance(error, GranularityError):
+        return ProblemError(400, str(error), [FieldError("/granularity", str(error))])
+    pointer = error.pointer if body else error.pointer.removeprefix("/interval")
+    return ProblemError(400, str(error), [FieldError(pointer, str(error))])
 
 
 def respond(request: web.Request, dated: DatedAnswer, media_type: str, *, negotiated: bool = False) -> web.Response:

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from sidedata.service.api.reports.answers import DatedAnswer, query_body, refusals, respond
+from sidedata.service.api.reports.answers import REFUSALS, DatedAnswer, problem_of, query_body, respond
 from sidedata.service.api.reports.query import Interval, from_body, from_query
 from sidedata.service.http.auth import ORGANIZATION, WORKFLOW
 from sidedata.service.http.state import BACKEND, Backend
@@ -34,7 +34,9 @@ async def fetch(backend: Backend, organization: str, workflow: str, interval: In
         ProblemError: 404 or 400.
         StoreUnavailableError: Redis is out of reach.
     """
-    with refusals(body=body):
-        # Measured before the numbers are read, so that all events of before are in them.
-        as_of = await backend.freshness.measure(backend.installation.keyspace_of(organization))
+    # Measured before the numbers are read, so that all events of before are in them.
+    as_of = await backend.freshness.measure(backend.installation.keyspace_of(organization))
+    try:
         return DatedAnswer(await backend.reports.answer(organization, workflow, interval.start, interval.end), as_of)
+    except REFUSALS as error:
+        raise problem_of(error, body=body) from error

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from sidedata.service.api.reports.answers import DatedAnswer, query_body, refusals, respond
+from sidedata.service.api.reports.answers import REFUSALS, DatedAnswer, problem_of, query_body, respond
 from sidedata.service.api.reports.negotiation import CONTENT_TYPES, preferred_format
 from sidedata.service.api.reports.requests import TimelineRequest, timeline_from_body, timeline_from_query
 from sidedata.service.http.auth import ORGANIZATION, WORKFLOW
@@ -37,9 +37,11 @@ async def fetch_timeline(
         ProblemError: 404 or 400.
         StoreUnavailableError: Redis is out of reach.
     """
-    with backend.admission, refusals(body=body):
+    with backend.admission:
         # Measured before the numbers are read, so that all events of before are in them.
         as_of = await backend.freshness.measure(backend.installation.keyspace_of(workflow[0]))
-        return DatedAnswer(
-            await timeline(backend.reports, workflow, query.interval, query.granularity, encoding), as_of
-        )
+        try:
+            answer = await timeline(backend.reports, workflow, query.interval, query.granularity, encoding)
+        except REFUSALS as error:
+            raise problem_of(error, body=body) from error
+        return DatedAnswer(answer, as_of)
