@@ -8,11 +8,10 @@ from sidedata.producer.errors import ProducerError
 from sidedata.producer.limits import Limits
 from sidedata.producer.sender import Sender
 from sidedata.reads.records import read_partition_count
-from sidedata.redis.client import connect
+from sidedata.redis.client import SCHEMES, connect
 from sidedata.redis.gateway import Gateway
 
 _TIMEOUT_SECONDS: Final = 10.0
-_SCHEMES: Final = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
 
 
 class ProducerConnection:
@@ -41,8 +40,8 @@ def check_address(url: str) -> None:
     Raises:
         ProducerError: it can not be read. The text does not repeat it, because it may hold a password.
     """
-    if not isinstance(url, str) or urlsplit(url).scheme not in _SCHEMES:
-        raise ProducerError(f"the address of Redis must begin with {', '.join(f'{scheme}://' for scheme in _SCHEMES)}")
+    if not isinstance(url, str) or urlsplit(url).scheme not in SCHEMES:
+        raise ProducerError(f"the address of Redis must begin with {', '.join(f'{scheme}://' for scheme in SCHEMES)}")
     try:
         connect(url, timeout=_TIMEOUT_SECONDS)  # opens nothing
     except (SidedataError, ValueError) as error:

@@ -20,7 +20,7 @@ from sidedata.redis.exchange import connect_to_master
 from sidedata.redis.gateway import Gateway
 from sidedata.redis.standalone import StandaloneGateway
 
-_SCHEMES: Final = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
+SCHEMES: Final = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
 # Of one node. A worker waits on one connection for each of its partitions, a service on one for each question in flight.
 MOST_CONNECTIONS: Final = 20_000
 # The older protocol: its replies have one shape on all servers, proxies without HELLO know it, and redis-py 8.1.0 hands out
@@ -66,7 +66,7 @@ def connect(url: str, *, timeout: float) -> Gateway:
         UsageError: the address is of none of the five kinds, or can't be parsed.
     """
     scheme = urlsplit(url).scheme
-    if scheme not in _SCHEMES:
+    if scheme not in SCHEMES:
         # The address may hold a password, so the text doesn't repeat it.
         raise UsageError(
             "SIDEDATA_REDIS_URL must begin with redis://, rediss://, unix://, redis+cluster:// or rediss+cluster://"

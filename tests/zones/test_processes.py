@@ -1,5 +1,6 @@
 """Workers and services as processes with two rule sets: each answer is by the table of the record, whatever machine gives it."""
 
+from functools import partial
 from pathlib import Path
 
 from tests.support.pipeline import pipeline
@@ -23,8 +24,8 @@ async def test_processes_with_two_rule_sets_agree(redis_url: str, tmp_path: Path
         async def settle() -> None:
             await eventually(pipe.is_drained, SECONDS, "all events are applied")
 
-        async def adopted() -> bool:
-            return (await world.rules()).release == NEW
+        async def stored(release: str) -> bool:
+            return (await world.rules()).release == release
 
         world.settle = settle
         async with service(pipe, old) as old_service, service(pipe, new) as new_service:
@@ -35,14 +36,16 @@ async def test_processes_with_two_rule_sets_agree(redis_url: str, tmp_path: Path
                     await world.check(case.old if release == OLD else case.new)
 
             async with worker(pipe, old, tmp_path / "1"):
+                # A folder is believed once its files are a few seconds old.
+                await eventually(partial(stored, OLD), SECONDS, "the first rules are stored")
                 await world.send(life(now, days=40, each=6))
-            assert (await world.rules()).release == OLD
+            assert await stored(OLD)
             await check(OLD)
             async with worker(pipe, new, tmp_path / "2"):
-                await eventually(adopted, SECONDS, "the rules are adopted")
+                await eventually(partial(stored, NEW), SECONDS, "the rules are adopted")
             await check(NEW)
             async with worker(pipe, old, tmp_path / "3"):  # its machine was not updated; late and live events come
                 await world.send(life(await pipe.now(), days=20, seed=2, each=4))
-            assert await adopted()
+            assert await stored(NEW)
             await check(NEW)
             assert world.tally.nine_in_ten()
