@@ -3,7 +3,6 @@
 import hashlib
 import re
 from collections.abc import Iterable
-from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -12,11 +11,11 @@ from aiohttp import web
 
 from sidedata.probes import NotReady
 from sidedata.service.http.conditional import matches
-from sidedata.service.http.endpoint import Endpoint, Media
-from sidedata.service.http.problems import CONTENT_TYPE, Problem
+from sidedata.service.http.endpoint import Endpoint
+from sidedata.service.http.problems import Problem
+from sidedata.service.openapi.responses import REF, content, refusal, responses, schema_name
 from sidedata.service.report.timeline.spans import GRANULARITIES
 
-_REF = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
 _PARAMETERS = {
@@ -35,45 +34,6 @@ _PARAMETERS = {
         "at most 400 days"
     ),
 }
-_HEADERS = {
-    "Sidedata-Zone-Rules": "the release of the zone data that days and hours are cut by, such as 2026f; "
-    "`; since=` and a date follow while days before it, cut by older rules, are kept",
-    "Sidedata-Effective-Interval": "the interval that the numbers cover: start/end with the reporting zone's offsets",
-    "Sidedata-As-Of": (
-        "RFC 3339 in UTC: every event that had entered the stream by then is in the numbers or a dead letter; absent if the "
-        "service may not read the streams"
-    ),
-    "Sidedata-Time-Zone": "the IANA name of the organization's reporting time zone",
-    "Vary": "the request headers that the answer depends on",
-    "Link": 'the next page, rel="next"; absent on the last one',
-    "Location": "the dashboard",
-    "ETag": "strong; send it as If-None-Match to get 304 while nothing has changed",
-    "Cache-Control": "private, max-age=1",
-}
-_REFUSALS = {
-    400: "invalid JSON, invalid UUID in the path, missing or invalid field, invalid interval",
-    401: "no token, or an unknown token",
-    403: "a token without the scope, or of another organization",
-    404: "no such workflow in this organization, or no such path",
-    405: "this path does not take that method; `Allow` lists its methods",
-    409: "what is fixed already: another time zone than that of the events, another kind than the workflow's",
-    408: "the body took too long to arrive",
-    413: "the body is too large",
-    415: "the body has an unsupported type or encoding",
-    429: "over the token's rate limit",
-    503: "Redis is out of reach, or too many events wait to be applied",
-}
-# The probes describe their own failures.
-_PROBE_FAILURES: dict[str, tuple[str, type]] = {
-    "/livez": ("the process makes no progress", Problem),
-    "/readyz": ("Redis did not answer in time", NotReady),
-}
-_EXAMPLES: dict[int, tuple[str, list[dict[str, str]]]] = {
-    400: ("the body is incomplete or wrong", [{"pointer": "/interval/end", "detail": "must be after start"}]),
-    401: ("no such token", []),
-    403: ("the token lacks the scope reports", []),
-    404: ("no such workflow in this organization", []),
-}
 
 
 def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
@@ -82,7 +42,9 @@ def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     types = {
         kind for endpoint in documented for media in (*endpoint.accepts, *endpoint.returns) for kind in media.types
     }
-    _, components = msgspec.json.schema_components(sorted({*types, Problem, NotReady}, key=_name), ref_template=_REF)
+    _, components = msgspec.json.schema_components(
+        sorted({*types, Problem, NotReady}, key=schema_name), ref_template=REF
+    )
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in documented:
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
@@ -103,7 +65,7 @@ def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
         "components": {
             "schemas": components,
             # Responses outside of all operations.
-            "responses": {"NoSuchPath": _refusal(404), "OtherMethod": _refusal(405)},
+            "responses": {"NoSuchPath": refusal(404), "OtherMethod": refusal(405)},
             "securitySchemes": {
                 "token": {
                     "type": "apiKey",
@@ -115,10 +77,6 @@ def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
             },
         },
     }
-
-
-def _name(kind: type) -> str:
-    return kind.__name__
 
 
 def _version() -> str:
@@ -133,10 +91,10 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         "operationId": getattr(endpoint.handler, "__name__", "answer"),
         "summary": endpoint.summary,
         "parameters": _parameters(endpoint),
-        "responses": _responses(endpoint),
+        "responses": responses(endpoint),
     }
     if endpoint.accepts:
-        operation["requestBody"] = {"required": True, "content": _content(endpoint.accepts)}
+        operation["requestBody"] = {"required": True, "content": content(endpoint.accepts)}
     if endpoint.scope == "any":
         operation["security"] = [{"token": []}, {"bearer": []}]
         operation["description"] = "Requires a token, with whatever scopes."
@@ -157,78 +115,6 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
         values = {"enum": [*GRANULARITIES]} if parameter["name"] == "granularity" else {}
         parameter["schema"] = {"type": "string", **values}
     return [{**parameter, "description": _PARAMETERS[str(parameter["name"])]} for parameter in path + query]
-
-
-def _responses(endpoint: Endpoint) -> dict[str, Any]:
-    success: dict[str, Any] = {
-        "description": HTTPStatus(endpoint.success).phrase,
-        "content": _content(endpoint.returns),
-    }
-    if endpoint.headers:
-        success["headers"] = {
-            name: {"description": _HEADERS[name], "schema": {"type": "string"}} for name in endpoint.headers
-        }
-    responses: dict[str, Any] = {str(endpoint.success): success}
-    if "ETag" in endpoint.headers:
-        responses["304"] = {
-            "description": "nothing has changed since the response with the entity tag in If-None-Match"
-        }
-    if endpoint.path in _PROBE_FAILURES:
-        responses["503"] = _refusal(503, *_PROBE_FAILURES[endpoint.path])
-    for status in sorted(endpoint.refusals):
-        responses[str(status)] = _refusal(status)
-    return responses
-
-
-def _refusal(status: int, description: str = "", kind: type = Problem) -> dict[str, Any]:
-    detail, errors = _EXAMPLES.get(status, (description or _REFUSALS[status], []))
-    example: dict[str, Any] = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-    }
-    if errors:
-        example["errors"] = errors
-    if kind is NotReady:
-        example |= {"checks": [{"name": "redis", "status": "failed", "detail": detail}], "warnings": [detail]}
-    refusal: dict[str, Any] = {
-        "description": description or _REFUSALS[status],
-        "content": {
-            CONTENT_TYPE: {
-                "schema": {"$ref": _REF.format(name=_name(kind))},
-                "example": example,
-            }
-        },
-    }
-    if status in (429, 503):
-        refusal["headers"] = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
-    if status == 405:
-        refusal["headers"] = {"Allow": {"description": "GET, HEAD, POST or PUT", "schema": {"type": "string"}}}
-    if status == 401:
-        refusal["headers"] = {"WWW-Authenticate": {"description": "Token", "schema": {"type": "string"}}}
-    return refusal
-
-
-def _content(medias: Iterable[Media]) -> dict[str, Any]:
-    content: dict[str, Any] = {}
-    for media in medias:
-        refs = [{"$ref": _REF.format(name=_name(kind))} for kind in media.types]
-        schema: dict[str, Any] = refs[0] if len(refs) == 1 else {"anyOf": refs}
-        if not refs:
-            schema = {"type": "object"} if media.content_type == "application/json" else {"type": "string"}
-        if media.many:
-            array = {"type": "array", "items": schema}
-            schema = {"anyOf": [array, schema]} if media.single else array
-        if media.description:
-            schema = {**schema, "description": media.description}
-        media_type: dict[str, Any] = {"schema": schema}
-        if media.example is not None:
-            media_type["example"] = media.example
-        if media.examples is not None:
-            media_type["examples"] = {name: {"value": value} for name, value in media.examples.items()}
-        content[media.content_type] = media_type
-    return content
 
 
 class Description:
