@@ -76,7 +76,7 @@ class BatchSender:
     async def _deliver(self, partition: int, batch: list[bytes]) -> None:
         try:
             await self._delivery.send(partition, batch)
-        except Exception as error:  # noqa: BLE001 - whatever it is, `close` tells of it
+        except Exception as error:  # noqa: BLE001 - `close` reports every kind
             self.failure = error if isinstance(error, SidedataError) else StoreUnavailableError(repr(error))
             self._lost += len(batch)
         else:

@@ -53,7 +53,7 @@ class Judge:
         return self._limit_us, self._newest_us
 
     def rejection(self, line: Line) -> Rejection | None:
-        """The cause why a readable line will become a dead letter; None if there is none that shows.
+        """The reason for which a readable line will become a dead letter; None if none is known.
 
         Raises:
             ZoneDecidesError: the event is too old in some zones, and its organization's is not known.

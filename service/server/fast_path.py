@@ -39,7 +39,7 @@ _Ids = tuple[str, str]  # of organization and workflow
 
 
 class _Route(NamedTuple):
-    """An endpoint of the fast path, and what its answers say of the headers of requests that they depend on."""
+    """An endpoint of the fast path, with the header line that names the request headers that its answers depend on."""
 
     path: str
     fetch: Callable[[Backend, bytes, _Ids], Awaitable[DatedAnswer]]  # with the body

@@ -75,7 +75,7 @@ def rules_header(zone: Zone, now: float, retention: Retention) -> str:
 
 def oldest_kept_us(zone: Zone, now: float, retention: Retention) -> int:
     """The start of the oldest local day that is kept, in microseconds since the epoch; earlier events are too old."""
-    # The day of this instant is kept, for it ends later; the days before it are not.
+    # The day of this instant is kept, because it ends later; the days before it are not.
     day: Day = zone.day(int(now) - retention.day)
     return day.start * 1_000_000
 

@@ -126,7 +126,7 @@ class ZoneSources:
         return ZoneData(folders)
 
     def _folder(self, path: Path, now: float, known: Mapping[str, ZoneFolder]) -> Iterator[ZoneFolder]:
-        """The folder, unless it holds no zones; the one of before while it has not changed, or is being replaced."""
+        """The folder, unless it holds no zones; the earlier one while it has not changed, or is being replaced."""
         before = known.get(str(path))
         signature, files = _signature(path), dict[str, bytes]()
         if before is not None and before.settled and signature == self._signatures.get(str(path)):

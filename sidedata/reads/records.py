@@ -64,7 +64,7 @@ async def read_organization(gateway: Gateway, keyspace: Keyspace, organization: 
 
 
 async def has_workflows(gateway: Gateway, keyspace: Keyspace, organization: str) -> bool:
-    """Tell if an organization has workflows, registered ones included, be there a record of it or not.
+    """Tell if an organization has workflows, registered ones included, with or without a record of its own.
 
     Raises:
         StoreUnavailableError: Redis is out of reach.

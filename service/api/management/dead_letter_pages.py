@@ -34,7 +34,7 @@ _SEARCHED_AT_ONCE: Final = 50
 
 # Milliseconds, number and partition of a letter's id: their order is that of the list.
 Position = tuple[int, int, int]
-_MAX_NUMBER: Final = (1 << 64) - 2  # Redis's, but for the one after it
+_MAX_NUMBER: Final = (1 << 64) - 2  # one below Redis's greatest, so that a next one exists
 _LAST: Final[Position] = (0, 0, -1)
 
 
@@ -125,7 +125,7 @@ class LetterPager:
         return done
 
     def _last(self, space: Keyspace, bound: str) -> str:
-        """The upper end of a range: the bound, or before the page's begin, whatever is older."""
+        """The upper end of a range: the bound, or the id before the page's start if that is older."""
         if self._before is None:
             return bound
         ms, number, partition = self._before

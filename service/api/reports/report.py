@@ -34,7 +34,7 @@ async def fetch(backend: Backend, organization: str, workflow: str, interval: In
         ProblemError: 404 or 400.
         StoreUnavailableError: Redis is out of reach.
     """
-    # Measured before the numbers are read, so that all events of before are in them.
+    # Measured before the numbers are read, so that all earlier events are in them.
     as_of = await backend.freshness.measure(backend.installation.keyspace_of(organization))
     try:
         return DatedAnswer(await backend.reports.answer(organization, workflow, interval.start, interval.end), as_of)

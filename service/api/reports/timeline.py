@@ -38,7 +38,7 @@ async def fetch_timeline(
         StoreUnavailableError: Redis is out of reach.
     """
     with backend.admission:
-        # Measured before the numbers are read, so that all events of before are in them.
+        # Measured before the numbers are read, so that all earlier events are in them.
         as_of = await backend.freshness.measure(backend.installation.keyspace_of(workflow[0]))
         try:
             answer = await timeline(backend.reports, workflow, query.interval, query.granularity, encoding)

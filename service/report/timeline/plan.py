@@ -61,7 +61,7 @@ def make_timeline_plan(
         GranularityError: buckets of that size are no longer kept, or there would be too many points.
     """
     effective, zone, most = plan.tiling.effective, plan.zone, min(most, MOST_POINTS)
-    # Only the first test that an allowed one passes is cheap: it needs no points.
+    # The first test is cheap, because it needs no points. It passes all timelines that are allowed, and a few others.
     if effective.end - effective.start <= most * LONGEST_SECONDS[granularity] and _is_kept(
         granularity, effective, zone, int(now), retention
     ):

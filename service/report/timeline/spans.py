@@ -51,7 +51,7 @@ def _segment_end(at: int, zone: Zone, granularity: Granularity, last: int) -> in
         return day.end
     if granularity != "day":
         return _end(at, zone, granularity, last)
-    # At the same days for every interval.
+    # Segments begin at the same days for every interval, so that intervals share them.
     while day.end < last and (day.ordinal + 1) % _DAYS_TOGETHER:
         day = zone.day(day.end)
     return day.end

@@ -14,7 +14,7 @@
 --         dead_letter_expiry       expiry of the indexes of dead letters
 --         dead_letter_limit        the number of dead letters that stay
 --         shadow_expiry            expiry of a shadow's keys, whatever the operations say (0: live keys)
---         shadow_prefix            how the names of a shadow's keys begin
+--         shadow_prefix            the prefix of a shadow's keys
 --         operations               a list each of a name and its arguments (below); keys are indexes in KEYS
 --       then dead letters: number of values, the key of its organization's index (0: none), then field and value of each. They hold arbitrary bytes, and Redis reads no
 --       binary values in MessagePack. Expiries are seconds since the epoch, 0 for none.
