@@ -9,7 +9,7 @@ more visitors than events. The exact numbers can't, so an estimate above such a 
 
 from collections.abc import Iterator, Mapping, Sequence
 from operator import add
-from typing import Any, NamedTuple
+from typing import NamedTuple, NotRequired, TypedDict
 
 import msgspec
 import numpy as np
@@ -61,9 +61,57 @@ class EdgeFigures(NamedTuple):
     hours: tuple[int, ...]
 
 
+class Timeframe(TypedDict):
+    """Pairs of visitors and a weekday or an hour; without weekdays in an interval of one day."""
+
+    day_in_week: NotRequired[list[list[int]]]
+    hour_in_day: list[list[int]]
+
+
+class PageNavigationFigures(TypedDict):
+    """The figures of a page-navigation workflow, encoded in the order of the assembled keys."""
+
+    timeframe_stat: Timeframe
+    unique_visitors_count: int
+    unique_sessions_count: int
+
+
+class PurchaseSum(TypedDict):
+    """A sum of money as raw JSON, with its currency."""
+
+    value: msgspec.Raw
+    currency: str
+
+
+class GoalMetrics(TypedDict):
+    """The figures of a goal."""
+
+    events_count: int
+    unique_visitors_count: int
+    unique_sessions_count: int
+
+
+class GoalFigures(TypedDict):
+    """A goal of one role with its figures."""
+
+    uuid: str
+    name: str
+    metrics: GoalMetrics
+
+
+class InteractionFigures(TypedDict):
+    """The figures of an interaction workflow, encoded in the order of the assembled keys."""
+
+    unique_visitors_count: int
+    started_workflows_count: int
+    visitor_purchase_sums: list[PurchaseSum]
+    triggered_goals: list[GoalFigures]
+    affected_goals: list[GoalFigures]
+
+
 def page_navigation(
     tiling: Tiling, total: MergedRun, cached_edges: Mapping[Runs, EdgeFigures], uncached_edges: Sequence[EdgeBuckets]
-) -> tuple[dict[str, Any], dict[Runs, EdgeFigures]]:
+) -> tuple[PageNavigationFigures, dict[Runs, EdgeFigures]]:
     """Assemble the figures of a page-navigation workflow, and the figures of edges that were not cached.
 
     Args:
@@ -85,11 +133,12 @@ def page_navigation(
         weekdays[edge.day.weekday - 1] += figures.visitors
     # Of one day the estimate is the same, but the hours may bound it.
     visitors = min(visitors, sum(weekdays)) if tiling.several_days else sum(weekdays)
-    timeframe: dict[str, Any] = {}
+    hour_in_day = [[value, hour] for hour, value in enumerate(hours)]
+    timeframe: Timeframe = {"hour_in_day": hour_in_day}
     if tiling.several_days:
-        timeframe["day_in_week"] = [[value, weekday] for weekday, value in enumerate(weekdays, 1)]
-    timeframe["hour_in_day"] = [[value, hour] for hour, value in enumerate(hours)]
-    answer = {
+        day_in_week = [[value, weekday] for weekday, value in enumerate(weekdays, 1)]
+        timeframe = {"day_in_week": day_in_week, "hour_in_day": hour_in_day}
+    answer: PageNavigationFigures = {
         "timeframe_stat": timeframe,
         "unique_visitors_count": visitors,
         "unique_sessions_count": sessions,
@@ -121,7 +170,7 @@ def _edge_figures(buckets: EdgeBuckets, estimated: Iterator[int]) -> EdgeFigures
 
 def interaction(
     distinct: Sequence[int], sums: Mapping[str, int], rows: Mapping[str, int], names: Mapping[str, str]
-) -> dict[str, Any]:
+) -> InteractionFigures:
     """Assemble the figures of an interaction workflow.
 
     Args:
@@ -146,13 +195,13 @@ def _goals(
     distinct: Sequence[int],
     rows: Mapping[str, int],
     names: Mapping[str, str],
-) -> list[dict[str, Any]]:
+) -> list[GoalFigures]:
     """The goals of one role, the most frequent first, ties by id."""
-    goals = []
+    goals: list[GoalFigures] = []
     for goal, count in sorted(events.items(), key=lambda item: (-item[1], item[0])):
         if count:
             row = rows[counts.goal_field(role, goal)]
-            metrics = {
+            metrics: GoalMetrics = {
                 "events_count": count,
                 "unique_visitors_count": min(distinct[row], count),
                 "unique_sessions_count": min(distinct[row + 1], count),
@@ -161,7 +210,7 @@ def _goals(
     return goals
 
 
-def purchase_sums(units: Mapping[str, int]) -> list[dict[str, Any]]:
+def purchase_sums(units: Mapping[str, int]) -> list[PurchaseSum]:
     """The sums of money by currency, as raw JSON, because an encoder of floats would round."""
     return [
         {"value": msgspec.Raw(text_of(total).encode()), "currency": currency}

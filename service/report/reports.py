@@ -7,7 +7,7 @@ Dashboards that poll "the last 30 days" with a new `now` each time share it unti
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar, get_args
+from typing import Protocol, TypeVar, get_args
 
 from prometheus_client import CollectorRegistry
 
@@ -21,7 +21,7 @@ from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
 from sidedata.service.metrics import ServiceMetrics
 from sidedata.service.report.answer import Answer, encode
-from sidedata.service.report.assemble import interaction, page_navigation
+from sidedata.service.report.assemble import InteractionFigures, PageNavigationFigures, interaction, page_navigation
 from sidedata.service.report.many_goals import ManyGoals, has_many_goals
 from sidedata.service.report.plan import IntervalError, ReportPlan, Requirements, make_plan
 from sidedata.service.report.workflow_cache import WorkflowCache
@@ -189,7 +189,7 @@ def assemble(cache: WorkflowCache, plan: ReportPlan) -> Answer:
     return encode(_figures(cache, plan), plan)
 
 
-def _figures(cache: WorkflowCache, plan: ReportPlan) -> dict[str, Any]:
+def _figures(cache: WorkflowCache, plan: ReportPlan) -> PageNavigationFigures | InteractionFigures:
     tiling = plan.tiling
     if plan.kind == "interaction":
         merged = cache.merge(tiling.runs, range(cache.goal_rows))

@@ -1,7 +1,7 @@
 """An overview as JSON and as CSV (RFC 4180)."""
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -26,11 +26,11 @@ class Item(NamedTuple):
     points: bytes | None
 
 
-def json_items(items: Sequence[Item], missing: Sequence[str]) -> dict[str, Any]:
+def json_items(items: Sequence[Item], missing: Sequence[str]) -> dict[str, object]:
     """The overview as a JSON object."""
     workflows = []
     for workflow, report, points in items:
-        item: dict[str, Any] = {
+        item: dict[str, object] = {
             "id": workflow.id,
             "kind": workflow.kind,
             "name": workflow.name,
