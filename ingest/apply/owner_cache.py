@@ -21,6 +21,7 @@ from sidedata.reads.owner import Lookups, OrganizationState, look_up, read_recor
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.counts import hour_field
 from sidedata.schema.keys import Keyspace
+from sidedata.schema.table import BUCKET_COUNTS, BUCKET_VISITORS
 from sidedata.schema.values import GoalName
 from sidedata.settings import Settings
 
@@ -182,8 +183,8 @@ class OwnerCache:
 
     def _hour_query(self, workflow: Workflow, slot: Slot) -> tuple[str, str, str]:
         organization = workflow.organization.id
-        in_hour = f"{self._keyspace.bucket(organization, workflow.id, 'hour', slot.hour.start)}visitors"
-        in_day = f"{self._keyspace.bucket(organization, workflow.id, 'day', slot.day.start)}counts"
+        in_hour = f"{self._keyspace.bucket(organization, workflow.id, 'hour', slot.hour.start)}{BUCKET_VISITORS}"
+        in_day = f"{self._keyspace.bucket(organization, workflow.id, 'day', slot.day.start)}{BUCKET_COUNTS}"
         return in_hour, in_day, hour_field(slot.hour.index, slot.hour.offset)
 
     async def _query(

@@ -20,6 +20,7 @@ from sidedata.ingest.apply.model import FiveMinuteBucket, Workflow
 from sidedata.operations import CHANGES_KEPT, Operations
 from sidedata.schema.counts import VISITORS, Role, goal_field, goal_sketch, hour_field, purchase_fields
 from sidedata.schema.keys import Keyspace
+from sidedata.schema.table import BUCKET_COUNTS, BUCKET_SESSIONS, BUCKET_VISITORS
 from sidedata.schema.values import ChangedBucket
 
 
@@ -94,9 +95,9 @@ def write(
     for slots, delta in _levels(deltas, kind, retention, now):
         buckets = [_bucket(operations.keyspace, level, slot, workflow, kind, retention, now) for level, slot in slots]
         before = operations.count
-        operations.sketch(delta.visitors, [(f"{b.prefix}visitors", b.expiry, b.count_target) for b in buckets])
+        operations.sketch(delta.visitors, [(f"{b.prefix}{BUCKET_VISITORS}", b.expiry, b.count_target) for b in buckets])
         operations.sketch(
-            delta.sessions, [(f"{b.prefix}sessions", b.expiry, None) for b in buckets if b.keeps_sessions]
+            delta.sessions, [(f"{b.prefix}{BUCKET_SESSIONS}", b.expiry, None) for b in buckets if b.keeps_sessions]
         )
         for name, (visitors, sessions) in delta.goals.items():
             of_visitors, of_sessions = goal_sketch(name, "visitors"), goal_sketch(name, "sessions")
@@ -104,7 +105,7 @@ def write(
             operations.sketch(sessions, [(f"{b.prefix}{of_sessions}", b.expiry, None) for b in buckets])
         for bucket in buckets:
             if delta.counts or (bucket.count_target and bucket.level == "day"):
-                operations.increment(f"{bucket.prefix}counts", delta.counts, bucket.expiry)
+                operations.increment(f"{bucket.prefix}{BUCKET_COUNTS}", delta.counts, bucket.expiry)
         if operations.count > before:
             changes += [ChangedBucket(bucket.level, bucket.start).encode() for bucket in buckets]
     newest_us = max(delta.newest_us for _, delta in deltas)
@@ -158,9 +159,9 @@ def _bucket(
     if level == "hour":
         start = slot.hour.start
         prefix = keyspace.bucket(organization, workflow.id, "hour", start)
-        count_target = (f"{in_day}counts", hour_field(slot.hour.index, slot.hour.offset)) if pages else None
+        count_target = (f"{in_day}{BUCKET_COUNTS}", hour_field(slot.hour.index, slot.hour.offset)) if pages else None
         # An hour past the retention of hours serves its hourly count alone.
         keeps_sessions = pages and retention.keeps_hour(slot.day, now)
         return _Bucket(level, start, prefix, retention.hour_expiry(slot.day, now), count_target, keeps_sessions)
-    count_target = (f"{in_day}counts", VISITORS) if pages else None
+    count_target = (f"{in_day}{BUCKET_COUNTS}", VISITORS) if pages else None
     return _Bucket(level, slot.day.start, in_day, retention.day_expiry(slot.day, now), count_target, pages)

@@ -11,6 +11,7 @@ from sidedata.ingest.zones.switch import Change, Switch
 from sidedata.reads.zones.buckets import HourContent, read_days, read_hours, sketch_estimates
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.counts import GOAL_SKETCHES, VISITORS, decode, goal_fields, goal_sketch, hour_field
+from sidedata.schema.table import BUCKET_COUNTS, BUCKET_SESSIONS, BUCKET_VISITORS
 from sidedata.writes.commit import Ownership
 from sidedata.writes.zones.recut import lengthen, merge_sketches, write_counts
 
@@ -86,10 +87,10 @@ class RecutDays:
             else:
                 fields = _sums(content.counts for content in inside.values())
             if fields:
-                counts[f"{prefix}counts"] = fields
+                counts[f"{prefix}{BUCKET_COUNTS}"] = fields
         await merge_sketches(self._gateway, merges, self._expiry)
         if kind == "page_navigation":
-            totals = [key.removesuffix("counts") + VISITORS for key in counts]
+            totals = [key.removesuffix(BUCKET_COUNTS) + BUCKET_VISITORS for key in counts]
             for key, visitors in zip(counts, await sketch_estimates(self._gateway, totals), strict=True):
                 counts[key][VISITORS] = visitors
         await write_counts(self._gateway, counts, self._expiry)
@@ -168,10 +169,10 @@ def _sketches(hours: Mapping[int, HourContent], kind: Kind) -> Iterator[tuple[st
     """The names of a day's sketches, each with the starts of the hours that have it."""
     visitors = [start for start, hour in hours.items() if hour.visitors]
     if visitors:
-        yield "visitors", visitors
+        yield BUCKET_VISITORS, visitors
     if kind == "page_navigation":
         if sessions := [start for start, hour in hours.items() if hour.has_sessions]:
-            yield "sessions", sessions
+            yield BUCKET_SESSIONS, sessions
         return
     goals: dict[str, list[int]] = {}
     for start, hour in hours.items():
@@ -185,7 +186,7 @@ def _sketches(hours: Mapping[int, HourContent], kind: Kind) -> Iterator[tuple[st
 def _all_names(counts: Mapping[str, int]) -> list[str]:
     """The names, within their bucket, of all keys that a bucket with these counts may have."""
     goals = [goal_sketch(name, sketch) for name in goal_fields(counts) for sketch in GOAL_SKETCHES]
-    return ["counts", *GOAL_SKETCHES, *goals]
+    return [BUCKET_COUNTS, BUCKET_VISITORS, BUCKET_SESSIONS, *goals]
 
 
 def _sums(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:

@@ -30,6 +30,10 @@ class Key(NamedTuple):
 
 
 BUCKET: Final = "sd:{p}:<level>:<org>:<workflow>:<start>:"
+# Ends of the names of a bucket's own keys.
+BUCKET_VISITORS: Final = "visitors"
+BUCKET_SESSIONS: Final = "sessions"
+BUCKET_COUNTS: Final = "counts"
 
 KEYS: Final[dict[str, Key]] = {
     "config": Key(
@@ -136,9 +140,11 @@ KEYS: Final[dict[str, Key]] = {
         "worker",
         "service",
     ),
-    "visitors": Key(BUCKET + "visitors", "HyperLogLog", "visitors of the bucket", "bucket", "worker", "service"),
-    "sessions": Key(BUCKET + "sessions", "HyperLogLog", "sessions (page navigation)", "bucket", "worker", "service"),
-    "counts": Key(BUCKET + "counts", "hash", "exact counts, see below", "bucket", "worker", "service"),
+    "visitors": Key(BUCKET + BUCKET_VISITORS, "HyperLogLog", "visitors of the bucket", "bucket", "worker", "service"),
+    "sessions": Key(
+        BUCKET + BUCKET_SESSIONS, "HyperLogLog", "sessions (page navigation)", "bucket", "worker", "service"
+    ),
+    "counts": Key(BUCKET + BUCKET_COUNTS, "hash", "exact counts, see below", "bucket", "worker", "service"),
     "goal visitors": Key(
         BUCKET + "<role>:<goal>:visitors", "HyperLogLog", "visitors of a goal", "bucket", "worker", "service"
     ),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sidedata.schema.table import KEYS
+from sidedata.schema.table import BUCKET_COUNTS, BUCKET_SESSIONS, BUCKET_VISITORS, KEYS
 from tests.support.paths import ROOT
 from tests.support.repository.syntax import modules, tree
 
@@ -17,6 +17,7 @@ LEVELS = {"5min", "hour", "day"}
 FIELDS = {"interaction", "triggered", "affected", "purchases"}
 WORDS = LEVELS | FIELDS | {word for key in KEYS.values() for word in key.pattern.split(":") if word.isidentifier()}
 FRAGMENT = re.compile(rf"\b(?:{'|'.join(sorted(WORDS))}):(?=[^\s]|$)|:(?:{'|'.join(sorted(WORDS))})$|visitors@")
+ENDS = {BUCKET_VISITORS, BUCKET_SESSIONS, BUCKET_COUNTS}
 CUTS = {"split", "rsplit", "partition", "rpartition", "index", "find"}
 # Files that cut other texts at colons, or show a name to people.
 CUTTING = {
@@ -40,7 +41,16 @@ def fragments(source: ast.Module) -> list[str]:
         for node in ast.walk(source)
         if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes) and id(node) not in docstrings
     ]
-    return [f"{line}: {text!r}" for line, text in texts if FRAGMENT.search(text)]
+    # In a bucket the last word follows a prefix without a colon of its own.
+    ends = [
+        (node.lineno, ast.unparse(node))
+        for node in ast.walk(source)
+        if isinstance(node, ast.JoinedStr) and len(node.values) > 1
+        if isinstance(node.values[-1], ast.Constant) and node.values[-1].value in ENDS
+    ]
+    return [f"{line}: {text!r}" for line, text in texts if FRAGMENT.search(text)] + [
+        f"{line}: {end}" for line, end in ends
+    ]
 
 
 def cuts(source: ast.Module) -> list[str]:
@@ -62,6 +72,7 @@ def cuts(source: ast.Module) -> list[str]:
         'name.startswith(b"interaction:")',
         'name.endswith(":counts")',
         'f"visitors@{hour:02}"',
+        'f"{prefix}counts"',
     ],
 )
 def test_a_fragment_is_found(line: str) -> None:

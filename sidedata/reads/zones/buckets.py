@@ -9,6 +9,7 @@ from sidedata.batched import batched
 from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import Command, Reply, integer, integer_mapping
 from sidedata.schema.keys import Keyspace
+from sidedata.schema.table import BUCKET_COUNTS, BUCKET_SESSIONS, BUCKET_VISITORS
 
 _BATCH: Final = 250  # cheap commands, of some microseconds each
 
@@ -30,9 +31,9 @@ async def read_hours(
         StoreUnavailableError: Redis is out of reach.
     """
     prefixes = [keyspace.bucket(organization, workflow, "hour", start) for start in starts]
-    counts = await _batches(gateway, [("HGETALL", f"{prefix}counts") for prefix in prefixes])
-    visitors = await _batches(gateway, [("PFCOUNT", f"{prefix}visitors") for prefix in prefixes])
-    sessions = await _batches(gateway, [("EXISTS", f"{prefix}sessions") for prefix in prefixes])
+    counts = await _batches(gateway, [("HGETALL", f"{prefix}{BUCKET_COUNTS}") for prefix in prefixes])
+    visitors = await _batches(gateway, [("PFCOUNT", f"{prefix}{BUCKET_VISITORS}") for prefix in prefixes])
+    sessions = await _batches(gateway, [("EXISTS", f"{prefix}{BUCKET_SESSIONS}") for prefix in prefixes])
     return {
         start: HourContent(integer_mapping(fields), integer(estimate), integer(has_sessions) == 1)
         for start, fields, estimate, has_sessions in zip(starts, counts, visitors, sessions, strict=True)
@@ -47,7 +48,9 @@ async def read_days(
     Raises:
         StoreUnavailableError: Redis is out of reach.
     """
-    commands = [("HGETALL", f"{keyspace.bucket(organization, workflow, 'day', start)}counts") for start in starts]
+    commands = [
+        ("HGETALL", f"{keyspace.bucket(organization, workflow, 'day', start)}{BUCKET_COUNTS}") for start in starts
+    ]
     return dict(zip(starts, map(integer_mapping, await _batches(gateway, commands)), strict=True))
 
 
@@ -62,7 +65,9 @@ async def existing_days(
     places = [
         (start, keyspace.bucket(organization, workflow, "day", start)) for workflow in workflows for start in starts
     ]
-    replies = await _batches(gateway, [("EXISTS", f"{prefix}visitors", f"{prefix}counts") for _, prefix in places])
+    replies = await _batches(
+        gateway, [("EXISTS", f"{prefix}{BUCKET_VISITORS}", f"{prefix}{BUCKET_COUNTS}") for _, prefix in places]
+    )
     return {start for (start, _), reply in zip(places, replies, strict=True) if integer(reply)}
 
 
