@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Iterable, Sequence
 from io import StringIO
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from sidedata.events.money import text_of
 from sidedata.service.report.assemble import purchase_sums
@@ -22,7 +22,7 @@ _INTERACTION: Final = (
 )
 
 
-def json_points(kind: str, points: Sequence[Point], figures: Sequence[PointFigures]) -> list[dict[str, Any]]:
+def json_points(kind: str, points: Sequence[Point], figures: Sequence[PointFigures]) -> list[dict[str, object]]:
     """The points of a kind of workflow as JSON objects."""
     if kind == "page_navigation":
         return [
