@@ -15,14 +15,14 @@ async def drain(
 ) -> None:
     """Apply all entries that are in the streams now, then release the partitions; for tests and imports without a worker."""
     metrics, rulebook = Metrics(), rulebook or Rulebook(settings)
-    found: dict[int, list[str]] = {}
+    by_partition: dict[int, list[str]] = {}
     async for number, organizations in organizations_of(gateway, range(installation.partitions)):
-        found.setdefault(number, []).extend(organizations)
+        by_partition.setdefault(number, []).extend(organizations)
     for number in range(installation.partitions):
         new_lease = await lease.acquire(gateway, settings, number, "drain", force=True)
         assert new_lease is not None  # noqa: S101 - force always takes
         partition = live_partition(gateway, settings, installation.partitions, new_lease, metrics, rulebook)
-        await partition.compare_zones(found.get(number, []))
+        await partition.compare_zones(by_partition.get(number, []))
         while await partition.run_once(None) is not None:
             pass
         await lease.release(gateway, partition.ownership)

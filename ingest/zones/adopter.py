@@ -139,8 +139,8 @@ class Adopter:
             # Other releases than those at hand may have been used, before both were updated: a sample of days tells.
             starts = _possible_starts(candidates, now - retention.hour, now)
             sample = [start for place, start in enumerate(starts) if place // 3 % _SAMPLED_DAYS == 0]
-            found = await existing_days(self._gateway, space, organization, workflows[:_SAMPLED_WORKFLOWS], sample)
-            if not explain_days(found, candidates).strays:
+            days = await existing_days(self._gateway, space, organization, workflows[:_SAMPLED_WORKFLOWS], sample)
+            if not explain_days(days, candidates).strays:
                 return Explanation(candidates[0], ())
         starts = _possible_starts(candidates, now - retention.day, now)
         return explain_days(await existing_days(self._gateway, space, organization, workflows, starts), candidates)

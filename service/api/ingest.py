@@ -70,7 +70,7 @@ async def post_events(request: web.Request) -> web.Response:
                 raws = await asyncio.to_thread(_elements_leniently, body)
             events, facts = await validate(raws, organization, int(backend.clock.now() * 1_000_000))
         async with redis_timeout(request):
-            found = await warnings(backend, request.app[KINDS], organization, events, facts)
+            event_warnings = await warnings(backend, request.app[KINDS], organization, events, facts)
             try:
                 await append(
                     backend.gateway,
@@ -84,7 +84,7 @@ async def post_events(request: web.Request) -> web.Response:
                 raise unavailable("too many events wait to be applied; send this again in a moment") from error
     request.app[METRICS].ingested.inc(len(events))
     return web.Response(
-        body=msgspec.json.encode(Accepted(len(events), found or UNSET)),
+        body=msgspec.json.encode(Accepted(len(events), event_warnings or UNSET)),
         status=202,
         content_type="application/json",
         headers={"Cache-Control": "no-store"},

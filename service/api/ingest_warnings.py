@@ -55,20 +55,20 @@ class KindCache:
             StoreUnavailableError: Redis is out of reach.
         """
         now = self._backend.clock.now()
-        known: dict[str, Kind] = {}
+        kinds: dict[str, Kind] = {}
         for workflow in workflows:
             kind, at = self._kinds.get((organization, workflow), (None, 0.0))
             if kind is not None and 0 <= now - at < _KIND_SECONDS:
-                known[workflow] = kind
-        missing = sorted(workflows - known.keys())
+                kinds[workflow] = kind
+        missing = sorted(workflows - kinds.keys())
         if missing:
             keyspace = self._backend.installation.keyspace_of(organization)
-            found = await read_kinds(self._backend.gateway, keyspace, organization, missing)
-            if len(self._kinds) + len(found) > _MAX_KINDS:
+            stored_kinds = await read_kinds(self._backend.gateway, keyspace, organization, missing)
+            if len(self._kinds) + len(stored_kinds) > _MAX_KINDS:
                 self._kinds.clear()
-            self._kinds.update(((organization, workflow), (kind, now)) for workflow, kind in found.items())
-            known |= found
-        return known
+            self._kinds.update(((organization, workflow), (kind, now)) for workflow, kind in stored_kinds.items())
+            kinds |= stored_kinds
+        return kinds
 
 
 async def warnings(
@@ -89,15 +89,15 @@ async def warnings(
     in_time = expired_us <= facts.oldest_us and facts.newest_us <= latest_us
     if in_time and all(_fits(fixed, *pair) for pair in facts.workflows):
         return None  # nearly all batches
-    found: list[EventWarning] = []
+    event_warnings: list[EventWarning] = []
     for index, raw in enumerate(raws):
         event = decode_event(raw, organization)
         warning = _warning(event, fixed, expired_us, latest_us) if isinstance(event, Event) else None
         if warning is not None:
-            found.append(EventWarning(f"/{index}{warning.pointer}", warning.reason, warning.detail))
-            if len(found) == MOST_FIELD_ERRORS:
+            event_warnings.append(EventWarning(f"/{index}{warning.pointer}", warning.reason, warning.detail))
+            if len(event_warnings) == MOST_FIELD_ERRORS:
                 break
-    return found or None
+    return event_warnings or None
 
 
 def _fits(kinds: dict[str, Kind], workflow: str | None, event_type: EventType) -> bool:

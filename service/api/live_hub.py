@@ -109,14 +109,14 @@ class Channel:
 
     async def _run(self) -> None:
         while True:
-            began = self._loop.time()
+            start = self._loop.time()
             before = self._state()
             await self._poll()
             if self.refusal is not None:
                 return
             self._polled_at = self._loop.time()
             self._notify(news=before != self._state())
-            await asyncio.sleep(max(0.0, began + POLL_SECONDS - self._loop.time()))
+            await asyncio.sleep(max(0.0, start + POLL_SECONDS - self._loop.time()))
             while not self._waiting:
                 self._demand.clear()
                 await self._demand.wait()

@@ -97,7 +97,7 @@ class Freshness:
         return lag
 
     async def _read(self, space: Keyspace) -> AsOf:
-        began = time.monotonic()
+        start = time.monotonic()
         try:
             async with asyncio.timeout(_TIMEOUT_SECONDS):
                 progress = await read_progress(self._gateway, space)
@@ -105,8 +105,8 @@ class Freshness:
             raise late_error("Redis did not answer in time") from error
         text = from_milliseconds(progress.as_of_ms)
         lag = (progress.now_ms - progress.as_of_ms) / 1000
-        measured = self._newest[space.partition] = AsOf(text, lag, began)
-        recent = (known.lag for known in self._newest.values() if began - known.measured_at < _METRIC_SECONDS)
+        measured = self._newest[space.partition] = AsOf(text, lag, start)
+        recent = (known.lag for known in self._newest.values() if start - known.measured_at < _METRIC_SECONDS)
         self._metrics.behind_seconds.set(max(recent))
         return measured
 

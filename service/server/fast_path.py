@@ -81,11 +81,11 @@ class FastPath:
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         """Answer a request, on the fast path or the ordinary one."""
-        found = self._ids(request.raw_path) if request.method == "POST" else None
-        if found is None or not self._is_plain(request) or not self._is_authorized(request, found[1][0]):
+        target = self._ids(request.raw_path) if request.method == "POST" else None
+        if target is None or not self._is_plain(request) or not self._is_authorized(request, target[1][0]):
             return await self._ordinary(request)
-        route, ids = found
-        began = time.perf_counter()
+        route, ids = target
+        start = time.perf_counter()
         request_id = request[REQUEST_ID] = request_id_of(request)
         status = CLIENT_CLOSED_REQUEST
         response: web.StreamResponse
@@ -100,7 +100,7 @@ class FastPath:
             status = response.status
             await set_common_headers(request, response)
         finally:
-            record(self._app, request, "POST", route.path, status, time.perf_counter() - began)
+            record(self._app, request, "POST", route.path, status, time.perf_counter() - start)
         return response
 
     def _read_path(self, path: str) -> tuple[_Route, _Ids] | None:

@@ -35,8 +35,8 @@ def explain_days(day_starts: Iterable[int], candidates: Sequence[ZoneRules]) -> 
         candidates: the tables, the preferred one first; at least one.
     """
     starts = sorted(day_starts)
-    found = [Explanation(rules, _strays(rules, starts)) for rules in candidates]
-    strays = {one.rules: set(one.strays) for one in found}
+    explanations = [Explanation(rules, _strays(rules, starts)) for rules in candidates]
+    strays = {one.rules: set(one.strays) for one in explanations}
     for old, new in permutations(strays, 2):
         old_alone, new_alone = strays[new] - strays[old], strays[old] - strays[new]
         if not old_alone or not new_alone:
@@ -46,8 +46,8 @@ def explain_days(day_starts: Iterable[int], candidates: Sequence[ZoneRules]) -> 
             for seam in sorted({edge for zone in zones for day in [zone.day(start)] for edge in (day.start, day.end)}):
                 rules = old.splice(new, seam)._replace(release=min(old.release, new.release, key=release_order))
                 rules = rules._replace(since=seam_date(rules, new, rules.start))
-                found.append(Explanation(rules, _strays(rules, starts)))
-    best = min(found, key=lambda explanation: len(explanation.strays))
+                explanations.append(Explanation(rules, _strays(rules, starts)))
+    best = min(explanations, key=lambda explanation: len(explanation.strays))
     doubtful = {*best.strays, *(day for rules in candidates for day in _different_days(best.rules, rules, starts))}
     # The day before a stray ended where the stray begins, so it may hold hours of the next one.
     zone = table_zone(best.rules)

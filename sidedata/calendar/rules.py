@@ -120,11 +120,11 @@ class ZoneRules(NamedTuple):
 
 def _with_changes(rules: ZoneRules, changes: Iterable[tuple[int, int]]) -> ZoneRules:
     """The same table with other offsets; starts that change nothing are dropped."""
-    kept: list[tuple[int, int]] = []
+    pairs: list[tuple[int, int]] = []
     for start, offset in changes:
-        if not kept or kept[-1][1] != offset:
-            kept.append((start, offset))
-    return rules._replace(starts=tuple(start for start, _ in kept), offsets=tuple(offset for _, offset in kept))
+        if not pairs or pairs[-1][1] != offset:
+            pairs.append((start, offset))
+    return rules._replace(starts=tuple(start for start, _ in pairs), offsets=tuple(offset for _, offset in pairs))
 
 
 def read_rules(name: str, release: str, source: tzinfo, start: int, end: int) -> ZoneRules:

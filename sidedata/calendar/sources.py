@@ -187,14 +187,14 @@ def _paths(path: Path) -> Iterator[tuple[str, str]]:
 
 def _signature(path: Path) -> _Signature:
     """Name, time of the last change in nanoseconds, size and inode of each file: a replaced file differs in one of them."""
-    found = []
+    files = []
     for name, full in _paths(path):
         try:
             stat = os.stat(full)  # noqa: PTH116 - see _paths
         except OSError:
             continue
-        found.append((name, stat.st_ctime_ns, stat.st_size, stat.st_ino))
-    return frozenset(found)
+        files.append((name, stat.st_ctime_ns, stat.st_size, stat.st_ino))
+    return frozenset(files)
 
 
 def _files(path: Path) -> dict[str, bytes]:

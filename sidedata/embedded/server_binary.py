@@ -51,8 +51,8 @@ def _servers_on_path() -> Iterator[str]:
     Wheels put theirs beside `python`, where an activated environment looks first. That is not the machine's server.
     """
     for name in _NAMES:
-        found = (shutil.which(name, path=directory) for directory in os.get_exec_path())
-        own = (server for server in found if server is not None and not _is_of_a_wheel(Path(server)))
+        servers = (shutil.which(name, path=directory) for directory in os.get_exec_path())
+        own = (server for server in servers if server is not None and not _is_of_a_wheel(Path(server)))
         yield from [server for server in [next(own, None)] if server is not None]
 
 

@@ -71,16 +71,16 @@ def read_fields(fields: dict[str, Any], *, needs_organization: bool) -> WireEven
         RejectionError: the event is refused, for the mistake that the error names.
     """
     # A null is as good as an absent field, wherever the field is optional; where it is required, either is missing.
-    given = {name: value for name in KNOWN_FIELDS if (value := fields.get(name)) is not None}
-    event_type = given.pop("type", None)
+    present = {name: value for name in KNOWN_FIELDS if (value := fields.get(name)) is not None}
+    event_type = present.pop("type", None)
     shape = SHAPES.get(event_type) if type(event_type) is str else None
     if event_type is not None and shape is None:
         reject("/type", f"{_quoted(event_type)} is not one of {', '.join(_NAMES)}")
-    _require(given, shape, needs_organization=needs_organization)
+    _require(present, shape, needs_organization=needs_organization)
     assert shape is not None  # noqa: S101 - `type` is required, too
     values: dict[str, Any] = {}
     for name in shape.__struct_fields__:
-        value = given.get(name)
+        value = present.get(name)
         if value is None:
             continue
         if name == "goal":
@@ -95,7 +95,7 @@ def read_fields(fields: dict[str, Any], *, needs_organization: bool) -> WireEven
     return shape(**values)
 
 
-def _require(given: dict[str, Any], shape: type[WireEvent] | None, *, needs_organization: bool) -> None:
+def _require(fields: dict[str, Any], shape: type[WireEvent] | None, *, needs_organization: bool) -> None:
     """Refuse an event that lacks required fields, naming all of them; without a type, those that every event needs."""
     required = ["organization_id"] if needs_organization else []
     if shape is None:
@@ -106,7 +106,7 @@ def _require(given: dict[str, Any], shape: type[WireEvent] | None, *, needs_orga
         ]
         if shape is GoalReached:
             required.remove("workflow_id")
-    missing = [name for name in required if name not in given]
+    missing = [name for name in required if name not in fields]
     if missing:
         _missing("", missing)
 
@@ -133,20 +133,20 @@ def _text(path: str, value: object) -> str:
 
 
 def _goal(value: object) -> Goal:
-    given = _object("/goal", value, ["uuid", "name"])
-    return Goal(_text("goal/uuid", given["uuid"]), _text("goal/name", given["name"]))
+    fields = _object("/goal", value, ["uuid", "name"])
+    return Goal(_text("goal/uuid", fields["uuid"]), _text("goal/name", fields["name"]))
 
 
 def _purchase(value: object) -> Purchase:
-    given = _object("/purchase", value, ["value", "currency"])
-    amount = given["value"]
+    fields = _object("/purchase", value, ["value", "currency"])
+    amount = fields["value"]
     if type(amount) is Number:
         raw = amount.encode()
     elif type(amount) is str:
         raw = json.dumps(_text("purchase/value", amount)).encode()
     else:
         reject_amount(amount)
-    return Purchase(Raw(raw), _text("purchase/currency", given["currency"]))
+    return Purchase(Raw(raw), _text("purchase/currency", fields["currency"]))
 
 
 def reject_amount(value: object) -> NoReturn:

@@ -115,11 +115,11 @@ async def organizations_after(
         CommandRefusedError: the account may not read the lists.
     """
     first = f"({after}" if after else "-"
-    found: list[str] = []
+    ids: list[str] = []
     for partition in range(installation.partitions):
         names = await gateway.command("ZRANGEBYLEX", keyspace(partition).organizations, first, "+", "LIMIT", 0, most)
-        found += [name.decode() for name in strings(names)]
-    return await read_organizations(gateway, installation, sorted(found)[:most])
+        ids += [name.decode() for name in strings(names)]
+    return await read_organizations(gateway, installation, sorted(ids)[:most])
 
 
 async def read_organizations(

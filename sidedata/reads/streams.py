@@ -109,8 +109,8 @@ async def dead_letter_ids(
         StoreUnavailableError: Redis is out of reach.
         CommandRefusedError: the account may not read dead letters.
     """
-    found = entries(await gateway.command("XREVRANGE", keyspace.dead_of(organization), last, first, "COUNT", most))
-    return [f"{keyspace.partition}/{entry.decode()}" for entry, _ in found]
+    index = entries(await gateway.command("XREVRANGE", keyspace.dead_of(organization), last, first, "COUNT", most))
+    return [f"{keyspace.partition}/{entry.decode()}" for entry, _ in index]
 
 
 def _dead_letter(keyspace: Keyspace, entry: Entry) -> DeadLetter:

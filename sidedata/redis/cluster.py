@@ -46,7 +46,7 @@ class ClusterGateway:
 
     def __init__(self, cluster: RedisCluster) -> None:
         self._cluster = cluster
-        self._given = cluster.nodes_manager.startup_nodes
+        self._startup_nodes = cluster.nodes_manager.startup_nodes
         self._refreshing: asyncio.Task[None] | None = None
 
     async def command(self, *words: Word) -> Reply:
@@ -113,8 +113,8 @@ class ClusterGateway:
             self._refreshing.cancel()
             await asyncio.gather(self._refreshing, return_exceptions=True)
         # The nodes of the given address ask for the map on connections of their own.
-        given = (node.disconnect() for node in self._given.values())
-        await asyncio.gather(self._cluster.aclose(), *given, return_exceptions=True)
+        closings = (node.disconnect() for node in self._startup_nodes.values())
+        await asyncio.gather(self._cluster.aclose(), *closings, return_exceptions=True)
         # Nodes dropped from the map close in tasks of their own.
         await asyncio.gather(*self._cluster.nodes_manager._background_tasks, return_exceptions=True)  # noqa: SLF001 - it has no other name
 
@@ -199,13 +199,13 @@ class ClusterGateway:
         nodes = self._cluster.nodes_manager
         with contextlib.suppress(redis_errors.RedisError, OSError):
             # A connection made before may lead to where the address pointed then.
-            await asyncio.gather(*(node.disconnect() for node in self._given.values()))
-        for startup_nodes in (self._given, dict(nodes.nodes_cache)):
+            await asyncio.gather(*(node.disconnect() for node in self._startup_nodes.values()))
+        for startup_nodes in (self._startup_nodes, dict(nodes.nodes_cache)):
             nodes.startup_nodes = startup_nodes
             with contextlib.suppress(redis_errors.RedisError, redis_errors.RedisClusterException, OSError):
                 await nodes.initialize(last_failed_node_name=failed)
                 break
-        nodes.startup_nodes = self._given
+        nodes.startup_nodes = self._startup_nodes
         await asyncio.sleep(_REFRESH_SECONDS)
 
 

@@ -95,8 +95,8 @@ def code_of(error: BaseException) -> str:
     for kind, code in _CLASSES.items():
         if isinstance(error, kind):
             return code
-    found = _CODES.search(str(error)) if isinstance(error, redis_errors.ResponseError) else None
-    return found.group(1) if found else ""
+    match = _CODES.search(str(error)) if isinstance(error, redis_errors.ResponseError) else None
+    return match.group(1) if match else ""
 
 
 def is_master_error(error: BaseException) -> bool:

@@ -79,7 +79,7 @@ class LetterPager:
         self._organization = organization
         self._before = before
         self._limit = limit
-        self._found: dict[Position, DeadLetter | None] = {}  # None: in an index, and not read yet
+        self._by_position: dict[Position, DeadLetter | None] = {}  # None: in an index, and not read yet
         self._size = 0  # bytes of the letters that were searched
 
     async def read(self) -> LetterPage:
@@ -92,7 +92,7 @@ class LetterPager:
         bounds = await read_index_bounds(self._gateway, self._spaces)
         done = await self._read_indexes(bounds)
         done = max(done, await self._search(bounds))
-        positions = [position for position in sorted(self._found, reverse=True) if position >= done]
+        positions = [position for position in sorted(self._by_position, reverse=True) if position >= done]
         if len(positions) > self._limit:
             positions = positions[: self._limit]
             done = positions[-1]
@@ -119,7 +119,7 @@ class LetterPager:
             ]
             for ids in await asyncio.gather(*reads):
                 positions = [position for position in map(position_of, ids) if position is not None]
-                self._found.update(dict.fromkeys(positions))
+                self._by_position.update(dict.fromkeys(positions))
                 if len(positions) == self._limit:
                     done = max(done, positions[-1])
         return done
@@ -155,8 +155,8 @@ class LetterPager:
     def _may_search(self, searched: int, pending: Sequence[_Range]) -> bool:
         """Tell if the page has room for letters that are older than those found so far."""
         done = max(one.done for one in pending)
-        found = sum(position >= done for position in self._found)
-        return searched < _SEARCHED_LETTERS and self._size < _PAGE_BYTES and found < self._limit
+        count = sum(position >= done for position in self._by_position)
+        return searched < _SEARCHED_LETTERS and self._size < _PAGE_BYTES and count < self._limit
 
     async def _search_range(self, one: _Range) -> int:
         """Search the next letters of a range; returns their number."""
@@ -167,7 +167,7 @@ class LetterPager:
             one.done = position
             self._size += len(letter.event)
             if letter.organization == self._organization:
-                self._found[position] = letter
+                self._by_position[position] = letter
         if len(letters) < _SEARCHED_AT_ONCE:
             one.is_open = False
         else:
@@ -187,7 +187,7 @@ class LetterPager:
         return letters, True
 
     async def _letter(self, position: Position) -> DeadLetter | None:
-        letter = self._found[position]
+        letter = self._by_position[position]
         if letter is not None:
             return letter
         ms, number, partition = position

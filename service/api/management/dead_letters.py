@@ -38,14 +38,14 @@ async def get_dead_letters(request: web.Request) -> web.Response:
     pager = LetterPager(backend.gateway, backend.installation.partitions, organization, before, page.limit)
     async with redis_timeout(request):
         try:
-            found = await pager.read()
+            letter_page = await pager.read()
         except CommandRefusedError as error:
             raise missing_right("read dead letters", error) from error
     with_event = request[RECORD].allows("admin")
-    items = [_item(letter, with_event=with_event) for letter in found.letters]
+    items = [_item(letter, with_event=with_event) for letter in letter_page.letters]
     headers = {"Cache-Control": "no-store"}
-    if found.next_id is not None:
-        headers["Link"] = next_page(request, page, found.next_id)
+    if letter_page.next_id is not None:
+        headers["Link"] = next_page(request, page, letter_page.next_id)
     return web.Response(body=msgspec.json.encode(items), content_type="application/json", headers=headers)
 
 

@@ -110,11 +110,11 @@ def _workflows(listed: Any, errors: list[FieldError]) -> tuple[str, ...]:  # noq
     if not 1 <= len(listed) <= MOST_WORKFLOWS:
         errors.append(FieldError("/workflows", f"must be 1 to {MOST_WORKFLOWS} UUIDs"))
         return ()
-    found: dict[str, None] = {}
+    workflows: dict[str, None] = {}
     for index, text in enumerate(listed):
         workflow = canonical_uuid(text) if isinstance(text, str) else None
         if workflow is None:
             errors.append(FieldError(f"/workflows/{index}", "not a UUID of 36 characters"))
         else:
-            found[workflow] = None
-    return tuple(found)
+            workflows[workflow] = None
+    return tuple(workflows)

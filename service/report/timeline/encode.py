@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Iterable, Sequence
 from io import StringIO
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from sidedata.events.money import text_of
 from sidedata.service.report.assemble import purchase_sums
@@ -22,29 +22,29 @@ _INTERACTION: Final = (
 )
 
 
-def json_points(kind: str, points: Sequence[Point], figures: Sequence[PointFigures]) -> list[dict[str, Any]]:
+def json_points(kind: str, points: Sequence[Point], figures: Sequence[PointFigures]) -> list[dict[str, object]]:
     """The points of a kind of workflow as JSON objects."""
     if kind == "page_navigation":
         return [
             {
                 "start": point.start,
                 "end": point.end,
-                "unique_visitors_count": found.visitors,
-                "unique_sessions_count": found.sessions,
+                "unique_visitors_count": figure.visitors,
+                "unique_sessions_count": figure.sessions,
             }
-            for point, found in zip(points, figures, strict=True)
+            for point, figure in zip(points, figures, strict=True)
         ]
     return [
         {
             "start": point.start,
             "end": point.end,
-            "unique_visitors_count": found.visitors,
-            "started_workflows_count": found.started,
-            "triggered_goals_count": found.triggered,
-            "affected_goals_count": found.affected,
-            "visitor_purchase_sums": purchase_sums(dict(found.purchases)),
+            "unique_visitors_count": figure.visitors,
+            "started_workflows_count": figure.started,
+            "triggered_goals_count": figure.triggered,
+            "affected_goals_count": figure.affected,
+            "visitor_purchase_sums": purchase_sums(dict(figure.purchases)),
         }
-        for point, found in zip(points, figures, strict=True)
+        for point, figure in zip(points, figures, strict=True)
     ]
 
 
@@ -52,20 +52,20 @@ def csv_points(plan: TimelinePlan, figures: Sequence[PointFigures]) -> bytes:
     """The points as CSV; purchases have a column for each currency that any point has."""
     if plan.kind == "page_navigation":
         rows = [
-            (point.start, point.end, found.visitors, found.sessions)
-            for point, found in zip(plan.points, figures, strict=True)
+            (point.start, point.end, figure.visitors, figure.sessions)
+            for point, figure in zip(plan.points, figures, strict=True)
         ]
         return csv_bytes(("start", "end", *_PAGE_NAVIGATION), rows)
-    currencies = sorted({currency for found in figures for currency, _ in found.purchases})
+    currencies = sorted({currency for figure in figures for currency, _ in figure.purchases})
     header = ("start", "end", *_INTERACTION, *(f"purchases_{currency}" for currency in currencies))
     return csv_bytes(
         header,
         (
             (
-                *(point.start, point.end, found.visitors, found.started, found.triggered, found.affected),
-                *money(dict(found.purchases), currencies),
+                *(point.start, point.end, figure.visitors, figure.started, figure.triggered, figure.affected),
+                *money(dict(figure.purchases), currencies),
             )
-            for point, found in zip(plan.points, figures, strict=True)
+            for point, figure in zip(plan.points, figures, strict=True)
         ),
     )
 

@@ -25,12 +25,12 @@ def figures_of(cache: WorkflowCache, kind: str, points: Sequence[Point]) -> list
     """The figures of points in order; the cache must have all fields that they need."""
     unknown = [point for point in points if point.runs and cache.points.get(point.runs) is None]
     compute = _page_navigation if kind == "page_navigation" else _interaction
-    found: dict[tuple[Run, ...], PointFigures] = {}
+    new_figures: dict[tuple[Run, ...], PointFigures] = {}
     for first in range(0, len(unknown), _AT_ONCE):
         some = unknown[first : first + _AT_ONCE]
-        found.update(zip((point.runs for point in some), compute(cache, some), strict=True))
-    figures = [found.get(point.runs) or cache.points.get(point.runs) or _NOTHING for point in points]
-    for runs, computed in found.items():
+        new_figures.update(zip((point.runs for point in some), compute(cache, some), strict=True))
+    figures = [new_figures.get(point.runs) or cache.points.get(point.runs) or _NOTHING for point in points]
+    for runs, computed in new_figures.items():
         cache.points.add(runs, computed)
     return figures
 
@@ -63,12 +63,12 @@ def _page_navigation(cache: WorkflowCache, points: Sequence[Point]) -> Iterable[
             _merge(cache, point.runs, "visitors", VISITORS, rows[2 * row : 2 * row + 1])
     estimated = estimates(rows)
     edges = [edge for point in points for edge in point.edges]
-    known = {edge.runs: cache.edges[edge.runs] for edge in edges if edge.runs in cache.edges}
-    computed = edge_figures([cache.edge_buckets(edge) for edge in edges if edge.runs not in known])
+    figures_by_edge = {edge.runs: cache.edges[edge.runs] for edge in edges if edge.runs in cache.edges}
+    computed = edge_figures([cache.edge_buckets(edge) for edge in edges if edge.runs not in figures_by_edge])
     cache.add_edges(computed)
-    known |= computed
+    figures_by_edge |= computed
     for point, visitors, sessions in zip(points, estimated[::2], estimated[1::2], strict=True):
-        yield PointFigures(visitors=_visitors(cache, known, point, visitors), sessions=sessions)
+        yield PointFigures(visitors=_visitors(cache, figures_by_edge, point, visitors), sessions=sessions)
 
 
 def _visitors(cache: WorkflowCache, edges: Mapping[Runs, EdgeFigures], point: Point, estimate: int) -> int:

@@ -27,13 +27,16 @@ _DAYS_TOGETHER: Final = 8
 
 def finest(effective: Span, zone: Zone, now: int, retention: Retention, most: int) -> Granularity:
     """The finest granularity whose buckets are all kept, and that makes at most `most` points."""
-    kept = GRANULARITIES
+    granularities = GRANULARITIES
     # The first bucket is the oldest. All days of an effective interval are kept.
     if not retention.keeps_hour(zone.day(effective.start), now):
-        kept = GRANULARITIES[2:]
+        granularities = GRANULARITIES[2:]
     elif not retention.keeps_five_minutes(zone.hour(effective.start), now):
-        kept = GRANULARITIES[1:]
-    return next((granularity for granularity in kept if len(spans(effective, zone, granularity)) <= most), kept[-1])
+        granularities = GRANULARITIES[1:]
+    return next(
+        (granularity for granularity in granularities if len(spans(effective, zone, granularity)) <= most),
+        granularities[-1],
+    )
 
 
 def segment_spans(effective: Span, zone: Zone, granularity: Granularity) -> Iterator[Span]:

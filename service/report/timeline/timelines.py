@@ -30,8 +30,8 @@ async def timeline(
     """
 
     def plan(zone: Zone, kind: str, now: float) -> TimelinePlan:
-        made = make_timeline_plan(reports.plan(zone, kind, *interval, now), granularity, now, reports.retention)
-        return TimelinePlan(made.plan, made.segments, made.requirements, (*made.key, encoding))
+        timeline = make_timeline_plan(reports.plan(zone, kind, *interval, now), granularity, now, reports.retention)
+        return TimelinePlan(timeline.plan, timeline.segments, timeline.requirements, (*timeline.key, encoding))
 
     def assemble(cache: WorkflowCache, plan: TimelinePlan) -> Answer:
         if encoding == "csv":
@@ -51,12 +51,12 @@ def _answer(cache: WorkflowCache, plan: TimelinePlan, before: bytes, after: byte
     missing = [segment for segment in plan.segments if cache.points.segment(segment) is None]
     points = [point for segment in missing for point in segment.points]
     figures = iter(figures_of(cache, plan.kind, points))
-    made = {}
+    new_segments = {}
     for segment in missing:
         own = list(islice(figures, len(segment.points)))
         body = array(json_points(plan.kind, segment.points, own))[1:-1]
-        made[segment.key] = cache.points.add_segment(segment, body)
-    segments = [made.get(segment.key) or cache.points.segment(segment) for segment in plan.segments]
+        new_segments[segment.key] = cache.points.add_segment(segment, body)
+    segments = [new_segments.get(segment.key) or cache.points.segment(segment) for segment in plan.segments]
     encoded = [segment for segment in segments if segment is not None]
     body = b"".join((before, b",".join([segment.body for segment in encoded]), after))
     # To hash the segments' digests takes a hundredth of the time that the whole body would take.

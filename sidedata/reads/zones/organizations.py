@@ -17,14 +17,14 @@ async def organizations_of(gateway: Gateway, partitions: Container[int]) -> Asyn
         CommandRefusedError: this user has no right to SCAN.
     """
     async for page in pages(gateway, pattern_of_kind("organization")):
-        found: dict[int, list[str]] = {}
+        by_partition: dict[int, list[str]] = {}
         for name in page:
             key = parse(name.decode())
             if key is None or key.partition is None or key.organization is None:
                 continue
             if key.partition in partitions:
-                found.setdefault(key.partition, []).append(key.organization)
-        for partition, organizations in found.items():
+                by_partition.setdefault(key.partition, []).append(key.organization)
+        for partition, organizations in by_partition.items():
             yield partition, organizations
 
 
