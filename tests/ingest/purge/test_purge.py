@@ -94,10 +94,10 @@ async def test_the_organizations_tokens_go_when_asked(redis_url: str, workflow: 
             await record_use(pipe.client, record.id, 1_000.0)
         before = {record.id for _, record in made}
         for dry in (True, False):
-            told = await Purge(
+            report = await Purge(
                 pipe.client, pipe.settings, pipe.installation, ORG, workflow, dry=dry, with_tokens=not kept
             ).run()
-            assert told.tokens == (0 if kept or workflow else 2)
+            assert report.tokens == (0 if kept or workflow else 2)
         gone = set() if kept or workflow else {record.id for _, record in made[:2]}
         assert before - {record.id for record in await list_tokens(pipe.client)} == gone
         found = [await find_token(pipe.client, text) for text, _ in made]
