@@ -7,7 +7,7 @@ from sidedata.ingest.ownership import lease
 from tests.support.pipeline import pipeline
 from tests.support.processes.workers import KilledError
 from tests.support.zones.files import HOUR
-from tests.support.zones.worlds import NAME, NEW, OLD, Case, ZoneWorld, day_buckets, life
+from tests.support.zones.worlds import NAME, NEW, OLD, Case, ZoneWorld, day_buckets, life, old_scene
 
 
 @pytest.mark.parametrize("point", ["before_swap", "after_swap_begin", "after_swap_step", "after_swap"])
@@ -18,12 +18,8 @@ async def test_killed_anywhere_old_or_new(redis_url: str, monkeypatch: pytest.Mo
         return
 
     monkeypatch.setattr(lease, "release", never)
-    async with pipeline(redis_url, partitions=1) as pipe:
-        await pipe.organization(NAME)
-        now = await pipe.now()
-        case = Case(now, 12, -7 * HOUR, -8 * HOUR, -7 * HOUR)
-        world = ZoneWorld(pipe, now)
-        pipe.rulebook = case.rulebook(OLD, pipe.settings)
+    async with old_scene(redis_url, 12) as (world, case):
+        pipe, now = world.pipe, world.now
         await world.send(life(now, days=33, each=6))
         await world.check(case.old)
         pipe.rulebook = case.rulebook(NEW, pipe.settings)

@@ -12,17 +12,13 @@ from tests.support.constants import ORG
 from tests.support.pipeline import pipeline
 from tests.support.redis.users import as_user
 from tests.support.zones.files import HOUR
-from tests.support.zones.worlds import NAME, NEW, OLD, Case, ZoneWorld, day_buckets, life
+from tests.support.zones.worlds import NAME, NEW, OLD, Case, ZoneWorld, day_buckets, life, old_scene
 
 
 async def test_the_machine_of_a_service_does_not_matter(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two services, one with zone data in which the zone is another one altogether, give the same answers."""
-    async with pipeline(redis_url, partitions=1) as pipe:
-        await pipe.organization(NAME)
-        now = await pipe.now()
-        case = Case(now, 27, -7 * HOUR, -8 * HOUR, -7 * HOUR)
-        world = ZoneWorld(pipe, now)
-        pipe.rulebook = case.rulebook(OLD, pipe.settings)
+    async with old_scene(redis_url, 27) as (world, case):
+        pipe, now = world.pipe, world.now
         await world.send(life(now, days=33))
         await world.check(case.old)
         strange = case.rulebook(NEW, pipe.settings)
@@ -33,6 +29,7 @@ async def test_the_machine_of_a_service_does_not_matter(redis_url: str, monkeypa
             second = ZoneWorld(other, now)
             second.oracle = world.oracle
             await second.check(case.old)
+        assert pipe.rulebook is not None
         assert strange.retention == pipe.rulebook.retention
     reporting.zone_of.cache_clear()
     reporting.reporting_zone.cache_clear()

@@ -27,7 +27,7 @@ from tests.support.pipeline import Pipeline, pipeline
 from tests.support.redis.users import as_user
 from tests.support.waiting import eventually
 from tests.support.zones.files import HOUR
-from tests.support.zones.worlds import NAME, NEW, OLD, Case, ZoneWorld, life
+from tests.support.zones.worlds import NAME, NEW, OLD, Case, ZoneWorld, life, old_scene
 
 ORGANIZATION = f"/api/reporting/workflow/v1/orgs/{ORG}"
 HEADER = "Sidedata-Zone-Rules"
@@ -84,12 +84,8 @@ async def test_no_answer_mixes_two_cuts(redis_url: str, monkeypatch: pytest.Monk
         return await run_step(gateway, settings, ownership, run)
 
     monkeypatch.setattr(writes, "run_step", run_later)
-    async with pipeline(redis_url, partitions=1) as pipe:
-        await pipe.organization(NAME)
-        now = await pipe.now()
-        case = Case(now, 12, -7 * HOUR, -8 * HOUR, -7 * HOUR)
-        world = ZoneWorld(pipe, now)
-        pipe.rulebook = case.rulebook(OLD, pipe.settings)
+    async with old_scene(redis_url, 12) as (world, case):
+        pipe, now = world.pipe, world.now
         await world.send(life(now, days=16, each=40))
         midnight = datetime(now.year, now.month, now.day)  # noqa: DTZ001 - local time
         interval = midnight - timedelta(days=13), midnight - timedelta(days=8)

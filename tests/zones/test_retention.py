@@ -6,7 +6,7 @@ from tests.support.constants import ORG
 from tests.support.events import PAGES, POPUP, view
 from tests.support.pipeline import pipeline
 from tests.support.zones.files import HOUR
-from tests.support.zones.worlds import NAME, NEW, OLD, Case, ZoneWorld, life, seam_of
+from tests.support.zones.worlds import NAME, NEW, OLD, Case, ZoneWorld, life, old_scene, seam_of
 
 
 def start_of(key: bytes) -> datetime:
@@ -16,12 +16,8 @@ def start_of(key: bytes) -> datetime:
 
 async def test_days_without_their_hours_keep_their_cut(redis_url: str) -> None:
     """Where the retention of hours was raised lately, promised hours are gone: the seam lies behind them, no count is lost."""
-    async with pipeline(redis_url, partitions=1) as pipe:
-        await pipe.organization(NAME)
-        now = await pipe.now()
-        case = Case(now, 27, -7 * HOUR, -8 * HOUR, -7 * HOUR)
-        world = ZoneWorld(pipe, now)
-        pipe.rulebook = case.rulebook(OLD, pipe.settings)
+    async with old_scene(redis_url, 27) as (world, case):
+        pipe, now = world.pipe, world.now
         await world.send(life(now, days=60))
         gone = now - timedelta(days=15)
         async for raw in pipe.client.scan_iter(match=f"sd:{{0}}:hour:{ORG}:*"):

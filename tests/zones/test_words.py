@@ -19,11 +19,11 @@ from sidedata.inspect.server_findings import Finding
 from sidedata.inspect.zones import compare, judge
 from sidedata.schema import keys
 from tests.support.constants import ORG, SECRET
-from tests.support.pipeline import Pipeline, pipeline
+from tests.support.pipeline import Pipeline
 from tests.support.redis.users import as_user
 from tests.support.waiting import eventually
-from tests.support.zones.files import HOUR, zone_bytes, zone_folder
-from tests.support.zones.worlds import NAME, NEW, OLD, Case, ZoneWorld, life
+from tests.support.zones.files import zone_bytes, zone_folder
+from tests.support.zones.worlds import NAME, NEW, OLD, life, old_scene
 
 SECONDS = 20.0
 
@@ -78,12 +78,8 @@ async def test_what_is_told_of_an_adoption(
 ) -> None:
     """Log line and metric at the adoption; doctor, /readyz and `org show` on machines that are older, newer or alike."""
     caplog.set_level(logging.INFO, "sidedata.worker")
-    async with pipeline(redis_url, partitions=1) as pipe:
-        await pipe.organization(NAME)
-        now = await pipe.now()
-        case = Case(now, 50, -7 * HOUR, -8 * HOUR, -7 * HOUR)
-        world = ZoneWorld(pipe, now)
-        pipe.rulebook = case.rulebook(OLD, pipe.settings)
+    async with old_scene(redis_url, 50) as (world, case):
+        pipe, now = world.pipe, world.now
         await world.send(life(now, days=50, each=3))
         await pipe.client.hset(keys.keyspace(0).cursor, "zones", OLD)
 

@@ -2,7 +2,8 @@
 
 import random
 import tempfile
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from tests.support.events import GOAL, GOAL_2, PAGES, POPUP, bought, interaction
 from tests.support.oracle.compare import Tally
 from tests.support.oracle.oracle import Oracle
 from tests.support.oracle.replay import check
-from tests.support.pipeline import Pipeline
+from tests.support.pipeline import Pipeline, pipeline
 from tests.support.zones.files import HOUR, Changes, SeamZone, made_zone, zone_bytes, zone_folder
 
 NAME = "America/Vancouver"
@@ -157,3 +158,14 @@ async def day_buckets(pipe: Pipeline) -> dict[str, object]:
         else:
             found[key] = await pipe.client.pfcount(key)
     return found
+
+
+@asynccontextmanager
+async def old_scene(redis_url: str, days: int) -> AsyncIterator[tuple[ZoneWorld, Case]]:
+    """A world cut by the older release, in which the offset goes from -7 to -8 hours `days` ago; in the newer one it stays."""
+    async with pipeline(redis_url, partitions=1) as pipe:
+        await pipe.organization(NAME)
+        now = await pipe.now()
+        case = Case(now, days, -7 * HOUR, -8 * HOUR, -7 * HOUR)
+        pipe.rulebook = case.rulebook(OLD, pipe.settings)
+        yield ZoneWorld(pipe, now), case
