@@ -107,4 +107,4 @@ lock: setup ## newest versions that pyproject.toml allows, with hashes
 			--constraint requirements.lock --no-header --output-file $${group##*:}/requirements.lock || exit 1; done
 
 clean: ## remove the files of setup and demo
-	rm -rf .venv .sidedata build *.egg-info
+	rm -rf .venv .sidedata build dist *.egg-info
