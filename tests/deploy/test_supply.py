@@ -15,7 +15,7 @@ _NAMES = {package.name for lock in locked.LOCKS for package in locked.read(lock)
 
 
 def test_make_lock_takes_the_newest_versions() -> None:
-    """uv keeps the versions of an existing lock file without `--upgrade`; and the target leaves the system's Python alone."""
+    """Uv keeps the versions of an existing lock file without `--upgrade`; and the target leaves the system's Python alone."""
     makefile = read("Makefile")
     commands = re.findall(r"pip compile .*", makefile)
     assert commands
