@@ -24,8 +24,10 @@ setup: .venv/.installed ## the virtual environment, from the lock file
 demo: setup ## everything at once with visitor traffic; DEMO_SECONDS=20 ends it by itself
 	@exec $(BIN)/sidedata demo
 
-test: setup ## all tests but the long ones
-	$(BIN)/python -m pytest -m "not long"
+# Tests mostly wait, for servers, browsers and processes, so two at once take little more than half the time.
+test: setup ## all tests but the long ones, two files at once; then the tests that promise seconds, alone
+	$(BIN)/python -m pytest -m "not long and not alone" --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -m "alone and not long"
 
 linters: .venv/.linters ## the linters of deploy/, for the tests that skip without them
 
@@ -58,7 +60,7 @@ check: setup ## all that must pass before a commit: format, lint, types, known v
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	@$(MAKE) --no-print-directory audit LOCK=setup
-	$(BIN)/python -m pytest -m "not long"
+	@$(MAKE) --no-print-directory test
 
 screenshots: setup ## the dashboard's states as pictures in docs/screenshots/; needs a chromium
 	$(BIN)/python -m tests.support.browser.screenshots
