@@ -19,7 +19,7 @@ from sidedata.schema.records import DEFAULT_ZONE
 from sidedata.settings import Settings
 
 _ATTEMPTS = 10
-_TROUBLE_SECONDS = 0.5  # a reason that two looks in turn find is told
+_TROUBLE_SECONDS = 0.5  # a reason that two looks in turn find is reported
 
 
 async def push(
@@ -78,13 +78,13 @@ async def push(
 
 
 async def _watch(sender: BatchSender, trouble: Callable[[str], None]) -> None:
-    """Tell each reason for which batches wait, once."""
-    told = before = ""
+    """Report each reason for which batches wait, once."""
+    reported = before = ""
     while True:
         await asyncio.sleep(_TROUBLE_SECONDS)
-        if sender.trouble and sender.trouble == before != told:
+        if sender.trouble and sender.trouble == before != reported:
             trouble(sender.trouble)
-            told = sender.trouble
+            reported = sender.trouble
         before = sender.trouble
 
 
