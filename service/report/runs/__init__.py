@@ -1,0 +1,1 @@
+"""Runs of buckets: cached fields, and what many of them make together."""
