@@ -98,13 +98,13 @@ bench: .venv/.bench ## the figures of bench/README.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bench/requirements.lock
 	@touch $@
 
-lock: ## newest versions that pyproject.toml allows, with hashes
-	python3 -m pip install --quiet uv
-	python3 -m uv pip compile --universal --python-version 3.11 --generate-hashes --all-extras --group dev \
+lock: setup ## newest versions that pyproject.toml allows, with hashes
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --all-extras --group dev \
 		--no-header --output-file requirements.lock pyproject.toml requirements-build.in
 	for group in bench:bench fuzz:tests/fuzz audit:tests/supply linters:tests/linters clients:tests/clients; do \
-		python3 -m uv pip compile --universal --python-version 3.11 --generate-hashes --group $${group%%:*} \
+		$(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --group $${group%%:*} \
 			--constraint requirements.lock --no-header --output-file $${group##*:}/requirements.lock || exit 1; done
 
 clean: ## remove the files of setup and demo
-	rm -rf .venv .sidedata build *.egg-info
+	rm -rf .venv .sidedata build dist *.egg-info

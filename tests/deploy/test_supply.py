@@ -14,6 +14,15 @@ from tests.support.repository.pages import read
 _NAMES = {package.name for lock in locked.LOCKS for package in locked.read(lock)}
 
 
+def test_make_lock_takes_the_newest_versions() -> None:
+    """Uv keeps the versions of an existing lock file without `--upgrade`; and the target leaves the system's Python alone."""
+    makefile = read("Makefile")
+    commands = re.findall(r"pip compile .*", makefile)
+    assert commands
+    assert all(" --upgrade " in command for command in commands)
+    assert not re.findall(r"^\t.*(?<![/\w.])python3? -m pip", makefile, re.MULTILINE)
+
+
 @pytest.mark.parametrize("lock", locked.LOCKS)
 def test_every_package_is_locked_with_hashes(lock: str) -> None:
     """To one version for each kind of machine; and nothing in the file was overlooked."""
