@@ -24,9 +24,9 @@ from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
 from sidedata.service.report.answer import AnswerCache
 from sidedata.service.report.assemble import EdgeBuckets, EdgeFigures, Runs
+from sidedata.service.report.cached_fields import cached_fields
 from sidedata.service.report.plan import FIELD_NAMES, Requirements, fields_of
 from sidedata.service.report.points.point_cache import PointCache
-from sidedata.service.report.runs.cached_fields import cached_fields
 from sidedata.service.report.runs.merged_runs import SESSIONS, VISITORS, CachedField, MergedRun, MergedRuns
 from sidedata.service.report.shared_refresh import SharedRefresh
 

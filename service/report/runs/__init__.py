@@ -1,1 +1,1 @@
-"""Runs of buckets: cached fields, and what many of them make together."""
+"""Runs of buckets: merged, or as far as they lie above another run."""
