@@ -93,8 +93,12 @@ def show(dead_letter_id: str, settings: Settings, *, as_json: bool) -> None:
         click.echo(msgspec.json.encode(_json(dead_letter)))
         return
     click.echo(f"{dead_letter.reason}: {dead_letter.detail}\nentry {dead_letter.entry}, at {dead_letter.at}", err=True)
-    known = (("organization", dead_letter.organization), ("workflow", dead_letter.workflow), ("type", dead_letter.type))
-    if details := ", ".join(f"{name} {value}" for name, value in known if value):
+    origin = (
+        ("organization", dead_letter.organization),
+        ("workflow", dead_letter.workflow),
+        ("type", dead_letter.type),
+    )
+    if details := ", ".join(f"{name} {value}" for name, value in origin if value):
         click.echo(details, err=True)
     click.echo(dead_letter.event)
 
