@@ -10,7 +10,7 @@ records that are new to the owner are read.
 from collections.abc import Iterable, Sequence
 
 from sidedata.calendar.reporting import stored_rules, zone_of
-from sidedata.calendar.slots import Slot
+from sidedata.calendar.slots import FormerSlots, Slot
 from sidedata.calendar.zones import DAY_SECONDS, zone
 from sidedata.errors import StopError, UsageError
 from sidedata.events.hashing import Hasher
@@ -133,6 +133,8 @@ class OwnerCache:
             reporting = zone(record.timezone) if rules is None else zone_of(rules)
         except UsageError as error:
             raise StopError(f"the record of organization {organization_id}: {error}") from error
+        cut = record.former
+        table = None if cut is None else stored_rules(record.timezone, cut.rules)
         return Organization(
             organization_id,
             reporting,
@@ -140,6 +142,7 @@ class OwnerCache:
             now_ms if record.id_epoch_ms is None else record.id_epoch_ms,
             self._hasher,
             has_events=record.has_events,
+            former=None if cut is None or table is None else FormerSlots(zone_of(table), reporting, cut.until),
         )
 
     async def look_up(self, events: Iterable[ResolvedEvent], id_queries: Sequence[str | int]) -> BatchLookups:

@@ -94,7 +94,7 @@ class MachineRoot:
         words = [
             word
             for written in shlex.split(self.here(unit["ExecStart"][0].replace("%i", instance)))
-            for word in (environment[written[1:]].split() if written.startswith("$") else [written])
+            for word in (environment.get(written[1:], "").split() if written.startswith("$") else [written])
         ]
         log = self.root / f"{name}{instance}.log"
         output = stack.enter_context(log.open("wb"))

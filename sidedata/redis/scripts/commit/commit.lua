@@ -40,7 +40,7 @@ local hours, sealable = {}, {}
 for _, step in ipairs(steps) do
   local targets = step[1] == 'sketch' and step[3] or {}
   for at = 1, #targets, 4 do
-    if string.sub(targets[at + 3], 1, 9) == 'visitors@' then
+    if targets[at] ~= targets[at - 4] and string.sub(targets[at + 3], 1, 9) == 'visitors@' then
       hours[#hours + 1] = KEYS[targets[at]]
       sealable[#sealable + 1] = {KEYS[targets[at + 2]], targets[at + 3]}
     end
@@ -80,11 +80,14 @@ end
 
 local apply = {}
 
--- add elements to HyperLogLogs: key, expiry, counts, field, …; store a changed count in a field of the hash `counts` (0: nowhere)
+-- add elements to HyperLogLogs: key, expiry, counts, field, …; store a changed count in a field of the hash `counts` (0: nowhere).
+-- A key that follows itself has a second hash for its count.
 function apply.sketch(elements, targets)
+  local changed = false
   for at = 1, #targets, 4 do
     local key, counts = KEYS[targets[at]], targets[at + 2]
-    if many('PFADD', key, elements) > 0 and counts ~= 0 then
+    if targets[at] ~= targets[at - 4] then changed = many('PFADD', key, elements) > 0 end
+    if changed and counts ~= 0 then
       call('HSET', KEYS[counts], targets[at + 3], call('PFCOUNT', key))
     end
     expire(key, targets[at + 1])
