@@ -87,7 +87,8 @@ class Partition:
         while True:
             # 1. Resolve, again where the records were dropped since the batch was read.
             if batch.epoch != owner_cache.epoch:
-                batch.events, batch.epoch = await owner_cache.resolve(batch.stream_events), owner_cache.epoch
+                await owner_cache.resolve(batch.events)
+                batch.epoch = owner_cache.epoch
             if owner_cache.due and self._adopter is not None:
                 # No commit is under way, so the hours that days are cut from stay as they are.
                 for organization in list(owner_cache.due):
@@ -97,7 +98,7 @@ class Partition:
 
             # 2. Fetch the next entries, and look up the state that the events are planned on.
             await self.reader.fetch()
-            hashes = [resolved.id_hash for resolved in batch.events if resolved.id_hash is not None]
+            hashes = [event.id_hash for event in batch.events if event.id_hash is not None]
             lookups = await owner_cache.look_up(batch.events, deduplicator.queries(hashes))
             failpoints.pass_by("after_look_up")
 

@@ -3,7 +3,7 @@
 Only the owner of a partition writes it, so its reads still hold when it commits (the fence, the records' revision and
 `valid_until_ms` see to it). Planning is therefore plain code over dictionaries:
 
-    ResolvedEvent ─▶ duplicate? ─▶ too old? ─▶ wrong kind? ─▶ sealed hour? ─▶ BucketDelta, visitors' state
+    StreamEvent ─▶ duplicate? ─▶ too old? ─▶ wrong kind? ─▶ sealed hour? ─▶ BucketDelta, visitors' state
        └─▶ DeadLetter ◀────────────────┴──────────────┴───────────────┘
 """
 
@@ -23,7 +23,7 @@ from sidedata.ingest.apply.model import (
     Organization,
     Outcome,
     Plan,
-    ResolvedEvent,
+    StreamEvent,
     Workflow,
 )
 from sidedata.ingest.apply.rollup import BucketDelta, write
@@ -63,20 +63,19 @@ class Planner:
         self._open_hours: list[tuple[Workflow, int, OpenHour]] = []
         self._log_sizes: dict[Workflow, int] = {}
 
-    def plan(self, events: Sequence[ResolvedEvent], dead_letters: Sequence[DeadLetter]) -> Plan:
+    def plan(self, events: Sequence[StreamEvent], dead_letters: Sequence[DeadLetter]) -> Plan:
         """Plan the batch."""
         for dead_letter in dead_letters:
             self._write_dead_letter(dead_letter)
         new_ids, applied_ids = self._new_ids, self._lookups.applied_ids
-        for resolved in events:
-            id_hash = resolved.id_hash
+        for event in events:
+            id_hash = event.id_hash
             if id_hash is not None and (id_hash in new_ids or id_hash in applied_ids):
                 self._outcome.duplicates += 1
                 continue
-            rejection = self._apply(resolved)
+            rejection = self._apply(event)
             if rejection is not None:
-                source = resolved.source
-                self._write_dead_letter(DeadLetter.of(rejection, source.entry, source.raw, decoded=source.event))
+                self._write_dead_letter(DeadLetter.of(rejection, event.entry, event.raw, decoded=event))
             elif id_hash is not None:
                 new_ids[id_hash] = None
         self._write()
@@ -93,14 +92,14 @@ class Planner:
             self._log_sizes,
         )
 
-    def _apply(self, resolved: ResolvedEvent) -> Rejection | None:
-        event, workflow, slot = resolved.source.event, resolved.workflow, resolved.slot
+    def _apply(self, event: StreamEvent) -> Rejection | None:
+        workflow, slot = event.workflow, event.slot
         if slot is None:
             return TOO_OLD
         if workflow is None:
             if rejection := self._reject_old(slot.day.end):
                 return rejection
-            self._reach(resolved)
+            self._reach(event)
         else:
             kind = KIND_OF[event.type]
             fixed = workflow.kind or self._new_kinds.get(workflow)
@@ -119,10 +118,10 @@ class Planner:
                 delta = self._deltas[bucket] = BucketDelta()
             if fixed is None:
                 self._new_kinds[workflow] = kind
-            self._add(resolved, bucket, delta)
+            self._add(event, bucket, delta)
         self._outcome.events[event.type] = self._outcome.events.get(event.type, 0) + 1
-        if not resolved.organization.has_events:
-            self._new_organizations[resolved.organization] = None
+        if not event.organization.has_events:
+            self._new_organizations[event.organization] = None
         return None
 
     def _reject_old(self, day_end: int) -> Rejection | None:
@@ -143,42 +142,40 @@ class Planner:
         self._open_hours.append((workflow, start, OpenHour(sealed=False, until_ms=until_ms)))
         return None
 
-    def _add(self, resolved: ResolvedEvent, bucket: FiveMinuteBucket, delta: BucketDelta) -> None:
+    def _add(self, event: StreamEvent, bucket: FiveMinuteBucket, delta: BucketDelta) -> None:
         """Add an event of a workflow."""
-        event, visitor = resolved.source.event, resolved.visitor
+        visitor = event.visitor
         delta.newest_us = max(delta.newest_us, event.at_us)
         if visitor not in bucket.visitors:
             delta.visitors.add(visitor)
         if event.type == "page_view":
-            if resolved.session not in bucket.sessions:
-                delta.sessions.add(resolved.session)
+            if event.session not in bucket.sessions:
+                delta.sessions.add(event.session)
         elif event.type == "workflow_started":
             delta.count(STARTED)
         elif event.type == "goal_triggered":
-            goal_id = self._name_goal(resolved)
-            delta.count_goal("triggered", goal_id, visitor, resolved.session)
+            goal_id = self._name_goal(event)
+            delta.count_goal("triggered", goal_id, visitor, event.session)
         else:
             workflow = bucket.workflow
-            affecting = self._visitor(resolved).interact(workflow.id, event.at_us, resolved.source.entry_ms)
+            affecting = self._visitor(event).interact(workflow.id, event.at_us, event.entry_ms)
             for goal in affecting:
                 self._affect(workflow, goal, visitor)
 
-    def _reach(self, resolved: ResolvedEvent) -> None:
+    def _reach(self, event: StreamEvent) -> None:
         """Add an event without a workflow: a goal that affects the workflows that its visitor interacted with."""
-        source = resolved.source
-        event = source.event
         is_purchase = event.units is not None and event.goal_name == PURCHASE_GOAL
         goal = OuterGoal(
             event.at_us,
-            self._name_goal(resolved),
-            resolved.session,
+            self._name_goal(event),
+            event.session,
             event.units if is_purchase else None,
             event.currency if is_purchase else None,
-            source.entry_ms,
-            f"{source.entry}.{source.position}",
+            event.entry_ms,
+            f"{event.entry}.{event.position}",
         )
-        for workflow_id in self._visitor(resolved).reach(goal):
-            self._affect(resolved.organization.workflow(workflow_id), goal, resolved.visitor)
+        for workflow_id in self._visitor(event).reach(goal):
+            self._affect(event.organization.workflow(workflow_id), goal, event.visitor)
 
     def _affect(self, workflow: Workflow, goal: OuterGoal, visitor: str) -> None:
         bucket = workflow.bucket(workflow.organization.slots.at(goal.at_us // 1_000_000))
@@ -189,8 +186,8 @@ class Planner:
         if goal.units is not None and goal.currency is not None:
             delta.add_purchase(goal.currency, goal.units)
 
-    def _visitor(self, resolved: ResolvedEvent) -> Visitor:
-        key = self._keyspace.visitor(resolved.organization.id, resolved.visitor)
+    def _visitor(self, event: StreamEvent) -> Visitor:
+        key = self._keyspace.visitor(event.organization_id, event.visitor)
         state = self._visitors.get(key)
         if state is None:
             window_us = self._settings.affect_hours * 3_600_000_000
@@ -198,9 +195,8 @@ class Planner:
             self._visitors[key] = state
         return state
 
-    def _name_goal(self, resolved: ResolvedEvent) -> str:
+    def _name_goal(self, event: StreamEvent) -> str:
         """Record the goal's name and return its id; the newest event's name wins, at equal times the greater string."""
-        event = resolved.source.event
         assert event.goal_id is not None  # noqa: S101 - decoding saw to it
         assert event.goal_name is not None  # noqa: S101
         key = self._keyspace.goal(event.organization_id, event.goal_id)

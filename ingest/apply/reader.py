@@ -1,6 +1,6 @@
 """The reading of a partition: entries of a source become batches ready to be planned, the next one while the last is committed.
 
-EntrySource ─▶ read_entry ─▶ OwnerCache.resolve ─▶ Batch
+EntrySource ─▶ EntryDecoder ─▶ OwnerCache.resolve ─▶ Batch
    └── goes on after the last entry read, not after the cursor: a batch read ahead is dropped if the commit before it fails
 """
 
@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from sidedata import failpoints
-from sidedata.events.dead_letter import DeadLetter
-from sidedata.ingest.apply.entries import StreamEvent, read_entry
+from sidedata.ingest.apply.entries import EntryDecoder
 from sidedata.ingest.apply.model import Batch
 from sidedata.ingest.apply.owner_cache import OwnerCache
 from sidedata.reads.streams import read_entries
@@ -132,21 +131,18 @@ class Reader:
         if not self._entries:
             return None
         failpoints.pass_by("after_read")
-        events: list[StreamEvent] = []
-        dead_letters: list[DeadLetter] = []
+        decoder = EntryDecoder(self._partition, self._partitions)
         size = last_yield = 0
         for entry, fields in self._entries:
-            of_entry, mistakes = read_entry(entry.decode(), fields, self._partition, self._partitions)
-            events += of_entry
-            dead_letters += mistakes
+            decoder.read(entry.decode(), fields)
             size += 1
-            count = len(events) + len(dead_letters)
+            count = decoder.count
             if count >= self._batch_events:
                 break
             if count >= last_yield + _YIELD_EVENTS:
                 last_yield = count
                 await asyncio.sleep(0)
-        resolved = await self._owner_cache.resolve(events)
+        await self._owner_cache.resolve(decoder.events)
         last = self._entries[size - 1][0].decode()
         self._entries = self._entries[size:]
-        return Batch(last, size, events, dead_letters, resolved, self._owner_cache.epoch)
+        return Batch(last, size, decoder.events, decoder.dead_letters, self._owner_cache.epoch)
