@@ -16,7 +16,7 @@ from sidedata.ingest.apply.dedup import Deduplicator
 from sidedata.ingest.apply.model import Batch, Outcome
 from sidedata.ingest.apply.owner_cache import OwnerCache
 from sidedata.ingest.apply.planner import Planner
-from sidedata.ingest.apply.reader import Reader, StreamSource
+from sidedata.ingest.apply.reader import LargeBatches, Reader, StreamSource
 from sidedata.ingest.apply.throttle import DeadLetterThrottle
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.ownership.lease import Lease
@@ -184,6 +184,7 @@ def live_partition(
     lease: Lease,
     metrics: Metrics,
     rulebook: Rulebook | None = None,
+    large_batches: LargeBatches | None = None,
 ) -> Partition:
     """Build a partition that applies its stream; `partitions` is the number of the installation's."""
     ownership = lease.ownership
@@ -195,7 +196,9 @@ def live_partition(
         gateway,
         settings,
         ownership,
-        reader=Reader(source, owner_cache, keyspace.partition, partitions, settings.batch_events),
+        reader=Reader(
+            source, owner_cache, keyspace.partition, partitions, settings.batch_events, large_batches or LargeBatches()
+        ),
         owner_cache=owner_cache,
         deduplicator=Deduplicator(keyspace, settings.keep_ids_hours, lease.ids),
         throttle=DeadLetterThrottle(keyspace.partition, metrics),
