@@ -94,7 +94,7 @@ def write(
     changes: list[str] = []
     for slots, delta in _levels(deltas, kind, retention, now):
         buckets = [_bucket(operations.keyspace, level, slot, workflow, kind, retention, now) for level, slot in slots]
-        before = operations.count
+        before = operations.size
         operations.sketch(delta.visitors, [(f"{b.prefix}{BUCKET_VISITORS}", b.expiry, b.count_target) for b in buckets])
         operations.sketch(
             delta.sessions, [(f"{b.prefix}{BUCKET_SESSIONS}", b.expiry, None) for b in buckets if b.keeps_sessions]
@@ -106,7 +106,7 @@ def write(
         for bucket in buckets:
             if delta.counts or (bucket.count_target and bucket.level == "day"):
                 operations.increment(f"{bucket.prefix}{BUCKET_COUNTS}", delta.counts, bucket.expiry)
-        if operations.count > before:
+        if operations.size > before:
             changes += [ChangedBucket(bucket.level, bucket.start).encode() for bucket in buckets]
     newest_us = max(delta.newest_us for _, delta in deltas)
     new_kind = kind if workflow.kind is None else None
