@@ -7,6 +7,7 @@ Only the owner of a partition writes it, so its reads still hold when it commits
        └─▶ DeadLetter ◀────────────────┴──────────────┴───────────────┘
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 from sidedata.calendar.levels import SLACK_SECONDS, Retention
@@ -52,6 +53,7 @@ class Planner:
         self._now = lookups.now_ms // 1000
         self._operations = operations
         self._outcome = Outcome()
+        self._types: list[str] = []  # of the events applied
         self._valid_until_ms = deduplicator.end_ms(lookups.now_ms)
         self._deltas: dict[FiveMinuteBucket, BucketDelta] = {}
         self._visitors: dict[str, Visitor] = {}
@@ -78,6 +80,7 @@ class Planner:
                 self._write_dead_letter(DeadLetter.of(rejection, event.entry, event.raw, decoded=event))
             elif id_hash is not None:
                 new_ids[id_hash] = None
+        self._outcome.events = dict(Counter(self._types))
         self._write()
         return Plan(
             self._operations,
@@ -102,26 +105,33 @@ class Planner:
             self._reach(event)
         else:
             kind = KIND_OF[event.type]
-            fixed = workflow.kind or self._new_kinds.get(workflow)
-            if fixed is not None and fixed != kind:
-                return kind_mismatch(event.type, kind, fixed)
             bucket = workflow.bucket(slot)
             delta = self._deltas.get(bucket)
-            if delta is None:
-                # The first event of these 5 minutes decides for all.
-                if rejection := (
-                    self._reject_old(slot.day.end)
-                    or (kind == "page_navigation" and self._reject_sealed(bucket))
-                    or None
-                ):
+            if delta is None or delta.kind != kind:
+                if rejection := self._open(bucket, event.type, kind, is_new=delta is None):
                     return rejection
-                delta = self._deltas[bucket] = BucketDelta()
-            if fixed is None:
-                self._new_kinds[workflow] = kind
+                if delta is None:
+                    delta = self._deltas[bucket] = BucketDelta()
+                delta.kind = kind
             self._add(event, bucket, delta)
-        self._outcome.events[event.type] = self._outcome.events.get(event.type, 0) + 1
+        self._types.append(event.type)
         if not event.organization.has_events:
             self._new_organizations[event.organization] = None
+        return None
+
+    def _open(self, bucket: FiveMinuteBucket, event_type: str, kind: Kind, *, is_new: bool) -> Rejection | None:
+        """Open 5 minutes for events of a kind: the first one decides for all. They are not new where goals affect them already."""
+        workflow = bucket.workflow
+        fixed = workflow.kind or self._new_kinds.get(workflow)
+        if fixed is not None and fixed != kind:
+            return kind_mismatch(event_type, kind, fixed)
+        rejection = self._reject_old(bucket.slot.day.end) if is_new else None
+        if rejection is None and is_new and kind == "page_navigation":
+            rejection = self._reject_sealed(bucket)
+        if rejection is not None:
+            return rejection
+        if fixed is None:
+            self._new_kinds[workflow] = kind
         return None
 
     def _reject_old(self, day_end: int) -> Rejection | None:
@@ -145,7 +155,8 @@ class Planner:
     def _add(self, event: StreamEvent, bucket: FiveMinuteBucket, delta: BucketDelta) -> None:
         """Add an event of a workflow."""
         visitor = event.visitor
-        delta.newest_us = max(delta.newest_us, event.at_us)
+        if event.at_us > delta.newest_us:  # noqa: PLR1730 - max() takes a tenth of a microsecond
+            delta.newest_us = event.at_us
         if visitor not in bucket.visitors:
             delta.visitors.add(visitor)
         if event.type == "page_view":
@@ -158,8 +169,7 @@ class Planner:
             delta.count_goal("triggered", goal_id, visitor, event.session)
         else:
             workflow = bucket.workflow
-            affecting = self._visitor(event).interact(workflow.id, event.at_us, event.entry_ms)
-            for goal in affecting:
+            for goal in self._visitor(event).interact(workflow.id, event.at_us, event.entry_ms):
                 self._affect(workflow, goal, visitor)
 
     def _reach(self, event: StreamEvent) -> None:
@@ -190,9 +200,8 @@ class Planner:
         key = self._keyspace.visitor(event.organization_id, event.visitor)
         state = self._visitors.get(key)
         if state is None:
-            window_us = self._settings.affect_hours * 3_600_000_000
-            state = Visitor(self._lookups.visitors.get(key, {}), window_us, self._settings.visitor_goals)
-            self._visitors[key] = state
+            stored, window_us = self._lookups.visitors.get(key, {}), self._settings.affect_hours * 3_600_000_000
+            state = self._visitors[key] = Visitor(stored, window_us, self._settings.visitor_goals)
         return state
 
     def _name_goal(self, event: StreamEvent) -> str:
@@ -213,7 +222,7 @@ class Planner:
         self._operations.dead_letter(dead_letter)
 
     def _write(self) -> None:
-        operations, keyspace, retention, now = self._operations, self._keyspace, self._retention, self._now
+        operations, retention, now = self._operations, self._retention, self._now
         by_workflow: dict[Workflow, list[tuple[FiveMinuteBucket, BucketDelta]]] = {}
         for bucket, delta in self._deltas.items():
             by_workflow.setdefault(bucket.workflow, []).append((bucket, delta))
@@ -224,7 +233,7 @@ class Planner:
         for key, (at_us, name) in self._goals.items():
             operations.set(key, GoalName(at_us, name).encode(), now + retention.day + retention.late + 2 * DAY_SECONDS)
         for organization_id in self._name_changes:
-            operations.change_names(keyspace.organization(organization_id))
+            operations.change_names(self._keyspace.organization(organization_id))
         for key, visitor in self._visitors.items():
             if updates := visitor.updates():
                 operations.put(key, updates, now + FORGET_MS // 1000 + SLACK_SECONDS)
@@ -232,14 +241,11 @@ class Planner:
                 operations.delete_fields(key, deletions)
             self._outcome.goals_dropped += visitor.goals_dropped
         for organization in self._new_organizations:
-            record = {
-                "timezone": organization.zone.name,
-                "has_events": HAS_EVENTS,
-                "since": str(organization.id_epoch_ms),
-            }
+            key, since = self._keyspace.organization(organization.id), str(organization.id_epoch_ms)
+            record = {"timezone": organization.zone.name, "has_events": HAS_EVENTS, "since": since}
             if organization.rules is not None:
                 record["rules"] = organization.rules
-                operations.change_names(keyspace.organization(organization.id))  # readers look there for a new table
-            operations.put(keyspace.organization(organization.id), record, 0)
+                operations.change_names(key)  # readers look there for a new table
+            operations.put(key, record, 0)
             operations.list_organization(organization.id)
         self._deduplicator.add(operations, list(self._new_ids), self._lookups.now_ms)

@@ -27,9 +27,10 @@ from sidedata.schema.values import ChangedBucket
 class BucketDelta:
     """The additions to one bucket: hashed ids, counts, and the hashed ids of each goal by role."""
 
-    __slots__ = ("counts", "goals", "newest_us", "sessions", "visitors")
+    __slots__ = ("counts", "goals", "kind", "newest_us", "sessions", "visitors")
 
     def __init__(self) -> None:
+        self.kind: Kind | None = None  # of the events; None where there are only affected goals
         self.visitors: set[str] = set()
         self.sessions: set[str] = set()
         self.counts: dict[str, int] = {}
@@ -151,11 +152,11 @@ def _bucket(
 ) -> _Bucket:
     organization = workflow.organization.id
     pages = kind == "page_navigation"
-    in_day = keyspace.bucket(organization, workflow.id, "day", slot.day.start)
     if level == "5min":
         start = slot.five_minutes[0]
         prefix = keyspace.bucket(organization, workflow.id, "5min", start)
         return _Bucket(level, start, prefix, retention.five_minutes_expiry(slot.hour), None, pages)
+    in_day = keyspace.bucket(organization, workflow.id, "day", slot.day.start)
     if level == "hour":
         start = slot.hour.start
         prefix = keyspace.bucket(organization, workflow.id, "hour", start)
