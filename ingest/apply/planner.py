@@ -35,7 +35,6 @@ from sidedata.schema.visitor_state import OuterGoal
 from sidedata.settings import Settings
 
 _UNNAMED = (-(1 << 62), "")  # older than any event
-
 _SEALED = Rejection("too_old", "the hour is sealed: its count is stored, the sketch behind it is gone")
 
 
