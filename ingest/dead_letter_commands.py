@@ -6,6 +6,7 @@ from typing import Final, get_args
 import click
 import msgspec
 
+from sidedata.cli.commands.answering import open_answering_store
 from sidedata.cli.connection import connect_installation
 from sidedata.cli.event_loop import run
 from sidedata.cli.options import INSTALLATION, confirm_deletion, is_interactive, settings_options
@@ -47,7 +48,7 @@ def list_(organization: str | None, reason: str | None, limit: int, settings: Se
 
     async def command() -> list[DeadLetter]:
         selection: list[DeadLetter] = []
-        async with connect_installation(settings) as (gateway, installation):
+        async with open_answering_store(settings) as (gateway, installation):
             async for dead_letter in dead_letters.read_all(gateway, installation, choice):
                 counts[dead_letter.organization, dead_letter.reason] += 1
                 if len(selection) < limit:
@@ -82,7 +83,7 @@ def show(dead_letter_id: str, settings: Settings, *, as_json: bool) -> None:
     """Show one dead letter: its reason on stderr, its event on stdout, byte for byte."""
 
     async def command() -> DeadLetter | None:
-        async with connect_installation(settings) as (gateway, installation):
+        async with open_answering_store(settings) as (gateway, installation):
             return await dead_letters.find(gateway, installation, dead_letter_id)
 
     dead_letter = run(command())
@@ -92,8 +93,12 @@ def show(dead_letter_id: str, settings: Settings, *, as_json: bool) -> None:
         click.echo(msgspec.json.encode(_json(dead_letter)))
         return
     click.echo(f"{dead_letter.reason}: {dead_letter.detail}\nentry {dead_letter.entry}, at {dead_letter.at}", err=True)
-    known = (("organization", dead_letter.organization), ("workflow", dead_letter.workflow), ("type", dead_letter.type))
-    if details := ", ".join(f"{name} {value}" for name, value in known if value):
+    origin = (
+        ("organization", dead_letter.organization),
+        ("workflow", dead_letter.workflow),
+        ("type", dead_letter.type),
+    )
+    if details := ", ".join(f"{name} {value}" for name, value in origin if value):
         click.echo(details, err=True)
     click.echo(dead_letter.event)
 

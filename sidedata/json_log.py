@@ -9,6 +9,7 @@ import atexit
 import logging
 import sys
 import time
+from collections import deque
 from functools import lru_cache
 from types import TracebackType
 from typing import BinaryIO
@@ -16,6 +17,9 @@ from typing import BinaryIO
 import orjson
 
 from sidedata.redaction import redact
+
+# A busy service writes some hundred lines at once then; a SIGKILL loses the lines of this time.
+_TOGETHER_SECONDS = 0.01
 
 
 @lru_cache(maxsize=2)
@@ -48,29 +52,33 @@ class JsonHandler(logging.Handler):
         super().__init__()
         self.setFormatter(JsonFormatter())
         self._file = file
-        self._buffer: list[bytes] = []
+        self._lines: deque[bytes] = deque()  # appended to and taken from without the lock, by any thread
+        self._flush_is_due = False
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, and all lines that are still buffered before it."""
         try:
-            self._buffer.append(self.format(record).encode() + b"\n")
+            self._lines.append(self.format(record).encode() + b"\n")
             self.flush()
         except Exception:  # noqa: BLE001 - the rule of `logging`: an error in the log must not stop the program
             self.handleError(record)
 
     def write_later(self, line: bytes) -> None:
-        """Buffer a line until the end of the current turn of the event loop; to be called from the loop's thread."""
-        self.acquire()
-        if not self._buffer:
-            asyncio.get_running_loop().call_soon(self.flush)
-        self._buffer.append(line)
-        self.release()
+        """Buffer a line for some milliseconds; to be called from the thread of the event loop."""
+        self._lines.append(line)
+        if not self._flush_is_due:
+            self._flush_is_due = True
+            asyncio.get_running_loop().call_later(_TOGETHER_SECONDS, self._flush_late)
+
+    def _flush_late(self) -> None:
+        self._flush_is_due = False
+        self.flush()
 
     def flush(self) -> None:
         """Write all buffered lines."""
         self.acquire()
         try:
-            lines, self._buffer = self._buffer, []
+            lines = [self._lines.popleft() for _ in range(len(self._lines))]
             if lines:
                 self._file.write(b"".join(lines))
                 self._file.flush()

@@ -96,7 +96,7 @@ class Operations:
                     continue
                 counts, field = self._index(stored[0]), stored[1]
                 flat += (index, new_expiry, counts, field)
-                if is_hour_field(field):
+                if is_hour_field(field) and self.hours[-3:-2] != [index]:  # a second count is no other hour
                     self.hours += (index, counts, field)
         if flat:
             self._steps += ("sketch", len(elements), *elements, len(flat), *flat)

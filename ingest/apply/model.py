@@ -13,7 +13,7 @@ from typing import cast
 
 from msgspec import Struct, field
 
-from sidedata.calendar.slots import Slot, Slots
+from sidedata.calendar.slots import FormerSlots, Slot, Slots
 from sidedata.calendar.zones import Zone
 from sidedata.events.dead_letter import DeadLetter
 from sidedata.events.decode import Event, Kind
@@ -87,11 +87,13 @@ class Organization:
         hasher: Hasher,
         *,
         has_events: bool,
+        former: FormerSlots | None = None,
     ) -> None:
         self.id = organization_id
         self.zone = zone
         self.rules = rules  # the table of the zone, as the first commit stores it; None to store none
         self.slots = Slots(zone)
+        self.former = former  # days that are written by the table before, too; None for none
         self.id_epoch_ms = id_epoch_ms  # salts event ids: after a purge the same ids may come again
         self.has_events = has_events
         self.visitors = hasher.of("visitor", organization_id)

@@ -10,7 +10,7 @@ records that are new to the owner are read.
 from collections.abc import Iterable, Sequence
 
 from sidedata.calendar.reporting import stored_rules, zone_of
-from sidedata.calendar.slots import Slot
+from sidedata.calendar.slots import FormerSlots, Slot
 from sidedata.calendar.zones import DAY_SECONDS, zone
 from sidedata.errors import StopError, UsageError
 from sidedata.events.hashing import Hasher
@@ -141,6 +141,8 @@ class OwnerCache:
             reporting = zone(record.timezone) if rules is None else zone_of(rules)
         except UsageError as error:
             raise StopError(f"the record of organization {organization_id}: {error}") from error
+        cut = record.former
+        table = None if cut is None else stored_rules(record.timezone, cut.rules)
         return Organization(
             organization_id,
             reporting,
@@ -148,6 +150,7 @@ class OwnerCache:
             now_ms if record.id_epoch_ms is None else record.id_epoch_ms,
             self._hasher,
             has_events=record.has_events,
+            former=None if cut is None or table is None else FormerSlots(zone_of(table), reporting, cut.until),
         )
 
     async def look_up(self, events: Iterable[StreamEvent], id_queries: Sequence[str | int]) -> BatchLookups:
@@ -161,8 +164,7 @@ class OwnerCache:
         hours: dict[tuple[Workflow, int], Slot] = {}
         goals: dict[str, None] = {}
         for event in events:
-            event_type = event.type
-            if event_type == "page_view":
+            if event.type == "page_view":
                 workflow, slot = event.workflow, event.slot
                 if workflow is not None and slot is not None:
                     start = slot.hour.start
@@ -170,7 +172,7 @@ class OwnerCache:
                     if hour is None or hour.until_ms <= self._now_ms:
                         hours[workflow, start] = slot
                 continue
-            if event_type in ("interaction", "goal_reached"):
+            if event.type in ("interaction", "goal_reached"):
                 visitors[keyspace.visitor(event.organization_id, event.visitor)] = None
             if event.goal_id is not None:
                 goals[keyspace.goal(event.organization_id, event.goal_id)] = None

@@ -7,13 +7,15 @@ them to the commit:
     5 minutes   ::::::::::::   only within retention
     local hour  |  |           within retention; the visitors of a page-navigation hour always, for the day's hourly counts
     local day   |--------|     always: an event older than the retention of days was rejected before
+
+For a day after the adoption of a first table a local day is also written as it was cut before (`Organization.former`).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from sidedata.calendar.levels import Level, Retention
-from sidedata.calendar.slots import Slot
+from sidedata.calendar.slots import FormerSlots, Slot
 from sidedata.events.decode import Kind
 from sidedata.events.money import split_units
 from sidedata.ingest.apply.model import FiveMinuteBucket, Workflow
@@ -68,14 +70,22 @@ class BucketDelta:
             goal_ids[1].update(sessions)
 
 
+class _Place(NamedTuple):
+    """A bucket by its level and a slot in it; `former` for a day by the table before."""
+
+    level: Level
+    slot: Slot
+    former: bool = False
+
+
 class _Bucket(NamedTuple):
-    """A bucket to write: its level and start, the prefix and the expiry of its keys, the key and field of its visitors' number."""
+    """A bucket to write: its level and start, the prefix and the expiry of its keys, keys and fields of its visitors' number."""
 
     level: Level
     start: int
     prefix: str
     expiry: int
-    count_target: tuple[str, str] | None
+    count_targets: list[tuple[str, str]]
     keeps_sessions: bool
 
 
@@ -93,10 +103,17 @@ def write(
     Returns an upper bound of the size of its log of changes after that.
     """
     changes: list[str] = []
-    for slots, delta in _levels(deltas, kind, retention, now):
-        buckets = [_bucket(operations.keyspace, level, slot, workflow, kind, retention, now) for level, slot in slots]
+    for places, delta in _levels(deltas, kind, retention, now, workflow.organization.former):
+        buckets = [_bucket(operations.keyspace, place, workflow, kind, retention, now) for place in places]
         before = operations.size
-        operations.sketch(delta.visitors, [(f"{b.prefix}{BUCKET_VISITORS}", b.expiry, b.count_target) for b in buckets])
+        operations.sketch(
+            delta.visitors,
+            [
+                (f"{b.prefix}{BUCKET_VISITORS}", b.expiry, target)
+                for b in buckets
+                for target in b.count_targets or (None,)
+            ],
+        )
         operations.sketch(
             delta.sessions, [(f"{b.prefix}{BUCKET_SESSIONS}", b.expiry, None) for b in buckets if b.keeps_sessions]
         )
@@ -105,7 +122,7 @@ def write(
             operations.sketch(visitors, [(f"{b.prefix}{of_visitors}", b.expiry, None) for b in buckets])
             operations.sketch(sessions, [(f"{b.prefix}{of_sessions}", b.expiry, None) for b in buckets])
         for bucket in buckets:
-            if delta.counts or (bucket.count_target and bucket.level == "day"):
+            if delta.counts or (bucket.count_targets and bucket.level == "day"):
                 operations.increment(f"{bucket.prefix}{BUCKET_COUNTS}", delta.counts, bucket.expiry)
         if operations.size > before:
             changes += [ChangedBucket(bucket.level, bucket.start).encode() for bucket in buckets]
@@ -118,24 +135,31 @@ def write(
 
 
 def _levels(
-    deltas: Iterable[tuple[FiveMinuteBucket, BucketDelta]], kind: Kind, retention: Retention, now: int
-) -> Iterator[tuple[list[tuple[Level, Slot]], BucketDelta]]:
-    """Roll up: the buckets within retention, each as its level and a slot in it, with their additions, which levels often share."""
-    parts: dict[tuple[Level, int], tuple[Slot, list[BucketDelta]]] = {}
+    deltas: Iterable[tuple[FiveMinuteBucket, BucketDelta]],
+    kind: Kind,
+    retention: Retention,
+    now: int,
+    former: FormerSlots | None,
+) -> Iterator[tuple[list[_Place], BucketDelta]]:
+    """Roll up: the buckets within retention with their additions, which levels often share."""
+    parts: dict[tuple[Level, int], tuple[_Place, list[BucketDelta]]] = {}
     for bucket, delta in deltas:
         slot = bucket.slot
         if not retention.keeps_day(slot.day, now):
             continue  # a late interaction affects a goal whose day has expired since
         if retention.keeps_five_minutes(slot.hour, now):
-            parts["5min", slot.five_minutes[0]] = (slot, [delta])
+            parts["5min", slot.five_minutes[0]] = (_Place("5min", slot), [delta])
         if kind == "page_navigation" or retention.keeps_hour(slot.day, now):
-            parts.setdefault(("hour", slot.hour.start), (slot, []))[1].append(delta)
-        parts.setdefault(("day", slot.day.start), (slot, []))[1].append(delta)
-    shared: dict[tuple[int, ...], tuple[list[tuple[Level, Slot]], list[BucketDelta]]] = {}
-    for (level, _), (slot, of_bucket) in parts.items():
-        shared.setdefault(tuple(map(id, of_bucket)), ([], of_bucket))[0].append((level, slot))
-    for slots, of_buckets in shared.values():
-        yield slots, _merge(of_buckets)
+            parts.setdefault(("hour", slot.hour.start), (_Place("hour", slot), []))[1].append(delta)
+        parts.setdefault(("day", slot.day.start), (_Place("day", slot), []))[1].append(delta)
+        if former is not None and (before := former.at(slot, now)) is not None:
+            place = _Place("day", before, former=True)
+            parts.setdefault(("day", before.day.start), (place, []))[1].append(delta)
+    shared: dict[tuple[int, ...], tuple[list[_Place], list[BucketDelta]]] = {}
+    for place, of_bucket in parts.values():
+        shared.setdefault(tuple(map(id, of_bucket)), ([], of_bucket))[0].append(place)
+    for places, of_buckets in shared.values():
+        yield places, _merge(of_buckets)
 
 
 def _merge(deltas: list[BucketDelta]) -> BucketDelta:
@@ -148,21 +172,32 @@ def _merge(deltas: list[BucketDelta]) -> BucketDelta:
 
 
 def _bucket(
-    keyspace: Keyspace, level: Level, slot: Slot, workflow: Workflow, kind: Kind, retention: Retention, now: int
+    keyspace: Keyspace, place: _Place, workflow: Workflow, kind: Kind, retention: Retention, now: int
 ) -> _Bucket:
-    organization = workflow.organization.id
+    level, slot, _ = place
+    organization = workflow.organization
     pages = kind == "page_navigation"
     if level == "5min":
         start = slot.five_minutes[0]
-        prefix = keyspace.bucket(organization, workflow.id, "5min", start)
-        return _Bucket(level, start, prefix, retention.five_minutes_expiry(slot.hour), None, pages)
-    in_day = keyspace.bucket(organization, workflow.id, "day", slot.day.start)
+        prefix = keyspace.bucket(organization.id, workflow.id, "5min", start)
+        return _Bucket(level, start, prefix, retention.five_minutes_expiry(slot.hour), [], pages)
+    former = organization.former
     if level == "hour":
         start = slot.hour.start
-        prefix = keyspace.bucket(organization, workflow.id, "hour", start)
-        count_target = (f"{in_day}{BUCKET_COUNTS}", hour_field(slot.hour.index, slot.hour.offset)) if pages else None
+        prefix = keyspace.bucket(organization.id, workflow.id, "hour", start)
+        before = None if former is None else former.at(slot, now)
+        days = [] if not pages else [slot] if before is None else [slot, before]
+        count_targets = [
+            (
+                f"{keyspace.bucket(organization.id, workflow.id, 'day', of.day.start)}{BUCKET_COUNTS}",
+                hour_field(of.hour.index, of.hour.offset),
+            )
+            for of in days
+        ]
         # An hour past the retention of hours serves its hourly count alone.
         keeps_sessions = pages and retention.keeps_hour(slot.day, now)
-        return _Bucket(level, start, prefix, retention.hour_expiry(slot.day, now), count_target, keeps_sessions)
-    count_target = (f"{in_day}{BUCKET_COUNTS}", VISITORS) if pages else None
-    return _Bucket(level, slot.day.start, in_day, retention.day_expiry(slot.day, now), count_target, pages)
+        return _Bucket(level, start, prefix, retention.hour_expiry(slot.day, now), count_targets, keeps_sessions)
+    prefix = keyspace.bucket(organization.id, workflow.id, "day", slot.day.start)
+    expiry = former.until if former is not None and place.former else retention.day_expiry(slot.day, now)
+    count_targets = [(f"{prefix}{BUCKET_COUNTS}", VISITORS)] if pages else []
+    return _Bucket(level, slot.day.start, prefix, expiry, count_targets, pages)

@@ -32,6 +32,11 @@ class BatchSender:
         self._batches: dict[int, list[bytes]] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
+    @property
+    def trouble(self) -> str:
+        """The reason why batches wait to be tried again, "" where none does."""
+        return self._delivery.trouble
+
     def put(self, raw: bytes, partition: int) -> bool:
         """Take an event; True if `send` must be awaited before the next one."""
         batch = self._batches.get(partition)

@@ -131,4 +131,9 @@ async def _push(
         shift = _shift(source) if rebase else 0
         with reading(source, size) as advance:
             lines = read_lines(open_archive(source), installation.partitions, shift, needs_time=rebase)
-            await send(gateway, settings, lines, report, lambda: advance(report.events))
+            await send(gateway, settings, lines, report, lambda: advance(report.events), _show_trouble)
+
+
+def _show_trouble(reason: str) -> None:
+    """Write to stderr what the sending waits for."""
+    click.echo(f"events wait, and are sent again: {reason}", err=True)

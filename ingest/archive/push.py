@@ -19,6 +19,7 @@ from sidedata.schema.records import DEFAULT_ZONE
 from sidedata.settings import Settings
 
 _ATTEMPTS = 10
+_TROUBLE_SECONDS = 0.5  # a reason that two looks in turn find is reported
 
 
 async def push(
@@ -27,8 +28,13 @@ async def push(
     lines: Iterable[Line],
     report: ArchiveReport,
     progress: Callable[[], None] = lambda: None,
+    trouble: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Send all readable lines and count them in `report`; while the backlog is full, it waits.
+
+    Args:
+        progress: called whenever some lines have been sent.
+        trouble: called with the reason once batches have had to wait for a second.
 
     Lines are sent unchanged, without new ids. A batch whose connection broke is sent again: events with ids count once, events
     without may count twice.
@@ -42,6 +48,7 @@ async def push(
     sender = BatchSender(gateway, limits)
     judge = Judge(settings, time.time())
     oldest_us, newest_us = judge.accepted_us
+    watch = asyncio.create_task(_watch(sender, trouble))
     try:
         for line in lines:
             if line.event is None or not oldest_us <= line.event.at_us <= newest_us:  # few
@@ -65,8 +72,20 @@ async def push(
             failure = StopError if isinstance(sender.failure, StopError) else StoreUnavailableError
             raise failure(str(error)) from error
         finally:
+            watch.cancel()
             report.events = sender.sent
             progress()
+
+
+async def _watch(sender: BatchSender, trouble: Callable[[str], None]) -> None:
+    """Report each reason for which batches wait, once."""
+    reported = before = ""
+    while True:
+        await asyncio.sleep(_TROUBLE_SECONDS)
+        if sender.trouble and sender.trouble == before != reported:
+            trouble(sender.trouble)
+            reported = sender.trouble
+        before = sender.trouble
 
 
 async def _judge_by_zone(gateway: Gateway, line: Line, judge: Judge, report: ArchiveReport, organization: str) -> bool:

@@ -83,7 +83,17 @@ class Swap(Struct):
             else:
                 (goals if name in self.expiries else old_goals).append(name)
         record = self.shadow.live.organization(self.organization)
-        organization = (record, "timezone", self.timezone, "rules", self.rules, "since", str(self.id_epoch_ms))
+        organization = (
+            record,
+            "timezone",
+            self.timezone,
+            "rules",
+            self.rules,
+            "since",
+            str(self.id_epoch_ms),
+            "former",
+            "",
+        )
         for names in (goals, visitors):
             yield from map(self._step, batched(names, _CHUNK))
         if self.new_timezone:

@@ -3,11 +3,15 @@
 A commit at the same moment sets the same expiries (`ingest/apply/rollup.py`, `planner.py`); a test compares the two.
 """
 
+from collections.abc import Mapping
+
 from sidedata.calendar.levels import SLACK_SECONDS, Level, Retention
+from sidedata.calendar.reporting import stored_rules, zone_of
 from sidedata.calendar.slots import Slot, Slots
 from sidedata.calendar.zones import DAY_SECONDS, Zone
 from sidedata.ingest.apply.attribution import FORGET_MS
 from sidedata.schema.key_names import KeyName, parse_within
+from sidedata.schema.records import DEFAULT_ZONE
 
 
 def is_swapped(name: str, organization: str) -> bool:
@@ -16,6 +20,20 @@ def is_swapped(name: str, organization: str) -> bool:
     if parsed is None or parsed.organization != organization:
         return False
     return parsed.is_bucket or parsed.kind in ("goal", "visitor")
+
+
+def answered_names(names: set[str], record: Mapping[str, str]) -> set[str]:
+    """The names without those of days that are written by the table before the stored one, too: no answer is made of them.
+
+    Args:
+        record: the organization's stored record.
+    """
+    rules = stored_rules(record.get("timezone", DEFAULT_ZONE), record.get("rules"))
+    if rules is None or "former" not in record:
+        return names
+    zone = zone_of(rules)
+    days = {name: key.start for name in names if (key := parse_within(name)) is not None and key.level == "day"}
+    return {name for name in names if (start := days.get(name)) is None or zone.day(start).start == start}
 
 
 class Expiries:

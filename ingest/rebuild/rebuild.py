@@ -43,7 +43,7 @@ from sidedata.ingest.ownership import lease
 from sidedata.ingest.ownership.swap import Swap, begin, complete
 from sidedata.ingest.rebuild.archive_source import ArchiveSource
 from sidedata.ingest.rebuild.difference import differences
-from sidedata.ingest.rebuild.expiry import Expiries, is_swapped
+from sidedata.ingest.rebuild.expiry import Expiries, answered_names, is_swapped
 from sidedata.ingest.rebuild.report import Report
 from sidedata.ingest.rebuild.shadow import TTL_SECONDS, build, shadow_partition
 from sidedata.reads.keys.organization import organization_keys
@@ -203,7 +203,8 @@ class Rebuild:
         rebuilt_names, stored_names = await self._names(shadow), await self._names(self._live)
         now = await read_time_ms(gateway, self._live) // 1000
         expiries = Expiries(reporting, Retention.of(settings), now)
-        report.workflows = await differences(gateway, shadow, kinds, rebuilt_names | stored_names, expiries)
+        names = rebuilt_names | answered_names(stored_names, stored.fields)
+        report.workflows = await differences(gateway, shadow, kinds, names, expiries)
         for difference in report.workflows:
             difference.stored.newest_us = stored.newest_us.get(difference.workflow, 0)
             difference.rebuilt.newest_us = rebuilt.newest_us.get(difference.workflow, 0)

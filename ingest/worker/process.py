@@ -54,7 +54,7 @@ async def run_worker(settings: Settings) -> None:
                 installation = await _wait_for_installation(gateway, attached, stop, SystemClock())
                 if installation is None:
                     return
-                for check in await redis_checks(gateway, installation.partitions):
+                for check in await redis_checks(gateway, installation.partitions, appends="dead"):
                     if check.status in ("warning", "failed"):
                         _log.warning("%s", check.detail)
                 worker = Worker(gateway, installation, attached, metrics)
@@ -92,7 +92,7 @@ async def _health(settings: Settings, gateway: Gateway, metrics: Metrics) -> Asy
     """Serve /livez, /readyz and /metrics for as long as the context lasts."""
 
     async def checks() -> list[Check]:
-        checks = await redis_checks(gateway, settings.partitions)
+        checks = await redis_checks(gateway, settings.partitions, appends="dead")
         # Else Redis did not answer, and another wait would take more than a second.
         return [*checks, await zone_check(gateway)] if len(checks) > 2 else checks
 

@@ -17,12 +17,12 @@ from sidedata.calendar.adoption import AdoptFuture, Decision, Keep, Recut, decid
 from sidedata.calendar.explanation import Explanation, explain_days
 from sidedata.calendar.reporting import stored_rules, zone_of
 from sidedata.calendar.rules import ZoneRules
-from sidedata.calendar.zones import HOUR_SECONDS
+from sidedata.calendar.zones import DAY_SECONDS, HOUR_SECONDS
 from sidedata.errors import CommandRefusedError, LeaseLostError, UsageError
 from sidedata.events.decode import Kind
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.ownership.swap import complete
-from sidedata.ingest.zones.recut import RecutDays
+from sidedata.ingest.zones.recut import RecutDays, StoredCut
 from sidedata.ingest.zones.rulebook import Rulebook
 from sidedata.reads.owner import OrganizationState, read_records, records_revision
 from sidedata.reads.records import OrganizationRecords, read_all_records
@@ -30,13 +30,16 @@ from sidedata.reads.servers import read_time_ms
 from sidedata.reads.zones.buckets import existing_days
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.records import DEFAULT_ZONE
+from sidedata.schema.values import FormerCut
 from sidedata.settings import Settings
 from sidedata.writes.commit import Ownership
-from sidedata.writes.zones.rules import record_release, store_rules
+from sidedata.writes.zones.rules import forget_former, record_release, store_rules
 
 _log = logging.getLogger("sidedata.worker")
 
 _ATTEMPTS = 5
+# Services of a version without tables go on with their own days for so long.
+_FORMER_SECONDS = DAY_SECONDS
 # Each third day of the newest workflows: 36 small questions each, so that 1,000 organizations take seconds.
 _SAMPLED_DAYS = 3
 _SAMPLED_WORKFLOWS = 5
@@ -79,6 +82,8 @@ class Adopter:
         states, _ = await read_records(self._gateway, ownership.keyspace, ids, [])
         changed = False
         for organization, state in zip(ids, states, strict=True):
+            if state.former is not None and state.former.until <= now:
+                await forget_former(self._gateway, ownership, organization)
             if self.is_due(organization, state, now):
                 changed = await self.adopt(ownership, organization) or changed
         return changed
@@ -119,12 +124,11 @@ class Adopter:
         records = await read_all_records(self._gateway, ownership.keyspace, organization)
         if stored is None:
             explained = await self._explain(ownership, organization, state.timezone, records, now)
-            stored, doubtful = explained.rules, explained.doubtful
             newest = self.rulebook.candidates(state.timezone, now)[0]
-            decision = decide(stored, newest, self.rulebook.retention, now, doubtful)
+            decision = decide(explained.rules, newest, self.rulebook.retention, now, explained.doubtful)
         else:
-            doubtful = ()
-        return await self._carry_out(ownership, organization, state, records, stored, decision, doubtful, now)
+            explained = Explanation(stored, ())
+        return await self._carry_out(ownership, organization, state, records, explained, decision, now)
 
     async def _explain(
         self, ownership: Ownership, organization: str, timezone: str, records: OrganizationRecords, now: int
@@ -151,17 +155,18 @@ class Adopter:
         organization: str,
         state: OrganizationState,
         records: OrganizationRecords,
-        stored: ZoneRules,
+        explained: Explanation,
         decision: Decision,
-        doubtful: tuple[int, ...],
         now: int,
     ) -> str:
         retention = self.rulebook.retention
         newest = self.rulebook.candidates(state.timezone, now)[0]
+        stored, doubtful = explained.rules, explained.doubtful
+        former = FormerCut(now + _FORMER_SECONDS, (explained.newest or stored).encode())
         while isinstance(decision, Recut):
-            recut = RecutDays(
-                self._gateway, retention, ownership, organization, zone_of(stored), decision, doubtful, now
-            )
+            kept = former if state.rules is None else None
+            cut = StoredCut(zone_of(stored), doubtful, kept, leftovers=state.former is not None)
+            recut = RecutDays(self._gateway, retention, ownership, organization, cut, decision, now)
             lacking = await self._build(recut, records)
             if lacking is None:
                 return await self._swap(ownership, organization, state, records, recut, decision)

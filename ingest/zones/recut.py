@@ -1,7 +1,7 @@
 """The cut of local days by newer rules: built aside, in a shadow, from hours that are kept. `switch.py` puts them in place."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Final, NamedTuple
 
 from sidedata.calendar.adoption import Recut
 from sidedata.calendar.levels import Retention
@@ -12,6 +12,7 @@ from sidedata.reads.zones.buckets import HourContent, read_days, read_hours, ske
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.counts import GOAL_SKETCHES, VISITORS, decode, goal_fields, goal_sketch, hour_field
 from sidedata.schema.table import BUCKET_COUNTS, BUCKET_SESSIONS, BUCKET_VISITORS
+from sidedata.schema.values import FormerCut
 from sidedata.writes.commit import Ownership
 from sidedata.writes.zones.recut import lengthen, merge_sketches, write_counts
 
@@ -19,14 +20,21 @@ TTL_SECONDS: Final = 2 * DAY_SECONDS
 _LONGEST_DAY_SECONDS: Final = 26 * HOUR_SECONDS
 
 
-class RecutDays:
-    """The days of one organization, cut by another table.
+class StoredCut(NamedTuple):
+    """The cut of the days that are stored.
 
-    Args:
-        stored: the zone by the table that the days are cut by.
-        doubtful: starts of days that another table may have cut.
-        now: seconds since the epoch.
+    `zone` is that of its table, `doubtful` are starts of days that another table may have cut. `former` is the same table if its
+    days stay for a time beside the new ones; None to delete them. `leftovers` tells if days of a cut before it may exist.
     """
+
+    zone: Zone
+    doubtful: tuple[int, ...]
+    former: FormerCut | None
+    leftovers: bool
+
+
+class RecutDays:
+    """The days of one organization, cut by another table than the stored one; `now` is in seconds since the epoch."""
 
     def __init__(
         self,
@@ -34,27 +42,28 @@ class RecutDays:
         retention: Retention,
         ownership: Ownership,
         organization: str,
-        stored: Zone,
+        stored: StoredCut,
         decision: Recut,
-        doubtful: Sequence[int],
         now: int,
     ) -> None:
         self._live = ownership.keyspace
         self._gateway = gateway
         self._retention = retention
         self._organization = organization
-        self._stored = stored
+        self._stored = stored.zone
         self._decision = decision
         self._now = now
-        self._doubtful = frozenset(doubtful)
+        self._doubtful = frozenset(stored.doubtful)
+        self._leftovers = stored.leftovers
         self._expiry = now + TTL_SECONDS
         self._days = {day.start: day for day in decision.days}
         self._day_of_hour = {hour.start: day for day in decision.days for hour in day.hours}
         # Days that begin where a stored one may begin: readers by either table ask for their keys.
         starts = [day.start for day in decision.days]
-        shared = {start for start in starts if stored.day(start).start == start or start in doubtful}
+        shared = {start for start in starts if self._stored.day(start).start == start or start in self._doubtful}
         self._old_starts = sorted({*decision.obsolete, *shared})
-        self.switch = Switch(gateway, ownership, organization, decision.rules.encode(), frozenset(shared), self._expiry)
+        table = decision.rules.encode()
+        self.switch = Switch(gateway, ownership, organization, table, frozenset(shared), self._expiry, stored.former)
 
     async def build(self, workflow: str, kind: Kind) -> int | None:
         """Build a workflow's days in the shadow.
@@ -97,7 +106,18 @@ class RecutDays:
         await self._lengthen(workflow, hours)
         names = {key.removeprefix(self.switch.shadow.prefix) for key in (*counts, *(key for key, _ in merges))}
         await self._arrange(workflow, old, names, counts)
+        if self._leftovers:
+            await self._clear(workflow, names)
         return None
+
+    async def _clear(self, workflow: str, names: Collection[str]) -> None:
+        """Remove keys of an earlier cut that no new key replaces, where new days begin and no stored one."""
+        starts = sorted(self._days.keys() - self.switch.shared)
+        for start, left in (await read_days(self._gateway, self._live, self._organization, workflow, starts)).items():
+            prefix = self._live.bucket(self._organization, workflow, "day", start).removeprefix(self._live.prefix)
+            for name in map(prefix.__add__, _all_names(left)):
+                if name not in names:
+                    self.switch.clear(Change(workflow, name, None))
 
     def _lacking(self, start: int, counts: Mapping[str, int], hours: Mapping[int, HourContent]) -> int | None:
         """The end of a stored day whose stored counts are more than its hours hold; None for a complete one.

@@ -5,7 +5,7 @@
                                            one began they take from the shadow
     these days                             moved to their live keys from a second copy
     without `recut`                        one step: readers take all days from live keys
-    days that are no more, the shadow      deleted
+    days that are no more, the shadow      deleted; after the adoption of a first table these days stay for a day
 
 An answer is cut by the table that is read with it, in one script. Each step that touches keys for which a reader may be about to
 ask gives their workflows a new revision, which makes that reader ask again. A step has at most 250 keys. Killed before the swap
@@ -21,7 +21,7 @@ from sidedata import failpoints
 from sidedata.batched import batched
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.keys import Keyspace
-from sidedata.schema.values import ShadowDays
+from sidedata.schema.values import FormerCut, ShadowDays
 from sidedata.writes import swap
 from sidedata.writes.commit import Ownership
 from sidedata.writes.swap import SwapStep, WorkflowSwap
@@ -44,6 +44,7 @@ class Switch:
     Args:
         shared: the starts of new days at which a stored day may begin, too.
         expiry: of shadows and steps, in seconds since the epoch.
+        former: the stored cut, whose days stay for a time beside the new ones; None to delete them.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Switch:
         rules: str,
         shared: frozenset[int],
         expiry: int,
+        former: FormerCut | None,
     ) -> None:
         self.shadow = Keyspace(ownership.partition, secrets.token_hex(4))
         self.copy = Keyspace(ownership.partition, secrets.token_hex(4))  # of the shared days alone
@@ -63,6 +65,7 @@ class Switch:
         self._organization = organization
         self._rules = rules
         self._expiry = expiry
+        self._former = former
         self._additions: list[Change] = []
         self._shared_changes: list[Change] = []
         self._deletions: list[Change] = []
@@ -75,18 +78,23 @@ class Switch:
         """Remove a live key, of the stored day that began at `start`."""
         (self._shared_changes if start in self.shared else self._deletions).append(change)
 
+    def clear(self, change: Change) -> None:
+        """Remove a live key that is left of an earlier cut, at the start of a new day that begins where no stored one begins."""
+        self._additions.append(change)
+
     def _steps(self, newest_us: Mapping[str, int]) -> Iterator[SwapStep]:
         shadow, live = self.shadow.prefix, self._ownership.keyspace.prefix
         for chunk in batched(self._additions, _CHUNK):
             yield _step(shadow, live, chunk)
         days = ShadowDays(self.shadow.run, self.shared).encode() if self._shared_changes else ""
-        yield SwapStep(shadow, live, [], [], [], self._record("rules", self._rules, "recut", days))
+        former = () if self._former is None else ("former", self._former.encode())
+        yield SwapStep(shadow, live, [], [], [], self._record("rules", self._rules, "recut", days, *former))
         for chunk in batched(self._shared_changes, _CHUNK):
             yield _step(self.copy.prefix, live, chunk, self._workflows(chunk, newest_us))
         if self._shared_changes:
             yield SwapStep(shadow, live, [], [], [], self._record("recut", ""))
         for chunk in batched(self._deletions, _CHUNK):
-            yield _step(shadow, live, chunk, self._workflows(chunk, newest_us))
+            yield _step(shadow, live, chunk, self._workflows(chunk, newest_us), self._former)
         read = [change._replace(expiry=None) for change in self._shared_changes if change.expiry is not None]
         for chunk in batched(read, _CHUNK):
             yield _step(shadow, shadow, chunk, self._workflows(chunk, newest_us))
@@ -127,17 +135,25 @@ class Switch:
     async def drop(self) -> None:
         """Delete the shadows and the steps."""
         shared = [change.name for change in self._shared_changes if change.expiry is not None]
-        names = [*(change.name for change in self._additions), *shared]
+        names = [*(change.name for change in self._additions if change.expiry is not None), *shared]
         keys = [*map(self.shadow.prefix.__add__, names), *map(self.copy.prefix.__add__, shared)]
         await drop(self._gateway, [self._ownership.keyspace.swap(self.shadow.run), *keys])
 
 
-def _step(source: str, target: str, changes: Iterable[Change], workflows: Iterable[WorkflowSwap] = ()) -> SwapStep:
-    deletions: list[str] = []
+def _step(
+    source: str,
+    target: str,
+    changes: Iterable[Change],
+    workflows: Iterable[WorkflowSwap] = (),
+    former: FormerCut | None = None,
+) -> SwapStep:
+    gone: list[str] = []
     moves: list[str | int] = []
     for _, name, expiry in changes:
         if expiry is None:
-            deletions.append(name)
+            gone.append(name)
         else:
             moves += (name, expiry)
-    return SwapStep(source, target, deletions, moves, list(workflows), ())
+    if former is None:
+        return SwapStep(source, target, gone, moves, list(workflows), ())
+    return SwapStep(source, target, [], moves, list(workflows), (), gone, former.until)

@@ -8,6 +8,8 @@ organization gets the same 403 for every other organization, so it reveals no ex
 another: a token has exactly the rights in its list of scopes.
 """
 
+from functools import lru_cache
+
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
@@ -90,7 +92,12 @@ RECORD = web.RequestKey("RECORD", TokenRecord)
 
 def bearer(request: web.Request) -> str | None:
     """The key in `Authorization: Token <key>` or `Bearer <key>`, with the scheme in any case."""
-    scheme, _, key = request.headers.get("Authorization", "").strip().partition(" ")
+    return _key_of(request.headers.get("Authorization", ""))
+
+
+@lru_cache(maxsize=4096)
+def _key_of(authorization: str) -> str | None:
+    scheme, _, key = authorization.strip().partition(" ")
     return key.strip() or None if scheme.lower() in ("token", "bearer") else None
 
 

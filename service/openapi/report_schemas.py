@@ -31,38 +31,40 @@ class TimelineBody(Struct, forbid_unknown_fields=True):
     granularity: Granularity
 
 
-class PageNavigationPoint(Struct):
-    """The figures of one point of a workflow of kind `page_navigation`."""
-
+class _Point(Struct):
     start: Local
     end: Local
     unique_visitors_count: Count
+
+
+class PageNavigationPoint(_Point):
+    """The figures of one point of a workflow of kind `page_navigation`."""
+
     unique_sessions_count: Count
 
 
-class InteractionPoint(Struct):
+class InteractionPoint(_Point):
     """The figures of one point of a workflow of kind `interaction`; goals are counted by events, all goals together."""
 
-    start: Local
-    end: Local
-    unique_visitors_count: Count
     started_workflows_count: Count
     triggered_goals_count: Count
     affected_goals_count: Count
     visitor_purchase_sums: list[PurchaseSum]
 
 
-class PageNavigationTimeline(Struct):
+class _Timeline(Struct):
+    granularity: Granularity
+
+
+class PageNavigationTimeline(_Timeline):
     """The timeline of a workflow of kind `page_navigation`, at most 1,000 points."""
 
-    granularity: Granularity
     points: list[PageNavigationPoint]
 
 
-class InteractionTimeline(Struct):
+class InteractionTimeline(_Timeline):
     """The timeline of a workflow of kind `interaction`, at most 1,000 points."""
 
-    granularity: Granularity
     points: list[InteractionPoint]
 
 
@@ -77,22 +79,22 @@ class OverviewBody(Struct, forbid_unknown_fields=True):
     granularity: Granularity | UnsetType = UNSET
 
 
-class PageNavigationItem(Struct, tag_field="kind", tag="page_navigation"):
-    """A workflow of kind `page_navigation` with its report, and with its points if the query has a granularity."""
-
+class _Item(Struct, tag_field="kind"):
     id: Uuid
     name: str | None
     last_event_at: str | None
+
+
+class PageNavigationItem(_Item, tag="page_navigation"):
+    """A workflow of kind `page_navigation` with its report, and with its points if the query has a granularity."""
+
     sidedata: PageNavigationReport
     points: list[PageNavigationPoint] | UnsetType = UNSET
 
 
-class InteractionItem(Struct, tag_field="kind", tag="interaction"):
+class InteractionItem(_Item, tag="interaction"):
     """A workflow of kind `interaction` with its report, and with its points if the query has a granularity."""
 
-    id: Uuid
-    name: str | None
-    last_event_at: str | None
     sidedata: InteractionReport
     points: list[InteractionPoint] | UnsetType = UNSET
 

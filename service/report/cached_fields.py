@@ -6,7 +6,7 @@ from sidedata.calendar.zones import Zone
 from sidedata.hyperloglog import unpack
 from sidedata.reads.workflow_parts import BucketField, Data, Goals
 from sidedata.service.report.assemble import day_sums
-from sidedata.service.report.merged_runs import SESSIONS, VISITORS, CachedField
+from sidedata.service.report.runs.merged_runs import SESSIONS, VISITORS, CachedField
 
 
 def cached_fields(fields: Mapping[BucketField, Data], zone: Zone, rows: dict[str, int]) -> list[CachedField]:

@@ -16,7 +16,6 @@ from sidedata.calendar.zones import Zone, zone
 from sidedata.clock import Clock
 from sidedata.errors import SidedataError, late_error
 from sidedata.events.decode import Kind
-from sidedata.hyperloglog import estimates
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
 from sidedata.service.metrics import ServiceMetrics
@@ -192,8 +191,8 @@ def assemble(cache: WorkflowCache, plan: ReportPlan) -> Answer:
 def _figures(cache: WorkflowCache, plan: ReportPlan) -> PageNavigationFigures | InteractionFigures:
     tiling = plan.tiling
     if plan.kind == "interaction":
-        merged = cache.merge(tiling.runs, range(cache.goal_rows))
-        return interaction(estimates(merged.rows), merged.sums, cache.rows, cache.names)
+        distinct, sums = cache.estimates(tiling.runs)
+        return interaction(distinct, sums, cache.rows, cache.names)
     cached_edges = {edge.runs: cache.edges[edge.runs] for edge in tiling.edges if edge.runs in cache.edges}
     uncached_edges = [cache.edge_buckets(edge) for edge in tiling.edges if edge.runs not in cached_edges]
     figures, edges = page_navigation(tiling, cache.merge(tiling.runs), cached_edges, uncached_edges)

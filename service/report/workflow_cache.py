@@ -25,9 +25,9 @@ from sidedata.schema.installation import Installation
 from sidedata.service.report.answer import AnswerCache
 from sidedata.service.report.assemble import EdgeBuckets, EdgeFigures, Runs
 from sidedata.service.report.cached_fields import cached_fields
-from sidedata.service.report.merged_runs import SESSIONS, VISITORS, CachedField, MergedRun, MergedRuns
 from sidedata.service.report.plan import FIELD_NAMES, Requirements, fields_of
 from sidedata.service.report.points.point_cache import PointCache
+from sidedata.service.report.runs.merged_runs import SESSIONS, VISITORS, CachedField, MergedRun, MergedRuns
 from sidedata.service.report.shared_refresh import SharedRefresh
 
 # The time after its end for which a bucket counts as open: late events are rare, but they do occur.
@@ -81,6 +81,10 @@ class WorkflowCache:
     def merge(self, runs: Sequence[Run], rows: range = range(SESSIONS + 1)) -> MergedRun:
         """Merge those rows of runs, whose fields must all be cached."""
         return self._merged.merge(runs, FIELD_NAMES[self.kind or ""], rows)
+
+    def estimates(self, runs: Sequence[Run]) -> tuple[list[int], Mapping[str, int]]:
+        """Estimate each row of an interaction workflow over runs, whose fields must all be cached, and sum their counts."""
+        return self._merged.estimates(runs, FIELD_NAMES["interaction"], self.goal_rows)
 
     @property
     def goal_rows(self) -> int:

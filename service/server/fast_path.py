@@ -17,6 +17,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.typedefs import Handler
 
 from sidedata.events.decode import canonical_uuid
+from sidedata.schema.tokens import TokenRecord
 from sidedata.service.api.reports.answers import AS_OF, EFFECTIVE, MAX_QUERY_BYTES, ZONE_RULES, DatedAnswer
 from sidedata.service.api.reports.query import from_body
 from sidedata.service.api.reports.report import fetch, post_sidedata
@@ -25,11 +26,12 @@ from sidedata.service.api.reports.timeline import fetch_timeline
 from sidedata.service.http.access_log import (
     CLIENT_CLOSED_REQUEST,
     REQUEST_ID,
+    Outcome,
     record,
     request_id_of,
     set_common_headers,
 )
-from sidedata.service.http.auth import AUTHENTICATOR, ORGANIZATION, RECORD, bearer
+from sidedata.service.http.auth import AUTHENTICATOR, bearer
 from sidedata.service.http.endpoint import Endpoint
 from sidedata.service.http.problems import response_to
 from sidedata.service.http.state import BACKEND, Backend
@@ -82,11 +84,14 @@ class FastPath:
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         """Answer a request, on the fast path or the ordinary one."""
         target = self._ids(request.raw_path) if request.method == "POST" else None
-        if target is None or not self._is_plain(request) or not self._is_authorized(request, target[1][0]):
+        if target is None or not self._is_plain(request):
             return await self._ordinary(request)
         route, ids = target
+        token = self._authorized(request, ids[0])
+        if token is None:
+            return await self._ordinary(request)
         start = time.perf_counter()
-        request_id = request[REQUEST_ID] = request_id_of(request)
+        request_id = request_id_of(request)
         status = CLIENT_CLOSED_REQUEST
         response: web.StreamResponse
         try:
@@ -98,9 +103,11 @@ class FastPath:
         except Exception as error:  # noqa: BLE001 - as in `problems`
             response = response_to(error)
             status = response.status
+            request[REQUEST_ID] = request_id
             await set_common_headers(request, response)
         finally:
-            record(self._app, request, "POST", route.path, status, time.perf_counter() - start)
+            outcome = Outcome("POST", route.path, status, token.id, ids[0])
+            record(self._app, request, outcome, request_id, time.perf_counter() - start)
         return response
 
     def _read_path(self, path: str) -> tuple[_Route, _Ids] | None:
@@ -130,13 +137,10 @@ class FastPath:
             and headers.get("Accept", "*/*") in ("*/*", "application/json")
         )
 
-    def _is_authorized(self, request: web.Request, organization: str) -> bool:
+    def _authorized(self, request: web.Request, organization: str) -> TokenRecord | None:
+        """The record of a token that may read the reports; None means that only the ordinary path can tell."""
         token = bearer(request)
-        record = None if token is None else self._authenticator.authorize_cached(token, organization, "reports")
-        if record is None:
-            return False
-        request[ORGANIZATION], request[RECORD] = organization, record
-        return True
+        return None if token is None else self._authenticator.authorize_cached(token, organization, "reports")
 
 
 class RawResponse(web.StreamResponse):

@@ -9,19 +9,21 @@ from itertools import permutations
 from typing import NamedTuple
 
 from sidedata.calendar.rules import ZoneRules, release_order, seam_date
-from sidedata.calendar.zones import DAY_SECONDS, table_zone
+from sidedata.calendar.zones import DAY_SECONDS, HOUR_SECONDS, table_zone
 
 
 class Explanation(NamedTuple):
     """The table by which existing day buckets were cut.
 
     `strays` are the starts that it does not explain. `doubtful` are the strays, the days before them, and the days on which the
-    candidates differ: another process may have filled them by another table, under the same key.
+    candidates differ: another process may have filled them by another table, under the same key. `newest` is the table by which
+    the newest days were cut, where these are strays.
     """
 
     rules: ZoneRules
     strays: tuple[int, ...]
     doubtful: tuple[int, ...] = ()
+    newest: ZoneRules | None = None
 
 
 def explain_days(day_starts: Iterable[int], candidates: Sequence[ZoneRules]) -> Explanation:
@@ -52,7 +54,7 @@ def explain_days(day_starts: Iterable[int], candidates: Sequence[ZoneRules]) -> 
     # The day before a stray ended where the stray begins, so it may hold hours of the next one.
     zone = table_zone(best.rules)
     doubtful.update(zone.day(start - DAY_SECONDS // 2).start for start in best.strays)
-    return best._replace(doubtful=tuple(sorted(doubtful)))
+    return best._replace(doubtful=tuple(sorted(doubtful)), newest=_newest(best, starts))
 
 
 def _different_days(rules: ZoneRules, other: ZoneRules, starts: Sequence[int]) -> Iterator[int]:
@@ -63,6 +65,27 @@ def _different_days(rules: ZoneRules, other: ZoneRules, starts: Sequence[int]) -
         while at < min(last, starts[-1] + DAY_SECONDS):
             yield at
             at = zone.day(at).end
+
+
+def _newest(explanation: Explanation, starts: Sequence[int]) -> ZoneRules | None:
+    """The table with other offsets from the first of the last strays on, by which each of these is a midnight."""
+    rules, strays = explanation.rules, set(explanation.strays)
+    zone = table_zone(rules)
+    run: list[int] = []
+    shifts: set[int] = set()
+    for start in reversed(starts):
+        day = zone.day(start)
+        shift = min(start - day.start, start - day.end, key=abs)  # to the nearest midnight
+        if start not in strays or len(shifts | {shift}) > 1:
+            break
+        run.append(start)
+        shifts.add(shift)
+    if not run:
+        return None
+    shift = shifts.pop()
+    # Two hours before both midnights, so that the new one comes once.
+    seam = min(run[-1], run[-1] - shift) - 2 * HOUR_SECONDS
+    return rules.splice(rules._replace(offsets=tuple(offset - shift for offset in rules.offsets)), seam)
 
 
 def _strays(rules: ZoneRules, starts: Sequence[int]) -> tuple[int, ...]:

@@ -34,3 +34,28 @@ class Slots:
                 self._slots.clear()
             self._slots[index] = slot
         return slot
+
+
+class FormerSlots:
+    """The local days and hours by a table that was replaced, as long as they are written beside those by the stored one.
+
+    Args:
+        former: the zone by the table before.
+        zone: the zone by the stored table.
+        until: the end of this time, in seconds since the epoch.
+    """
+
+    def __init__(self, former: Zone, zone: Zone, until: int) -> None:
+        self.until = until
+        self._former = former
+        self._zone = zone
+
+    def at(self, slot: Slot, now: int) -> Slot | None:
+        """The slot in the day as it was cut before; None at a later time, or where a day of both tables begins at that start."""
+        if now >= self.until:
+            return None
+        second = slot.five_minutes[0]
+        day = self._former.day(second)
+        if self._zone.day(day.start).start == day.start:
+            return None  # its key holds the day as it is cut now
+        return Slot(day, self._former.hour(second), slot.five_minutes)

@@ -26,6 +26,7 @@ DAY_SECONDS = 86400
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_ORDINAL = _EPOCH.toordinal()
 _SECOND = timedelta(seconds=1)
+_MICROSECOND = timedelta(microseconds=1)
 _STEP_SECONDS = 6 * HOUR_SECONDS
 _REACH_SECONDS = 30 * HOUR_SECONDS  # further than the edges of a day from any of its instants
 # The table of `zone`: 2024 to 2030, which takes 6 ms to read.
@@ -165,11 +166,10 @@ class Zone:
 
     def instant_us(self, local: datetime) -> int:
         """Microseconds since the epoch of a date-time; without an offset it is local, as `zoneinfo` reads it with fold=0."""
-        since = (local if local.utcoffset() is not None else local.replace(tzinfo=UTC)) - _EPOCH
-        second = since.days * DAY_SECONDS + since.seconds
-        if local.utcoffset() is None:
-            second -= self._wall_offset(second, local)
-        return second * 1_000_000 + since.microseconds
+        if local.utcoffset() is not None:
+            return (local - _EPOCH) // _MICROSECOND
+        wall = (local.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+        return wall - self._wall_offset(wall // 1_000_000, local) * 1_000_000
 
     def _wall_offset(self, wall: int, local: datetime) -> int:
         """The offset of a local time in seconds, read with fold=0: in a gap and in a fold the one before the change."""

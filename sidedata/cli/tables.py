@@ -21,8 +21,8 @@ _INDENT: Final = "    "
 def print_table(columns: Iterable[str], rows: Iterable[Iterable[object]], *, title: str = "", empty: str = "") -> None:
     """Print rows under their headings, numbers aligned to the right; without rows print `empty`, if given, on stderr.
 
-    Where a row is wider than the terminal, its last cell moves to an indented line below; where that is too wide as well, cells are
-    folded.
+    Where a row is wider than the terminal, cells move to indented lines below and stay whole, so that an id can be copied; the last
+    one may take several lines. Cells are folded only where one of the others is wider than the terminal by itself.
     """
     headings, lines = list(columns), [list(row) for row in rows]
     if empty and not lines:
@@ -36,7 +36,7 @@ def print_table(columns: Iterable[str], rows: Iterable[Iterable[object]], *, tit
         click.echo(title)
     if width is None or _total(widths) <= width:
         _print_lines(headings, cells, widths, numbers)
-    elif _total(widths[:-1]) <= width:
+    elif max(widths[:-1], default=0) <= width - len(_INDENT):
         _print_lines_below(headings, cells, widths, numbers, width)
     else:
         _print_folded(headings, cells, numbers, width)
@@ -94,13 +94,36 @@ def _print_lines_below(
     numbers: Sequence[bool],
     width: int,
 ) -> None:
-    """Print the last cell of each row below the others, in as many lines as it takes."""
-    click.secho(_line(headings[:-1], widths[:-1], numbers[:-1]), bold=True)
-    click.secho(f"{_INDENT}{headings[-1]}", bold=True)
+    """Print each row on several lines, all but the first one indented; the last cell takes as many as it needs."""
+    lines = _columns_by_line(widths, width)
+    for columns in lines:
+        click.secho(_part(headings, columns, widths, numbers), bold=True)
     for row in rows:
-        click.echo(_line(row[:-1], widths[:-1], numbers[:-1]))
-        if row[-1]:
-            click.echo(textwrap.fill(row[-1], width, initial_indent=_INDENT, subsequent_indent=_INDENT))
+        for columns in lines:
+            if columns == range(len(row) - 1, len(row)):
+                part = textwrap.fill(row[-1], width, initial_indent=_INDENT, subsequent_indent=_INDENT)
+            else:
+                part = _part(row, columns, widths, numbers)
+            if part.strip():
+                click.echo(part)
+
+
+def _columns_by_line(widths: Sequence[int], width: int) -> list[range]:
+    """Share the columns out to lines of at most `width`, the indent of all but the first one included."""
+    lines: list[range] = []
+    start = 0
+    for column in range(1, len(widths) + 1):
+        indent = len(_INDENT) if start else 0
+        if column == len(widths) or indent + _total(widths[start : column + 1]) > width:
+            lines.append(range(start, column))
+            start = column
+    return lines
+
+
+def _part(cells: Sequence[str], columns: range, widths: Sequence[int], numbers: Sequence[bool]) -> str:
+    """The cells of some columns as one line, indented if it isn't the first."""
+    here = slice(columns.start, columns.stop)
+    return (_INDENT if columns.start else "") + _line(cells[here], widths[here], numbers[here])
 
 
 def _print_folded(headings: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[bool], width: int) -> None:

@@ -150,9 +150,9 @@ async def _dead_letters(gateway: Gateway, installation: Installation, settings: 
     for state in overview.states:
         if state.dead_letters:
             space = keyspace(state.partition)
-            seen = await seen_dead_letter(gateway, space)
+            newest_seen = await seen_dead_letter(gateway, space)
             newest = await dead_letters_before(gateway, space, "+", 1)
-            reasons.update(dead_letter.reason or "?" for dead_letter in newest if _position(dead_letter) > seen)
+            reasons.update(dead_letter.reason or "?" for dead_letter in newest if _position(dead_letter) > newest_seen)
     if reasons:
         names = ", ".join(reason for reason, _ in reasons.most_common())
         advice = (

@@ -19,6 +19,8 @@ from sidedata.schema.installation import DEFAULT_PARTITIONS
 from sidedata.schema.keys import keyspace
 
 Status = Literal["ok", "warning", "failed", "unknown"]
+# The streams of a partition that an account adds to.
+Stream = Literal["events", "dead"]
 
 # Less than the second within which every answer is due, whatever Redis does.
 CHECK_SECONDS: Final = 0.9
@@ -42,18 +44,22 @@ def ready(checks: Sequence[Check]) -> bool:
     return all(check.status != "failed" for check in checks)
 
 
-async def redis_checks(gateway: Gateway, partitions: int = 0, *, without_writes: Status = "failed") -> list[Check]:
+async def redis_checks(
+    gateway: Gateway, partitions: int = 0, *, without_writes: Status = "failed", appends: Stream = "events"
+) -> list[Check]:
     """Check that Redis answers, is a master, and has loaded its data; as warnings, that it doesn't evict and persists its data.
 
     Args:
         partitions: of the installation; 0 for the default number.
-        without_writes: the status of the check `writes` where they don't.
+        without_writes: the status of the check `writes` where Redis takes none.
+        appends: the streams that this account may add to; a probe of the others would be a refusal in Redis's ACL LOG.
     """
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             await ping(gateway)
             servers = await read_servers(gateway)
-            writes = await _writes(gateway, partitions or DEFAULT_PARTITIONS, without_writes, several=len(servers) > 1)
+            several = len(servers) > 1
+            writes = await _writes(gateway, partitions or DEFAULT_PARTITIONS, without_writes, appends, several=several)
     except TimeoutError:
         return [Check("redis", "failed", "Redis did not answer in time", HANGING.advice)]
     except SidedataError as error:
@@ -76,15 +82,18 @@ def _unable(error: SidedataError) -> Check:
     return Check(_NAMES.get(error.code, "redis"), "failed", detail, condition.advice)
 
 
-async def _writes(gateway: Gateway, partitions: int, failing: Status, *, several: bool) -> Check:
+async def _writes(gateway: Gateway, partitions: int, failing: Status, appends: Stream, *, several: bool) -> Check:
     name = "writes"
     probed = range(0, partitions, max(1, partitions // _MOST_PARTITIONS)) if several else range(1)
+    events = [keyspace(partition).events for partition in probed]
+    dead = [keyspace(partition).dead for partition in probed]
+    first, second = (events, dead) if appends == "events" else (dead, events)
     try:
         # A service may add events, a worker dead letters, an operator both.
         try:
-            await probe_writes(gateway, [keyspace(partition).events for partition in probed])
+            await probe_writes(gateway, first)
         except CommandRefusedError:
-            await probe_writes(gateway, [keyspace(partition).dead for partition in probed])
+            await probe_writes(gateway, second)
     except CommandRefusedError:
         return Check(name, "unknown", "this user has no right to add to a stream, so writes were not tried")
     except SidedataError as error:

@@ -11,7 +11,7 @@ from sidedata.redis.replies import Reply, array, integer, integer_or_zero, mappi
 from sidedata.redis.scripts import script
 from sidedata.schema.keys import Keyspace
 from sidedata.schema.records import DEFAULT_ZONE
-from sidedata.schema.values import kind_of
+from sidedata.schema.values import FormerCut, kind_of
 
 _LOOK_UP: Final = script("look_up", undeclared_keys=True)
 _PACKER: Final = msgspec.msgpack.Encoder()
@@ -20,13 +20,15 @@ _PACKER: Final = msgspec.msgpack.Encoder()
 class OrganizationState(NamedTuple):
     """An organization's state: its reporting time zone, and the epoch of its event ids in ms, None before its first event.
 
-    `rules` is the table of the zone as it is stored (see `ZoneRules.encode`); None where the record holds none.
+    `rules` is the table of the zone as it is stored (see `ZoneRules.encode`); None where the record holds none. `former` is the
+    cut before it, as long as the record names one.
     """
 
     timezone: str
     rules: str | None
     id_epoch_ms: int | None
     has_events: bool
+    former: FormerCut | None = None
 
 
 class Lookups(NamedTuple):
@@ -108,12 +110,13 @@ async def is_owned(gateway: Gateway, keyspace: Keyspace) -> bool:
 
 def _organization(reply: Reply) -> OrganizationState:
     record = mapping(reply)
-    id_epoch_ms, rules = record.get(b"since"), record.get(b"rules")
+    id_epoch_ms, rules, former = record.get(b"since"), record.get(b"rules"), record.get(b"former")
     return OrganizationState(
         record.get(b"timezone", DEFAULT_ZONE.encode()).decode(),
         None if rules is None else rules.decode(),
         None if id_epoch_ms is None else int(id_epoch_ms),
         b"has_events" in record,
+        None if former is None else FormerCut.decode(former.decode()),
     )
 
 

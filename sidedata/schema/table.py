@@ -95,7 +95,8 @@ KEYS: Final[dict[str, Key]] = {
         "hash",
         "`timezone`, `name`, `rules` (the offsets of that zone), `has_events`, `since` (ms, salts its event ids), "
         "`names` (revision; new rules move it too), "
-        "`recut` (a run and starts of days, which are read from the shadow of that run while they are put in place)",
+        "`recut` (a run and starts of days, which are read from the shadow of that run while they are put in place), "
+        "`former` (a second, and the table by which days are also written until then, for processes without tables)",
         ENDLESS,
         "worker, `sidedata org`",
         "both",

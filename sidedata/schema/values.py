@@ -3,7 +3,8 @@
 sd:{p}:goal:<org>:<goal>          `<µs> <name>`: the newest event's time, a blank, the goal's name
 members of sd:{p}:changes:…       `<level>:<start>`: a bucket, its start in seconds since the epoch
 sd:{p}:organization:<org>         `has_events` is "1" once events were counted; the field is missing before. `recut` is
-                                  `<run> <start> …` while days that are cut again are read from the shadow of that run
+                                  `<run> <start> …` while days that are cut again are read from the shadow of that run.
+                                  `former` is `<second> <table>`: until then days are written by that table, too
 sd:{p}:cursor                     `ids:<generation>` is the position of that generation's next id, `first_id:<generation>` that of
                                   its first one (missing: 0); positions decide on layers, see `ingest/apply/dedup.py`
 """
@@ -53,6 +54,26 @@ class ShadowDays(NamedTuple):
         """Read the field of the record; "", a missing one, names no day."""
         run, *starts = stored.split(" ")
         return cls(run, frozenset(map(int, starts)))
+
+
+class FormerCut(NamedTuple):
+    """The table by which an organization's days were cut before it had one, and the second until which they are written by it.
+
+    Processes of a version without tables ask for these days.
+    """
+
+    until: int
+    rules: str
+
+    def encode(self) -> str:
+        """The cut as the organization's record holds it."""
+        return f"{self.until} {self.rules}"
+
+    @classmethod
+    def decode(cls, stored: str) -> "FormerCut":
+        """Read the field of the record."""
+        until, _, rules = stored.partition(" ")
+        return cls(int(until), rules)
 
 
 class ChangedBucket(NamedTuple):

@@ -121,19 +121,27 @@ async def set_workflow(
 async def missing_rights(gateway: Gateway) -> list[str]:
     """Name what an account may not do of what the management over HTTP needs; the attempts change nothing.
 
+    Redis checks the right to a command before it finds the arguments wrong.
+
     Raises:
         StoreUnavailableError: Redis is out of reach, or can't take writes.
     """
     space, nil = keyspace(0), "00000000-0000-0000-0000-000000000000"
     attempts: list[tuple[str, Command]] = [
         ("read dead letters", ("XREVRANGE", space.dead_of(nil), "+", "-", "COUNT", 1)),
+        ("read dead letters", ("XRANGE", space.dead, "+", "-", "COUNT", 1)),
         ("read the lists of organizations", ("ZRANGEBYLEX", space.organizations, "-", "+", "LIMIT", 0, 1)),
         ("write records", ("ZADD", space.organizations, "XX", 0, nil)),
+        ("write records", ("ZADD", space.workflows(nil), "XX", 0, nil)),
+        ("write records", ("HSET", space.organization(nil), "field", "", "field without value")),
+        ("write records", ("HSET", space.workflow(nil, nil), "field", "", "field without value")),
+        ("write records", ("HINCRBY", space.cursor, "records", "no number")),
     ]
-    missing: list[str] = []
+    missing: dict[str, None] = {}
     for action, attempt in attempts:
         try:
             await gateway.command(*attempt)
-        except CommandRefusedError:
-            missing.append(action)
-    return missing
+        except CommandRefusedError as error:
+            if error.code == "NOPERM":
+                missing[action] = None
+    return list(missing)

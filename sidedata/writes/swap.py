@@ -37,6 +37,8 @@ class SwapStep(Struct, array_like=True, frozen=True):
     moves: Sequence[str | int]  # names, each followed by its expiry in seconds since the epoch
     workflows: Sequence[WorkflowSwap]
     organization: Sequence[str]  # its record's key, fields and values, "" for a field that goes; empty where it stays
+    leftovers: Sequence[str] = ()  # names of live keys that stay for a time
+    latest: int = 0  # the latest expiry of these, in seconds since the epoch
 
 
 async def add_step(gateway: Gateway, shadow: Keyspace, step: SwapStep, expiry: int) -> None:

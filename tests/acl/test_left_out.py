@@ -112,9 +112,12 @@ async def hour(pipe: Pipeline) -> str:
         ((), (), ""),
         ((DEAD,), (f"GET {LETTERS}",), "read dead letters"),
         (RECORDS, (f"PUT {ADMIN}", f"PUT {WORKFLOW}"), "write records"),
+        (RECORDS[:1], (f"PUT {ADMIN}", f"PUT {WORKFLOW}"), "write records"),
+        (RECORDS[1:2], (f"PUT {ADMIN}", f"PUT {WORKFLOW}"), "write records"),
+        (RECORDS[2:], (f"PUT {WORKFLOW}",), "write records"),
         ((LISTS,), (f"GET {ORGANIZATIONS}",), "read the lists of organizations"),
     ],
-    ids=["none", "letters", "records", "lists"],
+    ids=["none", "letters", "records", "hashes", "sorted sets", "cursor", "lists"],
 )
 async def test_a_service_without_a_right_answers_all_else(
     redis_url: str, left_out: tuple[str, ...], refused: tuple[str, ...], right: str

@@ -2,6 +2,7 @@
 
 from sidedata.calendar.adoption import Keep, Recut, decide
 from sidedata.calendar.explanation import explain_days
+from sidedata.calendar.zones import Zone
 from tests.support.zones.buckets import CHISINAU, DAY, EAST, EDGE, KEPT, NOW, WEST, Buckets, pair
 from tests.support.zones.files import HOUR, second
 
@@ -63,3 +64,19 @@ def test_strays_without_hours_are_left_to_expire() -> None:
     _, _, stored, _ = pair(EAST)
     strays = tuple(start + HOUR for start in Buckets().fill(stored, EDGE, NOW - 30 * DAY).days)
     assert decide(stored, stored, KEPT, NOW, strays) == Keep(stored)
+
+
+def test_the_newest_days_tell_their_table_where_no_machine_has_it_any_more() -> None:
+    """A table by which all days to the last are midnights, and the next one, too; none where the last day is explained."""
+    for case in (EAST, WEST):
+        _, _, stored, candidate = pair(case)
+        days = Buckets().fill(stored).days
+        found = explain_days(days, [candidate])
+        assert found.strays
+        assert found.newest is not None
+        newest, zone = Zone(found.newest), Zone(stored)
+        assert all(newest.day(start).start == start for start in days if start not in found.strays)
+        assert all(newest.day(start) == zone.day(start) for start in found.strays)
+        assert newest.day(NOW + DAY) == zone.day(NOW + DAY)
+        assert explain_days(days, [candidate, stored]).newest is None
+        assert explain_days({*days, Zone(candidate).day(NOW + DAY).start}, [candidate]).newest is None

@@ -117,6 +117,21 @@ def test_compose_asks_for_what_the_example_names() -> None:
     assert [compose["services"][name]["deploy"]["replicas"] for name in ("worker", "service")] == [2, 2]
 
 
+def test_docker_compose_reads_the_file_with_the_example(tmp_path: Path) -> None:
+    """Once the empty values are filled in; a missing one is named before anything starts."""
+    example = (DEPLOY / ".env.example").read_text(encoding="utf-8")
+    (tmp_path / "full").write_text(re.sub(r"^(\w+)=$", r"\1=x", example, flags=re.MULTILINE), encoding="utf-8")
+    (tmp_path / "empty").write_text(example, encoding="utf-8")
+    command = (tool("docker-compose"), "--file", str(DEPLOY / "compose.yaml"), "--env-file")
+    services = passes(*command, tmp_path / "full", "config", "--services").split()
+    assert {"redis", "worker", "service", "prometheus", "grafana"} <= set(services)
+    done = subprocess.run(
+        [*command, str(tmp_path / "empty"), "config"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode
+    assert "see .env.example" in done.stderr
+
+
 def test_compose_has_its_schema() -> None:
     """The one that check-jsonschema brings along."""
     passes(tool("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", DEPLOY / "compose.yaml")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,7 @@ class MachineRoot:
         words = [
             word
             for written in shlex.split(self.here(unit["ExecStart"][0].replace("%i", instance)))
-            for word in (environment[written[1:]].split() if written.startswith("$") else [written])
+            for word in (environment.get(written[1:], "").split() if written.startswith("$") else [written])
         ]
         log = self.root / f"{name}{instance}.log"
         output = stack.enter_context(log.open("wb"))
@@ -130,6 +131,17 @@ def said(log: Path, pattern: str) -> str:
     return found[1]
 
 
+def refused_objects(machine: MachineRoot, port: str) -> set[str]:
+    """Return the commands and keys in Redis's log of refusals, as the runbook's operator reads it."""
+    password = (machine.root / "etc/sidedata/redis-passwords/operator").read_text(encoding="utf-8").strip()
+    words = [tool("redis-cli"), "-p", port, "--user", "operator", "ACL", "LOG", "100"]
+    done = subprocess.run(
+        words, env={"REDISCLI_AUTH": password}, capture_output=True, text=True, check=True, timeout=30
+    )
+    lines = done.stdout.splitlines()
+    return {value for name, value in pairwise(lines) if name == "object"}
+
+
 def test_the_steps_lead_to_a_service_and_a_token(machine: MachineRoot) -> None:
     """The units' commands run with the files of the steps: Redis, a worker and the service, and the operator makes a token."""
     port = re.findall(r":(\d+)/0", (machine.root / "etc/sidedata/service.env").read_text(encoding="utf-8"))[0]
@@ -155,6 +167,8 @@ def test_the_steps_lead_to_a_service_and_a_token(machine: MachineRoot) -> None:
         words = [sys.executable, "-m", *shlex.split(command)]
         token = subprocess.run(words, env=operator, capture_output=True, text=True, check=True, timeout=30).stdout
         assert token.startswith("sd_")
+        # A refusal that is no problem would hide the one that is.
+        assert refused_objects(machine, port) <= {"client|setinfo"}
 
 
 def test_secrets_are_for_root_alone_and_written_once(machine: MachineRoot) -> None:

@@ -18,7 +18,7 @@ CENTRAL = [
     "ingest/apply/reader.py",
     "ingest/apply/rollup.py",
     "ingest/worker/worker.py",
-    "service/report/merged_runs.py",
+    "service/report/runs/merged_runs.py",
     "service/report/reports.py",
     "service/report/shared_refresh.py",
     "service/report/workflow_cache.py",

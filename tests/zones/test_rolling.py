@@ -1,22 +1,25 @@
 """Upgrades from a version whose records hold no tables, in both orders, on machines with older zone data than the package."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from sidedata.calendar import reporting
 from sidedata.calendar.rules import UNKNOWN, read_rules
+from sidedata.calendar.sources import ZoneSources
 from sidedata.calendar.zones import Zone
 from sidedata.ingest.apply import owner_cache
+from sidedata.ingest.zones.rulebook import Rulebook
 from sidedata.schema import keys
 from sidedata.service.report import workflow_cache
 from sidedata.service.report.overview import overviews
+from sidedata.settings import Settings
 from tests.support.constants import ORG
-from tests.support.events import PAGES
 from tests.support.pipeline import Pipeline, pipeline
 from tests.support.zones.files import HOUR, second
-from tests.support.zones.worlds import NAME, NEW, Case, ZoneWorld, life
+from tests.support.zones.worlds import NAME, NEW, OLD, Case, ZoneWorld, life
 
 SPAN = second("2024-01-01"), second("2031-01-01")
 
@@ -38,20 +41,13 @@ def machine_zone(monkeypatch: pytest.MonkeyPatch, case: Case) -> Zone:
 
 
 async def before_the_upgrade(pipe: Pipeline, world: ZoneWorld, case: Case) -> None:
-    """A month of events that workers of the old version have applied."""
+    """A month of events that workers of the old version have applied, but none in the last week."""
     await pipe.organization(NAME)
     await pipe.client.hdel(keys.keyspace(0).organization(ORG), "rules")
     pipe.rulebook = case.rulebook(NEW, pipe.settings)
     pipe.rulebook.old_workers = True  # beside them a new worker does as they do
-    await world.send(life(world.now, days=33))
+    await world.send(life(world.now - timedelta(days=7), days=26))
     assert "rules" not in await world.record()
-
-
-async def visitors(pipe: Pipeline, now: datetime, days: int) -> int:
-    """The visitors of a local day, by its distance in days."""
-    day = now.date() - timedelta(days=days)
-    reply = await pipe.ask(PAGES, f"{day}", f"{day + timedelta(days=1)}")
-    return int(reply.json["unique_visitors_count"])
 
 
 async def test_services_first(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,28 +68,47 @@ async def test_services_first(redis_url: str, monkeypatch: pytest.MonkeyPatch) -
         await world.check(case.new)
 
 
-async def test_workers_first(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An old service shows its own numbers until days are cut again; then those before the change, and too little since it."""
+@contextmanager
+def without_tables(zone: Zone) -> Iterator[None]:
+    """Let services cut by that zone, whatever the records hold, as those of the old version do."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (workflow_cache, overviews):
+            patch.setattr(module, "reporting_zone", lambda *_: zone)
+        yield
+
+
+def both_releases(case: Case, settings: Settings) -> Rulebook:
+    """A worker with the newer release in the package and the older one in the system's files."""
+    sources = ZoneSources(case.folder(NEW), [case.folder(OLD)])
+    sources.data(datetime.now(UTC).timestamp() + 60)
+    return Rulebook(settings, sources)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["old rules known", "old rules gone"])
+async def test_workers_first(redis_url: str, monkeypatch: pytest.MonkeyPatch, *, known: bool) -> None:
+    """After the adoption an old service goes on with its own numbers, new events included, and a new one has the right ones.
+
+    On the day of the change alone, which both cuts begin at the same instant, the old service shows the day as it is cut now.
+    """
     async with pipeline(redis_url, partitions=1) as pipe:
         now = await pipe.now()
         case = Case(now, 20, -7 * HOUR, -8 * HOUR, -7 * HOUR)
         zone = machine_zone(monkeypatch, case)
         world = ZoneWorld(pipe, now)
         await before_the_upgrade(pipe, world, case)
-        for module in (workflow_cache, overviews):  # it knows no tables
-            monkeypatch.setattr(module, "reporting_zone", lambda *_: zone)
-        await world.check(case.old)
-        before = [await visitors(pipe, now, days) for days in (25, 10)]
-        assert pipe.rulebook is not None
-        pipe.rulebook.old_workers = False
-        await pipe.drain()
-        assert (await world.rules()).release == NEW
-        after = [await visitors(pipe, now, days) for days in (25, 10)]
-        assert after[0] == before[0] > 0
-        assert after[1] == 0 < before[1], "the reason why services go first"
-
-        monkeypatch.setattr(workflow_cache, "reporting_zone", reporting.reporting_zone)
-        monkeypatch.setattr(overviews, "reporting_zone", reporting.reporting_zone)
+        change = now - timedelta(days=20)
+        with without_tables(zone):
+            await world.check(case.old)
+            assert pipe.rulebook is not None
+            pipe.rulebook.old_workers = False
+            if known:
+                pipe.rulebook = both_releases(case, pipe.settings)
+            await pipe.drain()
+            assert (await world.rules()).release == NEW
+            await world.check(case.old, besides=change)
+            await world.send(life(now, days=18, seed=2))  # into days that were cut again, and days that had no events
+            await world.check(case.old, besides=change)
+        assert world.tally.nine_in_ten()
         async with pipeline(redis_url, partitions=1) as upgraded:
             fresh = ZoneWorld(upgraded, now)
             fresh.oracle = world.oracle

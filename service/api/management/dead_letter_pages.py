@@ -46,12 +46,12 @@ class LetterPage(Struct):
 
 
 class _Range(Struct):
-    """A range of a partition's stream that is searched: its bounds, and the position down to which that is done."""
+    """A range of a partition's stream that is searched: its bounds, and the position down to which that is complete."""
 
     space: Keyspace
     last: str
     first: str
-    done: Position
+    boundary: Position
     is_open: bool = True
 
 
@@ -90,21 +90,21 @@ class LetterPager:
             CommandRefusedError: the account may not read dead letters.
         """
         bounds = await read_index_bounds(self._gateway, self._spaces)
-        done = await self._read_indexes(bounds)
-        done = max(done, await self._search(bounds))
-        positions = [position for position in sorted(self._by_position, reverse=True) if position >= done]
+        boundary = await self._read_indexes(bounds)
+        boundary = max(boundary, await self._search(bounds))
+        positions = [position for position in sorted(self._by_position, reverse=True) if position >= boundary]
         if len(positions) > self._limit:
             positions = positions[: self._limit]
-            done = positions[-1]
+            boundary = positions[-1]
         letters, complete = await self._letters(positions)
         if not complete:
-            done = positions[len(letters) - 1]
+            boundary = positions[len(letters) - 1]
         own = [letter for letter in letters if letter is not None and letter.organization == self._organization]
-        return LetterPage(own, None if done == _LAST else f"{done[2]}/{done[0]}-{done[1]}")
+        return LetterPage(own, None if boundary == _LAST else f"{boundary[2]}/{boundary[0]}-{boundary[1]}")
 
     async def _read_indexes(self, bounds: Sequence[IndexBounds]) -> Position:
         """Read positions from the indexes; returns the one down to which they are complete."""
-        done = _LAST
+        boundary = _LAST
         for spaces in batched(zip(self._spaces, bounds, strict=True), _READS_AT_ONCE):
             reads = [
                 dead_letter_ids(
@@ -121,8 +121,8 @@ class LetterPager:
                 positions = [position for position in map(position_of, ids) if position is not None]
                 self._by_position.update(dict.fromkeys(positions))
                 if len(positions) == self._limit:
-                    done = max(done, positions[-1])
-        return done
+                    boundary = max(boundary, positions[-1])
+        return boundary
 
     def _last(self, space: Keyspace, bound: str) -> str:
         """The upper end of a range: the bound, or the id before the page's start if that is older."""
@@ -138,7 +138,7 @@ class LetterPager:
         return f"({before[0]}-{before[1]}"
 
     async def _search(self, bounds: Sequence[IndexBounds]) -> Position:
-        """Search the letters without an index; returns the position down to which all ranges are done."""
+        """Search the letters without an index; returns the position down to which all ranges are complete."""
         ranges = []
         for space, bound in zip(self._spaces, bounds, strict=True):
             start = (1 << 63, 0, space.partition)
@@ -149,13 +149,13 @@ class LetterPager:
         for some in batched(ranges, _READS_AT_ONCE):
             searched += sum(await asyncio.gather(*map(self._search_range, some)))
         while (pending := [one for one in ranges if one.is_open]) and self._may_search(searched, pending):
-            searched += await self._search_range(max(pending, key=lambda one: one.done))
-        return max((one.done for one in ranges if one.is_open), default=_LAST)
+            searched += await self._search_range(max(pending, key=lambda one: one.boundary))
+        return max((one.boundary for one in ranges if one.is_open), default=_LAST)
 
     def _may_search(self, searched: int, pending: Sequence[_Range]) -> bool:
         """Tell if the page has room for letters that are older than those found so far."""
-        done = max(one.done for one in pending)
-        count = sum(position >= done for position in self._by_position)
+        boundary = max(one.boundary for one in pending)
+        count = sum(position >= boundary for position in self._by_position)
         return searched < _SEARCHED_LETTERS and self._size < _PAGE_BYTES and count < self._limit
 
     async def _search_range(self, one: _Range) -> int:
@@ -164,14 +164,14 @@ class LetterPager:
         for letter in letters:
             position = position_of(letter.id)
             assert position is not None  # noqa: S101 - an id of Redis
-            one.done = position
+            one.boundary = position
             self._size += len(letter.event)
             if letter.organization == self._organization:
                 self._by_position[position] = letter
         if len(letters) < _SEARCHED_AT_ONCE:
             one.is_open = False
         else:
-            one.last = f"({one.done[0]}-{one.done[1]}"
+            one.last = f"({one.boundary[0]}-{one.boundary[1]}"
         return len(letters)
 
     async def _letters(self, positions: Sequence[Position]) -> tuple[list[DeadLetter | None], bool]:

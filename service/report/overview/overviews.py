@@ -115,17 +115,17 @@ class Overviews:
         plans = self._plans(question, reporting_zone(state.timezone, state.rules), now, len(present))
         any_plan = next(iter(plans.values())).report
         key = (question.organization, question.workflows, any_plan.key, question.granularity, question.encoding)
-        known = self._answers.get(key)
-        if known is not None and known[0] == state and self._is_current(question.organization, present, state.names):
+        cached = self._answers.get(key)
+        if cached is not None and cached[0] == state and self._is_current(question.organization, present, state.names):
             self._answers.move_to_end(key)
-            return known[1]
+            return cached[1]
         items = await self._items(question.organization, state, present, plans, now)
         absent = [workflow.id for workflow in state.workflows if workflow.id not in items]
-        found = list(items.values())
+        item_list = list(items.values())
         if question.encoding == "csv":
-            answer = answer_of(csv_items(found), any_plan)
+            answer = answer_of(csv_items(item_list), any_plan)
         else:
-            answer = encode(json_items(found, absent if question.workflows is not None else []), any_plan)
+            answer = encode(json_items(item_list, absent if question.workflows is not None else []), any_plan)
         # The state was read before the numbers: if they are newer, the next look differs and the answer is made again.
         self._answers[key] = state, answer
         if len(self._answers) > _MOST_ANSWERS:

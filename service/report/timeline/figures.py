@@ -12,9 +12,9 @@ from sidedata.hyperloglog import Registers, empty, estimates, merge
 from sidedata.reads.workflow_parts import BucketField, FieldName
 from sidedata.schema import counts
 from sidedata.service.report.assemble import EdgeFigures, Runs, day_visitors, edge_figures
-from sidedata.service.report.merged_runs import SESSIONS, VISITORS
 from sidedata.service.report.points.point_cache import PointFigures
 from sidedata.service.report.points.segment import Point
+from sidedata.service.report.runs.merged_runs import SESSIONS, VISITORS
 from sidedata.service.report.workflow_cache import WorkflowCache
 
 _AT_ONCE: Final = 32  # points whose registers are in memory together, up to 1 MB

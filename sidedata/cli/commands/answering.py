@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from sidedata.cli.connection import open_gateway
+from sidedata.embedded.server import attach
 from sidedata.errors import StoreUnavailableError
 from sidedata.redis.gateway import Gateway
 from sidedata.redis.server import ping
@@ -42,5 +43,5 @@ async def open_answering_store(settings: Settings) -> AsyncIterator[tuple[Gatewa
         StopError: there is no Redis, or its installation is configured differently from the settings.
         StoreUnavailableError: Redis is out of reach, or hangs.
     """
-    async with open_answering_gateway(settings) as gateway:
-        yield gateway, await open_installation(gateway, settings)
+    async with attach(settings) as attached, open_answering_gateway(attached) as gateway:
+        yield gateway, await open_installation(gateway, attached)

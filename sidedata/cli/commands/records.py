@@ -7,6 +7,7 @@ import click
 import msgspec
 
 from sidedata.calendar.reporting import stored_rules
+from sidedata.cli.commands.answering import open_answering_store
 from sidedata.cli.connection import connect_installation
 from sidedata.cli.event_loop import run
 from sidedata.cli.options import INSTALLATION, settings_options
@@ -54,7 +55,7 @@ def show_organization(organization: str, settings: Settings, *, as_json: bool) -
     organization_id = parse_uuid(organization)
 
     async def command() -> OrganizationRecord | None:
-        async with connect_installation(settings) as (gateway, installation):
+        async with open_answering_store(settings) as (gateway, installation):
             return await read_organization(gateway, installation.keyspace_of(organization_id), organization_id)
 
     record = run(command())
@@ -82,7 +83,7 @@ def list_organizations(settings: Settings, *, as_json: bool) -> None:
     """List all organizations that something is stored of, by id."""
 
     async def command() -> Sequence[OrganizationRecord]:
-        async with connect_installation(settings) as (gateway, installation):
+        async with open_answering_store(settings) as (gateway, installation):
             ids = {organization async for page in find_organizations(gateway) for organization in page}
             return await read_organizations(gateway, installation, sorted(ids))
 
@@ -129,7 +130,7 @@ def list_workflows_of(organization: str, settings: Settings, *, as_json: bool) -
     organization_id = parse_uuid(organization)
 
     async def command() -> WorkflowList:
-        async with connect_installation(settings) as (gateway, installation):
+        async with open_answering_store(settings) as (gateway, installation):
             return await list_workflows(gateway, installation, organization_id)
 
     workflows = run(command()).workflows
@@ -153,7 +154,7 @@ def show_workflow(organization: str, workflow_id: str, settings: Settings, *, as
     ids = parse_uuid(organization), parse_uuid(workflow_id)
 
     async def command() -> WorkflowRecord | None:
-        async with connect_installation(settings) as (gateway, installation):
+        async with open_answering_store(settings) as (gateway, installation):
             return await read_workflow(gateway, installation.keyspace_of(ids[0]), *ids)
 
     record = run(command())

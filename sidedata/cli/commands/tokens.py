@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import click
 import msgspec
 
+from sidedata.cli.commands.answering import open_answering_store
 from sidedata.cli.connection import connect_installation
 from sidedata.cli.event_loop import run
 from sidedata.cli.options import INSTALLATION, settings_options
@@ -50,7 +51,7 @@ def list_(settings: Settings, *, as_json: bool) -> None:
     """List all tokens' records; the tokens themselves are not stored."""
 
     async def command() -> list[TokenRecord]:
-        async with connect_installation(settings) as (gateway, _):
+        async with open_answering_store(settings) as (gateway, _):
             return await list_tokens(gateway)
 
     records = run(command())

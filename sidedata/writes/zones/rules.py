@@ -32,3 +32,12 @@ async def record_release(gateway: Gateway, ownership: Ownership, release: str) -
         StoreUnavailableError: Redis is out of reach.
     """
     await gateway.command("HSET", ownership.keyspace.cursor, "zones", release)
+
+
+async def forget_former(gateway: Gateway, ownership: Ownership, organization: str) -> None:
+    """Delete the cut before the stored one from an organization's record, after its days have expired.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    await gateway.command("HDEL", ownership.keyspace.organization(organization), "former")

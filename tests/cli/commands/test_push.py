@@ -83,3 +83,19 @@ def test_what_was_sent_is_counted_when_redis_is_gone(
     done = push("-", given=LINES[0])
     assert done.exit_code == 1
     assert "Redis" in done.stderr.splitlines()[-1]
+
+
+def test_what_it_waits_for_is_said(
+    private_server: Callable[..., RedisServer], push: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While Redis refuses writes a line on stderr names the reason, once, long before the attempts are used up."""
+    server = private_server("--maxmemory-policy", "noeviction")
+    monkeypatch.setenv("SIDEDATA_REDIS_URL", as_user("operator", server.url))
+    assert push("-", given=LINES[0]).exit_code == 0
+    with redis.Redis.from_url(server.url) as client:
+        client.config_set("maxmemory", 1)
+    monkeypatch.setattr("sidedata.ingest.archive.push._ATTEMPTS", 4)
+    monkeypatch.setattr("sidedata.ingest.archive.push._TROUBLE_SECONDS", 0.01)
+    lines = push("-", given=LINES[0]).stderr.splitlines()
+    said = [line.startswith("events wait, and are sent again: Redis is full") for line in lines]
+    assert (said[0], sum(said)) == (True, 1), lines

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from sidedata.calendar.tiling import Run
-from sidedata.hyperloglog import REGISTERS, Registers, Stack, empty, merge
+from sidedata.hyperloglog import REGISTERS, Registers, Stack, empty, estimates, merge
 from sidedata.reads.workflow_parts import BucketField
-from sidedata.service.report.merged_runs import MOST_ROWS, CachedField, MergedRun, MergedRuns
 from sidedata.service.report.plan import FIELD_NAMES
+from sidedata.service.report.runs.merged_runs import MOST_ROWS, CachedField, MergedRun, MergedRuns
 
 DAY = 86_400
 _NAMES = FIELD_NAMES["interaction"]
@@ -66,6 +66,7 @@ def test_runs_are_merged_as_if_nothing_were_kept(rows: int, most_bytes: int) -> 
         for first in range(0, rows, MOST_ROWS):
             turn = range(first, min(first + MOST_ROWS, rows))
             assert same(merged_runs.merge(runs, _NAMES, turn), expected, turn)
+        assert merged_runs.estimates(runs, _NAMES, rows) == (estimates(expected[0]), expected[1])
         assert merged_runs.size <= most_bytes
         changed = list(parts)[int(dice.integers(len(parts)))]
         parts[changed] = piece(dice, rows)
@@ -82,3 +83,69 @@ def test_rows_that_come_later_are_empty_in_what_was_kept() -> None:
     assert merged_runs.has(run)
     expected = brute(parts, [run], 5)
     assert same(merged_runs.merge([run], _NAMES, range(5)), expected, range(5))
+
+
+def buckets_of(values: dict[BucketField, Registers]) -> dict[BucketField, CachedField]:
+    """Buckets that hold those registers as sparse sketches, and no counts."""
+    return {
+        field: CachedField({}, {}, Stack([], np.flatnonzero(rows), rows.reshape(-1)[np.flatnonzero(rows)]))
+        for field, rows in values.items()
+    }
+
+
+@pytest.mark.parametrize("largest", [20, 31, 40])
+@pytest.mark.parametrize(("of_days", "of_edges"), [(60_000, 300), (0, 2), (300, 60_000), (60_000, 0), (0, 0)])
+def test_weeks_with_edges_are_estimated_as_if_all_were_merged(largest: int, of_days: int, of_edges: int) -> None:
+    """Edges that raise few registers of a run of days, many, all of them or none; rare large registers in either."""
+    dice = np.random.default_rng(7)
+    runs = [
+        Run("hour", (3600, 7200)),
+        Run("day", tuple(DAY * number for number in range(1, 25))),
+        Run("hour", (3600 * 600,)),
+        Run("5min", (3600 * 601, 3600 * 601 + 300)),
+    ]
+
+    def registers(count: int, level: str) -> Registers:
+        rows = empty(5)
+        indexes = dice.integers(0, rows.size, count)
+        np.maximum.at(rows.reshape(-1), indexes, np.minimum(dice.geometric(0.5, count), 20).astype(np.uint8))
+        rows.reshape(-1)[indexes[:1]] = largest
+        if count and level != "day":
+            # Each edge raises this one.
+            rows[4, 11] = dice.integers(21, 31)
+        return rows
+
+    values = {
+        BucketField(run.level, start, name): registers(of_days if run.level == "day" else of_edges, run.level)
+        for run in runs
+        for start in run.starts
+        for name in _NAMES[run.level]
+    }
+    merged_runs = MergedRuns(buckets_of(values), 1 << 30)
+    expected = estimates(np.maximum.reduce(list(values.values())))
+    for _ in range(3):
+        assert merged_runs.estimates(runs, _NAMES, 5) == (expected, {})
+
+
+def test_a_goal_that_comes_later_is_estimated_over_weeks_that_lack_it() -> None:
+    """A new goal adds rows to the buckets that it is in; the weeks, and edges without it, were merged before."""
+    dice = np.random.default_rng(6)
+    days, edge, newest = (
+        Run("day", tuple(DAY * number for number in range(1, 25))),
+        Run("hour", (0,)),
+        Run("5min", (300,)),
+    )
+    fields = {
+        BucketField(run.level, start, name): piece(dice, 3)
+        for run in (days, edge, newest)
+        for start in run.starts
+        for name in _NAMES[run.level]
+    }
+    merged_runs = MergedRuns(fields, 1 << 30)
+    runs = [edge, days, newest]
+    for _ in range(2):
+        merged_runs.estimates(runs, _NAMES, 3)
+    fields[BucketField("5min", 300, "goals")] = piece(dice, 5)
+    merged_runs.invalidate([("5min", 300)])
+    expected = brute(fields, runs, 5)
+    assert merged_runs.estimates(runs, _NAMES, 5) == (estimates(expected[0]), expected[1])

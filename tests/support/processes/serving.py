@@ -10,6 +10,7 @@ import aiohttp
 
 from tests.support.processes.service import WORKFLOWS
 from tests.support.redis.users import as_user
+from tests.support.waiting import TIME_FACTOR
 
 # The command line's own group, so that errors leave as they do for users; nothing has to be installed for it.
 PROGRAM = "from sidedata.cli.main import LazyGroup; from sidedata.service.commands import serve; LazyGroup(commands=[serve])()"
@@ -42,7 +43,7 @@ async def serving(url: str, **variables: str) -> AsyncIterator[asyncio.subproces
 async def address(process: asyncio.subprocess.Process) -> str:
     """Where it says that it listens."""
     assert process.stdout is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(20 * TIME_FACTOR):
         line = (await process.stdout.readline()).decode()
     assert "listening on http://127.0.0.1:" in line
     return line.split()[-1]

@@ -125,11 +125,19 @@ class ZoneWorld:
         assert rules is not None, record
         return rules
 
-    async def check(self, zone: tzinfo, workflows: Collection[str] = (PAGES, POPUP)) -> None:
-        """Hold the answers to all questions about the workflows against the oracle by these rules."""
+    async def check(
+        self, zone: tzinfo, workflows: Collection[str] = (PAGES, POPUP), besides: datetime | None = None
+    ) -> None:
+        """Hold the answers to all questions about the workflows against the oracle by these rules.
+
+        Args:
+            besides: questions about intervals that touch its day are left out.
+        """
         self.oracle.rules = lambda _: zone
         for question in questions(self.now):
             if question[1] not in workflows:
+                continue
+            if besides is not None and question[2][:10] <= f"{besides.date()}" <= question[3][:10]:
                 continue
             before = await self.pipe.now()
             reply = await self.pipe.ask(*question[1:], question[0])

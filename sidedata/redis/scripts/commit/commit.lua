@@ -80,13 +80,18 @@ end
 local apply = {}
 
 -- add elements to HyperLogLogs: number, elements, number, key, expiry, counts, field, …; store a changed count in a field of the
--- hash `counts` (0: nowhere)
+-- hash `counts` (0: nowhere). A key that follows itself has a second hash for its count.
 function apply.sketch(at)
   local first, last = at + 1, at + steps[at]
   local targets_end = last + 1 + steps[last + 1]
+  local key, changed
   for target = last + 2, targets_end, 4 do
-    local key, expiry, counts = KEYS[steps[target]], steps[target + 1], steps[target + 2]
-    if many('PFADD', key, first, last) > 0 and counts ~= 0 then
+    local expiry, counts = steps[target + 1], steps[target + 2]
+    if KEYS[steps[target]] ~= key then
+      key = KEYS[steps[target]]
+      changed = many('PFADD', key, first, last) > 0
+    end
+    if changed and counts ~= 0 then
       call('HSET', KEYS[counts], steps[target + 3], call('PFCOUNT', key))
     end
     if expiry ~= 0 then expire(key, expiry) end

@@ -6,8 +6,9 @@
 --
 -- A step is MessagePack: the prefix of the shadow's keys, the prefix of live keys, then lists: names to delete; names to
 -- move, each followed by its expiry (seconds since the epoch); of each workflow its record's key, its log's key, the key of the
--- list of workflows, its id and its newest event (µs); and of the organization, if its record changes, the record's key and the
--- fields and values to set; "" deletes a field.
+-- list of workflows, its id and its newest event (µs); of the organization, if its record changes, the record's key and the
+-- fields and values to set, where "" deletes a field; and names of live keys to keep, and the expiry that these have at the latest
+-- (both lack in a step of an older version).
 --
 -- Atomic, because a reader must not see half a workflow, and a step must not run twice: it leaves the list in the same
 -- instant. All checks come first. Keys are looked up before anything is written, because in a cluster a slot may be in
@@ -19,7 +20,7 @@ local stored = call('HMGET', cursor, 'fence', 'revision')
 if stored[1] ~= fence then return {'fenced'} end
 local packed = call('LINDEX', steps, 0)
 if not packed then return {'missing'} end
-local from, to, deletions, moves, workflows, organization = unpack(cmsgpack.unpack(packed))
+local from, to, deletions, moves, workflows, organization, leftovers, latest = unpack(cmsgpack.unpack(packed))
 
 -- command key…, in slices, because Lua's stack holds a few thousand; the sum of its replies
 local function many(command, keys)
@@ -30,12 +31,14 @@ local function many(command, keys)
   return sum
 end
 
-local old, sources, targets = {}, {}, {}
+local old, kept, sources, targets = {}, {}, {}, {}
 for at, name in ipairs(deletions) do old[at] = to .. name end
+for at, name in ipairs(leftovers or {}) do kept[at] = to .. name end
 for at = 1, #moves, 2 do
   sources[#sources + 1], targets[#targets + 1] = from .. moves[at], to .. moves[at]
 end
 many('EXISTS', old)
+many('EXISTS', kept)
 many('EXISTS', targets)
 if many('EXISTS', sources) < #sources then return {'missing'} end
 
@@ -48,6 +51,10 @@ for at = 1, #sources do
 end
 
 local time = call('TIME')
+for _, key in ipairs(kept) do
+  local ttl = call('PTTL', key)
+  if ttl == -1 or ttl > (latest - time[1]) * 1000 then call('EXPIREAT', key, latest) end
+end
 local revision = string.format('%.0f', math.max(tonumber(stored[2] or '0') + 1, time[1] * 1000000 + time[2]))
 call('HSET', cursor, 'revision', revision)
 for _, workflow in ipairs(workflows) do
