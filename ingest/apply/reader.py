@@ -20,9 +20,9 @@ from sidedata.schema.keys import Keyspace
 # One read brings about this many bytes of entries at most; an entry may have 16 MB, so the first reads are small.
 _READ_BYTES = 4 << 20
 _FIRST_READ_ENTRIES = 8
-# A large batch has so many times the usual number of events. More events then share their keys, so it takes fewer commands and less
-# planning an event; but it keeps Redis four times as long, and takes some 25 MB of memory, twice with the next one. So it is for
-# partitions that are far behind: it comes after so many full batches in a row, and to so many partitions of a process only.
+# A large batch has four times the usual number of events. More events then share their keys, so it takes fewer commands and less
+# planning an event; but it keeps Redis four times as long, and takes some 25 MB of memory, twice with the next one. So it is for a
+# partition that is far behind, after four full batches in a row, and for two partitions of a process at once.
 _LARGE = 4
 _FULL_BATCHES = 4
 _LARGE_READERS = 2
@@ -183,7 +183,7 @@ class Reader:
         return Batch(last, size, decoder.events, decoder.dead_letters, self._owner_cache.epoch)
 
     def _set_limit(self, events: int) -> None:
-        """Set the limit of the next batch, after one of so many events."""
+        """Set the limit of the next batch, after one of that number of events."""
         self._full_batches = self._full_batches + 1 if events >= self._batch_events else 0
         self._limit = self._batch_events
         if self._full_batches < _FULL_BATCHES:
