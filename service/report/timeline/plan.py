@@ -79,21 +79,41 @@ def _is_kept(granularity: Granularity, effective: Span, zone: Zone, now: int, re
     return GRANULARITIES.index(granularity) > 1 or retention.keeps_hour(zone.day(effective.start), now)
 
 
-# A timeline by hours has 31 segments, of which the next timeline has all but two.
-@lru_cache(maxsize=256)
 def _segments(
     zone: Zone, kind: str, effective: Span, granularity: Granularity, now_in_five_minutes: int
 ) -> tuple[Segment, ...]:
-    # A segment that holds no future point is the same at any time.
-    ahead = now_in_five_minutes * 300 + AHEAD_SECONDS
-    return tuple(
-        _segment(zone, kind, span, granularity, now_in_five_minutes if span.end > ahead else None)
-        for span in segment_spans(effective, zone, granularity)
+    # All intervals with the same days share the segments but the first and the last.
+    days = Span(zone.day(effective.start).start, zone.day(effective.end - 1).end)
+    whole = _segments_of_days(zone, kind, days, granularity, now_in_five_minutes)
+    first, last = whole[0].span, whole[-1].span
+    if len(whole) == 1:
+        return (_segment(zone, kind, effective, granularity, now_in_five_minutes),)
+    return (
+        _segment(zone, kind, Span(effective.start, first.end), granularity, now_in_five_minutes),
+        *whole[1:-1],
+        _segment(zone, kind, Span(last.start, effective.end), granularity, now_in_five_minutes),
     )
 
 
+@lru_cache(maxsize=256)
+def _segments_of_days(
+    zone: Zone, kind: str, days: Span, granularity: Granularity, now_in_five_minutes: int
+) -> tuple[Segment, ...]:
+    return tuple(
+        _segment(zone, kind, span, granularity, now_in_five_minutes) for span in segment_spans(days, zone, granularity)
+    )
+
+
+def _segment(zone: Zone, kind: str, span: Span, granularity: Granularity, now_in_five_minutes: int) -> Segment:
+    # A segment that holds no future point is the same at any time.
+    has_future = span.end > now_in_five_minutes * 300 + AHEAD_SECONDS
+    return _make_segment(zone, kind, span, granularity, now_in_five_minutes if has_future else None)
+
+
 @lru_cache(maxsize=2048)
-def _segment(zone: Zone, kind: str, span: Span, granularity: Granularity, now_in_five_minutes: int | None) -> Segment:
+def _make_segment(
+    zone: Zone, kind: str, span: Span, granularity: Granularity, now_in_five_minutes: int | None
+) -> Segment:
     now = span.end if now_in_five_minutes is None else now_in_five_minutes * 300
     points = []
     start_text = zone.text(span.start)
@@ -102,7 +122,7 @@ def _segment(zone: Zone, kind: str, span: Span, granularity: Granularity, now_in
         points.append(_point(zone, part, granularity, now, (start_text, end_text)))
         start_text = end_text
     fields = dict.fromkeys(field for point in points for field in _fields(point, kind))
-    return Segment((granularity, *span, now_in_five_minutes), span, tuple(points), tuple(fields))
+    return Segment(f"{granularity} {span.start} {span.end} {now_in_five_minutes}", span, tuple(points), tuple(fields))
 
 
 def _point(zone: Zone, span: Span, granularity: Granularity, now: int, texts: tuple[str, str]) -> Point:
