@@ -50,6 +50,7 @@ _DENSE_BYTES: Final = REGISTERS * 6 // 8
 # intermediate arrays of all of them would not fit in the processor's cache.
 _TOGETHER_BYTES: Final = 1 << 14
 _DENSE_TOGETHER: Final = 8  # sketches, for the same reasons
+_NOTHING: Final = np.empty(0, np.int64), np.empty(0, np.uint8)  # indexes and values of no registers
 _ALPHA_INFINITY: Final = 0.721347520444481703680
 
 
@@ -109,14 +110,14 @@ def _unpack_together(groups: Sequence[Sequence[tuple[int, bytes]]]) -> list[Stac
                 payloads.append(sketch[_HEADER:])
         ends.append(len(payloads))
     if not payloads:
-        return [Stack(sketches, np.empty(0, np.int64), np.empty(0, np.uint8)) for sketches in dense]
+        return [Stack(sketches, *_NOTHING) for sketches in dense]
     which, registers, values = unpack_sparse(payloads)
     indexes = np.array(rows, np.int64)[which] * REGISTERS + registers
-    stacks = []
-    first = 0
+    stacks, first = [], 0
     for sketches, last in zip(dense, np.searchsorted(which, ends).tolist(), strict=True):
         # Copies, so that none keeps the memory of all.
-        stacks.append(Stack(sketches, indexes[first:last].copy(), values[first:last].copy()))
+        parts = (indexes[first:last].copy(), values[first:last].copy()) if first < last else _NOTHING
+        stacks.append(Stack(sketches, *parts))
         first = last
     return stacks
 
@@ -175,7 +176,7 @@ def weights(rows: Registers) -> list[int] | None:
     # Whole units of 2^-15 for registers up to 15, of 2^-31 for the few beyond: exact, in a fifth of the time of counting values.
     units = np.add.reduce(np.right_shift(_ONE, rows, dtype=np.uint16), axis=1, dtype=np.uint32)
     # Small sketches have none. They are few, so the search takes eight at a time.
-    eights = np.flatnonzero((rows > _HALF).view(np.uint64) != 0) if rows.max() > _HALF else _NONE
+    eights = np.flatnonzero((rows > _HALF).view(np.uint64) != 0) if rows.max() > _HALF else _NOTHING[0]
     beyond = rows.reshape(-1, 8)[eights]
     if len(eights) and beyond.max() > LARGEST:
         return None
@@ -200,7 +201,6 @@ _UNITS: Final = 1 << _ZERO_BITS  # more than all registers that are not 0 weigh 
 # The estimate needs the sum of 2^-register, and the number of registers that are 0. A weight has both, exactly: the lower bits are
 # units of 2^-31, the upper ones count zeros.
 WEIGHTS: Final = np.array([_UNITS, *(_UNIT >> register for register in range(1, LARGEST + 1))], np.int64)
-_NONE: Final = np.empty(0, np.int64)
 _HALF: Final = 15  # the largest register that its power of two fits 16 bits for
 _ONE: Final = np.uint16(1 << _HALF)
 _BEYOND: Final = np.array([0] * (_HALF + 1) + [1 << power for power in reversed(range(_HALF + 1))])  # units of 2^-31
