@@ -11,9 +11,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sidedata.hyperloglog import LARGEST, REGISTERS, WEIGHTS, Registers, Stack, estimate_of, merge, weights
+from sidedata.hyperloglog import LARGEST, REGISTERS, WEIGHTS, Registers, Stack, Weights, estimates_of, merge, weights
 
-Weights = NDArray[np.int64]  # sums of a row's weights, by row
 Indexes = NDArray[np.int64]
 
 # The largest share of registers that is worth it.
@@ -57,7 +56,7 @@ class RaisedRun(NamedTuple):
 def base_of(rows: Registers) -> Base | None:
     """Weigh the registers of a long run; None if a register has no weight."""
     found = weights(rows)
-    return None if found is None else Base(rows, np.array(found, np.int64))
+    return None if found is None else Base(rows, found)
 
 
 def raised_by_rows(base: Base, rows: Registers) -> Raised | None:
@@ -89,7 +88,7 @@ def sparse_estimates(sketches: Sequence[tuple[Indexes, Registers]], rows: int) -
         return None
     indexes, values = found
     change = _change(np.zeros_like(values), values, _ends(indexes, rows))
-    return [estimate_of(weight) for weight in (change + REGISTERS * WEIGHTS[0]).tolist()]
+    return estimates_of(change + REGISTERS * WEIGHTS[0])
 
 
 def _union(sketches: Sequence[tuple[Indexes, Registers]], rows: int) -> tuple[Indexes, Registers] | None:
@@ -129,7 +128,7 @@ def estimates_over(base: Base, raised: Sequence[Raised]) -> list[int]:
             after = np.maximum(before, run.values)
             registers[run.indexes] = after
             total += _change(before, after, run.ends)
-    return [estimate_of(weight) for weight in total.tolist()]
+    return estimates_of(total)
 
 
 def _ends(indexes: Indexes, rows: int) -> Indexes:
