@@ -8,7 +8,7 @@ from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import Command, Word
 
 # Sketches to one batch, which Redis runs without a pause: a dense one takes up to 40 µs.
-_MOST_SOURCES: Final = 100
+_MOST_SOURCES: Final = 200
 _BATCH: Final = 250
 
 
