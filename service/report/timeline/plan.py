@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Final
 
 from msgspec import Struct
 
@@ -22,6 +23,8 @@ from sidedata.service.report.timeline.spans import (
     segment_spans,
     spans,
 )
+
+_MOST_KNOWN: Final = 256
 
 
 class GranularityError(SidedataError):
@@ -52,6 +55,10 @@ class TimelinePlan(Struct, frozen=True):
         return [point for segment in self.segments for point in segment.points]
 
 
+# By the identity of a report's plan, which is that of no other while it is part of the value.
+_known: dict[tuple[int, Granularity, int, int], TimelinePlan] = {}
+
+
 def make_timeline_plan(
     plan: ReportPlan, granularity: Granularity, now: float, retention: Retention, most: int = MOST_POINTS
 ) -> TimelinePlan:
@@ -60,7 +67,19 @@ def make_timeline_plan(
     Raises:
         GranularityError: buckets of that size are no longer kept, or there would be too many points.
     """
-    effective, zone, most = plan.tiling.effective, plan.zone, min(most, MOST_POINTS)
+    # Polls bring the same plan of a report for a second.
+    key = (id(plan), granularity, int(now), most)
+    known = _known.get(key)
+    if known is not None and known.plan is plan:
+        return known
+    if len(_known) >= _MOST_KNOWN:
+        _known.clear()
+    made = _known[key] = _make(plan, granularity, now, retention, min(most, MOST_POINTS))
+    return made
+
+
+def _make(plan: ReportPlan, granularity: Granularity, now: float, retention: Retention, most: int) -> TimelinePlan:
+    effective, zone = plan.tiling.effective, plan.zone
     # The first test is cheap, because it needs no points. It passes all timelines that are allowed, and a few others.
     if effective.end - effective.start <= most * LONGEST_SECONDS[granularity] and _is_kept(
         granularity, effective, zone, int(now), retention

@@ -66,6 +66,12 @@ def plans(days: float, granularity: Granularity, kind: str = "page_navigation") 
     return make_timeline_plan(report, granularity, NOW, retention)
 
 
+def test_polls_of_one_second_share_a_plan() -> None:
+    """The same question has the same plan, another granularity or interval its own."""
+    assert plans(30, "hour") is plans(30, "hour")
+    assert len({id(plans(days, granularity)) for days in (29.0, 30.0) for granularity in ("hour", "day")}) == 4
+
+
 @pytest.mark.parametrize(
     ("days", "granularity"), [(1.9, "5min"), (30, "hour"), (30, "day"), (300, "week"), (300, "month")]
 )
