@@ -14,12 +14,11 @@ from msgspec.structs import replace
 
 from sidedata import failpoints
 from sidedata.calendar.adoption import AdoptFuture, Decision, Keep, Recut, decide
-from sidedata.calendar.explanation import Explanation, explain_days
+from sidedata.calendar.explanation import Explanation, explain_days, table_before
 from sidedata.calendar.reporting import stored_rules, zone_of
 from sidedata.calendar.rules import ZoneRules
 from sidedata.calendar.zones import DAY_SECONDS, HOUR_SECONDS
 from sidedata.errors import CommandRefusedError, LeaseLostError, UsageError
-from sidedata.events.decode import Kind
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.ownership.swap import complete
 from sidedata.ingest.zones.recut import RecutDays, StoredCut
@@ -160,14 +159,14 @@ class Adopter:
         now: int,
     ) -> str:
         retention = self.rulebook.retention
-        newest = self.rulebook.candidates(state.timezone, now)[0]
+        newest, *others = self.rulebook.candidates(state.timezone, now)
         stored, doubtful = explained.rules, explained.doubtful
-        former = FormerCut(now + _FORMER_SECONDS, (explained.newest or stored).encode())
+        before = table_before(explained, newest, others)
+        former = FormerCut(now + _FORMER_SECONDS, before.encode()) if state.rules is None else None
         while isinstance(decision, Recut):
-            kept = former if state.rules is None else None
-            cut = StoredCut(zone_of(stored), doubtful, kept, leftovers=state.former is not None)
+            cut = StoredCut(zone_of(stored), doubtful, former, leftovers=state.former is not None)
             recut = RecutDays(self._gateway, retention, ownership, organization, cut, decision, now)
-            lacking = await self._build(recut, records)
+            lacking = await recut.build(records.newest_us, records.kinds)
             if lacking is None:
                 return await self._swap(ownership, organization, state, records, recut, decision)
             await recut.switch.drop()
@@ -175,14 +174,9 @@ class Adopter:
             shorter = min(now - lacking, retention.hour - HOUR_SECONDS)
             retention = retention._replace(hour=max(shorter, 0))
             decision = decide(stored, newest, retention, now, doubtful)
-        return await self._store(ownership, organization, state, decision)
-
-    async def _build(self, recut: RecutDays, records: OrganizationRecords) -> int | None:
-        for workflow in records.newest_us:
-            kind: Kind = "interaction" if records.kinds.get(workflow) == "interaction" else "page_navigation"
-            if (lacking := await recut.build(workflow, kind)) is not None:
-                return lacking
-        return None
+        return await self._store(
+            ownership, organization, state, decision, None if before.same_offsets(newest) else former
+        )
 
     async def _swap(
         self,
@@ -202,13 +196,19 @@ class Adopter:
         return "ok"
 
     async def _store(
-        self, ownership: Ownership, organization: str, state: OrganizationState, decision: Decision
+        self,
+        ownership: Ownership,
+        organization: str,
+        state: OrganizationState,
+        decision: Decision,
+        former: FormerCut | None = None,
     ) -> str:
         text = decision.rules.encode()
         if text == state.rules:
             return "same"
         failpoints.pass_by("before_rules")
-        status = await store_rules(self._gateway, ownership, organization, state.timezone, state.rules, text)
+        zone = (state.timezone, state.rules, text)
+        status = await store_rules(self._gateway, ownership, organization, *zone, former)
         if status == "ok":
             failpoints.pass_by("after_rules")
             self._record(organization, state, decision, "no day changes")

@@ -65,14 +65,20 @@ class RecutDays:
         table = decision.rules.encode()
         self.switch = Switch(gateway, ownership, organization, table, frozenset(shared), self._expiry, stored.former)
 
-    async def build(self, workflow: str, kind: Kind) -> int | None:
-        """Build a workflow's days in the shadow.
+    async def build(self, workflows: Iterable[str], kinds: Mapping[str, Kind]) -> int | None:
+        """Build the days of workflows, given with their kinds, in the shadow.
 
-        Returns None, or the end of the newest stored day that lacks hours: its days can't be cut again.
+        Returns None, or the end of the newest stored day of a workflow that lacks hours: its days can't be cut again.
 
         Raises:
             StoreUnavailableError: Redis is out of reach.
         """
+        for workflow in workflows:
+            if (lacking := await self._build(workflow, kinds.get(workflow, "page_navigation"))) is not None:
+                return lacking
+        return None
+
+    async def _build(self, workflow: str, kind: Kind) -> int | None:
         at = (self._gateway, self._live, self._organization, workflow)
         hours = await read_hours(*at, list(self._day_of_hour))
         old = await read_days(*at, self._old_starts)

@@ -57,6 +57,12 @@ def explain_days(day_starts: Iterable[int], candidates: Sequence[ZoneRules]) -> 
     return best._replace(doubtful=tuple(sorted(doubtful)), newest=_newest(best, starts))
 
 
+def table_before(explanation: Explanation, newest: ZoneRules, others: Sequence[ZoneRules]) -> ZoneRules:
+    """The table by which processes without tables go on: that of the newest days, or, where no day tells, another candidate."""
+    before = explanation.newest or explanation.rules
+    return others[-1] if others and before.same_offsets(newest) else before
+
+
 def _different_days(rules: ZoneRules, other: ZoneRules, starts: Sequence[int]) -> Iterator[int]:
     """The starts of the days, among existing ones, on which two tables differ."""
     zone = table_zone(rules)

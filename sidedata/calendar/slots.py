@@ -55,7 +55,9 @@ class FormerSlots:
         if now >= self.until:
             return None
         second = slot.five_minutes[0]
-        day = self._former.day(second)
+        day, hour = self._former.day(second), self._former.hour(second)
         if self._zone.day(day.start).start == day.start:
             return None  # its key holds the day as it is cut now
-        return Slot(day, self._former.hour(second), slot.five_minutes)
+        if hour.start != slot.hour.start:
+            return None  # hours have other starts, too, by a change by part of an hour
+        return Slot(day, hour, slot.five_minutes)

@@ -40,13 +40,13 @@ def machine_zone(monkeypatch: pytest.MonkeyPatch, case: Case) -> Zone:
     return zone
 
 
-async def before_the_upgrade(pipe: Pipeline, world: ZoneWorld, case: Case) -> None:
-    """A month of events that workers of the old version have applied, but none in the last week."""
+async def before_the_upgrade(pipe: Pipeline, world: ZoneWorld, case: Case, *, silent_days: int = 7) -> None:
+    """A month of events that workers of the old version have applied, but none in the last days."""
     await pipe.organization(NAME)
     await pipe.client.hdel(keys.keyspace(0).organization(ORG), "rules")
     pipe.rulebook = case.rulebook(NEW, pipe.settings)
     pipe.rulebook.old_workers = True  # beside them a new worker does as they do
-    await world.send(life(world.now - timedelta(days=7), days=26))
+    await world.send(life(world.now - timedelta(days=silent_days), days=33 - silent_days))
     assert "rules" not in await world.record()
 
 
@@ -109,6 +109,26 @@ async def test_workers_first(redis_url: str, monkeypatch: pytest.MonkeyPatch, *,
             await world.send(life(now, days=18, seed=2))  # into days that were cut again, and days that had no events
             await world.check(case.old, besides=change)
         assert world.tally.nine_in_ten()
+        async with pipeline(redis_url, partitions=1) as upgraded:
+            fresh = ZoneWorld(upgraded, now)
+            fresh.oracle = world.oracle
+            await fresh.check(case.new)
+
+
+async def test_workers_first_where_no_day_tells(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without events since the change an old service gets new events by the older release of the worker's machine."""
+    async with pipeline(redis_url, partitions=1) as pipe:
+        now = await pipe.now()
+        case = Case(now, 20, -7 * HOUR, -8 * HOUR, -7 * HOUR)
+        zone = machine_zone(monkeypatch, case)
+        world = ZoneWorld(pipe, now)
+        await before_the_upgrade(pipe, world, case, silent_days=22)
+        pipe.rulebook = both_releases(case, pipe.settings)
+        await pipe.drain()
+        assert (await world.rules()).release == NEW
+        await world.send(life(now, days=18, seed=2))
+        with without_tables(zone):
+            await world.check(case.old, besides=now - timedelta(days=20))
         async with pipeline(redis_url, partitions=1) as upgraded:
             fresh = ZoneWorld(upgraded, now)
             fresh.oracle = world.oracle

@@ -5,15 +5,22 @@ from typing import Final, Literal, cast
 from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import text
 from sidedata.redis.scripts import script
+from sidedata.schema.values import FormerCut
 from sidedata.writes.commit import Ownership
 
 _ADOPT: Final = script("adopt_rules")
 
 
 async def store_rules(
-    gateway: Gateway, ownership: Ownership, organization: str, timezone: str, stored: str | None, rules: str
+    gateway: Gateway,
+    ownership: Ownership,
+    organization: str,
+    timezone: str,
+    stored: str | None,
+    rules: str,
+    former: FormerCut | None = None,
 ) -> Literal["ok", "fenced", "stale"]:
-    """Replace the table `stored` of an organization; no bucket changes.
+    """Replace the table `stored` of an organization; no bucket changes. `former` is the cut that days are also written by.
 
     Returns "fenced" if another owner came, "stale" if the record was changed meanwhile; nothing happened then.
 
@@ -21,7 +28,8 @@ async def store_rules(
         StoreUnavailableError: the table may have been replaced or not.
     """
     names = [ownership.keyspace.cursor, ownership.keyspace.organization(organization)]
-    reply = await gateway.call(_ADOPT, names, [ownership.fence, timezone, stored or "", rules])
+    cut = "" if former is None else former.encode()
+    reply = await gateway.call(_ADOPT, names, [ownership.fence, timezone, stored or "", rules, cut])
     return cast("Literal['ok', 'fenced', 'stale']", text(reply))
 
 
