@@ -6,6 +6,7 @@ Each kind of operation is a method here and a function of the same name in `scri
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sidedata.events.dead_letter import DeadLetter
+from sidedata.schema.counts import is_hour_field
 from sidedata.schema.keys import Keyspace
 
 # A workflow's log of changes names at least this many buckets, and twice as many at most; a reader that lags further reads all.
@@ -20,12 +21,13 @@ _NEARLY_EXPIRED_SECONDS = 60
 
 
 class Operations:
-    """The operations of a batch in the form that the script takes: each key once, then a list for each operation.
+    """The operations of a batch in the form that the script takes: each key once, then one flat list of all operations.
 
-    Lists travel as one MessagePack argument: a batch has tens of thousands of values, and Redis clients spend far longer on an
-    argument than an encoder does on a value. Keys are declared all the same: in a cluster, Redis refuses the whole script if one
-    of them is on another node, where it would otherwise find out halfway through. No-ops are skipped, such as an empty addition
-    to a key whose TTL is already set.
+    An operation is its name and its arguments; a list among them has its length before it. For a list of its own Lua would make a
+    table, which costs about as much as a command. The list travels as one MessagePack argument: a batch has tens of thousands of
+    values, and Redis clients spend far longer on an argument than an encoder does on a value. Keys are declared all the same: in a
+    cluster, Redis refuses the whole script if one of them is on another node, where it would otherwise find out halfway through.
+    No-ops are skipped, such as an empty addition to a key whose TTL is already set.
 
     Args:
         keyspace: of the partition, for the keys that a method names by itself.
@@ -41,18 +43,23 @@ class Operations:
         self.new_expiries: dict[str, int] = {}  # expiries that this batch sets, by key
         self._known_expiries = known_expiries
         self._now = now
-        self._steps: list[tuple[object, ...]] = []
+        self._steps: list[int | str] = []
+        # The key of each hour's visitors, key and field of its count: the commit is refused if there is a count without visitors.
+        self.hours: list[int | str] = []
         self._indexes: dict[str, int] = {}
         self._newest: dict[int, list[str]] = {}  # by list of workflows or organizations: scores and members in turn
 
     @property
-    def count(self) -> int:
-        """The number of operations so far, updates of lists of workflows and dead letters excepted."""
+    def size(self) -> int:
+        """The size of the operations so far, which each one increases, but for updates of lists of workflows and dead letters."""
         return len(self._steps)
 
-    def steps(self) -> list[tuple[object, ...]]:
-        """All operations in order, each as its name and its arguments, without dead letters."""
-        return [*self._steps, *(("list_workflows", index, newest) for index, newest in self._newest.items())]
+    def steps(self) -> list[int | str]:
+        """All operations in order, without dead letters."""
+        steps = list(self._steps)
+        for index, newest in self._newest.items():
+            steps += ("list_workflows", index, len(newest), *newest)
+        return steps
 
     def _index(self, key: str) -> int:
         """The key's index in the script's KEYS."""
@@ -83,35 +90,43 @@ class Operations:
                 continue  # the key may not exist, and EXPIREAT needs one
             new_expiry = self._expiry(key, expiry)
             if elements or new_expiry:
-                counts, field = (self._index(stored[0]), stored[1]) if stored else (0, "")
-                flat += (self._index(key), new_expiry, counts, field)
+                index = self._index(key)
+                if stored is None:
+                    flat += (index, new_expiry, 0, "")
+                    continue
+                counts, field = self._index(stored[0]), stored[1]
+                flat += (index, new_expiry, counts, field)
+                if is_hour_field(field) and self.hours[-3:-2] != [index]:  # a second count is no other hour
+                    self.hours += (index, counts, field)
         if flat:
-            self._steps.append(("sketch", elements, flat))
+            self._steps += ("sketch", len(elements), *elements, len(flat), *flat)
 
     def increment(self, key: str, increments: Mapping[str, int], expiry: int) -> None:
         """Increment fields of a hash; an expiry of 0 leaves the key's TTL as it is."""
         new_expiry = self._expiry(key, expiry) if expiry else 0
         if increments or new_expiry:
             # As text: Lua's numbers are floats.
-            flat = [part for field, by in increments.items() for part in (field, str(by))]
-            self._steps.append(("increment", self._index(key), new_expiry, flat))
+            self._steps += ("increment", self._index(key), new_expiry, 2 * len(increments))
+            for field, by in increments.items():
+                self._steps += (field, str(by))
 
     def put(self, key: str, values: Mapping[str, str], expiry: int) -> None:
         """Set fields of a hash; an expiry of 0 leaves the key's TTL as it is."""
-        flat = [part for pair in values.items() for part in pair]
-        self._steps.append(("put", self._index(key), expiry, flat))
+        self._steps += ("put", self._index(key), expiry, 2 * len(values))
+        for pair in values.items():
+            self._steps += pair
 
     def delete_fields(self, key: str, fields: list[str]) -> None:
         """Delete fields of a hash."""
-        self._steps.append(("delete_fields", self._index(key), fields))
+        self._steps += ("delete_fields", self._index(key), len(fields), *fields)
 
     def add_members(self, key: str, members: list[str], expiry: int) -> None:
         """Add integers, as text, to a set."""
-        self._steps.append(("add_members", self._index(key), self._expiry(key, expiry), members))
+        self._steps += ("add_members", self._index(key), self._expiry(key, expiry), len(members), *members)
 
     def set(self, key: str, value: str, expiry: int) -> None:
         """Set a string."""
-        self._steps.append(("set", self._index(key), expiry, value))
+        self._steps += ("set", self._index(key), expiry, value)
 
     def change_workflow(
         self,
@@ -138,7 +153,8 @@ class Operations:
         log = keyspace.changes(organization, workflow)
         new_expiry = self._expiry(log, -(-(self._now + CHANGES_SECONDS) // _CHANGES_STEP) * _CHANGES_STEP)
         most = CHANGES_KEPT if trim else 0
-        self._steps.append(("change_workflow", record, kind or "", self._index(log), new_expiry, most, changes))
+        index = self._index(log)
+        self._steps += ("change_workflow", record, kind or "", index, new_expiry, most, len(changes), *changes)
 
     def list_organization(self, organization: str) -> None:
         """Add an organization to the partition's list; a shadow has none."""
@@ -147,7 +163,7 @@ class Operations:
 
     def change_names(self, organization_key: str) -> None:
         """Record, in an organization's record, that the name of one of its goals has changed."""
-        self._steps.append(("change_names", self._index(organization_key)))
+        self._steps += ("change_names", self._index(organization_key))
 
     def dead_letter(self, dead_letter: DeadLetter) -> None:
         """Write a dead letter, and its id in the index of its organization; a shadow's are only counted."""

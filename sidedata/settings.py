@@ -77,7 +77,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Natural,
         Meta(description="replicas that must have events before ingest and push report them as accepted; else 503"),
     ] = 0
-    batch_events: Annotated[Positive, Meta(description="events in one commit of the worker, about")] = 5_000
+    batch_events: Annotated[
+        Positive,
+        Meta(description="events in one commit of the worker, about; four times as many for a partition far behind"),
+    ] = 5_000
     lease_ms: Annotated[
         Positive, Meta(description="time until the partitions of a dead worker are free, milliseconds")
     ] = 3_000

@@ -26,6 +26,7 @@ from sidedata.schema import visitor_state
 from sidedata.schema.visitor_state import InteractionSpan, OuterGoal, interaction_field, outer_goal_field
 
 FORGET_MS = 48 * 3600 * 1000
+_NEVER_MS = 1 << 63
 
 _time = attrgetter("at_us")
 
@@ -42,15 +43,20 @@ class Visitor:
     def __init__(self, stored: Mapping[bytes, bytes], window_us: int, max_goals: int) -> None:
         self._window_us = window_us
         self._max_goals = max_goals
-        self.spans, self.goals = visitor_state.decode(stored)
+        self.spans: dict[str, list[InteractionSpan]] = {}
+        self.goals: list[OuterGoal] = []
         self._changed_spans: set[str] = set()
         self._new_goals: dict[str, OuterGoal] = {}
         self._deleted: set[str] = set()
         self.goals_dropped = 0
-        self.goals.sort(key=_arrival)
-        self._arrivals = deque(self.goals)
-        self.goals.sort(key=_time)  # at equal times by arrival
-        self._oldest_ms = self._oldest()
+        self._arrivals: deque[OuterGoal] = deque()
+        self._oldest_ms = _NEVER_MS
+        if stored:
+            self.spans, self.goals = visitor_state.decode(stored)
+            self.goals.sort(key=_arrival)
+            self._arrivals.extend(self.goals)
+            self.goals.sort(key=_time)  # at equal times by arrival
+            self._oldest_ms = self._oldest()
 
     def interact(self, workflow_id: str, at_us: int, arrived_ms: int) -> list[OuterGoal]:
         """Add an interaction; returns the goals that affect its workflow by it, each for the first time."""
@@ -113,11 +119,11 @@ class Visitor:
         self._oldest_ms = self._oldest()
 
     def _oldest(self) -> int:
-        """The earliest arrival in the state; 2^63 in an empty one."""
+        """The earliest arrival in the state; `_NEVER_MS` in an empty one."""
         arrivals = [span.arrived_ms for spans in self.spans.values() for span in spans]
         if self._arrivals:
             arrivals.append(self._arrivals[0].arrived_ms)
-        return min(arrivals, default=1 << 63)
+        return min(arrivals, default=_NEVER_MS)
 
     def _remove_oldest_goal(self) -> None:
         goal = self._arrivals.popleft()

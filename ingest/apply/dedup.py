@@ -17,6 +17,7 @@ positions of the next id (`ids:<generation>`) and, beyond 0, of the first one (`
 reads the former alone looks into all layers up to that one, so it misses none.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from sidedata.calendar.levels import SLACK_SECONDS
@@ -119,7 +120,7 @@ class Deduplicator:
 def _by_set(hashes: Sequence[int], layer: int) -> dict[int, list[str]]:
     """Group hashes, as text, by the index of their set in a layer."""
     sets = layer_sets(layer)
-    groups: dict[int, list[str]] = {}
+    groups: defaultdict[int, list[str]] = defaultdict(list)
     for value in hashes:
-        groups.setdefault(value % sets, []).append(str(value))
+        groups[value % sets].append(str(value))
     return groups

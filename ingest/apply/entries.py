@@ -6,12 +6,11 @@ the bytes as they came; the events beside it are applied.
 
 from collections.abc import Sequence
 
-from msgspec import Struct
-
 from sidedata.events.dead_letter import DeadLetter
-from sidedata.events.decode import AHEAD_US, MAX_ENTRY_EVENTS, Event, decode_event
+from sidedata.events.decode import AHEAD_US, MAX_ENTRY_EVENTS, decode_as
 from sidedata.events.json_array import split_array
 from sidedata.events.rejection import IN_FUTURE, Rejection
+from sidedata.ingest.apply.model import StreamEvent
 from sidedata.schema.keys import partition_of
 
 LATEST_US = (
@@ -19,66 +18,70 @@ LATEST_US = (
 )
 
 
-class StreamEvent(Struct, gc=False):
-    """An event and its origin: its entry's id and time, its position in the entry, its bytes."""
+class EntryDecoder:
+    """Decodes entries of one partition one by one, in order.
 
-    event: Event
-    entry: str
-    entry_ms: int
-    position: int
-    raw: bytes
-
-
-def read_entry(
-    entry: str, fields: Sequence[bytes], partition: int, partitions: int
-) -> tuple[list[StreamEvent], list[DeadLetter]]:
-    """Decode one entry: its events in order, and dead letters of the others.
-
-    Args:
-        fields: names and values in turn, as Redis stores them; one name may occur twice.
+    Attributes:
+        events: the events of all entries so far.
+        dead_letters: those of the mistakes among them.
     """
-    entry_ms = int(entry.partition("-")[0])
-    if len(fields) == 2 and fields[0] == b"event":  # nearly all entries of single events
-        result = _read(fields[1], entry, entry_ms, 0, partition, partitions)
-        return ([result], []) if type(result) is StreamEvent else ([], [result])  # type: ignore[list-item] # it is one of the two
-    names = fields[::2]
-    singles, arrays = names.count(b"event"), names.count(b"events")
-    if singles + arrays != 1:
-        return [], [_malformed_entry(entry, fields, singles, arrays)]
-    value = fields[2 * names.index(b"event" if singles else b"events") + 1]
-    if singles:
-        raws = [value]
-    else:
-        elements = _split(value)
-        if isinstance(elements, Rejection):
-            return [], [DeadLetter.of(elements, entry, value)]
-        raws = elements
-    events: list[StreamEvent] = []
-    dead_letters: list[DeadLetter] = []
-    for position, raw in enumerate(raws):
-        result = _read(raw, entry, entry_ms, position, partition, partitions)
-        if type(result) is StreamEvent:
-            events.append(result)
-        else:
-            dead_letters.append(result)  # type: ignore[arg-type] # it is one of the two
-    return events, dead_letters
 
+    def __init__(self, partition: int, partitions: int) -> None:
+        self.events: list[StreamEvent] = []
+        self.dead_letters: list[DeadLetter] = []
+        self._partition = partition
+        self._partitions = partitions
+        self._ms = ""  # of the last entry, as text: many entries share their millisecond
+        self._entry_ms = 0
+        self._latest_us = 0
 
-def _read(
-    raw: bytes, entry: str, entry_ms: int, position: int, partition: int, partitions: int
-) -> StreamEvent | DeadLetter:
-    """Decode the event at one position."""
-    decoded = decode_event(raw, None, entry_ms * 1000)
-    if type(decoded) is Event:
-        home = partition_of(decoded.organization_id, partitions)
-        if home != partition:
+    @property
+    def count(self) -> int:
+        """The number of positions so far."""
+        return len(self.events) + len(self.dead_letters)
+
+    def read(self, entry: str, fields: Sequence[bytes]) -> None:
+        """Decode one entry.
+
+        Args:
+            fields: names and values in turn, as Redis stores them; one name may occur twice.
+        """
+        ms = entry.partition("-")[0]
+        if ms != self._ms:
+            self._ms, self._entry_ms = ms, int(ms)
+            self._latest_us = min(self._entry_ms * 1000 + AHEAD_US, LATEST_US)
+        if len(fields) == 2 and fields[0] == b"event":  # nearly all entries of single events
+            self._read(fields[1], entry, 0)
+            return
+        names = fields[::2]
+        singles, arrays = names.count(b"event"), names.count(b"events")
+        if singles + arrays != 1:
+            self.dead_letters.append(_malformed_entry(entry, fields, singles, arrays))
+            return
+        value = fields[2 * names.index(b"event" if singles else b"events") + 1]
+        raws = [value] if singles else _split(value)
+        if isinstance(raws, Rejection):
+            self.dead_letters.append(DeadLetter.of(raws, entry, value))
+            return
+        for position, raw in enumerate(raws):
+            self._read(raw, entry, position)
+
+    def _read(self, raw: bytes, entry: str, position: int) -> None:
+        """Decode the event at one position."""
+        event = decode_as(StreamEvent, raw, None, self._entry_ms * 1000)
+        if isinstance(event, Rejection):
+            self.dead_letters.append(DeadLetter.of(event, entry, raw))
+            return
+        home = partition_of(event.organization_id, self._partitions)
+        if home != self._partition:
             rejection = Rejection("wrong_partition", f"the organization belongs to partition {home}")
-            return DeadLetter.of(rejection, entry, raw, decoded=decoded)
-        if decoded.at_us > min(entry_ms * 1000 + AHEAD_US, LATEST_US):
-            return DeadLetter.of(IN_FUTURE, entry, raw, decoded=decoded)
-        return StreamEvent(decoded, entry, entry_ms, position, raw)
-    assert isinstance(decoded, Rejection)  # noqa: S101 - an event was returned above
-    return DeadLetter.of(decoded, entry, raw)
+            self.dead_letters.append(DeadLetter.of(rejection, entry, raw, decoded=event))
+            return
+        if event.at_us > self._latest_us:
+            self.dead_letters.append(DeadLetter.of(IN_FUTURE, entry, raw, decoded=event))
+            return
+        event.entry, event.entry_ms, event.position, event.raw = entry, self._entry_ms, position, raw
+        self.events.append(event)
 
 
 def _malformed_entry(entry: str, fields: Sequence[bytes], singles: int, arrays: int) -> DeadLetter:

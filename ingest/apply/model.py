@@ -5,19 +5,19 @@ The knowledge of a partition's owner is a tree; the owner may drop any of it, an
     Organization ─▶ Workflow ─▶ FiveMinuteBucket   the visitors and sessions that were added to it already
                         └─────▶ OpenHour           the permission to add page views to an hour
 
-The data's way: StreamEvent ─▶ Batch of ResolvedEvents + BatchLookups ─▶ Plan ─▶ Outcome
+The data's way: Batch of StreamEvents + BatchLookups ─▶ Plan ─▶ Outcome
 """
 
 from collections.abc import Mapping
+from typing import cast
 
 from msgspec import Struct, field
 
 from sidedata.calendar.slots import FormerSlots, Slot, Slots
 from sidedata.calendar.zones import Zone
 from sidedata.events.dead_letter import DeadLetter
-from sidedata.events.decode import Kind
+from sidedata.events.decode import Event, Kind
 from sidedata.events.hashing import Hasher
-from sidedata.ingest.apply.entries import StreamEvent
 from sidedata.operations import CHANGES_KEPT, Operations
 
 NEVER_MS = 1 << 52
@@ -109,19 +109,24 @@ class Organization:
         return workflow
 
 
-class ResolvedEvent(Struct, gc=False):
-    """An event with its hashed ids and bucket slot.
+class StreamEvent(Event, gc=False):
+    """An event on its way through the worker: decoded (`Event`), then with its origin, then resolved.
 
-    `workflow` is None for goal_reached, `id_hash` without an id, `slot` when older than any bucket.
+    The origin is its entry's id and time, its position in the entry, and its bytes. The owner cache resolves it: hashed ids,
+    organization, workflow and slot. `workflow` stays None for goal_reached, `id_hash` without an id, `slot` when the event is older
+    than any bucket.
     """
 
-    source: StreamEvent
-    organization: Organization
-    workflow: Workflow | None
-    visitor: str
-    session: str
-    id_hash: int | None
-    slot: Slot | None
+    entry: str = ""
+    entry_ms: int = 0
+    position: int = 0
+    raw: bytes = b""
+    organization: Organization = cast("Organization", None)  # until it is resolved
+    workflow: Workflow | None = None
+    visitor: str = ""
+    session: str = ""
+    id_hash: int | None = None
+    slot: Slot | None = None
 
 
 class Batch(Struct):
@@ -129,10 +134,9 @@ class Batch(Struct):
 
     entry: str
     entries: int
-    stream_events: list[StreamEvent]
+    events: list[StreamEvent]
     dead_letters: list[DeadLetter]
-    events: list[ResolvedEvent]  # the stream events, resolved by the owner cache
-    epoch: int  # of the owner cache then
+    epoch: int  # of the owner cache when it resolved the events
 
 
 class BatchLookups(Struct):

@@ -4,7 +4,7 @@ Only the owner writes all of it, except the records of organizations and workflo
 cursor's `records`, and a commit that was planned on older ones is refused. So copies are cached from batch to batch, and only
 records that are new to the owner are read.
 
-    StreamEvents ─▶ resolve ─▶ ResolvedEvents ─▶ look_up ─▶ BatchLookups ─▶ (planned and committed) ─▶ apply
+    StreamEvents ─▶ resolve ─▶ look_up ─▶ BatchLookups ─▶ (planned and committed) ─▶ apply
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,8 +14,7 @@ from sidedata.calendar.slots import FormerSlots, Slot
 from sidedata.calendar.zones import DAY_SECONDS, zone
 from sidedata.errors import StopError, UsageError
 from sidedata.events.hashing import Hasher
-from sidedata.ingest.apply.entries import StreamEvent
-from sidedata.ingest.apply.model import BatchLookups, OpenHour, Organization, Plan, ResolvedEvent, Workflow
+from sidedata.ingest.apply.model import BatchLookups, OpenHour, Organization, Plan, StreamEvent, Workflow
 from sidedata.ingest.zones.adopter import Adopter
 from sidedata.reads.owner import Lookups, OrganizationState, look_up, read_records
 from sidedata.redis.gateway import Gateway
@@ -55,41 +54,50 @@ class OwnerCache:
         self._records = 0  # number of organizations, workflows and hours
         self._members = 0  # number of ids in buckets of 5 minutes
 
-    async def resolve(self, events: Sequence[StreamEvent]) -> list[ResolvedEvent]:
+    async def resolve(self, events: Sequence[StreamEvent]) -> None:
         """Resolve events: hash their ids, and find their organization, their workflow and their slot.
 
         Raises:
             StopError: an organization's record names an unknown time zone.
             StoreUnavailableError: Redis is out of reach.
         """
-        pairs = {(source.event.organization_id, source.event.workflow_id) for source in events}
         # This may run ahead of a commit, which drops the records if it finds that they changed: then half of them are missing.
         while True:
             epoch = self.epoch
-            await self._load(pairs)
+            missing = self._fill(events)
+            while missing:
+                await self._load({(event.organization_id, event.workflow_id) for event in missing})
+                missing = self._fill(missing)
             if epoch == self.epoch:
-                break
-        oldest = max(self._now_ms // 1000 - self._oldest_seconds, _EARLIEST_SECOND)
+                return
+
+    def _fill(self, events: Iterable[StreamEvent]) -> list[StreamEvent]:
+        """Resolve events from the cache; returns those whose records are not loaded."""
+        oldest_us = 1_000_000 * max(self._now_ms // 1000 - self._oldest_seconds, _EARLIEST_SECOND)
         organizations = self._organizations
-        resolved = []
-        for source in events:
-            event = source.event
-            organization = organizations[event.organization_id]
-            second = event.at_us // 1_000_000
-            resolved.append(
-                ResolvedEvent(
-                    source,
-                    organization,
-                    None if event.workflow_id is None else organization.workflows[event.workflow_id],
-                    organization.visitors[event.visitor_id],
-                    organization.sessions[event.session_id],
-                    # An event without an id is identified by its entry, which is applied once anyway. The hash loses a bit,
-                    # because Redis's integers have a sign.
-                    None if event.id is None else organization.event_ids.number(event.id) >> 1,
-                    organization.slots.at(second) if second >= oldest else None,
-                )
-            )
-        return resolved
+        missing: list[StreamEvent] = []
+        for event in events:
+            organization = organizations.get(event.organization_id)
+            if organization is None:
+                missing.append(event)
+                continue
+            workflow_id = event.workflow_id
+            if workflow_id is not None:
+                workflow = organization.workflows.get(workflow_id)
+                if workflow is None or not workflow.is_loaded:
+                    missing.append(event)
+                    continue
+                event.workflow = workflow
+            event.organization = organization
+            event.visitor = organization.visitors[event.visitor_id]
+            event.session = organization.sessions[event.session_id]
+            if event.id is not None:
+                # An event without an id is identified by its entry, which is applied once anyway. The hash loses a bit,
+                # because Redis's integers have a sign.
+                event.id_hash = organization.event_ids.number(event.id) >> 1
+            at_us = event.at_us
+            event.slot = organization.slots.at(at_us // 1_000_000) if at_us >= oldest_us else None
+        return missing
 
     async def _load(self, pairs: Iterable[tuple[str, str | None]]) -> None:
         """Load the organizations and workflows that are not cached."""
@@ -145,7 +153,7 @@ class OwnerCache:
             former=None if cut is None or table is None else FormerSlots(zone_of(table), reporting, cut.until),
         )
 
-    async def look_up(self, events: Iterable[ResolvedEvent], id_queries: Sequence[str | int]) -> BatchLookups:
+    async def look_up(self, events: Iterable[StreamEvent], id_queries: Sequence[str | int]) -> BatchLookups:
         """Read the state that these events are planned on, and Redis's time; `id_queries` come from the deduplicator.
 
         Raises:
@@ -155,13 +163,17 @@ class OwnerCache:
         visitors: dict[str, None] = {}
         hours: dict[tuple[Workflow, int], Slot] = {}
         goals: dict[str, None] = {}
-        for resolved in events:
-            event = resolved.source.event
+        for event in events:
             if event.type == "page_view":
-                self._add_hour(resolved, hours)
+                workflow, slot = event.workflow, event.slot
+                if workflow is not None and slot is not None:
+                    start = slot.hour.start
+                    hour = workflow.hours.get(start)
+                    if hour is None or hour.until_ms <= self._now_ms:
+                        hours[workflow, start] = slot
                 continue
             if event.type in ("interaction", "goal_reached"):
-                visitors[keyspace.visitor(event.organization_id, resolved.visitor)] = None
+                visitors[keyspace.visitor(event.organization_id, event.visitor)] = None
             if event.goal_id is not None:
                 goals[keyspace.goal(event.organization_id, event.goal_id)] = None
         unnamed = [key for key in goals if key not in self._goals]
@@ -175,14 +187,6 @@ class OwnerCache:
                 self._goals[key] = GoalName.decode(record)
         states = dict(zip(visitors, lookups.visitors, strict=True))
         return BatchLookups(lookups.now_ms, lookups.applied_ids, states, self._goals)
-
-    def _add_hour(self, resolved: ResolvedEvent, hours: dict[tuple[Workflow, int], Slot]) -> None:
-        """Add the event's hour to the hours to look up, unless it is cached as open."""
-        workflow, slot = resolved.workflow, resolved.slot
-        if workflow is not None and slot is not None:
-            hour = workflow.hours.get(slot.hour.start)
-            if hour is None or hour.until_ms <= self._now_ms:
-                hours[workflow, slot.hour.start] = slot
 
     def _hour_query(self, workflow: Workflow, slot: Slot) -> tuple[str, str, str]:
         organization = workflow.organization.id

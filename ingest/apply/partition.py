@@ -16,7 +16,7 @@ from sidedata.ingest.apply.dedup import Deduplicator
 from sidedata.ingest.apply.model import Batch, Outcome
 from sidedata.ingest.apply.owner_cache import OwnerCache
 from sidedata.ingest.apply.planner import Planner
-from sidedata.ingest.apply.reader import Reader, StreamSource
+from sidedata.ingest.apply.reader import LargeBatches, Reader, StreamSource
 from sidedata.ingest.apply.throttle import DeadLetterThrottle
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.ownership.lease import Lease
@@ -87,7 +87,8 @@ class Partition:
         while True:
             # 1. Resolve, again where the records were dropped since the batch was read.
             if batch.epoch != owner_cache.epoch:
-                batch.events, batch.epoch = await owner_cache.resolve(batch.stream_events), owner_cache.epoch
+                await owner_cache.resolve(batch.events)
+                batch.epoch = owner_cache.epoch
             if owner_cache.due and self._adopter is not None:
                 # No commit is under way, so the hours that days are cut from stay as they are.
                 for organization in list(owner_cache.due):
@@ -97,7 +98,7 @@ class Partition:
 
             # 2. Fetch the next entries, and look up the state that the events are planned on.
             await self.reader.fetch()
-            hashes = [resolved.id_hash for resolved in batch.events if resolved.id_hash is not None]
+            hashes = [event.id_hash for event in batch.events if event.id_hash is not None]
             lookups = await owner_cache.look_up(batch.events, deduplicator.queries(hashes))
             failpoints.pass_by("after_look_up")
 
@@ -183,6 +184,7 @@ def live_partition(
     lease: Lease,
     metrics: Metrics,
     rulebook: Rulebook | None = None,
+    large_batches: LargeBatches | None = None,
 ) -> Partition:
     """Build a partition that applies its stream; `partitions` is the number of the installation's."""
     ownership = lease.ownership
@@ -194,7 +196,9 @@ def live_partition(
         gateway,
         settings,
         ownership,
-        reader=Reader(source, owner_cache, keyspace.partition, partitions, settings.batch_events),
+        reader=Reader(
+            source, owner_cache, keyspace.partition, partitions, settings.batch_events, large_batches or LargeBatches()
+        ),
         owner_cache=owner_cache,
         deduplicator=Deduplicator(keyspace, settings.keep_ids_hours, lease.ids),
         throttle=DeadLetterThrottle(keyspace.partition, metrics),

@@ -3,10 +3,11 @@
 Only the owner of a partition writes it, so its reads still hold when it commits (the fence, the records' revision and
 `valid_until_ms` see to it). Planning is therefore plain code over dictionaries:
 
-    ResolvedEvent ─▶ duplicate? ─▶ too old? ─▶ wrong kind? ─▶ sealed hour? ─▶ BucketDelta, visitors' state
+    StreamEvent ─▶ duplicate? ─▶ too old? ─▶ wrong kind? ─▶ sealed hour? ─▶ BucketDelta, visitors' state
        └─▶ DeadLetter ◀────────────────┴──────────────┴───────────────┘
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 from sidedata.calendar.levels import SLACK_SECONDS, Retention
@@ -23,7 +24,7 @@ from sidedata.ingest.apply.model import (
     Organization,
     Outcome,
     Plan,
-    ResolvedEvent,
+    StreamEvent,
     Workflow,
 )
 from sidedata.ingest.apply.rollup import BucketDelta, write
@@ -34,7 +35,6 @@ from sidedata.schema.visitor_state import OuterGoal
 from sidedata.settings import Settings
 
 _UNNAMED = (-(1 << 62), "")  # older than any event
-
 _SEALED = Rejection("too_old", "the hour is sealed: its count is stored, the sketch behind it is gone")
 
 
@@ -52,6 +52,7 @@ class Planner:
         self._now = lookups.now_ms // 1000
         self._operations = operations
         self._outcome = Outcome()
+        self._types: list[str] = []  # of the events applied
         self._valid_until_ms = deduplicator.end_ms(lookups.now_ms)
         self._deltas: dict[FiveMinuteBucket, BucketDelta] = {}
         self._visitors: dict[str, Visitor] = {}
@@ -63,22 +64,22 @@ class Planner:
         self._open_hours: list[tuple[Workflow, int, OpenHour]] = []
         self._log_sizes: dict[Workflow, int] = {}
 
-    def plan(self, events: Sequence[ResolvedEvent], dead_letters: Sequence[DeadLetter]) -> Plan:
+    def plan(self, events: Sequence[StreamEvent], dead_letters: Sequence[DeadLetter]) -> Plan:
         """Plan the batch."""
         for dead_letter in dead_letters:
             self._write_dead_letter(dead_letter)
         new_ids, applied_ids = self._new_ids, self._lookups.applied_ids
-        for resolved in events:
-            id_hash = resolved.id_hash
+        for event in events:
+            id_hash = event.id_hash
             if id_hash is not None and (id_hash in new_ids or id_hash in applied_ids):
                 self._outcome.duplicates += 1
                 continue
-            rejection = self._apply(resolved)
+            rejection = self._apply(event)
             if rejection is not None:
-                source = resolved.source
-                self._write_dead_letter(DeadLetter.of(rejection, source.entry, source.raw, decoded=source.event))
+                self._write_dead_letter(DeadLetter.of(rejection, event.entry, event.raw, decoded=event))
             elif id_hash is not None:
                 new_ids[id_hash] = None
+        self._outcome.events = dict(Counter(self._types))
         self._write()
         return Plan(
             self._operations,
@@ -93,36 +94,43 @@ class Planner:
             self._log_sizes,
         )
 
-    def _apply(self, resolved: ResolvedEvent) -> Rejection | None:
-        event, workflow, slot = resolved.source.event, resolved.workflow, resolved.slot
+    def _apply(self, event: StreamEvent) -> Rejection | None:
+        workflow, slot = event.workflow, event.slot
         if slot is None:
             return TOO_OLD
         if workflow is None:
             if rejection := self._reject_old(slot.day.end):
                 return rejection
-            self._reach(resolved)
+            self._reach(event)
         else:
             kind = KIND_OF[event.type]
-            fixed = workflow.kind or self._new_kinds.get(workflow)
-            if fixed is not None and fixed != kind:
-                return kind_mismatch(event.type, kind, fixed)
             bucket = workflow.bucket(slot)
             delta = self._deltas.get(bucket)
-            if delta is None:
-                # The first event of these 5 minutes decides for all.
-                if rejection := (
-                    self._reject_old(slot.day.end)
-                    or (kind == "page_navigation" and self._reject_sealed(bucket))
-                    or None
-                ):
+            if delta is None or delta.kind != kind:
+                if rejection := self._open(bucket, event.type, kind, is_new=delta is None):
                     return rejection
-                delta = self._deltas[bucket] = BucketDelta()
-            if fixed is None:
-                self._new_kinds[workflow] = kind
-            self._add(resolved, bucket, delta)
-        self._outcome.events[event.type] = self._outcome.events.get(event.type, 0) + 1
-        if not resolved.organization.has_events:
-            self._new_organizations[resolved.organization] = None
+                if delta is None:
+                    delta = self._deltas[bucket] = BucketDelta()
+                delta.kind = kind
+            self._add(event, bucket, delta)
+        self._types.append(event.type)
+        if not event.organization.has_events:
+            self._new_organizations[event.organization] = None
+        return None
+
+    def _open(self, bucket: FiveMinuteBucket, event_type: str, kind: Kind, *, is_new: bool) -> Rejection | None:
+        """Open 5 minutes for events of a kind: the first one decides for all. They are not new where goals affect them already."""
+        workflow = bucket.workflow
+        fixed = workflow.kind or self._new_kinds.get(workflow)
+        if fixed is not None and fixed != kind:
+            return kind_mismatch(event_type, kind, fixed)
+        rejection = self._reject_old(bucket.slot.day.end) if is_new else None
+        if rejection is None and is_new and kind == "page_navigation":
+            rejection = self._reject_sealed(bucket)
+        if rejection is not None:
+            return rejection
+        if fixed is None:
+            self._new_kinds[workflow] = kind
         return None
 
     def _reject_old(self, day_end: int) -> Rejection | None:
@@ -143,42 +151,40 @@ class Planner:
         self._open_hours.append((workflow, start, OpenHour(sealed=False, until_ms=until_ms)))
         return None
 
-    def _add(self, resolved: ResolvedEvent, bucket: FiveMinuteBucket, delta: BucketDelta) -> None:
+    def _add(self, event: StreamEvent, bucket: FiveMinuteBucket, delta: BucketDelta) -> None:
         """Add an event of a workflow."""
-        event, visitor = resolved.source.event, resolved.visitor
-        delta.newest_us = max(delta.newest_us, event.at_us)
+        visitor = event.visitor
+        if event.at_us > delta.newest_us:  # noqa: PLR1730 - max() takes a tenth of a microsecond
+            delta.newest_us = event.at_us
         if visitor not in bucket.visitors:
             delta.visitors.add(visitor)
         if event.type == "page_view":
-            if resolved.session not in bucket.sessions:
-                delta.sessions.add(resolved.session)
+            if event.session not in bucket.sessions:
+                delta.sessions.add(event.session)
         elif event.type == "workflow_started":
             delta.count(STARTED)
         elif event.type == "goal_triggered":
-            goal_id = self._name_goal(resolved)
-            delta.count_goal("triggered", goal_id, visitor, resolved.session)
+            goal_id = self._name_goal(event)
+            delta.count_goal("triggered", goal_id, visitor, event.session)
         else:
             workflow = bucket.workflow
-            affecting = self._visitor(resolved).interact(workflow.id, event.at_us, resolved.source.entry_ms)
-            for goal in affecting:
+            for goal in self._visitor(event).interact(workflow.id, event.at_us, event.entry_ms):
                 self._affect(workflow, goal, visitor)
 
-    def _reach(self, resolved: ResolvedEvent) -> None:
+    def _reach(self, event: StreamEvent) -> None:
         """Add an event without a workflow: a goal that affects the workflows that its visitor interacted with."""
-        source = resolved.source
-        event = source.event
         is_purchase = event.units is not None and event.goal_name == PURCHASE_GOAL
         goal = OuterGoal(
             event.at_us,
-            self._name_goal(resolved),
-            resolved.session,
+            self._name_goal(event),
+            event.session,
             event.units if is_purchase else None,
             event.currency if is_purchase else None,
-            source.entry_ms,
-            f"{source.entry}.{source.position}",
+            event.entry_ms,
+            f"{event.entry}.{event.position}",
         )
-        for workflow_id in self._visitor(resolved).reach(goal):
-            self._affect(resolved.organization.workflow(workflow_id), goal, resolved.visitor)
+        for workflow_id in self._visitor(event).reach(goal):
+            self._affect(event.organization.workflow(workflow_id), goal, event.visitor)
 
     def _affect(self, workflow: Workflow, goal: OuterGoal, visitor: str) -> None:
         bucket = workflow.bucket(workflow.organization.slots.at(goal.at_us // 1_000_000))
@@ -189,18 +195,16 @@ class Planner:
         if goal.units is not None and goal.currency is not None:
             delta.add_purchase(goal.currency, goal.units)
 
-    def _visitor(self, resolved: ResolvedEvent) -> Visitor:
-        key = self._keyspace.visitor(resolved.organization.id, resolved.visitor)
+    def _visitor(self, event: StreamEvent) -> Visitor:
+        key = self._keyspace.visitor(event.organization_id, event.visitor)
         state = self._visitors.get(key)
         if state is None:
-            window_us = self._settings.affect_hours * 3_600_000_000
-            state = Visitor(self._lookups.visitors.get(key, {}), window_us, self._settings.visitor_goals)
-            self._visitors[key] = state
+            stored, window_us = self._lookups.visitors.get(key, {}), self._settings.affect_hours * 3_600_000_000
+            state = self._visitors[key] = Visitor(stored, window_us, self._settings.visitor_goals)
         return state
 
-    def _name_goal(self, resolved: ResolvedEvent) -> str:
+    def _name_goal(self, event: StreamEvent) -> str:
         """Record the goal's name and return its id; the newest event's name wins, at equal times the greater string."""
-        event = resolved.source.event
         assert event.goal_id is not None  # noqa: S101 - decoding saw to it
         assert event.goal_name is not None  # noqa: S101
         key = self._keyspace.goal(event.organization_id, event.goal_id)
@@ -217,7 +221,7 @@ class Planner:
         self._operations.dead_letter(dead_letter)
 
     def _write(self) -> None:
-        operations, keyspace, retention, now = self._operations, self._keyspace, self._retention, self._now
+        operations, retention, now = self._operations, self._retention, self._now
         by_workflow: dict[Workflow, list[tuple[FiveMinuteBucket, BucketDelta]]] = {}
         for bucket, delta in self._deltas.items():
             by_workflow.setdefault(bucket.workflow, []).append((bucket, delta))
@@ -228,7 +232,7 @@ class Planner:
         for key, (at_us, name) in self._goals.items():
             operations.set(key, GoalName(at_us, name).encode(), now + retention.day + retention.late + 2 * DAY_SECONDS)
         for organization_id in self._name_changes:
-            operations.change_names(keyspace.organization(organization_id))
+            operations.change_names(self._keyspace.organization(organization_id))
         for key, visitor in self._visitors.items():
             if updates := visitor.updates():
                 operations.put(key, updates, now + FORGET_MS // 1000 + SLACK_SECONDS)
@@ -236,14 +240,11 @@ class Planner:
                 operations.delete_fields(key, deletions)
             self._outcome.goals_dropped += visitor.goals_dropped
         for organization in self._new_organizations:
-            record = {
-                "timezone": organization.zone.name,
-                "has_events": HAS_EVENTS,
-                "since": str(organization.id_epoch_ms),
-            }
+            key, since = self._keyspace.organization(organization.id), str(organization.id_epoch_ms)
+            record = {"timezone": organization.zone.name, "has_events": HAS_EVENTS, "since": since}
             if organization.rules is not None:
                 record["rules"] = organization.rules
-                operations.change_names(keyspace.organization(organization.id))  # readers look there for a new table
-            operations.put(keyspace.organization(organization.id), record, 0)
+                operations.change_names(key)  # readers look there for a new table
+            operations.put(key, record, 0)
             operations.list_organization(organization.id)
         self._deduplicator.add(operations, list(self._new_ids), self._lookups.now_ms)

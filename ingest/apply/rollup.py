@@ -29,9 +29,10 @@ from sidedata.schema.values import ChangedBucket
 class BucketDelta:
     """The additions to one bucket: hashed ids, counts, and the hashed ids of each goal by role."""
 
-    __slots__ = ("counts", "goals", "newest_us", "sessions", "visitors")
+    __slots__ = ("counts", "goals", "kind", "newest_us", "sessions", "visitors")
 
     def __init__(self) -> None:
+        self.kind: Kind | None = None  # of the events; None where there are only affected goals
         self.visitors: set[str] = set()
         self.sessions: set[str] = set()
         self.counts: dict[str, int] = {}
@@ -104,7 +105,7 @@ def write(
     changes: list[str] = []
     for places, delta in _levels(deltas, kind, retention, now, workflow.organization.former):
         buckets = [_bucket(operations.keyspace, place, workflow, kind, retention, now) for place in places]
-        before = operations.count
+        before = operations.size
         operations.sketch(
             delta.visitors,
             [
@@ -123,7 +124,7 @@ def write(
         for bucket in buckets:
             if delta.counts or (bucket.count_targets and bucket.level == "day"):
                 operations.increment(f"{bucket.prefix}{BUCKET_COUNTS}", delta.counts, bucket.expiry)
-        if operations.count > before:
+        if operations.size > before:
             changes += [ChangedBucket(bucket.level, bucket.start).encode() for bucket in buckets]
     newest_us = max(delta.newest_us for _, delta in deltas)
     new_kind = kind if workflow.kind is None else None

@@ -24,7 +24,6 @@ class ArchiveSource:
     """The lines of an archive that belong to an organization; see `sidedata.ingest.apply.reader.EntrySource`.
 
     Args:
-        read_events: number of events to one read.
         progress: called after each read.
     """
 
@@ -34,7 +33,6 @@ class ArchiveSource:
         keyspace: Keyspace,
         lines: Iterator[Line],
         organization: str,
-        read_events: int,
         progress: Callable[[ArchiveReport], None],
     ) -> None:
         self.report = ArchiveReport()
@@ -43,11 +41,10 @@ class ArchiveSource:
         self._keyspace = keyspace
         self._lines = lines
         self._organization = organization
-        self._read_events = read_events
         self._report_progress = progress
         self._numbers = count(_FIRST_NUMBER)
 
-    async def read(self, block_ms: int | None) -> Sequence[Entry]:
+    async def read(self, block_ms: int | None, most: int) -> Sequence[Entry]:
         """Read the next events as entries of this instant; empty at the archive's end.
 
         Raises:
@@ -56,7 +53,7 @@ class ArchiveSource:
         """
         del block_ms  # the archive alone decides how long a read takes
         # In a thread: an archive that comes through a pipe may block, and the lease must be renewed.
-        raws = await asyncio.to_thread(self._next_events)
+        raws = await asyncio.to_thread(self._next_events, most)
         self._report_progress(self.report)
         self.has_more = bool(raws)
         if not raws:
@@ -67,7 +64,7 @@ class ArchiveSource:
             for chunk in batched(raws, MAX_ENTRY_EVENTS)
         ]
 
-    def _next_events(self) -> list[bytes]:
+    def _next_events(self, most: int) -> list[bytes]:
         """Events of the organization for one batch; none at the archive's end."""
         raws: list[bytes] = []
         size = 0
@@ -82,7 +79,7 @@ class ArchiveSource:
             else:
                 raws.append(line.raw)
                 size += len(line.raw)
-                if len(raws) >= self._read_events or size >= _READ_BYTES:
+                if len(raws) >= most or size >= _READ_BYTES:
                     break
         report.events += len(raws)
         return raws

@@ -183,7 +183,7 @@ class Rebuild:
         rules = await self._rules(self._timezone or stored_zone, stored_table)
         reporting, table = zone_of(rules), rules.encode()
         record = {"timezone": reporting.name, "rules": table, "has_events": HAS_EVENTS, "since": str(id_epoch_ms)}
-        source = ArchiveSource(gateway, shadow, self._lines, self._organization, settings.batch_events, self._step)
+        source = ArchiveSource(gateway, shadow, self._lines, self._organization, self._step)
         report.archive = source.report
         partition = shadow_partition(
             gateway,

@@ -13,7 +13,7 @@ from sidedata.ingest.apply.dedup import Deduplicator
 from sidedata.ingest.apply.model import Outcome
 from sidedata.ingest.apply.owner_cache import OwnerCache
 from sidedata.ingest.apply.partition import Partition
-from sidedata.ingest.apply.reader import EntrySource, Reader
+from sidedata.ingest.apply.reader import EntrySource, LargeBatches, Reader
 from sidedata.ingest.metrics import Metrics
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.keys import Keyspace
@@ -51,7 +51,7 @@ def shadow_partition(
         settings,
         # The fence is a formality: no other process knows the run.
         Ownership(keyspace, keyspace.run, rebuild.SHADOW_FENCE, shadow_expiry=expiry),
-        reader=Reader(source, owner_cache, keyspace.partition, partitions, settings.batch_events),
+        reader=Reader(source, owner_cache, keyspace.partition, partitions, settings.batch_events, LargeBatches()),
         owner_cache=owner_cache,
         deduplicator=deduplicator,
         throttle=None,  # bad events of an archive are a finding, not a flood

@@ -22,6 +22,7 @@ from sidedata import failpoints
 from sidedata.clock import Clock, SystemClock
 from sidedata.errors import LeaseLostError, SidedataError, StoreUnavailableError
 from sidedata.ingest.apply.partition import live_partition
+from sidedata.ingest.apply.reader import LargeBatches
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.ownership import lease
 from sidedata.ingest.worker.assignment import Assignment
@@ -62,6 +63,7 @@ class Worker:
         self._settings = settings
         self._clock = clock or SystemClock()
         self._rulebook = rulebook or Rulebook(settings)
+        self._large_batches = LargeBatches()
         self._comparison = Comparison(gateway, self._rulebook, self._clock)
         self._assignments: dict[int, Assignment] = {}
         self._lost: set[int] = set()  # partitions whose task ended because Redis was out of reach
@@ -151,7 +153,13 @@ class Worker:
             return
         failpoints.pass_by("after_acquire")
         partition = live_partition(
-            self._gateway, self._settings, self._installation.partitions, new_lease, self.metrics, self._rulebook
+            self._gateway,
+            self._settings,
+            self._installation.partitions,
+            new_lease,
+            self.metrics,
+            self._rulebook,
+            self._large_batches,
         )
         assignment = self._assignments[number] = Assignment(partition)
         assignment.task = asyncio.create_task(self._apply(assignment), name=f"partition {number}")

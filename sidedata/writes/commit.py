@@ -84,6 +84,7 @@ async def commit(
         "dead_letter_limit": settings.dead_limit,
         "shadow_expiry": ownership.shadow_expiry,
         "shadow_prefix": keyspace.prefix,
+        "hours": operations.hours,
         "operations": operations.steps(),
     }
     reply = array(

@@ -13,7 +13,7 @@ from sidedata.calendar.zones import zone as find_zone
 from sidedata.events.decode import Event, decode_event
 from sidedata.events.money import MAX_PURCHASE, UNITS
 from sidedata.events.rejection import Reason, Rejection
-from sidedata.ingest.apply.entries import read_entry
+from sidedata.ingest.apply.entries import EntryDecoder
 from sidedata.ingest.archive.lines import ArchiveError, open_archive, read_lines
 from sidedata.schema.keys import partition_of
 from sidedata.service.api.ingest import validate_event
@@ -100,7 +100,9 @@ def entry(dice: random.Random) -> None:
     check_entry(bad_event, dice.choice(GOOD))
     names = [dice.choice((b"event", b"events", b"other", b"\xff")) for _ in range(dice.randrange(4))]
     fields = [part for name in names for part in (name, mutated(dice, bad_event))]
-    arrivals, letters = read_entry(ENTRY, fields, _PARTITION, 16)
+    decoder = EntryDecoder(_PARTITION, 16)
+    decoder.read(ENTRY, fields)
+    arrivals, letters = decoder.events, decoder.dead_letters
     values = fields[1::2]
     assert (
         arrivals or letters or (names.count(b"events") == 1 and _unmarked(values[names.index(b"events")])[:1] == b"[")
@@ -114,7 +116,9 @@ def _unmarked(value: bytes) -> bytes:
 def check_entry(bad_event: bytes, good: bytes) -> None:
     """Assert the properties of an array with an arbitrary element between two good events."""
     value = b"[" + good + b"," + bad_event + b"," + good + b"]"
-    arrivals, letters = read_entry(ENTRY, [b"events", value], _PARTITION, 16)
+    decoder = EntryDecoder(_PARTITION, 16)
+    decoder.read(ENTRY, [b"events", value])
+    arrivals, letters = decoder.events, decoder.dead_letters
     if _is_json(value):
         assert len(arrivals) + len(letters) >= 3, value
         assert [one.raw for one in arrivals].count(good) >= 2, value

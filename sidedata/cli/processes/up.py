@@ -17,6 +17,7 @@ from sidedata.cli.progress import spinner
 from sidedata.cli.stopping import until_first_ends, until_stopped
 from sidedata.embedded.data_directory import data_directory, embedded_secret
 from sidedata.embedded.server import redis_url, server_ended
+from sidedata.embedded.server_binary import find_servers
 from sidedata.errors import StopError
 from sidedata.reads.partitions import live_workers
 from sidedata.redis.client import connect
@@ -37,7 +38,7 @@ def up(settings: Settings) -> None:
     if settings.port == 0:
         settings = msgspec.structs.replace(settings, port=free_ports(settings.host, [0])[0])
     check_ports(settings)
-    run(until_stopped(_up(msgspec.structs.replace(settings, secret=embedded_secret(settings)))))
+    run(until_stopped(_up(_with_secret(settings))))
 
 
 @click.command()
@@ -55,8 +56,19 @@ def demo(settings: Settings, seconds: float | None) -> None:
     port, worker_port = free_ports(settings.host, [settings.port, settings.worker_port])
     if port != settings.port != 0:
         click.echo(f"Port {settings.port} is in use, so the service listens on {port}.", err=True)
-    settings = msgspec.structs.replace(settings, port=port, worker_port=worker_port, secret=embedded_secret(settings))
-    run(until_stopped(_demo(settings, seconds)))
+    settings = msgspec.structs.replace(settings, port=port, worker_port=worker_port)
+    run(until_stopped(_demo(_with_secret(settings), seconds)))
+
+
+def _with_secret(settings: Settings) -> Settings:
+    """Fill in the installation's secret, which the data directory stores.
+
+    Raises:
+        StopError: there is no server to start, and so no data directory is made.
+    """
+    if not settings.redis_url and not Path(settings.data_dir).exists():
+        find_servers()
+    return msgspec.structs.replace(settings, secret=embedded_secret(settings))
 
 
 async def _up(settings: Settings) -> None:

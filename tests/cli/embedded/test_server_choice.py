@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from sidedata.cli.main import cli
 from sidedata.embedded import server_binary
 from sidedata.embedded.server import redis_url
 from sidedata.embedded.server_binary import bundled_server, find_servers
@@ -175,6 +177,15 @@ async def test_where_none_can_read_the_data_it_says_so_and_writes_nothing(on_pat
     for part in ("Valkey 9.1", "Redis 7.0.15", settings.data_dir, "sidedata[embedded]"):
         assert part in text
     assert content(Path(settings.data_dir)) == before
+
+
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_where_there_is_no_server_no_directory_is_made(on_path: OnPath, settings: Settings, command: str) -> None:
+    """One line tells what to install; neither the directory nor the secret in it is left behind."""
+    on_path(wheel=False)
+    done = CliRunner().invoke(cli, [command, "--data-dir", settings.data_dir, "--port", "0", "--worker-port", "0"])
+    assert (done.exit_code, done.stderr.count("\n"), "no Redis to start" in done.stderr) == (1, 1, True)
+    assert not Path(settings.data_dir).exists()
 
 
 @pytest.mark.holds("8.12")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sidedata.errors import UsageError
 from sidedata.events.decode import decode_event
-from sidedata.ingest.apply.entries import read_entry
+from sidedata.ingest.apply.entries import EntryDecoder
 from sidedata.ingest.archive.lines import ArchiveError, open_archive, read_lines
 from sidedata.schema.keys import partition_of
 from sidedata.service.api.reports.query import from_body
@@ -79,9 +79,10 @@ def test_any_field_may_hold_anything(good: bytes, changes: dict[str, Any]) -> No
 @given(st.lists(JSON.map(text_of) | st.sampled_from(GOOD), max_size=8))
 def test_no_element_costs_its_neighbours(elements: list[bytes]) -> None:
     """In an array of any JSON values each is an event or a letter of its own, in its place."""
-    arrivals, letters = read_entry(ENTRY, [b"events", b"[" + b",".join(elements) + b"]"], PARTITION, 16)
-    assert [one.raw for one in arrivals] == [element for element in elements if element in GOOD]
-    assert [one.event for one in letters] == [element for element in elements if element not in GOOD]
+    decoder = EntryDecoder(PARTITION, 16)
+    decoder.read(ENTRY, [b"events", b"[" + b",".join(elements) + b"]"])
+    assert [one.raw for one in decoder.events] == [element for element in elements if element in GOOD]
+    assert [one.event for one in decoder.dead_letters] == [element for element in elements if element not in GOOD]
 
 
 @given(st.datetimes(), st.timedeltas(), ZONES, st.sampled_from(["page_navigation", "interaction"]), st.booleans())
@@ -110,9 +111,10 @@ def test_any_interval_is_planned_or_refused(start: Any, span: Any, zone: str, ki
 def test_brackets_that_do_not_pair_up_swallow_nothing(bad_event: bytes) -> None:
     """Found by reading: what followed too deep a nesting that never closed was neither applied nor a dead letter."""
     value = b"[" + GOOD[0] + b"," + bad_event + b"," + GOOD[0] + b"]"
-    arrivals, letters = read_entry(ENTRY, [b"events", value], PARTITION, 16)
-    assert arrivals == []
-    assert [(letter.reason, letter.event) for letter in letters] == [("invalid_json", value)]
+    decoder = EntryDecoder(PARTITION, 16)
+    decoder.read(ENTRY, [b"events", value])
+    assert decoder.events == []
+    assert [(letter.reason, letter.event) for letter in decoder.dead_letters] == [("invalid_json", value)]
 
 
 def test_a_damaged_archive_is_said_to_be_damaged() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sidedata import InvalidEvent
 from sidedata.events.decode import Event, decode_event
 from sidedata.events.rejection import Rejection
-from sidedata.ingest.apply.entries import read_entry
+from sidedata.ingest.apply.entries import EntryDecoder
 from sidedata.ingest.archive.lines import read_lines
 from sidedata.producer.encode import encode
 from sidedata.schema.keys import partition_of
@@ -76,8 +76,9 @@ UNKNOWN = [
 def through_the_stream(raws: list[bytes]) -> Iterator[bytes]:
     """The events that a worker applies of an entry that holds these texts."""
     for value in pack(raws):
-        events, _ = read_entry("1795471200000-0", [b"events", value], PARTITION, 16)
-        yield from (event.raw for event in events)
+        decoder = EntryDecoder(PARTITION, 16)
+        decoder.read("1795471200000-0", [b"events", value])
+        yield from (event.raw for event in decoder.events)
 
 
 def pushed(raws: list[bytes], shift: int = 0, *, needs_time: bool = False) -> list[bytes]:

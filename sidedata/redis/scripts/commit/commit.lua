@@ -15,7 +15,9 @@
 --         dead_letter_limit        the number of dead letters that stay
 --         shadow_expiry            expiry of a shadow's keys, whatever the operations say (0: live keys)
 --         shadow_prefix            the prefix of a shadow's keys
---         operations               a list each of a name and its arguments (below); keys are indexes in KEYS
+--         hours                    hours that get page views: the key of its visitors, the key of its day's counts, the field there, …
+--         operations               one flat list: each operation is its name and its arguments (below), a list among them its length
+--                                  and its values. Keys are indexes in KEYS. A table for each would cost as much as a command.
 --       then dead letters: number of values, the key of its organization's index (0: none), then field and value of each. They hold arbitrary bytes, and Redis reads no
 --       binary values in MessagePack. Expiries are seconds since the epoch, 0 for none.
 -- Reply {"ok", revision, dead letters dropped} | {"fenced"} another owner came | {"moved", cursor} applied already |
@@ -26,7 +28,8 @@
 -- lets the whole script run even at `maxmemory`. So a backlog that fills Redis is drained, where a refusal would keep it full.
 local call, unpack = redis.call, unpack
 local batch = cmsgpack.unpack(ARGV[1])
-local cursor, lease, steps = KEYS[1], KEYS[2], batch.operations
+local KEYS, steps = KEYS, batch.operations
+local cursor, lease = KEYS[1], KEYS[2]
 local shadow_expiry, shadow_prefix = batch.shadow_expiry, batch.shadow_prefix
 local time = call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -36,21 +39,14 @@ if (stored[2] or '0-0') ~= batch.entry_before then return {'moved', stored[2] or
 if (stored[3] or '0') ~= batch.records or now_ms >= batch.valid_until_ms then return {'stale'} end
 
 -- An hour whose count is stored while its sketch has expired is sealed: adding to it would make the count wrong.
-local hours, sealable = {}, {}
-for _, step in ipairs(steps) do
-  local targets = step[1] == 'sketch' and step[3] or {}
-  for at = 1, #targets, 4 do
-    if targets[at] ~= targets[at - 4] and string.sub(targets[at + 3], 1, 9) == 'visitors@' then
-      hours[#hours + 1] = KEYS[targets[at]]
-      sealable[#sealable + 1] = {KEYS[targets[at + 2]], targets[at + 3]}
-    end
-  end
-end
-for first = 1, #hours, 1000 do
-  local last = math.min(first + 999, #hours)
-  if call('EXISTS', unpack(hours, first, last)) <= last - first then
-    for at = first, last do
-      if call('EXISTS', hours[at]) == 0 and call('HEXISTS', unpack(sealable[at])) == 1 then return {'stale'} end
+local hours = batch.hours
+for first = 1, #hours, 3000 do
+  local last, sketches = math.min(first + 2997, #hours - 2), {}
+  for at = first, last, 3 do sketches[#sketches + 1] = KEYS[hours[at]] end
+  if call('EXISTS', unpack(sketches)) < #sketches then
+    for at = first, last, 3 do
+      local is_stored = call('EXISTS', KEYS[hours[at]]) == 0 and call('HEXISTS', KEYS[hours[at + 1]], hours[at + 2]) == 1
+      if is_stored then return {'stale'} end
     end
   end
 end
@@ -69,73 +65,93 @@ local function expire(key, expiry)
   if expiry ~= 0 then call('EXPIREAT', key, expiry) end
 end
 
--- command key value…, in slices; the sum of its replies
-local function many(command, key, values)
+-- command key value…, of the values `first` to `last` in the steps, in slices; the sum of its replies
+local function many(command, key, first, last)
   local sum = 0
-  for first = 1, #values, MOST do
-    sum = sum + call(command, key, unpack(values, first, math.min(first + MOST - 1, #values)))
+  while first <= last do
+    local to = last - first < MOST and last or first + MOST - 1
+    sum = sum + call(command, key, unpack(steps, first, to))
+    first = to + 1
   end
   return sum
 end
 
+-- Each function gets the position of its first argument and returns the position behind its last one.
 local apply = {}
 
--- add elements to HyperLogLogs: key, expiry, counts, field, …; store a changed count in a field of the hash `counts` (0: nowhere).
--- A key that follows itself has a second hash for its count.
-function apply.sketch(elements, targets)
-  local changed = false
-  for at = 1, #targets, 4 do
-    local key, counts = KEYS[targets[at]], targets[at + 2]
-    if targets[at] ~= targets[at - 4] then changed = many('PFADD', key, elements) > 0 end
-    if changed and counts ~= 0 then
-      call('HSET', KEYS[counts], targets[at + 3], call('PFCOUNT', key))
+-- add elements to HyperLogLogs: number, elements, number, key, expiry, counts, field, …; store a changed count in a field of the
+-- hash `counts` (0: nowhere). A key that follows itself has a second hash for its count.
+function apply.sketch(at)
+  local first, last = at + 1, at + steps[at]
+  local targets_end = last + 1 + steps[last + 1]
+  local key, changed
+  for target = last + 2, targets_end, 4 do
+    local expiry, counts = steps[target + 1], steps[target + 2]
+    if KEYS[steps[target]] ~= key then
+      key = KEYS[steps[target]]
+      changed = many('PFADD', key, first, last) > 0
     end
-    expire(key, targets[at + 1])
+    if changed and counts ~= 0 then
+      call('HSET', KEYS[counts], steps[target + 3], call('PFCOUNT', key))
+    end
+    if expiry ~= 0 then expire(key, expiry) end
   end
+  return targets_end + 1
 end
 
--- increment fields of a hash: field, increment, …
-function apply.increment(key, expiry, increments)
-  for at = 1, #increments, 2 do
-    call('HINCRBY', KEYS[key], increments[at], increments[at + 1])
+-- increment fields of a hash: key, expiry, number, field, increment, …
+function apply.increment(at)
+  local key, last = KEYS[steps[at]], at + 2 + steps[at + 2]
+  for field = at + 3, last, 2 do
+    call('HINCRBY', key, steps[field], steps[field + 1])
   end
-  expire(KEYS[key], expiry)
+  expire(key, steps[at + 1])
+  return last + 1
 end
 
--- set fields of a hash: field, value, …
-function apply.put(key, expiry, values)
-  many('HSET', KEYS[key], values)
-  expire(KEYS[key], expiry)
+-- set fields of a hash: key, expiry, number, field, value, …
+function apply.put(at)
+  local key, last = KEYS[steps[at]], at + 2 + steps[at + 2]
+  many('HSET', key, at + 3, last)
+  expire(key, steps[at + 1])
+  return last + 1
 end
 
--- delete fields of a hash
-function apply.delete_fields(key, fields)
-  many('HDEL', KEYS[key], fields)
+-- delete fields of a hash: key, number, fields
+function apply.delete_fields(at)
+  local last = at + 1 + steps[at + 1]
+  many('HDEL', KEYS[steps[at]], at + 2, last)
+  return last + 1
 end
 
--- add integers, as text, to a set
-function apply.add_members(key, expiry, members)
-  many('SADD', KEYS[key], members)
-  expire(KEYS[key], expiry)
+-- add integers, as text, to a set: key, expiry, number, members
+function apply.add_members(at)
+  local key, last = KEYS[steps[at]], at + 2 + steps[at + 2]
+  many('SADD', key, at + 3, last)
+  expire(key, steps[at + 1])
+  return last + 1
 end
 
--- set a string
-function apply.set(key, expiry, value)
-  call('SET', KEYS[key], value)
-  expire(KEYS[key], expiry)
+-- set a string: key, expiry, value
+function apply.set(at)
+  call('SET', KEYS[steps[at]], steps[at + 2])
+  expire(KEYS[steps[at]], steps[at + 1])
+  return at + 3
 end
 
--- record the newest events of workflows: µs and workflow, …
-function apply.list_workflows(key, newest)
-  for first = 1, #newest, MOST do
-    call('ZADD', KEYS[key], 'GT', unpack(newest, first, math.min(first + MOST - 1, #newest)))
+-- record the newest events of workflows: key, number, µs and workflow, …
+function apply.list_workflows(at)
+  local last = at + 1 + steps[at + 1]
+  for first = at + 2, last, MOST do
+    call('ZADD', KEYS[steps[at]], 'GT', unpack(steps, first, math.min(first + MOST - 1, last)))
   end
+  return last + 1
 end
 
--- record the changes of a workflow's buckets: a kind that its record may lack ('' for none), its log of changes, the log's
--- expiry (0: the log exists and has it already), the number of changes that stay (0: the log can't be too long), changes
-function apply.change_workflow(record, kind, log, expiry, most, changes)
-  record, log = KEYS[record], KEYS[log]
+-- record the changes of a workflow's buckets: its record, a kind that this may lack ('' for none), its log of changes, the log's
+-- expiry (0: the log exists and has it already), the number of changes that stay (0: the log can't be too long), number, changes
+function apply.change_workflow(at)
+  local record, kind, log, expiry, most = KEYS[steps[at]], steps[at + 1], KEYS[steps[at + 2]], steps[at + 3], steps[at + 4]
   -- A record that is new, maybe after a purge, has a log that misses all earlier changes.
   if expiry ~= 0 and call('EXISTS', log) == 0 then
     call('HSET', record, 'changes_from', call('HGET', record, 'revision') or revision)
@@ -144,11 +160,15 @@ function apply.change_workflow(record, kind, log, expiry, most, changes)
   -- By the fence, readers recognise revisions of another owner, which may have committed changes that a crash or a failover
   -- has lost since.
   call('HSET', record, 'revision', revision, 'fence', batch.fence)
-  local scored = {}
-  for at = 1, #changes do
-    scored[2 * at - 1], scored[2 * at] = revision, changes[at]
+  local first, last = at + 6, at + 5 + steps[at + 5]
+  for from = first, last, MOST / 2 do
+    local scored = {}
+    for change = from, math.min(from + MOST / 2 - 1, last) do
+      scored[#scored + 1] = revision
+      scored[#scored + 1] = steps[change]
+    end
+    call('ZADD', log, unpack(scored))
   end
-  many('ZADD', log, scored)
   local surplus = most > 0 and call('ZCARD', log) - most or 0
   if surplus > 0 then
     local newest_dropped = call('ZRANGE', log, surplus - 1, surplus - 1, 'WITHSCORES')
@@ -156,20 +176,22 @@ function apply.change_workflow(record, kind, log, expiry, most, changes)
     call('ZREMRANGEBYRANK', log, 0, surplus - 1)
   end
   expire(log, expiry)
+  return last + 1
 end
 
 -- record, in an organization's record, that the name of one of its goals has changed
-function apply.change_names(organization)
-  call('HSET', KEYS[organization], 'names', revision)
+function apply.change_names(at)
+  call('HSET', KEYS[steps[at]], 'names', revision)
+  return at + 1
 end
 
-for _, step in ipairs(steps) do
-  apply[step[1]](unpack(step, 2))
-end
+local at, size = 1, #steps
+while at <= size do at = apply[steps[at]](at + 1) end
 
 -- The indexes of dead letters lack those of an older version, and any that can't be written. The cursor tells which letters may be
 -- missing: those up to `dead_unindexed`, and those behind `dead_indexed`, the newest letter that this script has looked at.
-local at, dead_letters, newest, unindexed = 2, 0, nil, nil
+local dead_letters, newest, unindexed = 0, nil, nil
+at = 2
 local indexed = at <= #ARGV and call('HGET', cursor, 'dead_indexed')
 local foreign = at <= #ARGV and #call('XRANGE', KEYS[4], indexed and '(' .. indexed or '-', '+', 'COUNT', 1) > 0
 while at <= #ARGV do
