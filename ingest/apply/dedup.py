@@ -17,7 +17,6 @@ positions of the next id (`ids:<generation>`) and, beyond 0, of the first one (`
 reads the former alone looks into all layers up to that one, so it misses none.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 from sidedata.calendar.levels import SLACK_SECONDS
@@ -120,7 +119,11 @@ class Deduplicator:
 def _by_set(hashes: Sequence[int], layer: int) -> dict[int, list[str]]:
     """Group hashes, as text, by the index of their set in a layer."""
     sets = layer_sets(layer)
-    groups: defaultdict[int, list[str]] = defaultdict(list)
+    groups: dict[int, list[str]] = {}
     for value in hashes:
-        groups[value % sets].append(str(value))
+        group = groups.get(index := value % sets)
+        if group is None:
+            groups[index] = [str(value)]
+        else:
+            group.append(str(value))
     return groups
