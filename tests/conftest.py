@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
-from tests.support.browser.chromium import VARIABLE, Page, chromium_page, find_chromium
+from tests.support.browser.chromium import VARIABLE, Page, chromium, find_chromium, new_page
 from tests.support.redis.client import Client, connect
 from tests.support.redis.servers import RedisServer, find_binary, talked, version_text
 from tests.support.redis.users import DEPLOYED, version
@@ -129,21 +129,24 @@ def private_server() -> Iterator[Callable[..., RedisServer]]:
         server.close()
 
 
-@pytest.fixture
-def profile() -> Iterator[Path]:
-    """An empty directory for a browser, which may still write while it is removed."""
-    path = Path(tempfile.mkdtemp(prefix="sidedata-chromium-"))
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
-
-
-@pytest_asyncio.fixture
-async def page(profile: Path) -> AsyncIterator[Page]:
-    """A browser's tab, nothing open; at the end nothing went wrong in it that the test didn't take away."""
+@pytest.fixture(scope="module")
+def browser() -> Iterator[str]:
+    """A browser for the tests of a module, each of which gets a context of its own: starting one takes a second."""
     binary = find_chromium()
     if binary is None:
         pytest.skip(f"no chromium on PATH; install one or set {VARIABLE}")
-    async with chromium_page(binary, profile) as opened:
+    profile = Path(tempfile.mkdtemp(prefix="sidedata-chromium-"))
+    try:
+        with chromium(binary, profile) as address:
+            yield address
+    finally:
+        shutil.rmtree(profile, ignore_errors=True)  # a browser may still write while it is removed
+
+
+@pytest_asyncio.fixture
+async def page(browser: str) -> AsyncIterator[Page]:
+    """A browser's tab, nothing open; at the end nothing went wrong in it that the test didn't take away."""
+    async with new_page(browser) as opened:
         yield opened
         assert opened.faults == []
 

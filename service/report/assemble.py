@@ -33,14 +33,14 @@ def day_sums(fields: Mapping[str, int], weekday: int) -> dict[str, int]:
     for index, visitors in counts.hours_of(fields):
         sums[HOURS[index]] = sums.get(HOURS[index], 0) + visitors
         of_hours += visitors
-    # As `day_visitors` has it, without a second pass over the hours: reports read many days.
+    # A day has at most the visitors of its hours.
     sums[WEEKDAYS[weekday - 1]] = min(fields.get(counts.VISITORS, 0), of_hours)
     return sums
 
 
-def day_visitors(fields: Mapping[str, int]) -> int:
-    """The visitors of a whole day, from its stored counts: at most the sum of its hours."""
-    return min(fields.get(counts.VISITORS, 0), sum(visitors for _, visitors in counts.hours_of(fields)))
+def day_visitors(sums: Mapping[str, int]) -> int:
+    """The visitors of a whole day, from its `day_sums`."""
+    return next(sums[name] for name in WEEKDAYS if name in sums)
 
 
 class EdgeBuckets(NamedTuple):

@@ -171,8 +171,7 @@ class WorkflowCache:
         runs = [run for run in requirements.runs if not self._merged.has(run)]
         fields = [field for run in runs for field in fields_of(run, self.kind or "")]
         # The fields of an encoded segment are cached, too: a field is dropped when its bucket changes, and its segments with it.
-        segments = [segment for segment in requirements.segments if self.points.segment(segment) is None]
-        fields += (field for segment in segments for field in segment.fields)
+        fields += (field for segment in self.points.missing(requirements.segments) for field in segment.fields)
         return [field for field in (*fields, *requirements.extra) if field not in self.fields]
 
     def _open(self, requirements: Requirements, recent: float) -> Iterator[BucketField]:

@@ -14,7 +14,8 @@ Release = tuple[int, int]  # major and minor
 REDIS: Final = "Redis"
 VALKEY: Final = "Valkey"
 
-# The releases that brought a new format, as far as they are known. Redis: RDB 10, 11, 12, 13; Valkey: RDB 11, 80, 81.
+# The releases that brought a new format, as far as they are known. Redis: RDB 10, 11, 12, 13; Valkey: RDB 11, 80, 81. Redis 8.10
+# has 15: the release of 14 is not known, so nothing older is trusted with files of a release after 8.6.
 _FORMATS: Final[dict[str, tuple[Release, ...]]] = {REDIS: ((7, 0), (7, 2), (7, 4), (8, 6)), VALKEY: ((9, 0), (9, 2))}
 _COMMON_REDIS: Final = (7, 2)  # the last format of Redis that is Valkey's first
 _FOREIGN_REDIS: Final = (7, 4)  # from here on Valkey refuses the files of Redis

@@ -86,7 +86,13 @@ def is_hour_field(name: str) -> bool:
 
 def hours_of(fields: Mapping[str, int]) -> Iterable[tuple[int, int]]:
     """Index and unique visitors of the local hours among the fields; an hour that occurs twice comes twice."""
-    return [(int(name[_INDEX]), visitors) for name, visitors in fields.items() if name.startswith(_HOUR)]
+    return [(hour, visitors) for name, visitors in fields.items() if (hour := _hour_of(name)) is not None]
+
+
+@lru_cache(maxsize=4096)
+def _hour_of(name: str) -> int | None:
+    """The index of the local hour that a field counts; None for another field."""
+    return int(name[_INDEX]) if name.startswith(_HOUR) else None
 
 
 def decode(fields: Mapping[str, int]) -> Counts:

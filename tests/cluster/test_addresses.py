@@ -66,6 +66,7 @@ def moves(tmp_path: Path) -> Iterator[list[Node]]:
             node.kill()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("way", ["killed", "frozen"])
 async def test_nodes_that_all_move_are_found_by_the_name_that_was_given(moves: list[Node], way: str) -> None:
     """Within 5 seconds, whether the old addresses refuse connections or swallow them."""

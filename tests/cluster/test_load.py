@@ -35,6 +35,7 @@ async def test_a_slot_moves_under_load(cluster: Cluster) -> None:
             await running.equals_the_oracle(partition, running.sent[partition])
 
 
+@pytest.mark.alone
 async def test_what_was_not_replicated_is_gone_from_all_alike(cluster: Cluster, lone: int) -> None:
     """Stream, cursor and counters go back to one instant, the service with them; sent again, each event counts once."""
     organization = ORGANIZATIONS[lone]
@@ -64,6 +65,7 @@ async def test_what_was_not_replicated_is_gone_from_all_alike(cluster: Cluster, 
         await running.equals_the_oracle(lone, kept + lost)
 
 
+@pytest.mark.alone
 @pytest.mark.holds("2.3.1")
 async def test_a_master_dies_under_load(cluster: Cluster, lone: int) -> None:
     """Its replica takes over, and what it holds agrees; when all is sent again with its ids, each event has counted once."""
@@ -89,6 +91,7 @@ async def test_a_master_dies_under_load(cluster: Cluster, lone: int) -> None:
             await running.equals_the_oracle(partition, running.sent[partition])
 
 
+@pytest.mark.alone
 async def test_what_replicas_have_is_never_lost(cluster: Cluster, lone: int) -> None:
     """With SIDEDATA_WAIT_REPLICAS=1 a 202 outlives the master: only what got a 503 is sent again."""
     master = cluster.master_of(slot_of(keys.keyspace(lone).events))
@@ -115,6 +118,7 @@ async def test_what_replicas_have_is_never_lost(cluster: Cluster, lone: int) -> 
         assert reply.status == 200
 
 
+@pytest.mark.alone
 async def test_a_master_that_hangs_is_answered_for(cluster: Cluster, lone: int) -> None:
     """503 within a second for what it holds, answers for the rest; and for all soon after a replica has taken over."""
     master = cluster.master_of(slot_of(keys.keyspace(lone).events))

@@ -131,6 +131,7 @@ async def test_a_rebuild_swaps_all_or_nothing_of_a_slot(cluster: Cluster) -> Non
         assert not await pipe.client.hexists(keys.keyspace(3).cursor, "swap")
 
 
+@pytest.mark.alone
 async def test_a_command_is_sent_once(cluster: Cluster) -> None:
     """The caller gets a time-out as an error: a command sent again by the client would count twice."""
     stream = keys.keyspace(3).events

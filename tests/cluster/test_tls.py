@@ -87,6 +87,7 @@ async def test_a_replica_that_takes_over_is_found(cluster: Cluster) -> None:
         cluster.wait_until_well()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("known", "trusting"), [(False, True), (True, False)])
 async def test_strangers_are_refused(
     cluster: Cluster, certificates: Certificates, *, known: bool, trusting: bool

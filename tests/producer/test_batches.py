@@ -4,7 +4,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -119,7 +119,7 @@ async def test_each_event_counts_once_though_redis_restarts(private_server: Call
         await pipe.drain()
         applied = [await pipe.client.hget(keys.keyspace(partition).cursor, "events") for partition in range(4)]
         assert sum(int(count or 0) for count in applied) == visitors
-        answer = (await pipe.ask(PAGES, start.isoformat(), (await pipe.now()).replace(year=2027).isoformat())).json
+        answer = (await pipe.ask(PAGES, start.isoformat(), (await pipe.now() + timedelta(days=1)).isoformat())).json
         assert answer["unique_visitors_count"] == pytest.approx(visitors, rel=0.03)
         assert await pipe.reasons() == []
 

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 
@@ -129,7 +130,8 @@ async def test_the_header_etag_and_answers_change_together(pipe: Pipeline) -> No
     world = ZoneWorld(pipe, now)
     pipe.rulebook = case.rulebook(OLD, pipe.settings)
     await world.send(life(now))
-    path = f"/api/reporting/workflow/v1/orgs/{ORG}/workflows/{PAGES}/sidedata/?start={now.date()}&end=2027-01-01"
+    query = f"start={now.date()}&end={(now + timedelta(days=30)).date()}"
+    path = f"/api/reporting/workflow/v1/orgs/{ORG}/workflows/{PAGES}/sidedata/?{query}"
     async with pipe.http.get(path) as before:
         assert before.headers["Sidedata-Zone-Rules"] == OLD
     pipe.rulebook = case.rulebook(NEW, pipe.settings)

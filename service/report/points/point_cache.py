@@ -5,7 +5,7 @@ runs alone, so all others stay, and every timeline that has the same point share
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from sidedata.calendar.levels import Level
@@ -37,13 +37,17 @@ class EncodedSegment(NamedTuple):
     digest: bytes
 
 
+# The points of segments as JSON, divided by commas.
+Encode = Callable[[Sequence[Segment]], Iterable[bytes]]
+
+
 class PointCache:
     """The figures of one workflow's points, by the runs of their buckets, and its encoded segments."""
 
     def __init__(self) -> None:
         self._figures: dict[tuple[Run, ...], PointFigures] = {}
         self._users: dict[tuple[Level, int], set[tuple[Run, ...]]] = {}  # points by the buckets that they are made of
-        self._segments: dict[tuple[object, ...], EncodedSegment] = {}
+        self._segments: dict[str, EncodedSegment] = {}
         self._segment_bytes = 0
 
     @property
@@ -65,17 +69,20 @@ class PointCache:
             for start in run.starts:
                 self._users.setdefault((run.level, start), set()).add(runs)
 
-    def segment(self, segment: Segment) -> EncodedSegment | None:
-        """The encoded form of a segment, or None."""
-        return self._segments.get(segment.key)
+    def missing(self, segments: Iterable[Segment]) -> list[Segment]:
+        """The segments that have no encoded form here."""
+        return [segment for segment in segments if segment.key not in self._segments]
 
-    def add_segment(self, segment: Segment, body: bytes) -> EncodedSegment:
-        """Keep the encoded form of a segment."""
+    def encoded(self, segments: Sequence[Segment], encode: Encode) -> list[EncodedSegment]:
+        """The encoded forms of segments; those that are missing are made by `encode`, and kept."""
+        missing = self.missing(segments)
+        for segment, body in zip(missing, encode(missing) if missing else (), strict=True):
+            digest = hashlib.blake2b(body, digest_size=16).digest()
+            self._segments[segment.key] = EncodedSegment(segment.span, body, digest)
+            self._segment_bytes += len(body)
+        encoded = [self._segments[segment.key] for segment in segments]
         if self._segment_bytes > _MOST_SEGMENT_BYTES:
             self._clear_segments()
-        encoded = EncodedSegment(segment.span, body, hashlib.blake2b(body, digest_size=16).digest())
-        self._segments[segment.key] = encoded
-        self._segment_bytes += len(body)
         return encoded
 
     def invalidate(self, buckets: Iterable[tuple[Level, int]]) -> None:

@@ -41,7 +41,7 @@ class Point(NamedTuple):
 class Segment(Struct, frozen=True):
     """Adjacent points, and the fields that they are made of; `key` tells the segments of a workflow apart."""
 
-    key: tuple[object, ...]
+    key: str  # text, because it keeps its hash
     span: Span
     points: tuple[Point, ...]
     fields: tuple[BucketField, ...]

@@ -29,6 +29,7 @@ from sidedata.service.report.runs.raised import (
     estimates_over,
     raised_by_rows,
     raised_by_stacks,
+    sparse_estimates,
 )
 
 # The rows of a page-navigation workflow. An interaction workflow has the same row of visitors, and its sessions are those of goals,
@@ -44,6 +45,7 @@ _GROUP_SECONDS = _GROUP_DAYS * 86_400
 _NEVER = sys.maxsize
 
 _FieldNames = Mapping[Level, tuple[FieldName, ...]]
+_Estimates = tuple[list[int], Mapping[str, int]]  # by row; sums of counts
 
 
 class MergedRun(Struct):
@@ -107,17 +109,26 @@ class MergedRuns:
                     self.size -= self._runs.pop(key).size
                     break
 
-    def estimates(self, runs: Sequence[Run], names: _FieldNames, rows: int) -> tuple[list[int], Mapping[str, int]]:
+    def estimates(self, runs: Sequence[Run], names: _FieldNames, rows: int) -> _Estimates:
         """Estimate each of the first `rows` rows of all runs merged, and sum their counts."""
-        found = self._estimates_over_days(runs, names, rows) if _FEW_ROWS < rows <= MOST_ROWS else None
+        found = None
+        if _FEW_ROWS < rows <= MOST_ROWS:
+            found = self._estimates_over_days(runs, names, rows) or self._estimates_of_sparse(runs, names, rows)
         if found is not None:
             return found
         merged = self.merge(runs, names, range(rows))
         return estimates(merged.rows), merged.sums
 
-    def _estimates_over_days(
-        self, runs: Sequence[Run], names: _FieldNames, rows: int
-    ) -> tuple[list[int], Mapping[str, int]] | None:
+    def _estimates_of_sparse(self, runs: Sequence[Run], names: _FieldNames, rows: int) -> _Estimates | None:
+        """Estimate as above from sparse sketches, without their registers; None if a sketch is dense, or they are too many."""
+        fields = [field for run in runs for field in self._fields_of(run, names)]
+        stacks = [field.stack for field in fields if field.stack is not None]
+        if any(stack.dense for stack in stacks):
+            return None
+        found = sparse_estimates([(stack.indexes, stack.values) for stack in stacks], rows)
+        return None if found is None else (found, _sums_of(fields))
+
+    def _estimates_over_days(self, runs: Sequence[Run], names: _FieldNames, rows: int) -> _Estimates | None:
         """Estimate as above by what the other runs raise above the long run of days, if there is one and they raise little."""
         long = next((run for run in runs if run.level == "day" and len(run.starts) >= _GROUP_DAYS), None)
         # What lies above the days is found for the second report about them: a first one has no gain from it.
@@ -224,6 +235,13 @@ def _add(into: MergedRun, more: MergedRun) -> None:
     rows = into.rows[: len(more.rows)]
     np.maximum(rows, more.rows[: len(rows)], out=rows)
     _add_sums(into.sums, more.sums)
+
+
+def _sums_of(fields: Iterable[CachedField]) -> dict[str, int]:
+    sums: dict[str, int] = {}
+    for field in fields:
+        _add_sums(sums, field.sums)
+    return sums
 
 
 def _add_sums(into: dict[str, int], more: Mapping[str, int]) -> None:

@@ -11,13 +11,13 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sidedata.hyperloglog import LARGEST, REGISTERS, WEIGHTS, Registers, Stack, estimate_of, merge, weights
+from sidedata.hyperloglog import LARGEST, REGISTERS, WEIGHTS, Registers, Stack, Weights, estimates_of, merge, weights
 
-Weights = NDArray[np.int64]  # sums of a row's weights, by row
 Indexes = NDArray[np.int64]
 
 # The largest share of registers that is worth it.
 _MOST_RAISED: Final = 1 / 12
+_VALUE_BITS: Final = 6  # of a register
 
 
 class Base(NamedTuple):
@@ -56,7 +56,7 @@ class RaisedRun(NamedTuple):
 def base_of(rows: Registers) -> Base | None:
     """Weigh the registers of a long run; None if a register has no weight."""
     found = weights(rows)
-    return None if found is None else Base(rows, np.array(found, np.int64))
+    return None if found is None else Base(rows, found)
 
 
 def raised_by_rows(base: Base, rows: Registers) -> Raised | None:
@@ -76,21 +76,40 @@ def raised_by_stacks(base: Base, stacks: Sequence[Stack]) -> Raised | None:
         return raised_by_rows(base, rows)
     flat = base.rows.reshape(-1)
     masks = [stack.values > flat.take(stack.indexes) for stack in stacks]
-    indexes = np.concatenate([stack.indexes[mask] for stack, mask in zip(stacks, masks, strict=True)])
-    values = np.concatenate([stack.values[mask] for stack, mask in zip(stacks, masks, strict=True)])
-    if len(indexes) > _MOST_RAISED * len(flat):
+    above = [(stack.indexes[mask], stack.values[mask]) for stack, mask in zip(stacks, masks, strict=True)]
+    found = _union(above, len(base.rows))
+    return None if found is None else _raised(base, *found)
+
+
+def sparse_estimates(sketches: Sequence[tuple[Indexes, Registers]], rows: int) -> list[int] | None:
+    """Estimate rows from registers above 0 with their values, as a `Stack` has them; None if they are too many for it."""
+    found = _union(sketches, rows)
+    if found is None or (len(found[1]) and found[1].max() > LARGEST):
         return None
-    # Of each index the largest value comes last.
-    order = np.lexsort((values, indexes))
-    indexes, values = indexes[order], values[order]
+    indexes, values = found
+    change = _change(np.zeros_like(values), values, _ends(indexes, rows))
+    return estimates_of(change + REGISTERS * WEIGHTS[0])
+
+
+def _union(sketches: Sequence[tuple[Indexes, Registers]], rows: int) -> tuple[Indexes, Registers] | None:
+    """The largest value of each register that is named, in order; None if too many are."""
+    if sum(len(indexes) for indexes, _ in sketches) > _MOST_RAISED * rows * REGISTERS:
+        return None
+    if not sketches:
+        return np.empty(0, np.int64), np.empty(0, np.uint8)
+    # Index and value in one number: the last one of an index has its largest value.
+    packed = np.concatenate([indexes for indexes, _ in sketches]) << _VALUE_BITS
+    packed |= np.concatenate([values for _, values in sketches])
+    packed.sort()
+    indexes = packed >> _VALUE_BITS
     last = np.flatnonzero(np.diff(indexes, append=-1))
-    return _raised(base, indexes[last], values[last])
+    return indexes[last], (packed[last] & (1 << _VALUE_BITS) - 1).astype(np.uint8)
 
 
 def _raised(base: Base, indexes: Indexes, values: Registers) -> Raised | None:
     if len(values) and values.max() > LARGEST:
         return None
-    ends = np.searchsorted(indexes, np.arange(len(base.rows) + 1) * REGISTERS)
+    ends = _ends(indexes, len(base.rows))
     return Raised(indexes, values, ends, _change(base.rows.reshape(-1).take(indexes), values, ends))
 
 
@@ -109,7 +128,11 @@ def estimates_over(base: Base, raised: Sequence[Raised]) -> list[int]:
             after = np.maximum(before, run.values)
             registers[run.indexes] = after
             total += _change(before, after, run.ends)
-    return [estimate_of(weight) for weight in total.tolist()]
+    return estimates_of(total)
+
+
+def _ends(indexes: Indexes, rows: int) -> Indexes:
+    return np.searchsorted(indexes, np.arange(rows + 1) * REGISTERS)
 
 
 def _change(before: Registers, after: Registers, ends: Indexes) -> Weights:

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from sidedata.calendar.tiling import Run
-from sidedata.hyperloglog import Registers, empty, estimates, merge
+from sidedata.hyperloglog import REGISTERS, empty, estimates, merge
 from sidedata.reads.workflow_parts import BucketField, FieldName
 from sidedata.schema import counts
 from sidedata.service.report.assemble import EdgeFigures, Runs, day_visitors, edge_figures
 from sidedata.service.report.points.point_cache import PointFigures
 from sidedata.service.report.points.segment import Point
 from sidedata.service.report.runs.merged_runs import SESSIONS, VISITORS
+from sidedata.service.report.runs.raised import sparse_estimates
 from sidedata.service.report.workflow_cache import WorkflowCache
 
 _AT_ONCE: Final = 32  # points whose registers are in memory together, up to 1 MB
@@ -36,10 +37,8 @@ def figures_of(cache: WorkflowCache, kind: str, points: Sequence[Point]) -> list
 
 
 def _interaction(cache: WorkflowCache, points: Sequence[Point]) -> Iterable[PointFigures]:
-    rows = empty(len(points))
-    for row, point in enumerate(points):
-        _merge(cache, point.runs, "visitors", VISITORS, rows[row : row + 1])
-    for point, visitors in zip(points, estimates(rows), strict=True):
+    estimated = _estimates(cache, [(point.runs, "visitors") for point in points])
+    for point, visitors in zip(points, estimated, strict=True):
         sums: dict[str, int] = {}
         for run in point.runs:
             for start in run.starts:
@@ -56,19 +55,16 @@ def _interaction(cache: WorkflowCache, points: Sequence[Point]) -> Iterable[Poin
 
 
 def _page_navigation(cache: WorkflowCache, points: Sequence[Point]) -> Iterable[PointFigures]:
-    rows = empty(2 * len(points))
-    for row, point in enumerate(points):
-        _merge(cache, point.runs, "sessions", SESSIONS, rows[2 * row + 1 : 2 * row + 2])
-        if not point.is_stored:
-            _merge(cache, point.runs, "visitors", VISITORS, rows[2 * row : 2 * row + 1])
-    estimated = estimates(rows)
+    sessions = _estimates(cache, [(point.runs, "sessions") for point in points])
+    visitors = iter(_estimates(cache, [(point.runs, "visitors") for point in points if not point.is_stored]))
     edges = [edge for point in points for edge in point.edges]
     figures_by_edge = {edge.runs: cache.edges[edge.runs] for edge in edges if edge.runs in cache.edges}
     computed = edge_figures([cache.edge_buckets(edge) for edge in edges if edge.runs not in figures_by_edge])
     cache.add_edges(computed)
     figures_by_edge |= computed
-    for point, visitors, sessions in zip(points, estimated[::2], estimated[1::2], strict=True):
-        yield PointFigures(visitors=_visitors(cache, figures_by_edge, point, visitors), sessions=sessions)
+    for point, of_point in zip(points, sessions, strict=True):
+        estimate = 0 if point.is_stored else next(visitors)
+        yield PointFigures(visitors=_visitors(cache, figures_by_edge, point, estimate), sessions=of_point)
 
 
 def _visitors(cache: WorkflowCache, edges: Mapping[Runs, EdgeFigures], point: Point, estimate: int) -> int:
@@ -76,12 +72,36 @@ def _visitors(cache: WorkflowCache, edges: Mapping[Runs, EdgeFigures], point: Po
         return cache.fields[BucketField("day", point.hour.day_start, "counts")].counts.get(point.hour.field, 0)
     if not point.days and not point.edges:
         return estimate
-    days = [day_visitors(cache.fields[BucketField("day", start, "counts")].counts) for start in point.days]
+    days = [day_visitors(cache.fields[BucketField("day", start, "counts")].sums) for start in point.days]
     days += [edges[edge.runs].visitors for edge in point.edges]
     return days[0] if len(days) == 1 else min(estimate, sum(days))
 
 
-def _merge(cache: WorkflowCache, runs: Iterable[Run], name: FieldName, row: int, into: Registers) -> None:
-    """Merge one field of all buckets into the single row `into`."""
-    stacks = [cache.fields[BucketField(run.level, start, name)].stack for run in runs for start in run.starts]
-    merge(into, [stack for stack in stacks if stack is not None], row)
+def _estimates(cache: WorkflowCache, wanted: Sequence[tuple[Sequence[Run], FieldName]]) -> list[int]:
+    """Estimate sketches of one name, merged from all buckets of some runs, for each of these."""
+    stacks = [
+        [
+            stack
+            for run in runs
+            for start in run.starts
+            if (stack := cache.fields[BucketField(run.level, start, name)].stack) is not None
+        ]
+        for runs, name in wanted
+    ]
+    rows = [SESSIONS if name == "sessions" else VISITORS for _, name in wanted]
+    if not any(stack.dense for own in stacks for stack in own):
+        # The registers of each sketch have its row among the fields of a bucket; here each of `wanted` has a row of its own.
+        found = sparse_estimates(
+            [
+                (stack.indexes + (number - row) * REGISTERS, stack.values)
+                for number, (own, row) in enumerate(zip(stacks, rows, strict=True))
+                for stack in own
+            ],
+            len(wanted),
+        )
+        if found is not None:
+            return found
+    merged = empty(len(wanted))
+    for number, (own, row) in enumerate(zip(stacks, rows, strict=True)):
+        merge(merged[number : number + 1], own, row)
+    return estimates(merged)

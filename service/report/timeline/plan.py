@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Final
 
 from msgspec import Struct
 
@@ -22,6 +23,8 @@ from sidedata.service.report.timeline.spans import (
     segment_spans,
     spans,
 )
+
+_MOST_KNOWN: Final = 256
 
 
 class GranularityError(SidedataError):
@@ -52,6 +55,10 @@ class TimelinePlan(Struct, frozen=True):
         return [point for segment in self.segments for point in segment.points]
 
 
+# By the identity of a report's plan, which is that of no other while it is part of the value.
+_known: dict[tuple[int, Granularity, int, int], TimelinePlan] = {}
+
+
 def make_timeline_plan(
     plan: ReportPlan, granularity: Granularity, now: float, retention: Retention, most: int = MOST_POINTS
 ) -> TimelinePlan:
@@ -60,7 +67,19 @@ def make_timeline_plan(
     Raises:
         GranularityError: buckets of that size are no longer kept, or there would be too many points.
     """
-    effective, zone, most = plan.tiling.effective, plan.zone, min(most, MOST_POINTS)
+    # Polls bring the same plan of a report for a second.
+    key = (id(plan), granularity, int(now), most)
+    known = _known.get(key)
+    if known is not None and known.plan is plan:
+        return known
+    if len(_known) >= _MOST_KNOWN:
+        _known.clear()
+    made = _known[key] = _make(plan, granularity, now, retention, min(most, MOST_POINTS))
+    return made
+
+
+def _make(plan: ReportPlan, granularity: Granularity, now: float, retention: Retention, most: int) -> TimelinePlan:
+    effective, zone = plan.tiling.effective, plan.zone
     # The first test is cheap, because it needs no points. It passes all timelines that are allowed, and a few others.
     if effective.end - effective.start <= most * LONGEST_SECONDS[granularity] and _is_kept(
         granularity, effective, zone, int(now), retention
@@ -79,21 +98,41 @@ def _is_kept(granularity: Granularity, effective: Span, zone: Zone, now: int, re
     return GRANULARITIES.index(granularity) > 1 or retention.keeps_hour(zone.day(effective.start), now)
 
 
-# A timeline by hours has 31 segments, of which the next timeline has all but two.
-@lru_cache(maxsize=256)
 def _segments(
     zone: Zone, kind: str, effective: Span, granularity: Granularity, now_in_five_minutes: int
 ) -> tuple[Segment, ...]:
-    # A segment that holds no future point is the same at any time.
-    ahead = now_in_five_minutes * 300 + AHEAD_SECONDS
-    return tuple(
-        _segment(zone, kind, span, granularity, now_in_five_minutes if span.end > ahead else None)
-        for span in segment_spans(effective, zone, granularity)
+    # All intervals with the same days share the segments but the first and the last.
+    days = Span(zone.day(effective.start).start, zone.day(effective.end - 1).end)
+    whole = _segments_of_days(zone, kind, days, granularity, now_in_five_minutes)
+    first, last = whole[0].span, whole[-1].span
+    if len(whole) == 1:
+        return (_segment(zone, kind, effective, granularity, now_in_five_minutes),)
+    return (
+        _segment(zone, kind, Span(effective.start, first.end), granularity, now_in_five_minutes),
+        *whole[1:-1],
+        _segment(zone, kind, Span(last.start, effective.end), granularity, now_in_five_minutes),
     )
 
 
+@lru_cache(maxsize=256)
+def _segments_of_days(
+    zone: Zone, kind: str, days: Span, granularity: Granularity, now_in_five_minutes: int
+) -> tuple[Segment, ...]:
+    return tuple(
+        _segment(zone, kind, span, granularity, now_in_five_minutes) for span in segment_spans(days, zone, granularity)
+    )
+
+
+def _segment(zone: Zone, kind: str, span: Span, granularity: Granularity, now_in_five_minutes: int) -> Segment:
+    # A segment that holds no future point is the same at any time.
+    has_future = span.end > now_in_five_minutes * 300 + AHEAD_SECONDS
+    return _make_segment(zone, kind, span, granularity, now_in_five_minutes if has_future else None)
+
+
 @lru_cache(maxsize=2048)
-def _segment(zone: Zone, kind: str, span: Span, granularity: Granularity, now_in_five_minutes: int | None) -> Segment:
+def _make_segment(
+    zone: Zone, kind: str, span: Span, granularity: Granularity, now_in_five_minutes: int | None
+) -> Segment:
     now = span.end if now_in_five_minutes is None else now_in_five_minutes * 300
     points = []
     start_text = zone.text(span.start)
@@ -102,7 +141,7 @@ def _segment(zone: Zone, kind: str, span: Span, granularity: Granularity, now_in
         points.append(_point(zone, part, granularity, now, (start_text, end_text)))
         start_text = end_text
     fields = dict.fromkeys(field for point in points for field in _fields(point, kind))
-    return Segment((granularity, *span, now_in_five_minutes), span, tuple(points), tuple(fields))
+    return Segment(f"{granularity} {span.start} {span.end} {now_in_five_minutes}", span, tuple(points), tuple(fields))
 
 
 def _point(zone: Zone, span: Span, granularity: Granularity, now: int, texts: tuple[str, str]) -> Point:

@@ -1,10 +1,13 @@
 """Timelines: from a request to an answer, on the caches of the reports."""
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import islice
 
 from sidedata.calendar.zones import Zone
 from sidedata.service.report.answer import Answer, answer_of, array
+from sidedata.service.report.points.segment import Segment
 from sidedata.service.report.reports import Reports
 from sidedata.service.report.timeline.encode import Format, csv_points, json_points
 from sidedata.service.report.timeline.figures import figures_of
@@ -48,16 +51,15 @@ def points_answer(cache: WorkflowCache, plan: TimelinePlan) -> Answer:
 
 def _answer(cache: WorkflowCache, plan: TimelinePlan, before: bytes, after: bytes) -> Answer:
     """The points as JSON, joined from encoded segments, most of which are cached."""
-    missing = [segment for segment in plan.segments if cache.points.segment(segment) is None]
-    points = [point for segment in missing for point in segment.points]
-    figures = iter(figures_of(cache, plan.kind, points))
-    new_segments = {}
-    for segment in missing:
-        own = list(islice(figures, len(segment.points)))
-        body = array(json_points(plan.kind, segment.points, own))[1:-1]
-        new_segments[segment.key] = cache.points.add_segment(segment, body)
-    segments = [new_segments.get(segment.key) or cache.points.segment(segment) for segment in plan.segments]
-    encoded = [segment for segment in segments if segment is not None]
+    encoded = cache.points.encoded(plan.segments, partial(_encode, cache, plan.kind))
     body = b"".join((before, b",".join([segment.body for segment in encoded]), after))
     # To hash the segments' digests takes a hundredth of the time that the whole body would take.
     return answer_of(body, plan.plan, b"".join([before, *(segment.digest for segment in encoded)]))
+
+
+def _encode(cache: WorkflowCache, kind: str, segments: Sequence[Segment]) -> Iterator[bytes]:
+    """The points of each segment as JSON, divided by commas."""
+    figures = iter(figures_of(cache, kind, [point for segment in segments for point in segment.points]))
+    for segment in segments:
+        own = list(islice(figures, len(segment.points)))
+        yield array(json_points(kind, segment.points, own))[1:-1]

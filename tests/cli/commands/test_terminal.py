@@ -160,6 +160,7 @@ def test_idle_partitions_are_left_out(sidedata: Sidedata, redis_url: str) -> Non
     assert sidedata("inspect", "--json").stdout.count('"partition"') == 16
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("command", ["inspect", "inspect --json", "inspect key sd:config", "status", "doctor"])
 def test_a_redis_that_hangs_is_said_within_2_seconds(
     private_server: Callable[..., RedisServer], monkeypatch: pytest.MonkeyPatch, command: str

@@ -31,7 +31,10 @@ def test_which_server_reads_whose_files(writer: str) -> None:
     ("server", "writer", "reads"),
     [
         ("Redis 8.0.1", "Redis 8.2.3", True),  # one format from 7.4 to 8.4
-        ("Redis 8.4.0", "Redis 8.6.0", False),
+        ("Redis 8.2.3", "Redis 8.6.3", False),
+        ("Redis 8.6.3", "Redis 8.10.2", False),
+        ("Redis 8.10.2", "Redis 8.6.3", True),
+        ("Redis 8.10.2", "Valkey 8.1.1", True),
         ("Redis 9.0.0", "Redis 9.2.0", False),  # unknown, so not trusted
         ("Redis 9.2.0", "Redis 6.2.14", True),
         ("Valkey 9.0.0", "Valkey 9.1.2", True),

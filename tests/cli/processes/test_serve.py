@@ -17,6 +17,7 @@ from tests.support.redis.client import connect
 from tests.support.redis.servers import RedisServer
 
 
+@pytest.mark.alone
 @pytest.mark.holds("9.3")
 async def test_it_serves_and_leaves_with_0(redis_url: str) -> None:
     """SIGTERM ends it at once, an open stream and a log in JSON notwithstanding."""

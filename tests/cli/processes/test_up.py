@@ -84,6 +84,7 @@ def children_of(process: subprocess.Popen[str]) -> dict[str, int]:
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
 
 
+@pytest.mark.alone
 @pytest.mark.holds("9.3")
 def test_up_answers_and_ends_in_order(tmp_path: Path, processes: list[subprocess.Popen[str]]) -> None:
     """Commands beside it see the same Redis; SIGTERM ends all of it with 0 within 10 seconds; data are kept."""

@@ -33,6 +33,7 @@ async def event(stream: asyncio.StreamReader) -> int:
     raise AssertionError("the stream has ended")
 
 
+@pytest.mark.alone
 async def test_a_live_stream_is_not_held_back(front: Front, organization: str) -> None:
     """The first event comes within its second, and so does a change."""
     await count(front, organization, "first", 10)

@@ -73,6 +73,7 @@ async def test_an_entry_of_thousands_of_fields_is_one_letter(pipe: Pipeline) -> 
     assert await starts(pipe) == 2
 
 
+@pytest.mark.alone
 async def test_a_stream_of_nothing_but_poison(pipe: Pipeline, caplog: pytest.LogCaptureFixture) -> None:
     """The worker slows down, says so once, and goes on; a good event is applied within a second and ends it."""
     metrics = Metrics()

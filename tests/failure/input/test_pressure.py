@@ -53,6 +53,7 @@ async def timed(asking: Awaitable[Any]) -> tuple[Any, float]:
     return await asking, time.monotonic() - start
 
 
+@pytest.mark.alone
 async def test_slow_and_silent_clients_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that sends nothing, or one header after another without an end, is closed in time; others are answered."""
     monkeypatch.setattr(listener, "IDLE_SECONDS", 1.0)
@@ -109,6 +110,7 @@ async def test_who_leaves_in_the_middle_is_no_bug(caplog: pytest.LogCaptureFixtu
     assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
+@pytest.mark.alone
 async def test_thousands_of_idle_connections_disturb_nobody() -> None:
     """As many as this process may open, both ends of each being ours: a request in between takes no longer than alone."""
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -177,6 +179,7 @@ async def test_uploads_together_stay_within_their_memory() -> None:
         assert (await ours.ask("POST", EVENTS, data=body, headers=JSON)).status == 202
 
 
+@pytest.mark.alone
 async def test_overload_sheds() -> None:
     """More requests than may wait get a 503 at once; those that wait are answered, and then there is room again."""
     async with world(requests_limit=20) as ours:

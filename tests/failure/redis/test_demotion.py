@@ -79,6 +79,7 @@ async def readiness(running: Life) -> tuple[int, dict[str, str]]:
         return heard.status, {check["name"]: check["status"] for check in body["checks"]}
 
 
+@pytest.mark.alone
 async def test_a_failover_behind_a_fixed_address_is_over_within_two_seconds(
     private_server: Callable[..., RedisServer],
 ) -> None:
@@ -137,6 +138,7 @@ async def test_an_idle_writer_finds_the_new_master(private_server: Callable[...,
             await gateway.aclose()
 
 
+@pytest.mark.alone
 async def test_a_master_that_does_not_know_of_its_successor_is_left(
     private_server: Callable[..., RedisServer],
 ) -> None:

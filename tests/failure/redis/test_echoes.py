@@ -3,9 +3,9 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 
 import aiohttp
 import pytest
@@ -41,9 +41,14 @@ def _quoted(words: object) -> str:
     return " ".join(f"'{word}'" for word in list(words)[1:])  # type: ignore[call-overload] # a list of words
 
 
-@asynccontextmanager
-async def outputs(url: str) -> AsyncIterator[list[bytes]]:
+async def outputs(url: str) -> list[bytes]:
     """All that a service and some commands tell of a server: answers, pages, metrics, logs."""
+    commands = (["doctor"], ["doctor", "--json"], ["inspect"], ["worker"])
+    said = await asyncio.gather(_outputs_of_service(url), *(_outputs_of(url, words) for words in commands))
+    return list(chain.from_iterable(said))
+
+
+async def _outputs_of_service(url: str) -> list[bytes]:
     said: list[bytes] = []
     async with serving(url, SIDEDATA_LOG_LEVEL="DEBUG") as process:
         base = await asyncio.wait_for(_address(process), 30)
@@ -54,25 +59,27 @@ async def outputs(url: str) -> AsyncIterator[list[bytes]]:
                         said.append(await heard.read() + repr(heard.headers).encode())
             process.terminate()
         said += list(await process.communicate())
-    for words in (["doctor"], ["doctor", "--json"], ["inspect"], ["worker"]):
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "sidedata.cli.main", *words),
-            env={
-                **os.environ,
-                "SIDEDATA_REDIS_URL": url,
-                "SIDEDATA_SECRET": SECRET,
-                "SIDEDATA_WORKER_PORT": "0",
-                "SIDEDATA_LOG_LEVEL": "DEBUG",
-            },
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        reading = asyncio.create_task(process.communicate())
-        done, _ = await asyncio.wait([reading], timeout=2)
-        if not done:
-            process.kill()
-        said += list(await reading)
-    yield said
+    return said
+
+
+async def _outputs_of(url: str, words: list[str]) -> list[bytes]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "sidedata.cli.main", *words),
+        env={
+            **os.environ,
+            "SIDEDATA_REDIS_URL": url,
+            "SIDEDATA_SECRET": SECRET,
+            "SIDEDATA_WORKER_PORT": "0",
+            "SIDEDATA_LOG_LEVEL": "DEBUG",
+        },
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    reading = asyncio.create_task(process.communicate())
+    done, _ = await asyncio.wait([reading], timeout=4)
+    if not done:
+        process.kill()
+    return list(await reading)
 
 
 async def _address(process: asyncio.subprocess.Process) -> str:
@@ -86,7 +93,8 @@ async def _address(process: asyncio.subprocess.Process) -> str:
 @pytest.mark.parametrize("shape", SHAPES)
 async def test_no_output_repeats_a_password(shape: str) -> None:
     """Whatever a server says of HELLO, AUTH or another command, nothing that people or logs see has the password in it."""
-    async with refusing(SHAPES[shape]) as port, outputs(f"redis://u:{ENCODED}@127.0.0.1:{port}") as said:
+    async with refusing(SHAPES[shape]) as port:
+        said = await outputs(f"redis://u:{ENCODED}@127.0.0.1:{port}")
         everything = b"\n".join(said)
         assert b"Redis" in everything
         for form in (PASSWORD, ENCODED, PASSWORD.replace("'", "\\'"), "Geheim"):

@@ -60,6 +60,7 @@ class ClientCrowd:
         assert {status for status, _ in await self.ask_all()} <= {200, 202, 404}
 
 
+@pytest.mark.alone
 @pytest.mark.holds("6.9")
 @pytest.mark.parametrize("how", ["frozen", "killed"])
 async def test_a_redis_that_freezes_or_dies_is_answered_for_within_a_second(
@@ -87,6 +88,7 @@ async def test_a_redis_that_freezes_or_dies_is_answered_for_within_a_second(
         await crowd.recovers(5 * TIME_FACTOR)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("how", ["frozen", "killed"])
 async def test_a_redis_that_freezes_or_dies_leaves_nothing_behind(
     private_server: Callable[..., RedisServer], how: str

@@ -51,6 +51,7 @@ async def fail_over(servers: Watched, running: Life, *, way: str) -> None:
     await eventually(lambda: is_counted(running, 30))
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("front", FRONTS)
 @pytest.mark.parametrize("way", ["killed", "frozen"])
 async def test_a_failover_by_sentinel(

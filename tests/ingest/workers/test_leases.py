@@ -179,6 +179,7 @@ async def test_work_moves_within_5_seconds_of_a_death_and_1_second_of_a_leave() 
         assert await applied(client) == 2 * PARTITIONS
 
 
+@pytest.mark.alone
 @pytest.mark.holds("9.3")
 async def test_a_leave_ends_in_time_though_redis_is_frozen(
     private_server: Callable[..., RedisServer], monkeypatch: pytest.MonkeyPatch

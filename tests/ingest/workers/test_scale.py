@@ -73,6 +73,7 @@ async def test_one_to_eight_workers_share_evenly(client: Client) -> None:
             await staying.aclose()
 
 
+@pytest.mark.alone
 async def test_a_hot_organization_does_not_starve_the_others(client: Client) -> None:
     """While a worker is at 60,000 events of one partition, single events of fifteen others are applied within a second."""
     installation = await open_installation(client, SETTINGS)
@@ -90,6 +91,7 @@ async def test_a_hot_organization_does_not_starve_the_others(client: Client) -> 
         assert max(waits) < 1.0 * TIME_FACTOR, waits
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("count", [3, pytest.param(8, marks=pytest.mark.long)])
 async def test_worker_processes_share_evenly_and_a_hot_organization_starves_nobody(count: int) -> None:
     """Real processes, one after the other; then the same backlog, and single events of all other partitions beside it."""

@@ -142,6 +142,7 @@ def test_the_command_line_lists_last_uses(redis_url: str, expiry: list[str]) -> 
     assert (record["expires_at"] is None) == (not expiry)
 
 
+@pytest.mark.alone
 @pytest.mark.holds("6.4", "6.5")
 async def test_a_token_learns_nothing_of_another_organization(redis_url: str) -> None:
     """Another organization's workflow and a missing one are refused in the same words and headers, and by the same work."""

@@ -198,6 +198,8 @@ RIGHTS_BEFORE = (
 
 async def test_missing_rights_are_named(pipe: Pipeline) -> None:
     """With the access rules of the version before reports go on, the new paths say which right is missing, readiness warns."""
+    if (await pipe.client.info("server"))["redis_version"] < "7":
+        pytest.skip("these access rules need Redis 7.0: %R~ and selectors")
     await pipe.apply(view(await pipe.now()))
     await pipe.client.execute_command("ACL", "SETUSER", "before", "on", ">x", "resetchannels", "-@all", *RIGHTS_BEFORE)
     client = connect(login(pipe.settings.redis_url, "before", "x"), timeout=5)

@@ -91,6 +91,7 @@ async def test_a_full_redis_takes_nothing(client: Client, private_server: Callab
         await full.aclose()
 
 
+@pytest.mark.alone
 @pytest.mark.holds("6.9")
 async def test_a_frozen_redis_is_answered_for_within_a_second(private_server: Callable[..., RedisServer]) -> None:
     """Connections stay open and nothing comes: every endpoint says 503 in time, and works again after."""

@@ -73,6 +73,7 @@ async def test_an_answer_at_once_and_then_each_change() -> None:
         assert await stream.event() == sidedata(3)
 
 
+@pytest.mark.alone
 @pytest.mark.holds("3.1.2")
 async def test_at_most_one_event_a_second_and_the_newest() -> None:
     """An answer that changes all the time is sent once a second, as it is then."""
@@ -100,6 +101,7 @@ async def _count_up(ours: World) -> None:
         await asyncio.sleep(0.01)
 
 
+@pytest.mark.alone
 @pytest.mark.holds("3.1.5")
 async def test_a_change_shows_within_the_limit_whenever_it_comes() -> None:
     """A change just after an event waits for the pause, a later one for the next poll; both are sent in time."""
@@ -191,6 +193,7 @@ async def test_an_interval_that_went_out_of_reach_ends_the_stream() -> None:
         assert await stream.block() == []
 
 
+@pytest.mark.alone
 async def test_streams_end_when_the_service_does() -> None:
     """Shutdown doesn't wait for anybody who only listens."""
     loop = asyncio.get_running_loop()

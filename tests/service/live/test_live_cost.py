@@ -116,6 +116,7 @@ async def test_a_thousand_listeners_cost_redis_what_one_does(redis_url: str, *, 
         assert thousand < 2 * one, f"{one} commands a poll for one listener, {thousand} for {LISTENERS}"
 
 
+@pytest.mark.alone
 @pytest.mark.holds("3.1.5")
 async def test_what_enters_the_stream_shows_in_time(redis_url: str) -> None:
     """Within a second and a half, time after time, with a worker that runs by itself."""

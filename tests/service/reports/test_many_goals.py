@@ -38,6 +38,7 @@ async def answered(pipe: Pipeline, days: int) -> tuple[dict[str, Any], float]:
         assert time.monotonic() - start < 5 * TIME_FACTOR
 
 
+@pytest.mark.alone
 async def test_three_thousand_goals_over_sixty_days(redis_url: str) -> None:
     """Cold, within 5 seconds of askings; a report of another workflow never takes a tenth of a second meanwhile."""
     async with pipeline(redis_url, partitions=1) as pipe:
@@ -73,6 +74,7 @@ async def test_three_thousand_goals_over_sixty_days(redis_url: str) -> None:
         )  # 0.02 of it before the report is due, and the test's own JSON
 
 
+@pytest.mark.alone
 async def test_what_was_read_is_kept_when_the_time_is_up(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Though no reading ever fits the time, the fields read before it are there for the next question."""
     async with pipeline(redis_url, partitions=1) as pipe:

@@ -33,7 +33,7 @@ GRANULARITIES: tuple[Granularity, ...] = ("5min", "hour", "day", "week", "month"
 
 def segment(start: int, end: int) -> Segment:
     """A segment without points."""
-    return Segment(("hour", start, end, None), Span(start, end), (), ())
+    return Segment(f"hour {start} {end} None", Span(start, end), (), ())
 
 
 @pytest.mark.parametrize(
@@ -51,10 +51,9 @@ def test_a_changed_bucket_drops_the_segments_that_it_overlaps(bucket: tuple[str,
     """Two share an hour; a day reaches over what follows it; all others stay."""
     cache = PointCache()
     segments = [segment(2 * HOUR, 6 * HOUR), segment(3 * HOUR, 12 * HOUR), segment(20 * HOUR, 30 * HOUR)]
-    for made in segments:
-        cache.add_segment(made, b"{}")
+    cache.encoded(segments, lambda missing: [b"{}" for _ in missing])
     cache.invalidate([bucket])  # type: ignore[list-item] # a level
-    assert [index for index, made in enumerate(segments) if cache.segment(made) is not None] == remains
+    assert [index for index, made in enumerate(segments) if not cache.missing([made])] == remains
     assert cache.size == len(remains) * (300 + 2)
 
 
@@ -65,6 +64,12 @@ def plans(days: float, granularity: Granularity, kind: str = "page_navigation") 
     end = helsinki.moment(int(NOW))
     report = make_plan(helsinki, kind, end - timedelta(days=days), end, NOW, retention)
     return make_timeline_plan(report, granularity, NOW, retention)
+
+
+def test_polls_of_one_second_share_a_plan() -> None:
+    """The same question has the same plan, another granularity or interval its own."""
+    assert plans(30, "hour") is plans(30, "hour")
+    assert len({id(plans(days, granularity)) for days in (29.0, 30.0) for granularity in ("hour", "day")}) == 4
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -100,41 +101,54 @@ class Page:
             await asyncio.sleep(0.02)
 
 
-@asynccontextmanager
-async def chromium_page(binary: str, profile: Path) -> AsyncIterator[Page]:
-    """A tab of a new browser, whose profile is that empty directory."""
+@contextmanager
+def chromium(binary: str, profile: Path) -> Iterator[str]:
+    """A new browser, whose profile is that empty directory: the address of its protocol."""
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # as root it refuses to start with one
     command = [binary, *_FLAGS, *sandbox, f"--user-data-dir={profile}", "about:blank"]
     with (profile / "log").open("wb") as log:
-        process = subprocess.Popen(  # noqa: ASYNC220 - starting takes no time
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
     try:
-        async with aiohttp.ClientSession(f"http://127.0.0.1:{await _port(process, profile)}") as http:
-            targets = await (await http.get("/json/list")).json()
-            address = next(target["webSocketDebuggerUrl"] for target in targets if target["type"] == "page")
-            async with http.ws_connect(address, max_msg_size=0) as socket:
-                page = Page(socket)
-                listening = asyncio.create_task(page.listen())
-                try:
-                    for domain in ("Page", "Runtime", "Log"):
-                        await page.send(f"{domain}.enable")
-                    yield page
-                finally:
-                    listening.cancel()
-                    await asyncio.wait([listening])
+        yield f"http://127.0.0.1:{_port(process, profile)}"
     finally:
         os.killpg(process.pid, signal.SIGKILL)  # its helpers too
         process.wait()
 
 
-async def _port(process: subprocess.Popen[bytes], profile: Path) -> int:
-    limit = asyncio.get_running_loop().time() + _LIMIT_SECONDS
+def _port(process: subprocess.Popen[bytes], profile: Path) -> int:
+    limit = time.monotonic() + _LIMIT_SECONDS
     said = profile / "DevToolsActivePort"
     while True:
         first, _, rest = said.read_text().partition("\n") if said.exists() else ("", "", "")
         if rest:
             return int(first)
-        running = process.poll() is None and asyncio.get_running_loop().time() < limit
+        running = process.poll() is None and time.monotonic() < limit
         assert running, f"{process.args!r} didn't start: {(profile / 'log').read_text(errors='replace')[-2000:]}"
-        await asyncio.sleep(0.02)
+        time.sleep(0.02)
+
+
+@asynccontextmanager
+async def new_page(browser: str) -> AsyncIterator[Page]:
+    """A tab in a context of its own: no cookie, storage, cache or window is that of another; all of it goes with the tab."""
+    async with aiohttp.ClientSession(browser) as http:
+        whole = (await (await http.get("/json/version")).json())["webSocketDebuggerUrl"]
+        async with _connection(http, whole) as control:
+            context = await control.send("Target.createBrowserContext", disposeOnDetach=True)
+            target = await control.send("Target.createTarget", url="about:blank", newWindow=True, **context)
+            async with _connection(http, f"/devtools/page/{target['targetId']}") as page:
+                for domain in ("Page", "Runtime", "Log"):
+                    await page.send(f"{domain}.enable")
+                yield page
+            await control.send("Target.disposeBrowserContext", **context)
+
+
+@asynccontextmanager
+async def _connection(http: aiohttp.ClientSession, address: str) -> AsyncIterator[Page]:
+    async with http.ws_connect(address, max_msg_size=0) as socket:
+        page = Page(socket)
+        listening = asyncio.create_task(page.listen())
+        try:
+            yield page
+        finally:
+            listening.cancel()
+            await asyncio.wait([listening])

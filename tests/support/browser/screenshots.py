@@ -20,7 +20,7 @@ import aiohttp
 
 from sidedata.ingest.demo.traffic import HISTORY_EVENTS
 from sidedata.settings import PREFIX
-from tests.support.browser.chromium import VARIABLE, Page, chromium_page, find_chromium
+from tests.support.browser.chromium import VARIABLE, Page, chromium, find_chromium, new_page
 from tests.support.browser.states import LOOKS, Installation, look, settled, states
 from tests.support.paths import ROOT
 
@@ -157,8 +157,9 @@ async def main() -> None:
             await service.start()
             profile = directory / "profile"
             profile.mkdir()
-            async with chromium_page(binary, profile) as page:
-                await screenshots(page, service)
+            with chromium(binary, profile) as browser:
+                async with new_page(browser) as page:
+                    await screenshots(page, service)
         finally:
             await service.stop()
 
