@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import inspect
+import os
 import secrets
 import shutil
 import tempfile
@@ -38,7 +39,9 @@ def _small_heap() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose Hypothesis's seed where none was given, so that the header can name it."""
+    """Choose Hypothesis's seed where none was given, so that the header can name it, and leave the terminal's size out."""
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)  # set in a worker of xdist, where tables would be folded to them
     if config.option.hypothesis_seed is None:
         config.option.hypothesis_seed = secrets.randbelow(2**32)
     if DEPLOYED and version(version_text(find_binary())) < (7, 0):
