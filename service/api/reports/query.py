@@ -39,13 +39,24 @@ class Window(NamedTuple):
     span: timedelta
 
 
-class _IntervalText(msgspec.Struct, forbid_unknown_fields=True):
+class IntervalText(msgspec.Struct, forbid_unknown_fields=True):
+    """An interval as a JSON body has it."""
+
     start: str
     end: str
 
+    def read(self) -> Interval | None:
+        """Read it; None means that it needs the full check.
+
+        Raises:
+            ValueError: one of the texts is no date-time.
+        """
+        interval = Interval(parse_instant(self.start), parse_instant(self.end))
+        return interval if _is_valid(interval) else None
+
 
 class _Query(msgspec.Struct, forbid_unknown_fields=True):
-    interval: _IntervalText
+    interval: IntervalText
 
 
 _QUERY_DECODER = msgspec.json.Decoder(_Query)
@@ -59,9 +70,8 @@ def from_body(body: bytes) -> Interval:
     """
     # Nearly all bodies are valid: they are decoded in one step. An invalid one is decoded again, to find all of its errors.
     try:
-        text = _QUERY_DECODER.decode(body).interval
-        interval = Interval(parse_instant(text.start), parse_instant(text.end))
-        if _is_valid(interval):
+        interval = _QUERY_DECODER.decode(body).interval.read()
+        if interval is not None:
             return interval
     except (ValueError, OverflowError, RecursionError):
         pass

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
+import msgspec
+
 from sidedata.events.decode import canonical_uuid
 from sidedata.service.api.reports.parameters import decode_body, fields_of, read_parameters
-from sidedata.service.api.reports.query import Interval, interval_of, read_interval
+from sidedata.service.api.reports.query import Interval, IntervalText, interval_of, read_interval
 from sidedata.service.http.problems import FieldError
 from sidedata.service.report.timeline.spans import GRANULARITIES, Granularity
 
@@ -18,6 +20,14 @@ class TimelineRequest(NamedTuple):
 
     interval: Interval
     granularity: Granularity
+
+
+class _TimelineQuery(msgspec.Struct, forbid_unknown_fields=True):
+    interval: IntervalText
+    granularity: Granularity
+
+
+_TIMELINE_DECODER = msgspec.json.Decoder(_TimelineQuery)
 
 
 class OverviewRequest(NamedTuple):
@@ -34,6 +44,14 @@ def timeline_from_body(body: bytes) -> TimelineRequest:
     Raises:
         ProblemError: 400 with all errors of the body.
     """
+    # In one step, as reports are; a body with an error is decoded again, to find all of them.
+    try:
+        query = _TIMELINE_DECODER.decode(body)
+        interval = query.interval.read()
+        if interval is not None:
+            return TimelineRequest(interval, query.granularity)
+    except (ValueError, OverflowError, RecursionError):
+        pass
     errors: list[FieldError] = []
     outer = fields_of(decode_body(body), "", ("interval", "granularity"), errors)
     granularity = _granularity(outer, errors)
