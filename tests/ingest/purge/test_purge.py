@@ -112,9 +112,9 @@ async def test_a_dry_run_says_what_would_go_and_changes_nothing(server: RedisSer
     async with pipeline(server.url, partitions=4) as pipe:
         await fill(pipe, await pipe.now())
         before = await everything(pipe.client)
-        told = await purge(pipe, workflow=workflow, dry=True).run()
+        dry_report = await purge(pipe, workflow=workflow, dry=True).run()
         assert await everything(pipe.client) == before
-        assert await purge(pipe, workflow=workflow).run() == told
+        assert await purge(pipe, workflow=workflow).run() == dry_report
         assert await purge(pipe, workflow=workflow).run() == PurgeReport()
 
 
