@@ -13,21 +13,22 @@ dense: 6 bits a register, least significant bits first, so 3 bytes hold 4 regist
     byte 0    byte 1    byte 2
     11000000  22221111  33333322      (the digit is the register that the bit belongs to)
 
-sparse: operations that describe runs of registers, for sketches with few elements; see `sparse_sketch`.
+sparse: operations that describe runs of registers, for sketches with few elements and for old hours; see `sparse_sketch`.
+
+The cached count is PFCOUNT's last result; the highest bit of its last byte tells that an element was added since.
 
 The estimate is Ertl's ("New cardinality estimation algorithms for HyperLogLog sketches", arXiv:1702.01284, algorithm 6), which
 Redis uses too: results equal PFCOUNT's. The standard error is 1.04 / sqrt(16384) = 0.81 %. A missing key is an empty sketch.
 """
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
-from math import sqrt
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sidedata.sparse_sketch import REGISTERS, Registers, unpack_sparse
+from sidedata.ertl import ALPHA_INFINITY, sigma_of, tau
+from sidedata.sparse_sketch import LONG, REGISTERS, Registers, registers_of, unpack_sparse
 
 __all__ = [
     "LARGEST",
@@ -52,26 +53,42 @@ _DENSE_BYTES: Final = REGISTERS * 6 // 8
 _TOGETHER_BYTES: Final = 1 << 14
 _DENSE_TOGETHER: Final = 8  # sketches, for the same reasons
 _NOTHING: Final = np.empty(0, np.int64), np.empty(0, np.uint8)  # indexes and values of no registers
-_ALPHA_INFINITY: Final = 0.721347520444481703680
 
 Weights = NDArray[np.int64]  # of a row's registers together, by row
 
 
 class Stack(NamedTuple):
-    """Several sketches, each in a row of its own: the registers of sparse sketches that are not 0, and dense sketches as received.
+    """Several sketches, each in a row of its own: the registers of short sparse sketches that are not 0, and large sketches.
 
-    A dense sketch takes a quarter less memory than its registers. The first write to fresh registers alone takes longer than to
-    unpack the sketch again.
+    Large ones are dense sketches, which stay as received, and long sparse ones, which stay so until the first merge puts their
+    registers in their place. A dense sketch takes a quarter less memory than its registers. The first write to fresh registers
+    alone takes longer than to unpack the sketch again; for a sparse one that takes ten times as long.
     """
 
-    dense: Sequence[tuple[int, bytes]]
+    large: list[tuple[int, bytes | Registers]]
     indexes: NDArray[np.int64]  # row * REGISTERS + register, ascending, each once
     values: Registers  # at those indexes
 
     @property
     def size(self) -> int:
         """Bytes of memory, about."""
-        return 300 + (200 + _DENSE_BYTES) * len(self.dense) + 9 * len(self.indexes)
+        large = sum(_DENSE_BYTES if _is_dense(sketch) else REGISTERS for _, sketch in self.large)
+        return 300 + 200 * len(self.large) + large + 9 * len(self.indexes)
+
+    @property
+    def stored_estimate(self) -> int | None:
+        """The estimate that is stored in the header of the only sketch; None if there are more, or it holds no estimate."""
+        sketch = self.large[0][1] if len(self.large) == 1 and not len(self.indexes) else None
+        return stored_estimate(sketch) if isinstance(sketch, bytes) else None
+
+
+def stored_estimate(sketch: bytes) -> int | None:
+    """The estimate that is stored in a sketch's header; None if elements were added since."""
+    return None if sketch[_HEADER - 1] & 0x80 else int.from_bytes(sketch[_HEADER - 8 : _HEADER], "little")
+
+
+def _is_dense(sketch: bytes | Registers) -> bool:
+    return isinstance(sketch, bytes) and sketch[4] == 0
 
 
 def unpack(groups: Iterable[Sequence[tuple[int, bytes]]]) -> list[Stack]:
@@ -85,7 +102,7 @@ def unpack(groups: Iterable[Sequence[tuple[int, bytes]]]) -> list[Stack]:
     size = 0
     for group in groups:
         together.append(group)
-        size += sum(len(sketch) for _, sketch in group if len(sketch) < _DENSE_BYTES)
+        size += sum(len(sketch) for _, sketch in group if len(sketch) <= LONG)
         if size > _TOGETHER_BYTES:
             stacks += _unpack_together(together)
             together, size = [], 0
@@ -93,12 +110,12 @@ def unpack(groups: Iterable[Sequence[tuple[int, bytes]]]) -> list[Stack]:
 
 
 def _unpack_together(groups: Sequence[Sequence[tuple[int, bytes]]]) -> list[Stack]:
-    dense: list[list[tuple[int, bytes]]] = []
+    large: list[list[tuple[int, bytes | Registers]]] = []
     rows: list[int] = []
     payloads: list[bytes] = []
     ends: list[int] = []
     for group in groups:
-        dense.append([])
+        large.append([])
         for row, sketch in group:
             if (
                 sketch[:4] != b"HYLL"
@@ -106,18 +123,18 @@ def _unpack_together(groups: Sequence[Sequence[tuple[int, bytes]]]) -> list[Stac
                 or (sketch[4] == 0 and len(sketch) != _HEADER + _DENSE_BYTES)
             ):
                 raise ValueError("not a HyperLogLog")
-            if sketch[4] == 0:
-                dense[-1].append((row, sketch))
+            if sketch[4] == 0 or len(sketch) > LONG:
+                large[-1].append((row, sketch))
             else:
                 rows.append(row)
                 payloads.append(sketch[_HEADER:])
         ends.append(len(payloads))
     if not payloads:
-        return [Stack(sketches, *_NOTHING) for sketches in dense]
+        return [Stack(sketches, *_NOTHING) for sketches in large]
     which, registers, values = unpack_sparse(payloads)
     indexes = np.array(rows, np.int64)[which] * REGISTERS + registers
     stacks, first = [], 0
-    for sketches, last in zip(dense, np.searchsorted(which, ends).tolist(), strict=True):
+    for sketches, last in zip(large, np.searchsorted(which, ends).tolist(), strict=True):
         # Copies, so that none keeps the memory of all.
         parts = (indexes[first:last].copy(), values[first:last].copy()) if first < last else _NOTHING
         stacks.append(Stack(sketches, *parts))
@@ -135,9 +152,15 @@ def merge(into: Registers, stacks: Iterable[Stack], first_row: int = 0) -> None:
     rows = len(into)
     dense: dict[int, list[bytes]] = {}
     for stack in stacks:
-        for row, sketch in stack.dense:
-            if first_row <= row < first_row + rows:
+        for position, (row, sketch) in enumerate(stack.large):
+            if not first_row <= row < first_row + rows:
+                continue
+            if isinstance(sketch, bytes) and sketch[4] == 0:
                 dense.setdefault(row - first_row, []).append(sketch)
+                continue
+            registers = registers_of(sketch[_HEADER:]) if isinstance(sketch, bytes) else sketch
+            stack.large[position] = (row, registers)
+            np.maximum(into[row - first_row], registers, out=into[row - first_row])
         indexes, values = stack.indexes, stack.values
         if not len(indexes):
             continue
@@ -190,7 +213,7 @@ def weights(rows: Registers) -> Weights | None:
 
 def estimates_of(weights: Weights) -> list[int]:
     """The estimate of each row, from the sum of the `WEIGHTS` of its registers."""
-    sigmas = np.array([_sigma_of(zeros) for zeros in (weights >> _ZERO_BITS).tolist()])
+    sigmas = np.array([sigma_of(zeros) for zeros in (weights >> _ZERO_BITS).tolist()])
     return _rounded((weights & _UNITS - 1) / _UNIT + sigmas)
 
 
@@ -208,43 +231,12 @@ _BEYOND: Final = np.array([0] * (_HALF + 1) + [1 << power for power in reversed(
 
 def _harmonic_sum(histogram: Sequence[int]) -> float:
     m = float(REGISTERS)
-    z = m * _tau((m - histogram[_RUN_BITS + 1]) / m)
+    z = m * tau((m - histogram[_RUN_BITS + 1]) / m)
     for count in reversed(histogram[1 : _RUN_BITS + 1]):
         z = (z + count) * 0.5
-    return z + _sigma_of(histogram[0])
+    return z + sigma_of(histogram[0])
 
 
 def _rounded(z: NDArray[np.float64]) -> list[int]:
     """The estimates; rounded as C's llroundl does, where Python's own rounding goes to even."""
-    return [int(estimate) for estimate in (_ALPHA_INFINITY * REGISTERS * REGISTERS / z + 0.5).tolist()]
-
-
-@lru_cache(maxsize=REGISTERS + 1)
-def _sigma_of(zeros: int) -> float:
-    return REGISTERS * _sigma(zeros / REGISTERS)
-
-
-def _sigma(x: float) -> float:
-    if x == 1.0:
-        return float("inf")
-    y, z = 1.0, x
-    while True:
-        x *= x
-        before = z
-        z += x * y
-        y += y
-        if z == before:
-            return z
-
-
-def _tau(x: float) -> float:
-    if x in (0.0, 1.0):
-        return 0.0
-    y, z = 1.0, 1.0 - x
-    while True:
-        x = sqrt(x)
-        before = z
-        y *= 0.5
-        z -= (1.0 - x) ** 2 * y
-        if z == before:
-            return z / 3.0
+    return [int(estimate) for estimate in (ALPHA_INFINITY * REGISTERS * REGISTERS / z + 0.5).tolist()]

@@ -120,10 +120,10 @@ class MergedRuns:
         return estimates(merged.rows), merged.sums
 
     def _estimates_of_sparse(self, runs: Sequence[Run], names: _FieldNames, rows: int) -> _Estimates | None:
-        """Estimate as above from sparse sketches, without their registers; None if a sketch is dense, or they are too many."""
+        """Estimate as above from sparse sketches, without their registers; None if a sketch is large, or they are too many."""
         fields = [field for run in runs for field in self._fields_of(run, names)]
         stacks = [field.stack for field in fields if field.stack is not None]
-        if any(stack.dense for stack in stacks):
+        if any(stack.large for stack in stacks):
             return None
         found = sparse_estimates([(stack.indexes, stack.values) for stack in stacks], rows)
         return None if found is None else (found, _sums_of(fields))

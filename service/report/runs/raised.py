@@ -70,7 +70,7 @@ def raised_by_rows(base: Base, rows: Registers) -> Raised | None:
 
 def raised_by_stacks(base: Base, stacks: Sequence[Stack]) -> Raised | None:
     """Find the registers of stacks that lie above those of a base; None if too many do."""
-    if any(stack.dense for stack in stacks):
+    if any(stack.large for stack in stacks):
         rows = np.zeros_like(base.rows)
         merge(rows, stacks)
         return raised_by_rows(base, rows)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from sidedata.calendar.tiling import Run
-from sidedata.hyperloglog import REGISTERS, empty, estimates, merge
+from sidedata.hyperloglog import REGISTERS, Stack, empty, estimates, merge
 from sidedata.reads.workflow_parts import BucketField, FieldName
 from sidedata.schema import counts
 from sidedata.service.report.assemble import EdgeFigures, Runs, day_visitors, edge_figures
@@ -88,20 +88,32 @@ def _estimates(cache: WorkflowCache, wanted: Sequence[tuple[Sequence[Run], Field
         ]
         for runs, name in wanted
     ]
-    rows = [SESSIONS if name == "sessions" else VISITORS for _, name in wanted]
-    if not any(stack.dense for own in stacks for stack in own):
-        # The registers of each sketch have its row among the fields of a bucket; here each of `wanted` has a row of its own.
+    stored = [own[0].stored_estimate if len(own) == 1 else None for own in stacks]
+    unknown = [number for number, estimate in enumerate(stored) if estimate is None]
+    found = iter(
+        _estimates_of(
+            [stacks[number] for number in unknown],
+            [SESSIONS if wanted[number][1] == "sessions" else VISITORS for number in unknown],
+        )
+    )
+    return [next(found) if estimate is None else estimate for estimate in stored]
+
+
+def _estimates_of(stacks: Sequence[Sequence[Stack]], rows: Sequence[int]) -> list[int]:
+    """Estimate the union of each group of stacks, which have their sketches in that row."""
+    if not any(stack.large for own in stacks for stack in own):
+        # The registers of each sketch have its row among the fields of a bucket; here each group has a row of its own.
         found = sparse_estimates(
             [
                 (stack.indexes + (number - row) * REGISTERS, stack.values)
                 for number, (own, row) in enumerate(zip(stacks, rows, strict=True))
                 for stack in own
             ],
-            len(wanted),
+            len(stacks),
         )
         if found is not None:
             return found
-    merged = empty(len(wanted))
+    merged = empty(len(stacks))
     for number, (own, row) in enumerate(zip(stacks, rows, strict=True)):
         merge(merged[number : number + 1], own, row)
     return estimates(merged)
