@@ -2,8 +2,8 @@
 
     once a day: keys of old hours ─▶ read some dense sketches ─▶ encode ─▶ write them, if fence and entry are the same ─▶ …
 
-No number changes, so no revision does, and readers need not know. An event that comes to such an hour later makes its sketch dense
-again. So does a late import or a rebuild with all hours that it writes. The next pass finds these, because it looks at all hours.
+No number changes, so no revision does, and readers need not know. A late event makes the sketches of its hour dense again. So does
+an import or a rebuild with all hours that it writes. The next pass finds these, because it looks at all hours.
 """
 
 import asyncio
@@ -21,14 +21,15 @@ from sidedata.reads.compaction import read_compaction_ms, read_dense
 from sidedata.reads.servers import read_time_ms
 from sidedata.redis.gateway import Gateway
 from sidedata.settings import Settings
+from sidedata.writes.buckets.compaction import record_compaction, store_sparse
 from sidedata.writes.commit import Ownership
-from sidedata.writes.compaction import record_compaction, store_sparse
 
 _log = logging.getLogger("sidedata.worker")
 
 _INTERVAL_MS: Final = 86_400_000
 _LONGEST_WAIT_SECONDS: Final = 600.0  # until the time of the next pass is compared with Redis's clock again
 _DENSE_AT_ONCE: Final = 8  # sketches, 5 ms to encode
+_PIECE_SECONDS: Final = 0.005  # a piece ends with the first step that ends after this time
 _REST: Final = 20  # times as long as a piece takes
 
 
@@ -78,7 +79,8 @@ class Compaction:
         if began < self._due_at or not self._pace.begin(began):
             return
         try:
-            await self._run_piece()
+            while await self._step() and time.monotonic() < began + _PIECE_SECONDS:
+                pass
         except CommandRefusedError as error:
             _log.warning("partition %d: old hours keep their memory: %s", self._ownership.partition, error)
             self._batches, self._keys = None, []
@@ -86,14 +88,15 @@ class Compaction:
         finally:
             self._pace.end(began, time.monotonic())
 
-    async def _run_piece(self) -> None:
+    async def _step(self) -> bool:
+        """Take a step of some milliseconds; false if no other one is due."""
         gateway, keyspace = self._gateway, self._ownership.keyspace
         if self._batches is None:
             now_ms = await read_time_ms(gateway, keyspace)
             remaining_ms = await read_compaction_ms(gateway, keyspace) + _INTERVAL_MS - now_ms
             if 0 < remaining_ms <= _INTERVAL_MS:  # else it is due, or the clock was set back
                 self._due_at = time.monotonic() + min(remaining_ms / 1000, _LONGEST_WAIT_SECONDS)
-                return
+                return False
             self._began_ms = now_ms
             self._batches = old_sketches(gateway, keyspace, self._retention, now_ms // 1000)
         if not self._keys:
@@ -102,11 +105,14 @@ class Compaction:
             except StopAsyncIteration:
                 await record_compaction(gateway, self._ownership, self._began_ms)
                 self._batches = None
-                return
+                return False
+        if not self._keys:
+            return True
         dense = await read_dense(gateway, keyspace, self._keys, _DENSE_AT_ONCE)
         self._keys = self._keys[dense.searched :]
         if dense.sketches:
             await self._store(dense.sketches)
+        return True
 
     async def _store(self, dense: Mapping[str, bytes]) -> None:
         # In a thread, because the first call imports numpy.

@@ -9,17 +9,17 @@ from sidedata.calendar.reporting import reporting_zone
 from sidedata.calendar.zones import DAY_SECONDS, Zone
 from sidedata.errors import UsageError
 from sidedata.events.decode import Kind
-from sidedata.reads.compaction import read_hour_counts, read_organization_ids
-from sidedata.reads.records import read_all_records
+from sidedata.reads.compaction import read_hour_counts, read_newest_events, read_organization_ids
+from sidedata.reads.records import read_kinds
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.counts import GOAL_SKETCHES, goal_fields, goal_sketch
 from sidedata.schema.keys import Keyspace
-from sidedata.schema.records import DEFAULT_ZONE
 from sidedata.schema.table import BUCKET_COUNTS, BUCKET_SESSIONS, BUCKET_VISITORS
 
 # Hours of a local day are old this long after its end: by then late events are rare, and readers have no 5 minutes of it.
 OLD_SECONDS: Final = DAY_SECONDS
 _ORGANIZATIONS: Final = 1_000  # to one read
+_WORKFLOWS: Final = 200  # to one read of kinds
 _KEYS: Final = 400  # to one batch of keys, and hours to one read of counts: 1 ms of Redis
 _HOURS: Final = 100
 # A goal with so few events in an hour has sparse sketches: an id takes 2 bytes of the 3,000, some take 3.
@@ -31,7 +31,7 @@ async def old_sketches(
 ) -> AsyncIterator[list[str]]:
     """Find the keys of sketches of old hours that may be dense, in batches; `now` is in seconds since the epoch.
 
-    An organization that comes to the list meanwhile may be left out.
+    A batch may be empty, so that each takes some milliseconds at most. An organization that is listed meanwhile may be left out.
 
     Raises:
         StoreUnavailableError: Redis is out of reach.
@@ -40,19 +40,19 @@ async def old_sketches(
     while organizations := await read_organization_ids(gateway, keyspace, first, _ORGANIZATIONS):
         first += len(organizations)
         for organization in organizations:
-            records = await read_all_records(gateway, keyspace, organization)
+            state, newest_us = await read_newest_events(gateway, keyspace, organization)
+            yield []
             try:
-                zone = reporting_zone(records.fields.get("timezone", DEFAULT_ZONE), records.fields.get("rules"))
+                hours = _old_hours(reporting_zone(state.timezone, state.rules), retention, now)
             except UsageError:  # this machine does not know the zone, so a commit for it fails, too
                 continue
-            hours = _old_hours(zone, retention, now)
-            for workflow, newest_us in records.newest_us.items():
-                kind = records.kinds.get(workflow)
-                if kind is None or not hours or newest_us < hours[0] * 1_000_000:
-                    continue
-                prefixes = [keyspace.bucket(organization, workflow, "hour", start) for start in hours]
-                async for keys in _sketches(gateway, kind, prefixes):
-                    yield keys
+            active = [workflow for workflow, at_us in newest_us.items() if hours and at_us >= hours[0] * 1_000_000]
+            for workflows in batched(active, _WORKFLOWS):
+                kinds = await read_kinds(gateway, keyspace, organization, workflows)
+                for workflow, kind in kinds.items():
+                    prefixes = [keyspace.bucket(organization, workflow, "hour", start) for start in hours]
+                    async for keys in _sketches(gateway, kind, prefixes):
+                        yield keys
 
 
 def _old_hours(zone: Zone, retention: Retention, now: int) -> list[int]:

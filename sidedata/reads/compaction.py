@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from sidedata.reads.owner import OrganizationState, read_records
 from sidedata.redis.gateway import Gateway
-from sidedata.redis.replies import array, integer, integer_mapping, integer_or_zero, string, strings
+from sidedata.redis.replies import array, integer, integer_mapping, integer_or_zero, scores, string, strings
 from sidedata.redis.scripts import script
 from sidedata.schema.keys import Keyspace
 
@@ -45,6 +46,19 @@ async def read_hour_counts(gateway: Gateway, keys: Sequence[str]) -> list[dict[s
         StoreUnavailableError: Redis is out of reach.
     """
     return [integer_mapping(reply) for reply in await gateway.batch([("HGETALL", key) for key in keys])]
+
+
+async def read_newest_events(
+    gateway: Gateway, keyspace: Keyspace, organization: str
+) -> tuple[OrganizationState, dict[str, int]]:
+    """Read an organization's record, and the time of the newest event of each of its workflows, in µs; 0 before the first.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    (state,), _ = await read_records(gateway, keyspace, [organization], ())
+    reply = await gateway.command("ZRANGE", keyspace.workflows(organization), 0, -1, "WITHSCORES")
+    return state, {workflow.decode(): int(at_us) for workflow, at_us in scores(reply)}
 
 
 async def read_organization_ids(gateway: Gateway, keyspace: Keyspace, first: int, most: int) -> list[str]:

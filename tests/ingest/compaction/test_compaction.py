@@ -10,7 +10,7 @@ from sidedata.ingest.compaction.compaction import Pace
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.ownership import lease
 from sidedata.schema import keys
-from sidedata.writes.compaction import store_sparse
+from sidedata.writes.buckets.compaction import store_sparse
 from tests.support.compactions import (
     DENSE,
     SPARSE,
@@ -129,7 +129,7 @@ async def test_an_expired_sketch_stays_away(pipe: Pipeline) -> None:
     ("last", "runs"), [(None, True), (-25, True), (-23, False), (30, True)], ids=["never", "old", "recent", "future"]
 )
 async def test_a_pass_begins_once_a_day(pipe: Pipeline, last: int | None, runs: bool) -> None:  # noqa: FBT001 - a parameter
-    """By Redis's clock, whoever owned the partition; a mark from the future, of a clock that was set back, counts for nothing."""
+    """By Redis's clock, under any owner; a mark from the future, of a clock that was set back, counts for nothing."""
     now = await pipe.now()
     await apply(pipe, busy_hour(hour(now, 3)))
     ownership = await take(pipe)
