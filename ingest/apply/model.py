@@ -13,12 +13,14 @@ from typing import cast
 
 from msgspec import Struct, field
 
+from sidedata.calendar.reporting import stored_rules, zone_of
 from sidedata.calendar.slots import FormerSlots, Slot, Slots
 from sidedata.calendar.zones import Zone
 from sidedata.events.dead_letter import DeadLetter
 from sidedata.events.decode import Event, Kind
 from sidedata.events.hashing import Hasher
 from sidedata.operations import CHANGES_KEPT, Operations
+from sidedata.schema.values import HAS_EVENTS, FormerCut
 
 NEVER_MS = 1 << 52
 
@@ -87,19 +89,31 @@ class Organization:
         hasher: Hasher,
         *,
         has_events: bool,
-        former: FormerSlots | None = None,
+        former: FormerCut | None = None,
     ) -> None:
         self.id = organization_id
         self.zone = zone
         self.rules = rules  # the table of the zone, as the first commit stores it; None to store none
         self.slots = Slots(zone)
-        self.former = former  # days that are written by the table before, too; None for none
+        self.former_cut = former  # the first commit stores it with the table
+        before = None if former is None else stored_rules(zone.name, former.rules)
+        # Days that are written by the table before, too; None for none.
+        self.former = None if former is None or before is None else FormerSlots(zone_of(before), zone, former.until)
         self.id_epoch_ms = id_epoch_ms  # salts event ids: after a purge the same ids may come again
         self.has_events = has_events
         self.visitors = hasher.of("visitor", organization_id)
         self.sessions = hasher.of("session", organization_id)
         self.event_ids = hasher.of(f"event {id_epoch_ms}", organization_id)
         self.workflows: dict[str, Workflow] = {}
+
+    def first_record(self) -> dict[str, str]:
+        """The fields of its record that its first events write."""
+        record = {"timezone": self.zone.name, "has_events": HAS_EVENTS, "since": str(self.id_epoch_ms)}
+        if self.rules is not None:
+            record["rules"] = self.rules
+        if self.former_cut is not None:
+            record["former"] = self.former_cut.encode()
+        return record
 
     def workflow(self, workflow_id: str) -> Workflow:
         """The workflow of that id; a new one is not loaded yet."""

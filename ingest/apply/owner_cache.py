@@ -10,7 +10,7 @@ records that are new to the owner are read.
 from collections.abc import Iterable, Sequence
 
 from sidedata.calendar.reporting import stored_rules, zone_of
-from sidedata.calendar.slots import FormerSlots, Slot
+from sidedata.calendar.slots import Slot
 from sidedata.calendar.zones import DAY_SECONDS, zone
 from sidedata.errors import StopError, UsageError
 from sidedata.events.hashing import Hasher
@@ -131,18 +131,17 @@ class OwnerCache:
         return list(organizations), workflows
 
     def _organization(self, organization_id: str, record: OrganizationState, now_ms: int) -> Organization:
-        rules = stored_rules(record.timezone, record.rules)
+        rules, former, now = stored_rules(record.timezone, record.rules), record.former, now_ms // 1000
         try:
             if self._adopter is not None:
                 if not record.has_events:
-                    rules = self._adopter.rulebook.first_rules(record.timezone, rules, now_ms // 1000)
-                elif self._adopter.is_due(organization_id, record, now_ms // 1000):
+                    rules = self._adopter.rulebook.first_rules(record.timezone, rules, now)
+                    former = None if rules is None else self._adopter.first_cut(record.timezone, rules, now)
+                elif self._adopter.is_due(organization_id, record, now):
                     self.due[organization_id] = None
             reporting = zone(record.timezone) if rules is None else zone_of(rules)
         except UsageError as error:
             raise StopError(f"the record of organization {organization_id}: {error}") from error
-        cut = record.former
-        table = None if cut is None else stored_rules(record.timezone, cut.rules)
         return Organization(
             organization_id,
             reporting,
@@ -150,7 +149,7 @@ class OwnerCache:
             now_ms if record.id_epoch_ms is None else record.id_epoch_ms,
             self._hasher,
             has_events=record.has_events,
-            former=None if cut is None or table is None else FormerSlots(zone_of(table), reporting, cut.until),
+            former=former,
         )
 
     async def look_up(self, events: Iterable[StreamEvent], id_queries: Sequence[str | int]) -> BatchLookups:

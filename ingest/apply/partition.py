@@ -22,6 +22,7 @@ from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.ownership.lease import Lease
 from sidedata.ingest.zones.adopter import Adopter
 from sidedata.ingest.zones.rulebook import Rulebook
+from sidedata.ingest.zones.upgrade import Upgrade
 from sidedata.operations import Operations
 from sidedata.reads.owner import records_revision
 from sidedata.redis.gateway import Gateway
@@ -189,7 +190,8 @@ def live_partition(
     """Build a partition that applies its stream; `partitions` is the number of the installation's."""
     ownership = lease.ownership
     keyspace = ownership.keyspace
-    adopter = Adopter(gateway, settings, rulebook or Rulebook(settings), metrics)
+    upgrade = Upgrade(lease.former_until, is_compared=lease.is_compared)
+    adopter = Adopter(gateway, settings, rulebook or Rulebook(settings), metrics, upgrade)
     owner_cache = OwnerCache(gateway, settings, keyspace, adopter)
     source = StreamSource(gateway, keyspace, ownership.entry)
     return Partition(

@@ -30,7 +30,7 @@ from sidedata.ingest.apply.model import (
 from sidedata.ingest.apply.rollup import BucketDelta, write
 from sidedata.operations import Operations
 from sidedata.schema.counts import STARTED
-from sidedata.schema.values import HAS_EVENTS, GoalName
+from sidedata.schema.values import GoalName
 from sidedata.schema.visitor_state import OuterGoal
 from sidedata.settings import Settings
 
@@ -240,11 +240,9 @@ class Planner:
                 operations.delete_fields(key, deletions)
             self._outcome.goals_dropped += visitor.goals_dropped
         for organization in self._new_organizations:
-            key, since = self._keyspace.organization(organization.id), str(organization.id_epoch_ms)
-            record = {"timezone": organization.zone.name, "has_events": HAS_EVENTS, "since": since}
+            key = self._keyspace.organization(organization.id)
+            operations.put(key, organization.first_record(), 0)
             if organization.rules is not None:
-                record["rules"] = organization.rules
                 operations.change_names(key)  # readers look there for a new table
-            operations.put(key, record, 0)
             operations.list_organization(organization.id)
         self._deduplicator.add(operations, list(self._new_ids), self._lookups.now_ms)

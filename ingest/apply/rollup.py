@@ -12,10 +12,10 @@ For a day after the adoption of a first table a local day is also written as it 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from sidedata.calendar.levels import Level, Retention
-from sidedata.calendar.slots import FormerSlots, Slot
+from sidedata.calendar.slots import Slot
+from sidedata.calendar.zones import Day
 from sidedata.events.decode import Kind
 from sidedata.events.money import split_units
 from sidedata.ingest.apply.model import FiveMinuteBucket, Workflow
@@ -24,6 +24,8 @@ from sidedata.schema.counts import VISITORS, Role, goal_field, goal_sketch, hour
 from sidedata.schema.keys import Keyspace
 from sidedata.schema.table import BUCKET_COUNTS, BUCKET_SESSIONS, BUCKET_VISITORS
 from sidedata.schema.values import ChangedBucket
+
+_NO_COUNT = (None,)
 
 
 class BucketDelta:
@@ -70,23 +72,19 @@ class BucketDelta:
             goal_ids[1].update(sessions)
 
 
-class _Place(NamedTuple):
-    """A bucket by its level and a slot in it; `former` for a day by the table before."""
-
-    level: Level
-    slot: Slot
-    former: bool = False
-
-
-class _Bucket(NamedTuple):
+class _Bucket:
     """A bucket to write: its level and start, the prefix and the expiry of its keys, keys and fields of its visitors' number."""
 
-    level: Level
-    start: int
-    prefix: str
-    expiry: int
-    count_targets: list[tuple[str, str]]
-    keeps_sessions: bool
+    __slots__ = ("additions", "count_targets", "expiry", "keeps_sessions", "level", "prefix", "start")
+
+    def __init__(self, level: Level, start: int, prefix: str, expiry: int, *, keeps_sessions: bool) -> None:
+        self.level = level
+        self.start = start
+        self.prefix = prefix
+        self.expiry = expiry
+        self.keeps_sessions = keeps_sessions
+        self.count_targets: list[tuple[str, str]] = []
+        self.additions: list[BucketDelta] = []  # to the 5 minutes in it
 
 
 def write(
@@ -103,15 +101,15 @@ def write(
     Returns an upper bound of the size of its log of changes after that.
     """
     changes: list[str] = []
-    for places, delta in _levels(deltas, kind, retention, now, workflow.organization.former):
-        buckets = [_bucket(operations.keyspace, place, workflow, kind, retention, now) for place in places]
+    buckets_written = _RollUp(operations.keyspace, workflow, kind, retention, now).buckets(deltas)
+    for buckets, delta in _shared(buckets_written):
         before = operations.size
         operations.sketch(
             delta.visitors,
             [
                 (f"{b.prefix}{BUCKET_VISITORS}", b.expiry, target)
                 for b in buckets
-                for target in b.count_targets or (None,)
+                for target in b.count_targets or _NO_COUNT
             ],
         )
         operations.sketch(
@@ -126,7 +124,7 @@ def write(
                 operations.increment(f"{bucket.prefix}{BUCKET_COUNTS}", delta.counts, bucket.expiry)
         if operations.size > before:
             changes += [ChangedBucket(bucket.level, bucket.start).encode() for bucket in buckets]
-    newest_us = max(delta.newest_us for _, delta in deltas)
+    newest_us = max([delta.newest_us for _, delta in deltas])
     new_kind = kind if workflow.kind is None else None
     log_size = workflow.log_size + len(changes)
     trim = log_size > 2 * CHANGES_KEPT
@@ -134,32 +132,82 @@ def write(
     return CHANGES_KEPT if trim else log_size
 
 
-def _levels(
-    deltas: Iterable[tuple[FiveMinuteBucket, BucketDelta]],
-    kind: Kind,
-    retention: Retention,
-    now: int,
-    former: FormerSlots | None,
-) -> Iterator[tuple[list[_Place], BucketDelta]]:
-    """Roll up: the buckets within retention with their additions, which levels often share."""
-    parts: dict[tuple[Level, int], tuple[_Place, list[BucketDelta]]] = {}
-    for bucket, delta in deltas:
-        slot = bucket.slot
-        if not retention.keeps_day(slot.day, now):
-            continue  # a late interaction affects a goal whose day has expired since
-        if retention.keeps_five_minutes(slot.hour, now):
-            parts["5min", slot.five_minutes[0]] = (_Place("5min", slot), [delta])
-        if kind == "page_navigation" or retention.keeps_hour(slot.day, now):
-            parts.setdefault(("hour", slot.hour.start), (_Place("hour", slot), []))[1].append(delta)
-        parts.setdefault(("day", slot.day.start), (_Place("day", slot), []))[1].append(delta)
-        if former is not None and (before := former.at(slot, now)) is not None:
-            place = _Place("day", before, former=True)
-            parts.setdefault(("day", before.day.start), (place, []))[1].append(delta)
-    shared: dict[tuple[int, ...], tuple[list[_Place], list[BucketDelta]]] = {}
-    for place, of_bucket in parts.values():
-        shared.setdefault(tuple(map(id, of_bucket)), ([], of_bucket))[0].append(place)
-    for places, of_buckets in shared.values():
-        yield places, _merge(of_buckets)
+class _RollUp:
+    """The roll-up of one workflow's additions."""
+
+    def __init__(self, keyspace: Keyspace, workflow: Workflow, kind: Kind, retention: Retention, now: int) -> None:
+        self._keyspace = keyspace
+        self._workflow = workflow
+        self._is_pages = kind == "page_navigation"
+        self._retention = retention
+        self._now = now
+
+    def buckets(self, deltas: Iterable[tuple[FiveMinuteBucket, BucketDelta]]) -> list[_Bucket]:
+        """The buckets within retention, with their additions."""
+        retention, now, former = self._retention, self._now, self._workflow.organization.former
+        five_minutes: list[_Bucket] = []
+        hours: dict[int, _Bucket] = {}
+        days: dict[int, _Bucket] = {}
+        for of_5_minutes, delta in deltas:
+            slot = of_5_minutes.slot
+            if not retention.keeps_day(slot.day, now):
+                continue  # a late interaction affects a goal whose day has expired since
+            before = None if former is None else former.at(slot, now)
+            if retention.keeps_five_minutes(slot.hour, now):
+                expiry = retention.five_minutes_expiry(slot.hour)
+                bucket = self._bucket("5min", slot.five_minutes[0], expiry, keeps_sessions=self._is_pages)
+                bucket.additions.append(delta)
+                five_minutes.append(bucket)
+            if self._is_pages or retention.keeps_hour(slot.day, now):
+                hour = hours.get(slot.hour.start)
+                if hour is None:
+                    hour = hours[slot.hour.start] = self._hour(slot, before)
+                hour.additions.append(delta)
+            day = days.get(slot.day.start)
+            if day is None:
+                day = days[slot.day.start] = self._day(slot.day, retention.day_expiry(slot.day, now))
+            day.additions.append(delta)
+            if former is not None and before is not None:
+                day = days.get(before.day.start)
+                if day is None:
+                    day = days[before.day.start] = self._day(before.day, former.until)
+                day.additions.append(delta)
+        return [*five_minutes, *hours.values(), *days.values()]
+
+    def _hour(self, slot: Slot, before: Slot | None) -> _Bucket:
+        """The bucket of an hour, which may lie in a day as it was cut before, too."""
+        # An hour past the retention of hours serves its hourly count alone.
+        keeps_sessions = self._is_pages and self._retention.keeps_hour(slot.day, self._now)
+        expiry = self._retention.hour_expiry(slot.day, self._now)
+        bucket = self._bucket("hour", slot.hour.start, expiry, keeps_sessions=keeps_sessions)
+        if self._is_pages:
+            bucket.count_targets = [self._hour_count(cut) for cut in (slot, before) if cut is not None]
+        return bucket
+
+    def _hour_count(self, slot: Slot) -> tuple[str, str]:
+        workflow = self._workflow
+        day = self._keyspace.bucket(workflow.organization.id, workflow.id, "day", slot.day.start)
+        return f"{day}{BUCKET_COUNTS}", hour_field(slot.hour.index, slot.hour.offset)
+
+    def _day(self, day: Day, expiry: int) -> _Bucket:
+        bucket = self._bucket("day", day.start, expiry, keeps_sessions=self._is_pages)
+        if self._is_pages:
+            bucket.count_targets = [(f"{bucket.prefix}{BUCKET_COUNTS}", VISITORS)]
+        return bucket
+
+    def _bucket(self, level: Level, start: int, expiry: int, *, keeps_sessions: bool) -> _Bucket:
+        workflow = self._workflow
+        prefix = self._keyspace.bucket(workflow.organization.id, workflow.id, level, start)
+        return _Bucket(level, start, prefix, expiry, keeps_sessions=keeps_sessions)
+
+
+def _shared(buckets: Iterable[_Bucket]) -> Iterator[tuple[list[_Bucket], BucketDelta]]:
+    """Group buckets by their additions, which levels often share, and merge these."""
+    groups: dict[tuple[int, ...], list[_Bucket]] = {}
+    for bucket in buckets:
+        groups.setdefault(tuple(map(id, bucket.additions)), []).append(bucket)
+    for group in groups.values():
+        yield group, _merge(group[0].additions)
 
 
 def _merge(deltas: list[BucketDelta]) -> BucketDelta:
@@ -169,35 +217,3 @@ def _merge(deltas: list[BucketDelta]) -> BucketDelta:
     for delta in deltas:
         merged.merge(delta)
     return merged
-
-
-def _bucket(
-    keyspace: Keyspace, place: _Place, workflow: Workflow, kind: Kind, retention: Retention, now: int
-) -> _Bucket:
-    level, slot, _ = place
-    organization = workflow.organization
-    pages = kind == "page_navigation"
-    if level == "5min":
-        start = slot.five_minutes[0]
-        prefix = keyspace.bucket(organization.id, workflow.id, "5min", start)
-        return _Bucket(level, start, prefix, retention.five_minutes_expiry(slot.hour), [], pages)
-    former = organization.former
-    if level == "hour":
-        start = slot.hour.start
-        prefix = keyspace.bucket(organization.id, workflow.id, "hour", start)
-        before = None if former is None else former.at(slot, now)
-        days = [] if not pages else [slot] if before is None else [slot, before]
-        count_targets = [
-            (
-                f"{keyspace.bucket(organization.id, workflow.id, 'day', of.day.start)}{BUCKET_COUNTS}",
-                hour_field(of.hour.index, of.hour.offset),
-            )
-            for of in days
-        ]
-        # An hour past the retention of hours serves its hourly count alone.
-        keeps_sessions = pages and retention.keeps_hour(slot.day, now)
-        return _Bucket(level, start, prefix, retention.hour_expiry(slot.day, now), count_targets, keeps_sessions)
-    prefix = keyspace.bucket(organization.id, workflow.id, "day", slot.day.start)
-    expiry = former.until if former is not None and place.former else retention.day_expiry(slot.day, now)
-    count_targets = [(f"{prefix}{BUCKET_COUNTS}", VISITORS)] if pages else []
-    return _Bucket(level, slot.day.start, prefix, expiry, count_targets, pages)

@@ -14,22 +14,22 @@ from msgspec.structs import replace
 
 from sidedata import failpoints
 from sidedata.calendar.adoption import AdoptFuture, Decision, Keep, Recut, decide
-from sidedata.calendar.explanation import Explanation, explain_days, table_before
+from sidedata.calendar.explanation import Explanation, table_before
 from sidedata.calendar.reporting import stored_rules, zone_of
 from sidedata.calendar.rules import ZoneRules
-from sidedata.calendar.zones import DAY_SECONDS, HOUR_SECONDS
+from sidedata.calendar.zones import HOUR_SECONDS
 from sidedata.errors import CommandRefusedError, LeaseLostError, UsageError
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.ownership.swap import complete
+from sidedata.ingest.zones.first_table import explain
 from sidedata.ingest.zones.recut import RecutDays, StoredCut
 from sidedata.ingest.zones.rulebook import Rulebook
+from sidedata.ingest.zones.upgrade import Upgrade
 from sidedata.reads.owner import OrganizationState, read_records, records_revision
 from sidedata.reads.records import OrganizationRecords, read_all_records
 from sidedata.reads.servers import read_time_ms
-from sidedata.reads.zones.buckets import existing_days
 from sidedata.redis.gateway import Gateway
-from sidedata.schema.records import DEFAULT_ZONE
-from sidedata.schema.values import FormerCut
+from sidedata.schema.values import FORMER_SECONDS, FormerCut
 from sidedata.settings import Settings
 from sidedata.writes.commit import Ownership
 from sidedata.writes.zones.rules import forget_former, record_release, store_rules
@@ -37,18 +37,16 @@ from sidedata.writes.zones.rules import forget_former, record_release, store_rul
 _log = logging.getLogger("sidedata.worker")
 
 _ATTEMPTS = 5
-# Services of a version without tables go on with their own days for so long.
-_FORMER_SECONDS = DAY_SECONDS
-# Each third day of the newest workflows: 36 small questions each, so that 1,000 organizations take seconds.
-_SAMPLED_DAYS = 3
-_SAMPLED_WORKFLOWS = 5
 
 
 class Adopter:
     """Adopts newer rules for the organizations of one partition; the caller commits nothing meanwhile."""
 
-    def __init__(self, gateway: Gateway, settings: Settings, rulebook: Rulebook, metrics: Metrics) -> None:
+    def __init__(
+        self, gateway: Gateway, settings: Settings, rulebook: Rulebook, metrics: Metrics, upgrade: Upgrade
+    ) -> None:
         self.rulebook = rulebook
+        self._upgrade = upgrade
         self._gateway = gateway
         self._settings = settings
         self._metrics = metrics
@@ -81,8 +79,11 @@ class Adopter:
         states, _ = await read_records(self._gateway, ownership.keyspace, ids, [])
         changed = False
         for organization, state in zip(ids, states, strict=True):
-            if state.former is not None and state.former.until <= now:
-                await forget_former(self._gateway, ownership, organization)
+            if state.former is not None:
+                if state.former.until <= now:
+                    await forget_former(self._gateway, ownership, organization)
+                elif (rules := stored_rules(state.timezone, state.former.rules)) is not None:
+                    self.rulebook.remember_before(state.timezone, rules)
             if self.is_due(organization, state, now):
                 changed = await self.adopt(ownership, organization) or changed
         return changed
@@ -122,31 +123,14 @@ class Adopter:
             return "same"
         records = await read_all_records(self._gateway, ownership.keyspace, organization)
         if stored is None:
-            explained = await self._explain(ownership, organization, state.timezone, records, now)
+            explained = await explain(
+                self._gateway, self.rulebook, ownership.keyspace, organization, state.timezone, records, now
+            )
             newest = self.rulebook.candidates(state.timezone, now)[0]
             decision = decide(explained.rules, newest, self.rulebook.retention, now, explained.doubtful)
         else:
             explained = Explanation(stored, ())
         return await self._carry_out(ownership, organization, state, records, explained, decision, now)
-
-    async def _explain(
-        self, ownership: Ownership, organization: str, timezone: str, records: OrganizationRecords, now: int
-    ) -> Explanation:
-        """Find the table by which the days of an organization without one were cut."""
-        candidates = self.rulebook.candidates(timezone, now)
-        retention, space = self.rulebook.retention, ownership.keyspace
-        workflows = sorted(records.newest_us, key=records.newest_us.__getitem__, reverse=True)
-        if all(rules.same_offsets(candidates[0]) for rules in candidates):
-            if timezone == DEFAULT_ZONE or timezone.startswith("Etc/"):
-                return Explanation(candidates[0], ())
-            # Other releases than those at hand may have been used, before both were updated: a sample of days tells.
-            starts = _possible_starts(candidates, now - retention.hour, now)
-            sample = [start for place, start in enumerate(starts) if place // 3 % _SAMPLED_DAYS == 0]
-            days = await existing_days(self._gateway, space, organization, workflows[:_SAMPLED_WORKFLOWS], sample)
-            if not explain_days(days, candidates).strays:
-                return Explanation(candidates[0], ())
-        starts = _possible_starts(candidates, now - retention.day, now)
-        return explain_days(await existing_days(self._gateway, space, organization, workflows, starts), candidates)
 
     async def _carry_out(
         self,
@@ -161,10 +145,14 @@ class Adopter:
         retention = self.rulebook.retention
         newest, *others = self.rulebook.candidates(state.timezone, now)
         stored, doubtful = explained.rules, explained.doubtful
-        before = table_before(explained, newest, others)
-        former = FormerCut(now + _FORMER_SECONDS, before.encode()) if state.rules is None else None
+        if state.rules is None:
+            before = table_before(explained, newest, others)
+            self.rulebook.remember_before(state.timezone, before)
+            former: FormerCut | None = FormerCut(now + FORMER_SECONDS, before.encode())
+        else:
+            before, former = stored, self._upgrade.later_cut(state.former, stored, newest, now)
         while isinstance(decision, Recut):
-            cut = StoredCut(zone_of(stored), doubtful, former, leftovers=state.former is not None)
+            cut = StoredCut(zone_of(stored), doubtful, former, is_first=state.rules is None)
             recut = RecutDays(self._gateway, retention, ownership, organization, cut, decision, now)
             lacking = await recut.build(records.newest_us, records.kinds)
             if lacking is None:
@@ -174,9 +162,8 @@ class Adopter:
             shorter = min(now - lacking, retention.hour - HOUR_SECONDS)
             retention = retention._replace(hour=max(shorter, 0))
             decision = decide(stored, newest, retention, now, doubtful)
-        return await self._store(
-            ownership, organization, state, decision, None if before.same_offsets(newest) else former
-        )
+        former = former if before.differences(newest) else None
+        return await self._store(ownership, organization, state, decision, former)
 
     async def _swap(
         self,
@@ -233,16 +220,9 @@ class Adopter:
         """Record that all organizations of the partition have the rules of a release, unless some are still to get them."""
         if self._refused or self.rulebook.old_workers:
             return
-        await record_release(self._gateway, ownership, release)
+        now = await read_time_ms(self._gateway, ownership.keyspace) // 1000
+        await record_release(self._gateway, ownership, release, self._upgrade.finish_comparison(now))
 
-
-def _possible_starts(candidates: Iterable[ZoneRules], first: int, now: int) -> list[int]:
-    """The starts that days may have had: each midnight by one of the tables, and an hour before and after it, in order."""
-    starts: set[int] = set()
-    for rules in candidates:
-        zone = zone_of(rules)
-        at = zone.day(first).start
-        while at <= now:
-            starts.update((at - HOUR_SECONDS, at, at + HOUR_SECONDS))
-            at = zone.day(at).end
-    return sorted(starts)
+    def first_cut(self, timezone: str, rules: ZoneRules, now: int) -> FormerCut | None:
+        """The cut before `rules` of an organization whose first event comes now; None where no process asks for its days."""
+        return self._upgrade.cut(self.rulebook.rules_before(timezone, now), rules, now)

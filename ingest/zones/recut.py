@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 from sidedata.calendar.adoption import Recut
 from sidedata.calendar.levels import Retention
+from sidedata.calendar.reporting import stored_rules, zone_of
 from sidedata.calendar.zones import DAY_SECONDS, HOUR_SECONDS, Zone
 from sidedata.events.decode import Kind
 from sidedata.ingest.zones.switch import Change, Switch
@@ -23,14 +24,21 @@ _LONGEST_DAY_SECONDS: Final = 26 * HOUR_SECONDS
 class StoredCut(NamedTuple):
     """The cut of the days that are stored.
 
-    `zone` is that of its table, `doubtful` are starts of days that another table may have cut. `former` is the same table if its
-    days stay for a time beside the new ones; None to delete them. `leftovers` tells if days of a cut before it may exist.
+    `zone` is that of its table, `doubtful` are starts of days that another table may have cut. `former` is the cut that stays for
+    a time beside the new one, None for none: all days of a first table's cut stay, of a later one those that `former` has, too.
     """
 
     zone: Zone
     doubtful: tuple[int, ...]
     former: FormerCut | None
-    leftovers: bool
+    is_first: bool
+
+    def stays(self, start: int) -> bool:
+        """Tell if the day that begins there stays for a time, whatever the new days are."""
+        if self.former is None or self.is_first:
+            return self.is_first
+        rules = stored_rules(self.zone.name, self.former.rules)
+        return rules is not None and zone_of(rules).day(start).start == start
 
 
 class RecutDays:
@@ -51,10 +59,12 @@ class RecutDays:
         self._retention = retention
         self._organization = organization
         self._stored = stored.zone
+        self._stays = stored.stays
         self._decision = decision
         self._now = now
         self._doubtful = frozenset(stored.doubtful)
-        self._leftovers = stored.leftovers
+        # Days of a cut before the stored one may exist.
+        self._leftovers = stored.former is not None and not stored.is_first
         self._expiry = now + TTL_SECONDS
         self._days = {day.start: day for day in decision.days}
         self._day_of_hour = {hour.start: day for day in decision.days for hour in day.hours}
@@ -182,7 +192,7 @@ class RecutDays:
         for start, stored in old.items():
             gone = [name for name in map(prefixes[start].__add__, _all_names(stored)) if name not in names]
             for name in gone:
-                self.switch.remove(start, Change(workflow, name, None))
+                self.switch.remove(start, Change(workflow, name, None), stays=self._stays(start))
         shadow, copy = self.switch.shadow.prefix, self.switch.copy.prefix
         twice = [name for name in names if starts[name[: name.index("Z:") + 2]] in self.switch.shared]
         sketches = [(copy + name, [shadow + name]) for name in twice if shadow + name not in counts]

@@ -26,6 +26,7 @@ class Rulebook:
         self.retention = Retention.of(settings)
         self.old_workers = False  # workers that know no tables are alive: what they can't read must not be written
         self._days = settings.keep_day_days
+        self._before: dict[str, ZoneRules] = {}  # by zone, the table of days that a version without tables has cut
         self._sources = sources or process_sources()
         self._data: ZoneData | None = None
 
@@ -43,6 +44,14 @@ class Rulebook:
         if self._data is None:
             self._data = self._sources.data(time.time())
         return candidate_rules(self._data, name, now, self._days)
+
+    def remember_before(self, name: str, rules: ZoneRules) -> None:
+        """Remember a table by which a version without tables cuts days of a zone, for organizations that have none yet."""
+        self._before[name] = rules
+
+    def rules_before(self, name: str, now: int) -> ZoneRules:
+        """The table by which a version without tables cuts days of a zone: as it did before, or the oldest one at hand."""
+        return self._before.get(name) or self.candidates(name, now)[-1]
 
     def first_rules(self, name: str, stored: ZoneRules | None, now: int) -> ZoneRules | None:
         """The table for the first events of an organization; None to cut as versions without tables do."""

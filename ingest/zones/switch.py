@@ -69,14 +69,16 @@ class Switch:
         self._additions: list[Change] = []
         self._shared_changes: list[Change] = []
         self._deletions: list[Change] = []
+        self._former_keys: list[Change] = []
 
     def add(self, start: int, change: Change) -> None:
         """Add a key of the shadow, of the new day that begins at `start`."""
         (self._shared_changes if start in self.shared else self._additions).append(change)
 
-    def remove(self, start: int, change: Change) -> None:
-        """Remove a live key, of the stored day that began at `start`."""
-        (self._shared_changes if start in self.shared else self._deletions).append(change)
+    def remove(self, start: int, change: Change, *, stays: bool) -> None:
+        """Remove a live key, of the stored day that began at `start`: at once, or at the end of the time of `former`."""
+        kept = self._former_keys if stays else self._deletions
+        (self._shared_changes if start in self.shared else kept).append(change)
 
     def clear(self, change: Change) -> None:
         """Remove a live key that is left of an earlier cut, at the start of a new day that begins where no stored one begins."""
@@ -94,6 +96,8 @@ class Switch:
         if self._shared_changes:
             yield SwapStep(shadow, live, [], [], [], self._record("recut", ""))
         for chunk in batched(self._deletions, _CHUNK):
+            yield _step(shadow, live, chunk, self._workflows(chunk, newest_us))
+        for chunk in batched(self._former_keys, _CHUNK):
             yield _step(shadow, live, chunk, self._workflows(chunk, newest_us), self._former)
         read = [change._replace(expiry=None) for change in self._shared_changes if change.expiry is not None]
         for chunk in batched(read, _CHUNK):

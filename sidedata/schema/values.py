@@ -17,6 +17,8 @@ from sidedata.events.decode import Kind
 
 # The value of `has_events`; every reader tests for the field's presence, which an older version's value has too.
 HAS_EVENTS: Final = "1"
+# Processes of a version without tables go on with their own days for so long after an upgrade.
+FORMER_SECONDS: Final = 86_400
 _NEXT_ID: Final = "ids:"
 _FIRST_ID: Final = "first_id:"
 

@@ -8,7 +8,7 @@ from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import Word, array, integer, integer_or_zero, strings, text_mapping
 from sidedata.redis.scripts import script
 from sidedata.schema.keys import WORKERS, Keyspace
-from sidedata.schema.values import IdPositions, id_positions
+from sidedata.schema.values import FORMER_SECONDS, IdPositions, id_positions
 from sidedata.settings import Settings
 from sidedata.writes.commit import Ownership
 
@@ -20,11 +20,17 @@ _MAINTAIN: Final = script("maintain")
 
 
 class Lease(Struct):
-    """A lease: the ownership of a partition, the positions of ids in each of its generations, the run of an unfinished swap."""
+    """A lease: the ownership of a partition, the positions of ids in each of its generations, the run of an unfinished swap.
+
+    `former_until` is the second until which processes of a version without tables may go on, 0 for none. `is_compared` tells if
+    its organizations were compared with a release of zone data before.
+    """
 
     ownership: Ownership
     ids: dict[int, IdPositions]
     swap: str | None = None
+    former_until: int = 0
+    is_compared: bool = True
 
 
 class Maintenance(NamedTuple):
@@ -43,7 +49,7 @@ async def take(
     Raises:
         StoreUnavailableError: Redis is out of reach.
     """
-    arguments: list[Word] = [worker, settings.lease_ms, "force" if force else ""]
+    arguments: list[Word] = [worker, settings.lease_ms, "force" if force else "", FORMER_SECONDS]
     fields = text_mapping(await gateway.call(_ACQUIRE, [keyspace.cursor, keyspace.lease], arguments))
     if not fields:
         return None
@@ -54,7 +60,13 @@ async def take(
         fields.get("entry", "0-0"),
         int(fields.get("records", 0)),
     )
-    return Lease(ownership, id_positions(fields), fields.get("swap"))
+    return Lease(
+        ownership,
+        id_positions(fields),
+        fields.get("swap"),
+        int(fields.get("former_until", 0)),
+        is_compared="zones" in fields,
+    )
 
 
 async def was_taken_by_command(gateway: Gateway, ownership: Ownership) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 import pytest
 
@@ -11,13 +11,19 @@ from sidedata.calendar.rules import UNKNOWN, read_rules
 from sidedata.calendar.sources import ZoneSources
 from sidedata.calendar.zones import Zone
 from sidedata.ingest.apply import owner_cache
+from sidedata.ingest.apply.partition import live_partition
+from sidedata.ingest.metrics import Metrics
+from sidedata.ingest.ownership import lease
 from sidedata.ingest.zones.rulebook import Rulebook
 from sidedata.schema import keys
 from sidedata.service.report import workflow_cache
 from sidedata.service.report.overview import overviews
 from sidedata.settings import Settings
-from tests.support.constants import ORG
+from tests.support.constants import ORG, OTHER_ORG
+from tests.support.events import view
 from tests.support.pipeline import Pipeline, pipeline
+from tests.support.redis.users import as_user
+from tests.support.waiting import TIME_FACTOR
 from tests.support.zones.files import HOUR, second
 from tests.support.zones.worlds import NAME, NEW, OLD, Case, ZoneWorld, life
 
@@ -48,6 +54,14 @@ async def before_the_upgrade(pipe: Pipeline, world: ZoneWorld, case: Case, *, si
     pipe.rulebook.old_workers = True  # beside them a new worker does as they do
     await world.send(life(world.now - timedelta(days=silent_days), days=33 - silent_days))
     assert "rules" not in await world.record()
+    await leave_cursor(pipe)
+
+
+async def leave_cursor(pipe: Pipeline) -> None:
+    """Leave the partition's cursor as the old version does: with a fence, without what it does not know."""
+    cursor = keys.keyspace(0).cursor
+    await pipe.client.hdel(cursor, "zones", "former_until")
+    await pipe.client.hsetnx(cursor, "fence", "1")
 
 
 async def test_services_first(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,10 +123,7 @@ async def test_workers_first(redis_url: str, monkeypatch: pytest.MonkeyPatch, *,
             await world.send(life(now, days=18, seed=2))  # into days that were cut again, and days that had no events
             await world.check(case.old, besides=change)
         assert world.tally.nine_in_ten()
-        async with pipeline(redis_url, partitions=1) as upgraded:
-            fresh = ZoneWorld(upgraded, now)
-            fresh.oracle = world.oracle
-            await fresh.check(case.new)
+        await check_upgraded(redis_url, world, case.new)
 
 
 async def test_workers_first_where_no_day_tells(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +140,106 @@ async def test_workers_first_where_no_day_tells(redis_url: str, monkeypatch: pyt
         await world.send(life(now, days=18, seed=2))
         with without_tables(zone):
             await world.check(case.old, besides=now - timedelta(days=20))
-        async with pipeline(redis_url, partitions=1) as upgraded:
-            fresh = ZoneWorld(upgraded, now)
-            fresh.oracle = world.oracle
-            await fresh.check(case.new)
+        await check_upgraded(redis_url, world, case.new)
+
+
+async def check_upgraded(redis_url: str, world: ZoneWorld, zone: tzinfo) -> None:
+    """Hold the answers of a new service, with caches of its own, against the oracle by these rules."""
+    async with pipeline(redis_url, partitions=1) as upgraded:
+        fresh = ZoneWorld(upgraded, world.now)
+        fresh.oracle = world.oracle
+        await fresh.check(zone)
+
+
+@pytest.mark.parametrize("known", ["by the machine", "by another organization"])
+async def test_first_event_after_the_upgrade(redis_url: str, monkeypatch: pytest.MonkeyPatch, known: str) -> None:
+    """An old service also sees an organization whose first event comes after the upgrade, late and live events included.
+
+    The worker knows the table before from its machine's older data, or from days of another organization of the zone.
+    """
+    async with pipeline(redis_url, partitions=1) as pipe:
+        now = await pipe.now()
+        case = Case(now, 20, -7 * HOUR, -8 * HOUR, -7 * HOUR)
+        zone = machine_zone(monkeypatch, case)
+        world = ZoneWorld(pipe, now)
+        if known == "by the machine":
+            await leave_cursor(pipe)
+            pipe.rulebook = both_releases(case, pipe.settings)
+        else:
+            await pipe.organization(NAME, OTHER_ORG)
+            await pipe.client.hdel(keys.keyspace(0).organization(OTHER_ORG), "rules")
+            pipe.rulebook = case.rulebook(NEW, pipe.settings)
+            pipe.rulebook.old_workers = True
+            await pipe.apply([raw.replace(ORG.encode(), OTHER_ORG.encode()) for raw in life(now, days=24, each=4)])
+            await leave_cursor(pipe)
+            pipe.rulebook.old_workers = False
+            await pipe.apply(view(now, organization_id=OTHER_ORG))
+        await pipe.organization(NAME)
+        await world.send(life(now, days=24))
+        await world.send(life(now, days=18, seed=2))
+        assert (await world.rules()).release == NEW
+        with without_tables(zone):
+            await world.check(case.old, besides=now - timedelta(days=20))
+        assert world.tally.nine_in_ten()
+        await check_upgraded(redis_url, world, case.new)
+
+
+async def test_rules_that_come_within_the_day(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A first table with the old service's offsets, and newer rules an hour later: the old service goes on with its own numbers."""
+    async with pipeline(redis_url, partitions=1) as pipe:
+        now = await pipe.now()
+        case = Case(now, 20, -7 * HOUR, -8 * HOUR, -7 * HOUR)
+        zone = machine_zone(monkeypatch, case)
+        world = ZoneWorld(pipe, now)
+        await before_the_upgrade(pipe, world, case)
+        pipe.rulebook = case.rulebook(OLD, pipe.settings)
+        await pipe.drain()
+        assert (await world.rules()).release == OLD
+        pipe.rulebook = case.rulebook(NEW, pipe.settings)
+        await pipe.drain()
+        await world.send(life(now, days=18, seed=2))
+        assert (await world.rules()).release == NEW
+        with without_tables(zone):
+            await world.check(case.old, besides=now - timedelta(days=20))
+        await check_upgraded(redis_url, world, case.new)
+
+
+async def test_installations_that_began_with_tables(redis_url: str) -> None:
+    """No day is cut twice where no version without tables has owned the partition, whatever older data the machine has."""
+    async with pipeline(redis_url, partitions=1) as pipe:
+        now = await pipe.now()
+        case = Case(now, 20, -7 * HOUR, -8 * HOUR, -7 * HOUR)
+        pipe.rulebook = both_releases(case, pipe.settings)
+        await pipe.organization(NAME)
+        world = ZoneWorld(pipe, now)
+        await world.send(life(now, days=24))
+        assert "former" not in await world.record()
+        assert await pipe.client.hget(keys.keyspace(0).cursor, "former_until") == b"0"
+        await world.check(case.new)
+
+
+async def test_the_upgrade_ends_a_day_after_the_comparison(redis_url: str) -> None:
+    """The day counts from the first comparison of all organizations; after it, first events go into the days of the table alone."""
+    async with pipeline(redis_url, partitions=1) as pipe:
+        now, cursor = await pipe.now(), keys.keyspace(0).cursor
+        await leave_cursor(pipe)
+        await pipe.client.hset(
+            cursor, "former_until", "1"
+        )  # of a partition that was taken first while old workers were alive
+        rulebook = both_releases(Case(now, 20, -7 * HOUR, -8 * HOUR, -7 * HOUR), pipe.settings)
+        owned = await lease.acquire(as_user("worker", pipe.client), pipe.settings, 0, "w-z1", force=True)
+        assert owned is not None
+        partition = live_partition(as_user("worker", pipe.client), pipe.settings, 1, owned, Metrics(), rulebook)
+        rulebook.old_workers = True
+        await partition.finish_comparison(NEW)
+        assert await pipe.client.hmget(cursor, "zones", "former_until") == [None, b"1"]
+        rulebook.old_workers = False
+        await partition.finish_comparison(NEW)
+        [zones, until] = await pipe.client.hmget(cursor, "zones", "former_until")
+        assert zones == NEW.encode()
+        assert 0 <= int(until) - int(now.timestamp()) - 86_400 < 600 * TIME_FACTOR
+        pipe.rulebook = rulebook
+        await pipe.organization(NAME)
+        await pipe.client.hset(cursor, "former_until", str(int(now.timestamp())))
+        await pipe.apply(view(now))
+        assert "former" not in await ZoneWorld(pipe, now).record()

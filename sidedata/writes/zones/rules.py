@@ -33,13 +33,15 @@ async def store_rules(
     return cast("Literal['ok', 'fenced', 'stale']", text(reply))
 
 
-async def record_release(gateway: Gateway, ownership: Ownership, release: str) -> None:
-    """Record the release that all organizations of the partition were compared with. It informs people and decides nothing.
+async def record_release(gateway: Gateway, ownership: Ownership, release: str, former_until: int) -> None:
+    """Record the release that all organizations of the partition were compared with; it informs people.
+
+    `former_until` is the second until which processes of a version without tables may go on, 0 for none.
 
     Raises:
         StoreUnavailableError: Redis is out of reach.
     """
-    await gateway.command("HSET", ownership.keyspace.cursor, "zones", release)
+    await gateway.command("HSET", ownership.keyspace.cursor, "zones", release, "former_until", former_until)
 
 
 async def forget_former(gateway: Gateway, ownership: Ownership, organization: str) -> None:

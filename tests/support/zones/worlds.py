@@ -86,7 +86,9 @@ def questions(now: datetime) -> list[tuple[str, str, str, str]]:
     """Whole local days, rolling windows and odd rims, of both workflows."""
     today = now.date()
     spans = [(f"{today - timedelta(days=n)}", f"{today + timedelta(days=1)}") for n in (0, 1, 6, 29, 30, 45, 79)]
-    spans += [(f"{today - timedelta(days=n)}", f"{today - timedelta(days=n - 1)}") for n in (3, 20, 27, 28, 33, 34, 36)]
+    spans += [
+        (f"{today - timedelta(days=n)}", f"{today - timedelta(days=n - 1)}") for n in (3, 12, 20, 27, 28, 33, 34, 36)
+    ]
     spans += [((now - timedelta(hours=n)).isoformat(), now.isoformat()) for n in (1, 24, 168, 720)]
     return [(ORG, workflow, start, end) for workflow in (PAGES, POPUP) for start, end in spans]
 
