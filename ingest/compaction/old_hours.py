@@ -20,8 +20,8 @@ from sidedata.schema.table import BUCKET_COUNTS, BUCKET_SESSIONS, BUCKET_VISITOR
 OLD_SECONDS: Final = DAY_SECONDS
 _ORGANIZATIONS: Final = 1_000  # to one read
 _WORKFLOWS: Final = 200  # to one read of kinds
-_KEYS: Final = 400  # to one batch of keys, and hours to one read of counts: 1 ms of Redis
-_HOURS: Final = 100
+_KEYS: Final = 100  # to one batch of keys, and hours to one read of counts: 1 ms of Redis
+_HOURS: Final = 50
 # A goal with so few events in an hour has sparse sketches: an id takes 2 bytes of the 3,000, some take 3.
 _MOST_SPARSE_EVENTS: Final = 1_000
 
