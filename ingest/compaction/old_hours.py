@@ -87,7 +87,7 @@ async def _page_sketches(
 async def _interaction_sketches(
     gateway: Gateway, keyspace: Keyspace, organization: str, workflow: str, days: Sequence[Day]
 ) -> list[str]:
-    """The sketches of visitors in hours of days with many visitors, and those of goals in hours of days with many of their events."""
+    """The sketches of visitors on days with many visitors, and those of goals on days with many of their events."""
     of_days = [keyspace.bucket(organization, workflow, "day", day.start) for day in days]
     visitors = await sketch_estimates(gateway, [prefix + BUCKET_VISITORS for prefix in of_days])
     counts = await read_days(gateway, keyspace, organization, workflow, [day.start for day in days])
