@@ -14,7 +14,7 @@ from typing import Final
 
 from sidedata import failpoints
 from sidedata.calendar.levels import Retention
-from sidedata.errors import CommandRefusedError
+from sidedata.errors import CommandRefusedError, StoreUnavailableError
 from sidedata.ingest.compaction.old_hours import old_sketches
 from sidedata.ingest.metrics import Metrics
 from sidedata.reads.compaction import read_compaction_ms, read_dense
@@ -27,6 +27,7 @@ from sidedata.writes.commit import Ownership
 _log = logging.getLogger("sidedata.worker")
 
 _INTERVAL_MS: Final = 86_400_000
+_RETRY_SECONDS: Final = 60.0
 _LONGEST_WAIT_SECONDS: Final = 600.0  # until the time of the next pass is compared with Redis's clock again
 _DENSE_AT_ONCE: Final = 8  # sketches, 5 ms to encode
 _PIECE_SECONDS: Final = 0.005  # a piece ends with the first step that ends after this time
@@ -71,9 +72,11 @@ class Compaction:
     async def run_piece(self) -> None:
         """Do a piece of a pass, if one is due; not while a commit is under way.
 
+        Where Redis is out of reach or refuses writes the pass begins again later. A write without a reply needs no other care: when
+        Redis runs it, fence and entry decide.
+
         Raises:
             LeaseLostError: another owner has the partition.
-            StoreUnavailableError: Redis is out of reach; acquire the partition again.
         """
         began = time.monotonic()
         if began < self._due_at or not self._pace.begin(began):
@@ -83,10 +86,16 @@ class Compaction:
                 pass
         except CommandRefusedError as error:
             _log.warning("partition %d: old hours keep their memory: %s", self._ownership.partition, error)
-            self._batches, self._keys = None, []
-            self._due_at = time.monotonic() + _INTERVAL_MS / 1000
+            self._stop(_INTERVAL_MS / 1000)
+        except StoreUnavailableError:
+            self._stop(_RETRY_SECONDS)
         finally:
             self._pace.end(began, time.monotonic())
+
+    def _stop(self, seconds: float) -> None:
+        """End the pass; another one may begin after a time."""
+        self._batches, self._keys = None, []
+        self._due_at = time.monotonic() + seconds
 
     async def _step(self) -> bool:
         """Take a step of some milliseconds; false if no other one is due."""
@@ -128,7 +137,7 @@ class Compaction:
 
 def _sparse_forms(dense: Mapping[str, bytes]) -> dict[str, bytes]:
     """The sparse forms of sketches, where these save enough."""
-    from sidedata.sparse_form import sparse_form  # noqa: PLC0415 - numpy, 11 MB that a worker of small workflows never needs
+    from sidedata.sparse_form import sparse_form  # noqa: PLC0415 - numpy, 28 MB that a worker of small workflows never needs
 
     forms = {key: sparse_form(sketch) for key, sketch in dense.items()}
     return {key: form for key, form in forms.items() if form is not None}

@@ -1,11 +1,11 @@
-"""Reads for the compaction of old hours: the time of the last pass, counts of hours, and dense sketches."""
+"""Reads for the compaction of old hours: the time of the last pass, organizations, and dense sketches."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from sidedata.reads.owner import OrganizationState, read_records
 from sidedata.redis.gateway import Gateway
-from sidedata.redis.replies import array, integer, integer_mapping, integer_or_zero, scores, string, strings
+from sidedata.redis.replies import array, integer, integer_or_zero, scores, string, strings
 from sidedata.redis.scripts import script
 from sidedata.schema.keys import Keyspace
 
@@ -37,15 +37,6 @@ async def read_compaction_ms(gateway: Gateway, keyspace: Keyspace) -> int:
         StoreUnavailableError: Redis is out of reach.
     """
     return integer_or_zero(await gateway.command("HGET", keyspace.cursor, "compacted"))
-
-
-async def read_hour_counts(gateway: Gateway, keys: Sequence[str]) -> list[dict[str, int]]:
-    """Read counts of hour buckets by their keys; empty for a missing one.
-
-    Raises:
-        StoreUnavailableError: Redis is out of reach.
-    """
-    return [integer_mapping(reply) for reply in await gateway.batch([("HGETALL", key) for key in keys])]
 
 
 async def read_newest_events(
