@@ -9,6 +9,7 @@ import numpy as np
 from bench.data import DAY_US, HOUR_US, Events, busy, is_page, mix
 from bench.servers import BenchWorld
 from bench.wire import Names, Stream, packed
+from sidedata.schema import keys
 
 MARKET_PARTITION = 0
 PAGES_PARTITION, INTERACTION_PARTITION = 1, 2
@@ -76,4 +77,18 @@ def load(world: BenchWorld, names: Names, parts: Iterable[Events], first_id: int
     world.stop(worker)
     stream.close()
     print(f"  {sent:,} events in {seconds:.0f} s", flush=True)
+    return seconds
+
+
+def compact(world: BenchWorld, names: Names) -> float:
+    """Let a worker store the sketches of old hours in the sparse form; seconds that it took, rests included."""
+    cursor = keys.keyspace(names.partition).cursor
+    world.redis.hdel(cursor, "compacted")
+    start = time.perf_counter()
+    worker = world.sidedata("worker")
+    while not world.redis.hexists(cursor, "compacted"):
+        time.sleep(0.1)
+    seconds = time.perf_counter() - start
+    world.stop(worker)
+    print(f"  compaction in {seconds:.0f} s", flush=True)
     return seconds

@@ -2,7 +2,7 @@
 
 from bench.accuracy import accuracy
 from bench.data import PAGE_VIEW
-from bench.datasets import INTERACTION_PARTITION, MARKET_PARTITION, PAGES_PARTITION, busy_history, load, market
+from bench.datasets import INTERACTION_PARTITION, MARKET_PARTITION, PAGES_PARTITION, busy_history, compact, load, market
 from bench.figures import Table
 from bench.memory import Memory
 from bench.peers import Peers
@@ -25,11 +25,14 @@ def run(*, quick: bool) -> list[Table]:
         print(f"  {seconds:.0f} s for all; {(made.events.types == PAGE_VIEW).mean():.0%} page views", flush=True)
         peers = Peers(world, made, seconds, quick=quick).run()
         rows = accuracy(world, made, quick=quick)
+        compact(world, names)
         memory.workflow("median workflow of the 5,000,000 events", names, made.median, 0.3)
         memory.workflow("busiest workflow of the 5,000,000 events", names, made.busiest, None)
         memory.service(names)
         for kind, partition in (("page_navigation", PAGES_PARTITION), ("interaction", INTERACTION_PARTITION)):
             load(world, world.names(partition), busy_history(kind, quick=quick)[1:])
             words = kind.replace("_", " ")
+            memory.workflow(f"busy workflow, {words}, all hours dense", world.names(partition), 0, None)
+            compact(world, world.names(partition))
             memory.workflow(f"busy workflow, {words}", world.names(partition), 0, 4.0)
         return [peers, memory.table, rows]

@@ -51,6 +51,14 @@ class Metrics:
             ["change"],
             registry=self.registry,
         )
+        self.sketches_compacted = Counter(
+            "sidedata_sketches_compacted",
+            "Dense sketches of old hours that were stored in the sparse form",
+            registry=self.registry,
+        )
+        self.bytes_compacted = Counter(
+            "sidedata_compacted_bytes", "Bytes of sketches that this has saved", registry=self.registry
+        )
         self.owned = Gauge("sidedata_partitions_owned", "Partitions that this worker owns", registry=self.registry)
         self.lease_changes = Counter(
             "sidedata_lease_changes", "Partitions acquired, lost and released", ["change"], registry=self.registry

@@ -32,6 +32,11 @@ The adoption of newer rules of a zone passes the last four too where days are cu
 
     before_rules      the decision to store the table is made; nothing is changed yet
     after_rules       the table is stored
+
+The compaction of old hours passes two:
+
+    before_compaction sketches were read and encoded; nothing is changed yet
+    after_compaction  they are stored in the sparse form
 """
 
 import os
@@ -58,6 +63,7 @@ POINTS: Final = (
 )
 REBUILD_POINTS: Final = ("before_swap", "after_swap_begin", "after_swap_step", "after_swap")
 ADOPTION_POINTS: Final = ("before_rules", "after_rules")
+COMPACTION_POINTS: Final = ("before_compaction", "after_compaction")
 
 Hook = Callable[[str], None]
 
@@ -71,7 +77,7 @@ def arm(setting: str) -> Hook:
     name, _, rest = setting.partition(":")
     count, _, how = rest.partition(":")
     if (
-        name not in POINTS + REBUILD_POINTS + ADOPTION_POINTS
+        name not in POINTS + REBUILD_POINTS + ADOPTION_POINTS + COMPACTION_POINTS
         or not (count.isascii() and count.isdigit())
         or int(count) < 1
         or how not in ("", "stop")

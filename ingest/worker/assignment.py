@@ -7,6 +7,7 @@ from typing import Final
 
 from sidedata.ingest.apply.model import Outcome
 from sidedata.ingest.apply.partition import Partition
+from sidedata.ingest.compaction.compaction import Compaction
 from sidedata.ingest.worker.comparison import PendingComparison
 from sidedata.ingest.worker.gathering import Gathering
 
@@ -17,8 +18,9 @@ _MAINTENANCE_SECONDS: Final = 2.0
 class Assignment:
     """A partition of this worker; `stop` revokes it."""
 
-    def __init__(self, partition: Partition) -> None:
+    def __init__(self, partition: Partition, compaction: Compaction) -> None:
         self.partition = partition
+        self.compaction = compaction
         self.stop = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
         self.comparison = PendingComparison()

@@ -1,7 +1,8 @@
 """The ingest worker, which owns a share of the partitions and applies their streams.
 
     tick (every 0.5 s)     heartbeat ─▶ renew ─▶ give up the surplus ─▶ acquire the missing
-    task of a partition    read ─▶ plan ─▶ commit, again and again; in between: adopt newer rules of zones
+    task of a partition    read ─▶ plan ─▶ commit, again and again; in between: adopt newer rules of zones,
+                           store sketches of old hours in their sparse form
     comparison             all organizations of partitions that are new here, and of all twice an hour, with the newest rules
 
 Each partition has a task that reads, plans and commits. Another task renews the leases and balances the share. The two share
@@ -23,6 +24,7 @@ from sidedata.clock import Clock, SystemClock
 from sidedata.errors import LeaseLostError, SidedataError, StoreUnavailableError
 from sidedata.ingest.apply.partition import live_partition
 from sidedata.ingest.apply.reader import LargeBatches
+from sidedata.ingest.compaction.compaction import Compaction, Pace
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.ownership import lease
 from sidedata.ingest.worker.assignment import Assignment
@@ -64,6 +66,7 @@ class Worker:
         self._clock = clock or SystemClock()
         self._rulebook = rulebook or Rulebook(settings)
         self._large_batches = LargeBatches()
+        self._pace = Pace()
         self._comparison = Comparison(gateway, self._rulebook, self._clock)
         self._assignments: dict[int, Assignment] = {}
         self._lost: set[int] = set()  # partitions whose task ended because Redis was out of reach
@@ -161,7 +164,8 @@ class Worker:
             self._rulebook,
             self._large_batches,
         )
-        assignment = self._assignments[number] = Assignment(partition)
+        compaction = Compaction(self._gateway, self._settings, new_lease.ownership, self.metrics, self._pace)
+        assignment = self._assignments[number] = Assignment(partition, compaction)
         assignment.task = asyncio.create_task(self._apply(assignment), name=f"partition {number}")
         self.metrics.lease_changes.labels("taken").inc()
 
@@ -171,6 +175,7 @@ class Worker:
         try:
             while not assignment.stop.is_set():
                 waiting = await assignment.comparison.continue_with(partition)
+                await assignment.compaction.run_piece()
                 outcome = await partition.run_once(1 if waiting else _BLOCK_MS)
                 await assignment.pause(outcome)
         finally:

@@ -110,6 +110,7 @@ async def _cursor(subject: Subject) -> list[Row]:
         "dead_seen": "the newest dead letter that was marked as seen",
         "dead_indexed": "the newest dead letter with an index",
         "dead_unindexed": "the newest dead letter that may lack an index",
+        "compacted": "the start of the last pass over old hours, a time in milliseconds",
         "swap": "the rebuild that the next owner has to put in place",
     }
     rows = [(name, f"{fields[name]} ({text})") for name, text in texts.items() if name in fields]

@@ -6,9 +6,11 @@ from typing import Final
 from sidedata.batched import batched
 from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import Command, Word
+from sidedata.redis.scripts import script
 
 # Sketches to one batch, which Redis runs without a pause: a dense one takes up to 40 µs.
 _MOST_SOURCES: Final = 200
+_DENSE_UNIONS: Final = script("dense_unions")
 _BATCH: Final = 250
 
 
@@ -21,16 +23,25 @@ async def merge_sketches(gateway: Gateway, merges: Sequence[tuple[str, Sequence[
     Raises:
         StoreUnavailableError: Redis is out of reach.
     """
-    batch: list[Command] = []
+    some: list[tuple[str, Sequence[str]]] = []
     sources = 0
+    for merge in merges:
+        if some and sources + len(merge[1]) > _MOST_SOURCES:
+            await _merge(gateway, some, expiry)
+            some, sources = [], 0
+        some.append(merge)
+        sources += len(merge[1])
+    if some:
+        await _merge(gateway, some, expiry)
+
+
+async def _merge(gateway: Gateway, merges: Sequence[tuple[str, Sequence[str]]], expiry: int) -> None:
+    names = [name for key, parts in merges for name in (key, *parts)]
+    await gateway.call(_DENSE_UNIONS, names, [expiry, *(len(parts) for _, parts in merges)])
+    batch: list[Command] = []
     for key, parts in merges:
-        if batch and sources + len(parts) > _MOST_SOURCES:
-            await gateway.batch(batch)
-            batch, sources = [], 0
         batch += [("PFMERGE", key, *parts), ("EXPIREAT", key, expiry)]
-        sources += len(parts)
-    if batch:
-        await gateway.batch(batch)
+    await gateway.batch(batch)
 
 
 async def write_counts(gateway: Gateway, counts: Mapping[str, Mapping[str, int]], expiry: int) -> None:

@@ -1,0 +1,1 @@
+"""Writes of buckets by the owner of their partition, beside its commits."""
