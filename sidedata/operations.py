@@ -4,10 +4,10 @@ Each kind of operation is a method here and a function of the same name in `scri
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from sidedata.events.dead_letter import DeadLetter
-from sidedata.schema.counts import is_hour_field
-from sidedata.schema.keys import Keyspace
+from sidedata.schema.keys import Keyspace, WorkflowKeys
 
 # A workflow's log of changes names at least this many buckets, and twice as many at most; a reader that lags further reads all.
 CHANGES_KEPT = 64
@@ -18,6 +18,14 @@ _FIRST_INDEX = 5  # in KEYS: cursor, lease, events and dead letters come before
 
 # A TTL of fewer seconds is set again: the key may have expired meanwhile, and a new one has no TTL.
 _NEARLY_EXPIRED_SECONDS = 60
+
+
+class CountTarget(NamedTuple):
+    """The field that stores the number of a sketch's elements: the key of its hash, and its name."""
+
+    key: str
+    field: str
+    is_hour: bool
 
 
 class Operations:
@@ -43,6 +51,8 @@ class Operations:
         self.new_expiries: dict[str, int] = {}  # expiries that this batch sets, by key
         self._known_expiries = known_expiries
         self._now = now
+        self._soon = now + _NEARLY_EXPIRED_SECONDS
+        self._changes_expiry = -(-(now + CHANGES_SECONDS) // _CHANGES_STEP) * _CHANGES_STEP
         self._steps: list[int | str] = []
         # The key of each hour's visitors, key and field of its count: the commit is refused if there is a count without visitors.
         self.hours: list[int | str] = []
@@ -65,50 +75,55 @@ class Operations:
         """The key's index in the script's KEYS."""
         index = self._indexes.get(key)
         if index is None:
-            index = self._indexes[key] = len(self.keys) + _FIRST_INDEX
-            self.keys.append(key)
+            keys = self.keys
+            index = self._indexes[key] = len(keys) + _FIRST_INDEX
+            keys.append(key)
         return index
 
     def _expiry(self, key: str, expiry: int) -> int:
         """The expiry to set; 0 if the key has it, or a later one, already."""
-        if expiry > self._now + _NEARLY_EXPIRED_SECONDS and (
+        if expiry > self._soon and (
             self._known_expiries.get(key, 0) >= expiry or self.new_expiries.get(key, 0) >= expiry
         ):
             return 0
         self.new_expiries[key] = expiry
         return expiry
 
-    def sketch(self, elements: Collection[str], targets: Iterable[tuple[str, int, tuple[str, str] | None]]) -> None:
+    def sketch(self, elements: Collection[str], targets: Iterable[tuple[str, int, CountTarget | None]]) -> None:
         """Add elements to HyperLogLogs.
 
         Args:
-            targets: key and expiry of each HyperLogLog, and key and field of the hash that stores its count, None for no count.
+            targets: key and expiry of each HyperLogLog, and the field that stores its count, None for no count.
         """
         flat: list[int | str] = []
+        known, indexes, soon = self._known_expiries, self._indexes, self._soon
         for key, expiry, stored in targets:
-            if not elements and key not in self._known_expiries:
+            if not elements and key not in known:
                 continue  # the key may not exist, and EXPIREAT needs one
-            new_expiry = self._expiry(key, expiry)
+            # This runs for every bucket of every batch: nearly all keys have their expiry.
+            new_expiry = 0 if known.get(key, 0) >= expiry > soon else self._expiry(key, expiry)
             if elements or new_expiry:
-                index = self._index(key)
+                index = indexes.get(key) or self._index(key)
                 if stored is None:
                     flat += (index, new_expiry, 0, "")
                     continue
-                counts, field = self._index(stored[0]), stored[1]
+                counts, field = indexes.get(stored.key) or self._index(stored.key), stored.field
                 flat += (index, new_expiry, counts, field)
-                if is_hour_field(field) and self.hours[-3:-2] != [index]:  # a second count is no other hour
+                if stored.is_hour and self.hours[-3:-2] != [index]:  # a second count is no other hour
                     self.hours += (index, counts, field)
         if flat:
             self._steps += ("sketch", len(elements), *elements, len(flat), *flat)
 
     def increment(self, key: str, increments: Mapping[str, int], expiry: int) -> None:
         """Increment fields of a hash; an expiry of 0 leaves the key's TTL as it is."""
-        new_expiry = self._expiry(key, expiry) if expiry else 0
+        new_expiry = (
+            0 if self._known_expiries.get(key, 0) >= expiry > self._soon or not expiry else self._expiry(key, expiry)
+        )
         if increments or new_expiry:
-            # As text: Lua's numbers are floats.
-            self._steps += ("increment", self._index(key), new_expiry, 2 * len(increments))
+            steps = self._steps
+            steps += ("increment", self._indexes.get(key) or self._index(key), new_expiry, 2 * len(increments))
             for field, by in increments.items():
-                self._steps += (field, str(by))
+                steps += (field, str(by))  # as text: Lua's numbers are floats
 
     def put(self, key: str, values: Mapping[str, str], expiry: int) -> None:
         """Set fields of a hash; an expiry of 0 leaves the key's TTL as it is."""
@@ -130,7 +145,7 @@ class Operations:
 
     def change_workflow(
         self,
-        organization: str,
+        keys: WorkflowKeys,
         workflow: str,
         kind: str | None,
         newest_us: int,
@@ -141,20 +156,22 @@ class Operations:
         """Record the changes of a workflow's buckets, given as `<level>:<start>`, and the time of its newest event.
 
         Args:
+            keys: of the workflow.
             kind: the kind that its record may lack; None if the record has it for certain.
             trim: the log of changes may have grown too long.
         """
-        keyspace = self.keyspace
-        newest = self._newest.setdefault(self._index(keyspace.workflows(organization)), [])
+        index = self._indexes.get(keys.workflows) or self._index(keys.workflows)
+        newest = self._newest.get(index)
+        if newest is None:
+            newest = self._newest[index] = []
         newest += (str(newest_us), workflow)
         if not changes:
             return
-        record = self._index(keyspace.workflow(organization, workflow))
-        log = keyspace.changes(organization, workflow)
-        new_expiry = self._expiry(log, -(-(self._now + CHANGES_SECONDS) // _CHANGES_STEP) * _CHANGES_STEP)
+        record = self._index(keys.record)
+        new_expiry = self._expiry(keys.changes, self._changes_expiry)
+        log = self._index(keys.changes)
         most = CHANGES_KEPT if trim else 0
-        index = self._index(log)
-        self._steps += ("change_workflow", record, kind or "", index, new_expiry, most, len(changes), *changes)
+        self._steps += ("change_workflow", record, kind or "", log, new_expiry, most, len(changes), *changes)
 
     def list_organization(self, organization: str) -> None:
         """Add an organization to the partition's list; a shadow has none."""

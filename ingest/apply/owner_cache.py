@@ -14,7 +14,8 @@ from sidedata.calendar.slots import Slot
 from sidedata.calendar.zones import DAY_SECONDS, zone
 from sidedata.errors import StopError, UsageError
 from sidedata.events.hashing import Hasher
-from sidedata.ingest.apply.model import BatchLookups, OpenHour, Organization, Plan, StreamEvent, Workflow
+from sidedata.ingest.apply.model import BatchLookups, Plan, StreamEvent
+from sidedata.ingest.organizations.organization import OpenHour, Organization, Workflow
 from sidedata.ingest.zones.adopter import Adopter
 from sidedata.reads.owner import Lookups, OrganizationState, look_up, read_records
 from sidedata.redis.gateway import Gateway
@@ -24,9 +25,10 @@ from sidedata.schema.table import BUCKET_COUNTS, BUCKET_VISITORS
 from sidedata.schema.values import GoalName
 from sidedata.settings import Settings
 
-# Bounds of one partition's cache, at some 100 bytes each: hashes of ids, and ids in buckets of 5 minutes ...
+# Bounds of one partition's cache, at some 100 bytes each: hashes of ids, ids in finest buckets ...
 _MOST_IDS = 200_000
 _MOST_RECORDS = 50_000  # ... organizations, workflows and hours, names of goals, expiries
+_MOST_BUCKETS = 10_000  # at some 1,000 bytes each
 _EARLIEST_SECOND = -62_135_000_000  # early in year 1; zones have no earlier offsets
 
 
@@ -52,7 +54,8 @@ class OwnerCache:
         self.epoch = 0  # grows when the records are dropped; events that were resolved before must be resolved again
         self._now_ms = 0
         self._records = 0  # number of organizations, workflows and hours
-        self._members = 0  # number of ids in buckets of 5 minutes
+        self._members = 0  # number of ids in finest buckets
+        self._buckets = 0  # number of buckets
 
     async def resolve(self, events: Sequence[StreamEvent]) -> None:
         """Resolve events: hash their ids, and find their organization, their workflow and their slot.
@@ -144,6 +147,7 @@ class OwnerCache:
             raise StopError(f"the record of organization {organization_id}: {error}") from error
         return Organization(
             organization_id,
+            self._keyspace,
             reporting,
             None if rules is None else rules.encode(),
             now_ms if record.id_epoch_ms is None else record.id_epoch_ms,
@@ -220,6 +224,7 @@ class OwnerCache:
             workflow.log_size = log_size
         self._goals |= plan.goals
         self.known_expiries |= plan.operations.new_expiries
+        self._buckets += plan.new_buckets
         self._evict()
 
     def _evict(self) -> None:
@@ -229,16 +234,14 @@ class OwnerCache:
                 cache.clear()
         if self._records > _MOST_RECORDS:
             self.drop_records()
-        if self._members > _MOST_IDS:
-            self._members = 0
+        if self._members > _MOST_IDS or self._buckets > _MOST_BUCKETS:
+            self._members = self._buckets = 0
             for organization in self._organizations.values():
-                for workflow in organization.workflows.values():
-                    workflow.five_minutes.clear()
+                organization.forget_buckets()
         if self._hasher.cached > _MOST_IDS:
             self._hasher.cached = 0
             for organization in self._organizations.values():
-                organization.visitors.clear()
-                organization.sessions.clear()
+                organization.forget_hashes()
 
     def drop_records(self) -> None:
         """Drop all records, because one has changed or an hour may have been sealed; they are read again."""
@@ -246,4 +249,4 @@ class OwnerCache:
         self.due.clear()
         self._organizations.clear()
         self.known_expiries.clear()
-        self._records = self._members = self._hasher.cached = 0
+        self._records = self._members = self._buckets = self._hasher.cached = 0

@@ -17,17 +17,9 @@ from sidedata.events.decode import KIND_OF, PURCHASE_GOAL, Kind
 from sidedata.events.rejection import TOO_OLD, Rejection, kind_mismatch
 from sidedata.ingest.apply.attribution import FORGET_MS, Visitor
 from sidedata.ingest.apply.dedup import Deduplicator
-from sidedata.ingest.apply.model import (
-    BatchLookups,
-    FiveMinuteBucket,
-    OpenHour,
-    Organization,
-    Outcome,
-    Plan,
-    StreamEvent,
-    Workflow,
-)
-from sidedata.ingest.apply.rollup import BucketDelta, write
+from sidedata.ingest.apply.model import BatchLookups, Outcome, Plan, StreamEvent
+from sidedata.ingest.apply.rollup import BucketDelta, RollUp
+from sidedata.ingest.organizations.organization import FinestBucket, OpenHour, Organization, Workflow
 from sidedata.operations import Operations
 from sidedata.schema.counts import STARTED
 from sidedata.schema.values import GoalName
@@ -51,10 +43,11 @@ class Planner:
         self._retention = Retention.of(settings)
         self._now = lookups.now_ms // 1000
         self._operations = operations
+        self._roll_up = RollUp(operations, self._retention, self._now)
         self._outcome = Outcome()
         self._types: list[str] = []  # of the events applied
         self._valid_until_ms = deduplicator.end_ms(lookups.now_ms)
-        self._deltas: dict[FiveMinuteBucket, BucketDelta] = {}
+        self._deltas: dict[FinestBucket, BucketDelta] = {}
         self._visitors: dict[str, Visitor] = {}
         self._goals: dict[str, tuple[int, str]] = {}
         self._name_changes: set[str] = set()  # organizations in which the name of a goal changes
@@ -92,6 +85,7 @@ class Planner:
             [(bucket, delta.visitors, delta.sessions) for bucket, delta in self._deltas.items()],
             self._goals,
             self._log_sizes,
+            self._roll_up.new_buckets,
         )
 
     def _apply(self, event: StreamEvent) -> Rejection | None:
@@ -104,7 +98,7 @@ class Planner:
             self._reach(event)
         else:
             kind = KIND_OF[event.type]
-            bucket = workflow.bucket(slot)
+            bucket = self._roll_up.finest_bucket(workflow, slot, kind)
             delta = self._deltas.get(bucket)
             if delta is None or delta.kind != kind:
                 if rejection := self._open(bucket, event.type, kind, is_new=delta is None):
@@ -118,7 +112,7 @@ class Planner:
             self._new_organizations[event.organization] = None
         return None
 
-    def _open(self, bucket: FiveMinuteBucket, event_type: str, kind: Kind, *, is_new: bool) -> Rejection | None:
+    def _open(self, bucket: FinestBucket, event_type: str, kind: Kind, *, is_new: bool) -> Rejection | None:
         """Open 5 minutes for events of a kind: the first one decides for all. They are not new where goals affect them already."""
         workflow = bucket.workflow
         fixed = workflow.kind or self._new_kinds.get(workflow)
@@ -140,7 +134,7 @@ class Planner:
         self._valid_until_ms = min(self._valid_until_ms, until * 1000)
         return None
 
-    def _reject_sealed(self, bucket: FiveMinuteBucket) -> Rejection | None:
+    def _reject_sealed(self, bucket: FinestBucket) -> Rejection | None:
         workflow, start = bucket.workflow, bucket.slot.hour.start
         hour = workflow.hours[start]
         if hour.sealed:
@@ -151,7 +145,7 @@ class Planner:
         self._open_hours.append((workflow, start, OpenHour(sealed=False, until_ms=until_ms)))
         return None
 
-    def _add(self, event: StreamEvent, bucket: FiveMinuteBucket, delta: BucketDelta) -> None:
+    def _add(self, event: StreamEvent, bucket: FinestBucket, delta: BucketDelta) -> None:
         """Add an event of a workflow."""
         visitor = event.visitor
         if event.at_us > delta.newest_us:  # noqa: PLR1730 - max() takes a tenth of a microsecond
@@ -187,7 +181,8 @@ class Planner:
             self._affect(event.organization.workflow(workflow_id), goal, event.visitor)
 
     def _affect(self, workflow: Workflow, goal: OuterGoal, visitor: str) -> None:
-        bucket = workflow.bucket(workflow.organization.slots.at(goal.at_us // 1_000_000))
+        slot = workflow.organization.slots.at(goal.at_us // 1_000_000)
+        bucket = self._roll_up.finest_bucket(workflow, slot, "interaction")
         delta = self._deltas.get(bucket)
         if delta is None:
             delta = self._deltas[bucket] = BucketDelta()
@@ -222,13 +217,13 @@ class Planner:
 
     def _write(self) -> None:
         operations, retention, now = self._operations, self._retention, self._now
-        by_workflow: dict[Workflow, list[tuple[FiveMinuteBucket, BucketDelta]]] = {}
+        by_workflow: dict[Workflow, list[tuple[FinestBucket, BucketDelta]]] = {}
         for bucket, delta in self._deltas.items():
             by_workflow.setdefault(bucket.workflow, []).append((bucket, delta))
         for workflow, deltas in by_workflow.items():
             # A workflow that is only affected had interactions before.
             kind = workflow.kind or self._new_kinds.get(workflow, "interaction")
-            self._log_sizes[workflow] = write(operations, workflow, kind, deltas, retention=retention, now=now)
+            self._log_sizes[workflow] = self._roll_up.write(workflow, kind, deltas)
         for key, (at_us, name) in self._goals.items():
             operations.set(key, GoalName(at_us, name).encode(), now + retention.day + retention.late + 2 * DAY_SECONDS)
         for organization_id in self._name_changes:

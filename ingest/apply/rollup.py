@@ -1,8 +1,8 @@
 """The additions of a batch to the buckets of each workflow. Pure.
 
-Events are gathered in the finest bucket, 5 minutes, whatever their age: two look-ups for each, and a set addition for an id that
-is new there. `write` then rolls the additions up into the local hours and days within retention at the batch's time, and passes
-them to the commit:
+Events are gathered in the finest bucket within retention at the batch's time: two look-ups for each, and a set addition for an id
+that is new there. `RollUp.write` then rolls the additions up into the local hours and days within retention, and passes them to the
+commit:
 
     5 minutes   ::::::::::::   only within retention
     local hour  |  |           within retention; the visitors of a page-navigation hour always, for the day's hourly counts
@@ -11,21 +11,18 @@ them to the commit:
 For a day after the adoption of a first table a local day is also written as it was cut before (`Organization.former`).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from sidedata.calendar.levels import Level, Retention
 from sidedata.calendar.slots import Slot
-from sidedata.calendar.zones import Day
 from sidedata.events.decode import Kind
 from sidedata.events.money import split_units
-from sidedata.ingest.apply.model import FiveMinuteBucket, Workflow
-from sidedata.operations import CHANGES_KEPT, Operations
-from sidedata.schema.counts import VISITORS, Role, goal_field, goal_sketch, hour_field, purchase_fields
-from sidedata.schema.keys import Keyspace
-from sidedata.schema.table import BUCKET_COUNTS, BUCKET_SESSIONS, BUCKET_VISITORS
-from sidedata.schema.values import ChangedBucket
-
-_NO_COUNT = (None,)
+from sidedata.ingest.organizations.bucket import Bucket
+from sidedata.ingest.organizations.organization import FinestBucket, Workflow
+from sidedata.operations import CHANGES_KEPT, CountTarget, Operations
+from sidedata.schema.counts import GOAL_SKETCHES, VISITORS, Role, goal_field, goal_sketch, hour_field, purchase_fields
+from sidedata.schema.table import BUCKET_COUNTS
 
 
 class BucketDelta:
@@ -72,142 +69,151 @@ class BucketDelta:
             goal_ids[1].update(sessions)
 
 
-class _Bucket:
-    """A bucket to write: its level and start, the prefix and the expiry of its keys, keys and fields of its visitors' number."""
+class RollUp:
+    """The roll-up of one batch into its operations."""
 
-    __slots__ = ("additions", "count_targets", "expiry", "keeps_sessions", "level", "prefix", "start")
-
-    def __init__(self, level: Level, start: int, prefix: str, expiry: int, *, keeps_sessions: bool) -> None:
-        self.level = level
-        self.start = start
-        self.prefix = prefix
-        self.expiry = expiry
-        self.keeps_sessions = keeps_sessions
-        self.count_targets: list[tuple[str, str]] = []
-        self.additions: list[BucketDelta] = []  # to the 5 minutes in it
-
-
-def write(
-    operations: Operations,
-    workflow: Workflow,
-    kind: Kind,
-    deltas: Sequence[tuple[FiveMinuteBucket, BucketDelta]],
-    *,
-    retention: Retention,
-    now: int,
-) -> int:
-    """Pass a workflow's additions to the commit, at every level within retention at `now` (seconds).
-
-    Returns an upper bound of the size of its log of changes after that.
-    """
-    changes: list[str] = []
-    buckets_written = _RollUp(operations.keyspace, workflow, kind, retention, now).buckets(deltas)
-    for buckets, delta in _shared(buckets_written):
-        before = operations.size
-        operations.sketch(
-            delta.visitors,
-            [
-                (f"{b.prefix}{BUCKET_VISITORS}", b.expiry, target)
-                for b in buckets
-                for target in b.count_targets or _NO_COUNT
-            ],
-        )
-        operations.sketch(
-            delta.sessions, [(f"{b.prefix}{BUCKET_SESSIONS}", b.expiry, None) for b in buckets if b.keeps_sessions]
-        )
-        for name, (visitors, sessions) in delta.goals.items():
-            of_visitors, of_sessions = goal_sketch(name, "visitors"), goal_sketch(name, "sessions")
-            operations.sketch(visitors, [(f"{b.prefix}{of_visitors}", b.expiry, None) for b in buckets])
-            operations.sketch(sessions, [(f"{b.prefix}{of_sessions}", b.expiry, None) for b in buckets])
-        for bucket in buckets:
-            if delta.counts or (bucket.count_targets and bucket.level == "day"):
-                operations.increment(f"{bucket.prefix}{BUCKET_COUNTS}", delta.counts, bucket.expiry)
-        if operations.size > before:
-            changes += [ChangedBucket(bucket.level, bucket.start).encode() for bucket in buckets]
-    newest_us = max([delta.newest_us for _, delta in deltas])
-    new_kind = kind if workflow.kind is None else None
-    log_size = workflow.log_size + len(changes)
-    trim = log_size > 2 * CHANGES_KEPT
-    operations.change_workflow(workflow.organization.id, workflow.id, new_kind, newest_us, changes, trim=trim)
-    return CHANGES_KEPT if trim else log_size
-
-
-class _RollUp:
-    """The roll-up of one workflow's additions."""
-
-    def __init__(self, keyspace: Keyspace, workflow: Workflow, kind: Kind, retention: Retention, now: int) -> None:
-        self._keyspace = keyspace
-        self._workflow = workflow
-        self._is_pages = kind == "page_navigation"
+    def __init__(self, operations: Operations, retention: Retention, now: int) -> None:
+        self._operations = operations
         self._retention = retention
         self._now = now
+        self._oldest_hour_end = now - retention.five_minutes  # of hours whose 5 minutes are kept
+        self.new_buckets = 0  # number of buckets that were added to the cache
 
-    def buckets(self, deltas: Iterable[tuple[FiveMinuteBucket, BucketDelta]]) -> list[_Bucket]:
-        """The buckets within retention, with their additions."""
-        retention, now, former = self._retention, self._now, self._workflow.organization.former
-        five_minutes: list[_Bucket] = []
-        hours: dict[int, _Bucket] = {}
-        days: dict[int, _Bucket] = {}
-        for of_5_minutes, delta in deltas:
-            slot = of_5_minutes.slot
-            if not retention.keeps_day(slot.day, now):
-                continue  # a late interaction affects a goal whose day has expired since
-            before = None if former is None else former.at(slot, now)
-            if retention.keeps_five_minutes(slot.hour, now):
-                expiry = retention.five_minutes_expiry(slot.hour)
-                bucket = self._bucket("5min", slot.five_minutes[0], expiry, keeps_sessions=self._is_pages)
-                bucket.additions.append(delta)
-                five_minutes.append(bucket)
-            if self._is_pages or retention.keeps_hour(slot.day, now):
-                hour = hours.get(slot.hour.start)
-                if hour is None:
-                    hour = hours[slot.hour.start] = self._hour(slot, before)
-                hour.additions.append(delta)
-            day = days.get(slot.day.start)
+    def finest_bucket(self, workflow: Workflow, slot: Slot, kind: Kind) -> FinestBucket:
+        """The bucket that an event's ids are gathered in: the coarser it may be, the less there is to merge."""
+        # A former table may cut days within an hour.
+        if slot.hour.end > self._oldest_hour_end or workflow.organization.former is not None:
+            return workflow.finest_bucket(slot)
+        # The visitors of an hour of pages are counted at any age.
+        is_day = kind == "interaction" and not self._retention.keeps_hour(slot.day, self._now)
+        return workflow.coarse_bucket(slot, "day" if is_day else "hour")
+
+    def write(self, workflow: Workflow, kind: Kind, deltas: Sequence[tuple[FinestBucket, BucketDelta]]) -> int:
+        """Pass a workflow's additions to the commit, at every level within retention at the batch's time.
+
+        Returns an upper bound of the size of its log of changes after that.
+        """
+        operations, now, changes = self._operations, self._now, []
+        for buckets, delta in self._groups(workflow, kind, deltas):
+            for bucket in buckets:
+                bucket.expiry = max(bucket.expiry, now + bucket.grace)
+            before = operations.size
+            operations.sketch(delta.visitors, [(b.visitors, b.expiry, to) for b in buckets for to in b.count_targets])
+            if kind == "page_navigation":
+                of_sessions = [(b.sessions, b.expiry, None) for b in buckets if b.sessions_until > now]
+                operations.sketch(delta.sessions, of_sessions)
+            for name, members in delta.goals.items():
+                for sketch, ids in zip(GOAL_SKETCHES, members, strict=True):
+                    suffix = goal_sketch(name, sketch)
+                    operations.sketch(ids, [(f"{b.prefix}{suffix}", b.expiry, None) for b in buckets])
+            for bucket in buckets:
+                # The counts of a day of pages hold its number of visitors, which sets no expiry.
+                if delta.counts or (bucket.level == "day" and kind == "page_navigation"):
+                    operations.increment(bucket.counts, delta.counts, bucket.expiry)
+            if operations.size > before:
+                changes += [bucket.change for bucket in buckets]
+        newest_us = max([delta.newest_us for _, delta in deltas])
+        new_kind = kind if workflow.kind is None else None
+        log_size = workflow.log_size + len(changes)
+        trim = log_size > 2 * CHANGES_KEPT
+        operations.change_workflow(workflow.keys, workflow.id, new_kind, newest_us, changes, trim=trim)
+        return CHANGES_KEPT if trim else log_size
+
+    def _groups(
+        self, workflow: Workflow, kind: Kind, deltas: Sequence[tuple[FinestBucket, BucketDelta]]
+    ) -> Iterator[tuple[list[Bucket], BucketDelta]]:
+        """Roll up: the buckets within retention with their additions, which levels often share."""
+        now = self._now
+        # Buckets are cached, unless those of a former table belong to them for a time.
+        cached = workflow.buckets if workflow.organization.former is None else {}
+        if len(deltas) == 1:  # most of a small batch
+            ((finest, delta),) = deltas
+            levels = finest.levels or self._levels(finest, kind, cached)
+            yield [bucket for bucket in levels if bucket.kept_until > now], delta
+            return
+        additions: dict[Bucket, list[BucketDelta]] = {}
+        for finest, delta in deltas:
+            for bucket in finest.levels or self._levels(finest, kind, cached):
+                if bucket.kept_until > now:
+                    additions.setdefault(bucket, []).append(delta)
+        groups: dict[tuple[int, ...], list[Bucket]] = {}
+        for bucket, of_bucket in additions.items():
+            groups.setdefault(tuple(map(id, of_bucket)), []).append(bucket)
+        for group in groups.values():
+            yield group, _merge(additions[group[0]])
+
+    def _levels(self, finest: FinestBucket, kind: Kind, cached: dict[tuple[Level, int], Bucket]) -> list[Bucket]:
+        """The buckets that additions to the finest one belong to."""
+        workflow, slot = finest.workflow, finest.slot
+        former = workflow.organization.former
+        before = None if former is None else former.at(slot, self._now)
+        levels: list[Bucket] = []
+        for level in _LEVELS[finest.level]:
+            start = _start(slot, level)
+            bucket = cached.get((level, start))
+            if bucket is None:
+                bucket = cached[level, start] = self._bucket(workflow, kind, slot, level, before)
+                self.new_buckets += 1
+            levels.append(bucket)
+        if former is None:
+            finest.levels = levels
+        elif before is not None:
+            day = cached.get(("day", before.day.start))
             if day is None:
-                day = days[slot.day.start] = self._day(slot.day, retention.day_expiry(slot.day, now))
-            day.additions.append(delta)
-            if former is not None and before is not None:
-                day = days.get(before.day.start)
-                if day is None:
-                    day = days[before.day.start] = self._day(before.day, former.until)
-                day.additions.append(delta)
-        return [*five_minutes, *hours.values(), *days.values()]
+                day = cached["day", before.day.start] = self._bucket(workflow, kind, before, "day")
+                day.expiry, day.grace = former.until, 0
+            levels.append(day)
+        return levels
 
-    def _hour(self, slot: Slot, before: Slot | None) -> _Bucket:
-        """The bucket of an hour, which may lie in a day as it was cut before, too."""
-        # An hour past the retention of hours serves its hourly count alone.
-        keeps_sessions = self._is_pages and self._retention.keeps_hour(slot.day, self._now)
-        expiry = self._retention.hour_expiry(slot.day, self._now)
-        bucket = self._bucket("hour", slot.hour.start, expiry, keeps_sessions=keeps_sessions)
-        if self._is_pages:
-            bucket.count_targets = [self._hour_count(cut) for cut in (slot, before) if cut is not None]
+    def _bucket(self, workflow: Workflow, kind: Kind, slot: Slot, level: Level, before: Slot | None = None) -> Bucket:
+        """Make a slot's bucket; an hour may lie in a day as it was cut before, too."""
+        retention, now = self._retention, self._now
+        start = _start(slot, level)
+        organization = workflow.organization
+        bucket = Bucket(level, start, organization.keyspace.bucket(organization.id, workflow.id, level, start))
+        until = {
+            "5min": slot.hour.end + retention.five_minutes,
+            "hour": slot.day.end + retention.hour,
+            "day": slot.day.end + retention.day,
+        }
+        bucket.kept_until = bucket.sessions_until = min(until[level], until["day"])
+        if level == "5min":
+            bucket.expiry = retention.five_minutes_expiry(slot.hour)
+            return bucket
+        bucket.grace = retention.late
+        if level == "day":
+            bucket.expiry = retention.day_expiry(slot.day, now)
+            if kind == "page_navigation":
+                bucket.count_targets = [CountTarget(bucket.counts, VISITORS, is_hour=False)]
+            return bucket
+        bucket.expiry = retention.hour_expiry(slot.day, now)
+        if kind == "page_navigation":
+            # Past the retention of hours it serves its hourly count alone.
+            bucket.kept_until = until["day"]
+            bucket.count_targets = [_hour_count(workflow, cut) for cut in (slot, before) if cut is not None]
         return bucket
 
-    def _hour_count(self, slot: Slot) -> tuple[str, str]:
-        workflow = self._workflow
-        day = self._keyspace.bucket(workflow.organization.id, workflow.id, "day", slot.day.start)
-        return f"{day}{BUCKET_COUNTS}", hour_field(slot.hour.index, slot.hour.offset)
 
-    def _day(self, day: Day, expiry: int) -> _Bucket:
-        bucket = self._bucket("day", day.start, expiry, keeps_sessions=self._is_pages)
-        if self._is_pages:
-            bucket.count_targets = [(f"{bucket.prefix}{BUCKET_COUNTS}", VISITORS)]
-        return bucket
-
-    def _bucket(self, level: Level, start: int, expiry: int, *, keeps_sessions: bool) -> _Bucket:
-        workflow = self._workflow
-        prefix = self._keyspace.bucket(workflow.organization.id, workflow.id, level, start)
-        return _Bucket(level, start, prefix, expiry, keeps_sessions=keeps_sessions)
+# The levels that additions to a bucket of each level belong to.
+_LEVELS: Final[Mapping[Level, Sequence[Level]]] = {
+    "5min": ("5min", "hour", "day"),
+    "hour": ("hour", "day"),
+    "day": ("day",),
+}
 
 
-def _shared(buckets: Iterable[_Bucket]) -> Iterator[tuple[list[_Bucket], BucketDelta]]:
-    """Group buckets by their additions, which levels often share, and merge these."""
-    groups: dict[tuple[int, ...], list[_Bucket]] = {}
-    for bucket in buckets:
-        groups.setdefault(tuple(map(id, bucket.additions)), []).append(bucket)
-    for group in groups.values():
-        yield group, _merge(group[0].additions)
+def _start(slot: Slot, level: Level) -> int:
+    """The start of a slot's bucket."""
+    if level == "5min":
+        return slot.five_minutes[0]
+    return slot.hour.start if level == "hour" else slot.day.start
+
+
+def _hour_count(workflow: Workflow, slot: Slot) -> CountTarget:
+    """The field for the visitors of a slot's hour, in the counts of its day."""
+    organization = workflow.organization
+    day = organization.keyspace.bucket(organization.id, workflow.id, "day", slot.day.start)
+    return CountTarget(f"{day}{BUCKET_COUNTS}", hour_field(slot.hour.index, slot.hour.offset), is_hour=True)
 
 
 def _merge(deltas: list[BucketDelta]) -> BucketDelta:

@@ -79,11 +79,6 @@ def hour_field(index: int, offset: int) -> str:
     return f"{_HOUR}{index:02}{sign}{minutes // 60:02}:{minutes % 60:02}" + (f":{seconds:02}" if seconds else "")
 
 
-def is_hour_field(name: str) -> bool:
-    """Tell if a field stores the unique visitors of a local hour."""
-    return name.startswith(_HOUR)
-
-
 def hours_of(fields: Mapping[str, int]) -> Iterable[tuple[int, int]]:
     """Index and unique visitors of the local hours among the fields; an hour that occurs twice comes twice."""
     return [(hour, visitors) for name, visitors in fields.items() if (hour := _hour_of(name)) is not None]

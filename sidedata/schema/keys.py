@@ -4,7 +4,7 @@ import re
 import zlib
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from sidedata.calendar.levels import Level
 from sidedata.schema.table import BUCKET, KEYS
@@ -24,6 +24,14 @@ _FORMATS: Final = {
 }
 _IDS_FORMAT: Final = _FORMATS["ids"].removesuffix("%s")
 _BUCKET_FORMAT: Final = re.sub(r"<\w+>", "%s", BUCKET.removeprefix(PARTITION))
+
+
+class WorkflowKeys(NamedTuple):
+    """The names of a workflow's keys without a time: its record, its log of changes, the list of its organization's workflows."""
+
+    record: str
+    changes: str
+    workflows: str
 
 
 class Keyspace:
@@ -77,6 +85,12 @@ class Keyspace:
     def workflow(self, organization: str, workflow: str) -> str:
         """A workflow's record; missing: no such workflow."""
         return self.prefix + _FORMATS["workflow"] % (organization, workflow)
+
+    def of_workflow(self, organization: str, workflow: str) -> WorkflowKeys:
+        """A workflow's keys without a time."""
+        return WorkflowKeys(
+            self.workflow(organization, workflow), self.changes(organization, workflow), self.workflows(organization)
+        )
 
     def changes(self, organization: str, workflow: str) -> str:
         """The log of a workflow's changed buckets by revision; missing: none since `changes_from`."""

@@ -17,6 +17,8 @@ CENTRAL = [
     "ingest/apply/planner.py",
     "ingest/apply/reader.py",
     "ingest/apply/rollup.py",
+    "ingest/organizations/bucket.py",
+    "ingest/organizations/organization.py",
     "ingest/worker/worker.py",
     "service/report/runs/merged_runs.py",
     "service/report/reports.py",
@@ -32,7 +34,7 @@ CENTRAL = [
     "sidedata/writes/commit.py",
     "sidedata/writes/lease.py",
 ]
-MINOR = {"Slots", "Maintenance", "NoSuchWorkflowError"}
+MINOR = {"Slots", "Maintenance", "NoSuchWorkflowError", "CountTarget", "WorkflowKeys"}
 
 
 def public_classes(path: str) -> set[str]:

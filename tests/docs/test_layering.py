@@ -26,6 +26,8 @@ PURE = [
     "sidedata/schema/key_names.py",
     "ingest/apply/rollup.py",
     "ingest/apply/attribution.py",
+    "ingest/organizations/bucket.py",
+    "ingest/organizations/organization.py",
     "service/report/assemble.py",
     "service/report/plan.py",
 ]

@@ -1,0 +1,1 @@
+"""Organizations and workflows as their partition's owner knows them."""
