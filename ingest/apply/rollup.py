@@ -35,9 +35,7 @@ class BucketDelta:
         self.visitors: set[str] = set()
         self.sessions: set[str] = set()
         self.counts: dict[str, int] = {}
-        self.goals: dict[
-            str, tuple[set[str], set[str]]
-        ] = {}  # visitors and sessions, by the field that counts the goal
+        self.goals: dict[str, tuple[set[str], set[str]]] = {}  # visitors and sessions, by the goal's field in counts
         self.newest_us = 0
 
     def count(self, field: str, by: int = 1) -> None:

@@ -82,9 +82,7 @@ class Workflow:
         self.hours: dict[int, OpenHour] = {}  # by start
         self.buckets: dict[tuple[Level, int], Bucket] = {}  # by level and start
         self.five_minutes: dict[int, FinestBucket] = {}  # by start
-        self.coarse: dict[
-            tuple[Level, int], FinestBucket
-        ] = {}  # hours and days for events whose 5 minutes are not kept
+        self.coarse: dict[tuple[Level, int], FinestBucket] = {}  # where no 5 minutes are kept
 
     def finest_bucket(self, slot: Slot) -> FinestBucket:
         """The bucket of a slot's 5 minutes."""

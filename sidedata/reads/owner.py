@@ -17,6 +17,10 @@ _LOOK_UP: Final = script("look_up", undeclared_keys=True)
 _PACKER: Final = msgspec.msgpack.Encoder()
 
 
+# Hours of a day: the key of the day's counts, the fields of the hours' counts there, the keys of their visitors.
+HourQuery = tuple[str, Sequence[str], Sequence[str]]
+
+
 class OrganizationState(NamedTuple):
     """An organization's state: its reporting time zone, and the epoch of its event ids in ms, None before its first event.
 
@@ -37,7 +41,7 @@ class Lookups(NamedTuple):
     now_ms: int
     applied_ids: set[int]
     visitors: list[Mapping[bytes, bytes]]  # fields of each visitor's state
-    hours: list[tuple[int, bool]]  # of each hour: TTL of its visitors in ms, as PTTL has it, and "its count is stored"
+    hours: list[int | None]  # of each hour: TTL of its visitors in ms, as PTTL has it; None if its count is not stored
     goals: list[bytes | None]  # of each goal: its record, `<µs> <name>`
 
 
@@ -63,7 +67,7 @@ async def look_up(
     keyspace: Keyspace,
     id_queries: Sequence[str | int] = (),
     visitors: Sequence[str] = (),
-    hours: Sequence[tuple[str, str, str]] = (),
+    hours: Sequence[HourQuery] = (),
     goals: Sequence[str] = (),
 ) -> Lookups:
     """Read all that a batch is planned on, in one round trip.
@@ -71,7 +75,7 @@ async def look_up(
     Args:
         id_queries: sets of applied ids, each as its key, the number of ids that it may hold, and these.
         visitors: keys of visitors' states.
-        hours: of each hour the key of its visitors, the key of its day's counts, and the field of its count there.
+        hours: those that may be sealed, by day.
         goals: keys of goals' names.
 
     Raises:
@@ -79,13 +83,12 @@ async def look_up(
     """
     queries = _PACKER.encode((id_queries, visitors, hours, goals))
     reply = array(await gateway.call(_LOOK_UP, [keyspace.cursor], [queries]))
-    now_ms, applied_ids, states, hour_values, goal_records = reply
-    ttls = array(hour_values)
+    now_ms, applied_ids, states, ttls, goal_records = reply
     return Lookups(
         integer(now_ms),
         set(map(int, cast("list[bytes]", applied_ids))),
         [_fields(state) for state in array(states)],
-        [(integer(ttl), count is not None) for ttl, count in zip(ttls[::2], ttls[1::2], strict=True)],
+        [None if ttl is None else integer(ttl) for ttl in array(ttls)],
         optional_strings(goal_records),
     )
 

@@ -45,8 +45,8 @@ for first = 1, #hours, 3000 do
   for at = first, last, 3 do sketches[#sketches + 1] = KEYS[hours[at]] end
   if call('EXISTS', unpack(sketches)) < #sketches then
     for at = first, last, 3 do
-      local is_stored = call('EXISTS', KEYS[hours[at]]) == 0 and call('HEXISTS', KEYS[hours[at + 1]], hours[at + 2]) == 1
-      if is_stored then return {'stale'} end
+      local is_stored = call('HEXISTS', KEYS[hours[at + 1]], hours[at + 2]) == 1 -- rarely, in an import
+      if is_stored and call('EXISTS', KEYS[hours[at]]) == 0 then return {'stale'} end
     end
   end
 end
