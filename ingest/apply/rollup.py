@@ -167,8 +167,7 @@ class RollUp:
         """Make a slot's bucket; an hour may lie in a day as it was cut before, too."""
         retention, now = self._retention, self._now
         start = _start(slot, level)
-        organization = workflow.organization
-        bucket = Bucket(level, start, organization.keyspace.bucket(organization.id, workflow.id, level, start))
+        bucket = Bucket.of(level, start, workflow.bucket_prefix(level, start))
         until = {
             "5min": slot.hour.end + retention.five_minutes,
             "hour": slot.day.end + retention.hour,
@@ -209,8 +208,7 @@ def _start(slot: Slot, level: Level) -> int:
 
 def _hour_count(workflow: Workflow, slot: Slot) -> CountTarget:
     """The field for the visitors of a slot's hour, in the counts of its day."""
-    organization = workflow.organization
-    day = organization.keyspace.bucket(organization.id, workflow.id, "day", slot.day.start)
+    day = workflow.bucket_prefix("day", slot.day.start)
     return CountTarget(f"{day}{BUCKET_COUNTS}", hour_field(slot.hour.index, slot.hour.offset), is_hour=True)
 
 

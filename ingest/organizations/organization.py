@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from sidedata.calendar.levels import Level
+from sidedata.calendar.levels import LEVELS, Level
 from sidedata.calendar.reporting import stored_rules, zone_of
 from sidedata.calendar.slots import FormerSlots, Slot, Slots
 from sidedata.calendar.zones import Zone
@@ -19,13 +19,13 @@ from sidedata.events.decode import Kind
 from sidedata.events.hashing import Hasher
 from sidedata.ingest.organizations.bucket import Bucket
 from sidedata.operations import CHANGES_KEPT
-from sidedata.schema.keys import Keyspace
+from sidedata.schema.keys import Keyspace, bucket_prefix
 from sidedata.schema.values import HAS_EVENTS, FormerCut
 
 NEVER_MS = 1 << 52
 
 
-class OpenHour(Struct, frozen=True):
+class OpenHour(Struct, frozen=True, gc=False):
     """The state of an hour of a workflow: no page views may be added to a sealed one. It holds until `until_ms`."""
 
     sealed: bool
@@ -60,6 +60,7 @@ class Workflow:
     """A workflow in the cache of its partition's owner."""
 
     __slots__ = (
+        "_prefixes",
         "buckets",
         "coarse",
         "five_minutes",
@@ -83,6 +84,11 @@ class Workflow:
         self.buckets: dict[tuple[Level, int], Bucket] = {}  # by level and start
         self.five_minutes: dict[int, FinestBucket] = {}  # by start
         self.coarse: dict[tuple[Level, int], FinestBucket] = {}  # where no 5 minutes are kept
+        self._prefixes = {level: organization.keyspace.buckets(organization.id, workflow_id, level) for level in LEVELS}
+
+    def bucket_prefix(self, level: Level, start: int) -> str:
+        """The common beginning of a bucket's keys, the last colon included; `start` is in seconds since the epoch."""
+        return bucket_prefix(self._prefixes[level], start)
 
     def finest_bucket(self, slot: Slot) -> FinestBucket:
         """The bucket of a slot's 5 minutes."""
