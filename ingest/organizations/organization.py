@@ -32,11 +32,11 @@ class OpenHour(Struct, frozen=True, gc=False):
     until_ms: int
 
     @classmethod
-    def of_sketch(cls, ttl_ms: int, now_ms: int, *, is_stored: bool) -> "OpenHour":
-        """The state by the TTL of the hour's sketch (see PTTL): open while that exists, or if its count was never stored."""
-        if ttl_ms == -2:
-            return cls(sealed=is_stored, until_ms=NEVER_MS)
-        return cls(sealed=False, until_ms=NEVER_MS if ttl_ms < 0 else now_ms + ttl_ms)
+    def of_sketch(cls, ttl_ms: int | None, now_ms: int) -> "OpenHour":
+        """The state by the TTL of the hour's sketch (see PTTL): open while that exists; None if its count was never stored."""
+        if ttl_ms is None or ttl_ms < 0:
+            return cls(sealed=ttl_ms == -2, until_ms=NEVER_MS)
+        return cls(sealed=False, until_ms=now_ms + ttl_ms)
 
 
 class FinestBucket:
