@@ -17,8 +17,9 @@ from sidedata.ingest.apply.model import BatchLookups, Plan, StreamEvent
 from sidedata.ingest.organizations.organization import Organization
 from sidedata.ingest.organizations.unknown_hours import UnknownHours
 from sidedata.ingest.zones.adopter import Adopter
-from sidedata.reads.owner import HourQuery, Lookups, OrganizationState, look_up, read_records
+from sidedata.reads.owner import Lookups, OrganizationState, look_up, read_records
 from sidedata.redis.gateway import Gateway
+from sidedata.schema.counts import HourQuery
 from sidedata.schema.keys import Keyspace
 from sidedata.schema.values import GoalName
 from sidedata.settings import Settings

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from sidedata.calendar.slots import Slot
 from sidedata.ingest.organizations.organization import OpenHour, Workflow
-from sidedata.reads.owner import HourQuery
-from sidedata.schema.counts import hour_field
+from sidedata.schema.counts import HourQuery, hour_field
 from sidedata.schema.table import BUCKET_COUNTS, BUCKET_VISITORS
 
 

@@ -9,16 +9,13 @@ from sidedata.events.decode import Kind
 from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import Reply, array, integer, integer_or_zero, mapping, optional_strings, optional_text
 from sidedata.redis.scripts import script
+from sidedata.schema.counts import HourQuery
 from sidedata.schema.keys import Keyspace
 from sidedata.schema.records import DEFAULT_ZONE
 from sidedata.schema.values import FormerCut, kind_of
 
 _LOOK_UP: Final = script("look_up", undeclared_keys=True)
 _PACKER: Final = msgspec.msgpack.Encoder()
-
-
-# Hours of a day: the key of the day's counts, the fields of the hours' counts there, the keys of their visitors.
-HourQuery = tuple[str, Sequence[str], Sequence[str]]
 
 
 class OrganizationState(NamedTuple):
