@@ -18,7 +18,7 @@ from sidedata.calendar.zones import Zone
 from sidedata.events.decode import Kind
 from sidedata.events.hashing import Hasher
 from sidedata.ingest.organizations.bucket import Bucket
-from sidedata.operations import CHANGES_KEPT
+from sidedata.operations import CHANGES_KEPT, SettledKeys
 from sidedata.schema.keys import Keyspace, bucket_prefix
 from sidedata.schema.values import HAS_EVENTS, FormerCut
 
@@ -45,13 +45,15 @@ class FinestBucket:
     So it is in the coarser buckets around it, which got the same ids in the same commit.
     """
 
-    __slots__ = ("level", "levels", "sessions", "slot", "visitors", "workflow")
+    __slots__ = ("level", "levels", "sessions", "settled", "settled_until", "slot", "visitors", "workflow")
 
     def __init__(self, workflow: "Workflow", level: Level, slot: Slot) -> None:
         self.workflow = workflow
         self.level = level
         self.slot = slot  # of one of its events
         self.levels: Sequence[Bucket] = ()  # itself and the coarser ones, once they are made
+        self.settled: SettledKeys | None = None  # of itself and the coarser ones ...
+        self.settled_until = 0  # ... until then, in seconds since the epoch
         self.visitors: set[str] = set()
         self.sessions: set[str] = set()
 
