@@ -33,7 +33,7 @@ async def cursor(subject: Subject) -> list[Row]:
         rows.append(("former_until", _upgrade(subject.zone, int(until))))
     positions = id_positions(fields)
     rows += [
-        (f"ids:{generation}", f"{at.number:,} ids, at positions from {at.first:,} on")
+        (f"generation {generation}", f"{at.number:,} ids, at positions from {at.first:,} on")
         for generation, at in positions.items()
     ]
     return [*rows, ("ids", f"{sum(at.number for at in positions.values()):,} for deduplication")]
