@@ -141,3 +141,30 @@ async def test_records_forgotten_while_others_are_learnt(pipe: Pipeline, monkeyp
     interval = ((now - timedelta(hours=1)).isoformat(), (now + timedelta(minutes=5)).isoformat())
     assert (await pipe.ask(PAGES, *interval)).json["unique_visitors_count"] == 2
     assert (await pipe.ask(POPUP, *interval)).json["unique_visitors_count"] == 1
+
+
+@pytest.mark.parametrize(
+    ("bound", "most"),
+    [("_MOST_IDS", 1_000), ("_MOST_IDS", 1), ("_MOST_RECORDS", 1), ("_MOST_RECORDS", 4), ("_MOST_BUCKETS", 1)],
+)
+async def test_a_late_event_lengthens_its_hour_whatever_was_forgotten(
+    pipe: Pipeline, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
+) -> None:
+    """An old hour lives 48 hours from its last event, also where that brings no visitor and no session that is new."""
+    monkeypatch.setattr(owner_cache, bound, most)
+    old = (await pipe.now() - timedelta(days=40)).replace(minute=30)
+    partition = await owner(pipe, "owner")
+    known = partition._owner_cache
+    ask = known._query
+
+    async def an_hour_later(*questions: Any) -> Any:  # noqa: ANN401 - as the method has it
+        lookups = await ask(*questions)
+        return lookups._replace(now_ms=lookups.now_ms + 3_600_000)
+
+    await pipe.push(view(old, id="first"))
+    assert await applied_entries(partition) == 1
+    monkeypatch.setattr(known, "_query", an_hour_later)
+    await pipe.push(view(old, id="second"))
+    assert await applied_entries(partition) == 1
+    [hour] = [key async for key in pipe.client.scan_iter("sd:{0}:hour:*")]
+    assert 49 * 3_600 - 60 < await pipe.client.ttl(hour) <= 49 * 3_600
