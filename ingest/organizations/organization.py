@@ -96,11 +96,18 @@ class Workflow:
 
     def coarse_bucket(self, slot: Slot, level: Level) -> FinestBucket:
         """The bucket of a slot's hour or day."""
-        key = level, slot.day.start if level == "day" else slot.hour.start
+        key = _coarse_key(slot, level)
         bucket = self.coarse.get(key)
         if bucket is None:
             bucket = self.coarse[key] = FinestBucket(self, level, slot)
         return bucket
+
+    def forget(self, bucket: FinestBucket) -> None:
+        """Drop a finest bucket, and the ids in it, from the cache."""
+        if bucket.level == "5min":
+            self.five_minutes.pop(bucket.slot.five_minutes[0], None)
+        else:
+            self.coarse.pop(_coarse_key(bucket.slot, bucket.level), None)
 
 
 class Organization:
@@ -161,3 +168,7 @@ class Organization:
         """Drop the hashes of ids, which are computed again."""
         self.visitors.clear()
         self.sessions.clear()
+
+
+def _coarse_key(slot: Slot, level: Level) -> tuple[Level, int]:
+    return level, slot.day.start if level == "day" else slot.hour.start

@@ -11,6 +11,7 @@ import pytest_asyncio
 from sidedata.ingest.apply import owner_cache
 from sidedata.ingest.apply.partition import Partition, live_partition
 from sidedata.ingest.metrics import Metrics
+from sidedata.ingest.organizations.organization import FinestBucket
 from sidedata.ingest.ownership import lease
 from sidedata.schema import keys
 from tests.support.constants import ORG as ORGANIZATION
@@ -168,3 +169,28 @@ async def test_a_late_event_lengthens_its_hour_whatever_was_forgotten(
     assert await applied_entries(partition) == 1
     [hour] = [key async for key in pipe.client.scan_iter("sd:{0}:hour:*")]
     assert 49 * 3_600 - 60 < await pipe.client.ttl(hour) <= 49 * 3_600
+
+
+async def test_rejected_events_leave_no_bucket_in_the_cache(pipe: Pipeline) -> None:
+    """However many events are of another kind than their workflow, or for sealed hours, the owner's memory stays bounded."""
+    now = await pipe.now()
+    partition = await owner(pipe, "owner")
+    hours = [now.replace(minute=30) - timedelta(hours=count) for count in range(36 * 24, 37 * 24)]
+    await pipe.push(view(now), [view(at) for at in hours])
+    assert await applied_entries(partition) == 2
+    assert len(cached_buckets(partition)) == len(hours) + 1
+    partition._owner_cache.drop_records()
+    await pipe.client.delete(*[key async for key in pipe.client.scan_iter("sd:{0}:hour:*")])
+    for step in (timedelta(minutes=5), timedelta(hours=5)):
+        await pipe.push([interaction(now - step * count, workflow=PAGES) for count in range(800)])
+    await pipe.push([view(at, "v2") for at in hours])
+    assert await applied_entries(partition) == 3
+    assert len(await pipe.letters()) == 1_600 + len(hours)
+    assert cached_buckets(partition) == []
+
+
+def cached_buckets(partition: Partition) -> list[FinestBucket]:
+    """The finest buckets in the cache of an owner."""
+    organizations = partition._owner_cache._organizations.values()
+    workflows = [workflow for organization in organizations for workflow in organization.workflows.values()]
+    return [bucket for each in workflows for bucket in (*each.five_minutes.values(), *each.coarse.values())]
