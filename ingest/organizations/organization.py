@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from sidedata.calendar.levels import Level
 from sidedata.calendar.reporting import stored_rules, zone_of
-from sidedata.calendar.slots import FormerSlots, Slot, Slots
+from sidedata.calendar.slots import FormerSlots, Slot, slots_of
 from sidedata.calendar.zones import Zone
 from sidedata.events.decode import Kind
 from sidedata.events.hashing import Hasher
@@ -129,7 +129,7 @@ class Organization:
         self.keyspace = keyspace
         self.zone = zone
         self.rules = rules  # the table of the zone, as the first commit stores it; None to store none
-        self.slots = Slots(zone)
+        self.slots = slots_of(zone)
         self.former_cut = former  # the first commit stores it with the table
         before = None if former is None else stored_rules(zone.name, former.rules)
         # Days that are written by the table before, too; None for none.

@@ -194,3 +194,16 @@ def cached_buckets(partition: Partition) -> list[FinestBucket]:
     organizations = partition._owner_cache._organizations.values()
     workflows = [workflow for organization in organizations for workflow in organization.workflows.values()]
     return [bucket for each in workflows for bucket in (*each.five_minutes.values(), *each.coarse.values())]
+
+
+async def test_organizations_of_a_zone_share_its_slots(pipe: Pipeline) -> None:
+    """An import into many organizations has the slots of its time once, not once for each of them."""
+    now = await pipe.now()
+    partition = await owner(pipe, "owner")
+    for number in range(3):
+        organization = f"10000000-0000-4000-8000-00000000000{number}"
+        await pipe.push(interaction(now, organization_id=organization), partition=0)
+    assert await applied_entries(partition) == 3
+    organizations = partition._owner_cache._organizations
+    assert len(organizations) == 3
+    assert len({id(organization.slots) for organization in organizations.values()}) == 1
