@@ -8,14 +8,15 @@ commit:
     local hour  |  |           within retention; the visitors of a page-navigation hour always, for the day's hourly counts
     local day   |--------|     always: an event older than the retention of days was rejected before
 
-For a day after the adoption of a first table a local day is also written as it was cut before (`Organization.former`).
+For a day after the adoption of a first table, days and hours that another table cut before are written, too
+(`Organization.former`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from sidedata.calendar.levels import Level, Retention
-from sidedata.calendar.slots import Slot
+from sidedata.calendar.slots import FormerSlot, Slot
 from sidedata.events.decode import Kind
 from sidedata.events.money import split_units
 from sidedata.ingest.organizations.bucket import Bucket
@@ -147,26 +148,42 @@ class RollUp:
         workflow, slot = finest.workflow, finest.slot
         former = workflow.organization.former
         before = None if former is None else former.at(slot, self._now)
+        cuts = [slot]
+        if before is not None and before.day_differs and before.slot.hour.start == slot.hour.start:
+            cuts.append(before.slot)  # the same hour, in another day
         levels: list[Bucket] = []
         for level in _LEVELS[finest.level]:
             start = _start(slot, level)
             bucket = cached.get((level, start))
             if bucket is None:
-                bucket = cached[level, start] = self._bucket(workflow, kind, slot, level, before)
+                bucket = cached[level, start] = self._bucket(workflow, kind, slot, level, cuts)
                 self.new_buckets += 1
             levels.append(bucket)
         if former is None:
             finest.levels = levels
         elif before is not None:
-            day = cached.get(("day", before.day.start))
-            if day is None:
-                day = cached["day", before.day.start] = self._bucket(workflow, kind, before, "day")
-                day.expiry, day.grace = former.until, 0
-            levels.append(day)
+            levels += self._former_buckets(workflow, kind, before, former.until, cached)
         return levels
 
-    def _bucket(self, workflow: Workflow, kind: Kind, slot: Slot, level: Level, before: Slot | None = None) -> Bucket:
-        """Make a slot's bucket; an hour may lie in a day as it was cut before, too."""
+    def _former_buckets(
+        self, workflow: Workflow, kind: Kind, before: FormerSlot, until: int, cached: dict[tuple[Level, int], Bucket]
+    ) -> Iterator[Bucket]:
+        """The buckets of a slot by the table before that differ from those by the stored one."""
+        slot = before.slot
+        levels: Mapping[Level, bool] = {"hour": before.hour_differs, "day": before.day_differs}
+        for level, differs in levels.items():
+            if not differs:
+                continue
+            start = _start(slot, level)
+            bucket = cached.get((level, start))
+            if bucket is None:
+                cuts = [slot] if before.day_differs else []
+                bucket = cached[level, start] = self._bucket(workflow, kind, slot, level, cuts)
+                bucket.expiry, bucket.grace = until, 0
+            yield bucket
+
+    def _bucket(self, workflow: Workflow, kind: Kind, slot: Slot, level: Level, cuts: Sequence[Slot]) -> Bucket:
+        """Make a slot's bucket; the visitors of an hour of pages are counted in the days of these cuts."""
         retention, now = self._retention, self._now
         start = _start(slot, level)
         organization = workflow.organization
@@ -190,7 +207,7 @@ class RollUp:
         if kind == "page_navigation":
             # Past the retention of hours it serves its hourly count alone.
             bucket.kept_until = until["day"]
-            bucket.count_targets = [_hour_count(workflow, cut) for cut in (slot, before) if cut is not None]
+            bucket.count_targets = [_hour_count(workflow, cut) for cut in cuts] or [None]
         return bucket
 
 

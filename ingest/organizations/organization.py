@@ -132,7 +132,7 @@ class Organization:
         self.slots = slots_of(zone)
         self.former_cut = former  # the first commit stores it with the table
         before = None if former is None else stored_rules(zone.name, former.rules)
-        # Days that are written by the table before, too; None for none.
+        # Days and hours that are written by the table before, too; None for none.
         self.former = None if former is None or before is None else FormerSlots(zone_of(before), zone, former.until)
         self.id_epoch_ms = id_epoch_ms  # salts event ids: after a purge the same ids may come again
         self.has_events = has_events

@@ -43,6 +43,14 @@ def slots_of(zone: Zone) -> Slots:
     return Slots(zone)
 
 
+class FormerSlot(NamedTuple):
+    """A slot by a table that was replaced: its day and its hour are written beside those by the stored table where they differ."""
+
+    slot: Slot
+    day_differs: bool
+    hour_differs: bool
+
+
 class FormerSlots:
     """The local days and hours by a table that was replaced, as long as they are written beside those by the stored one.
 
@@ -57,14 +65,16 @@ class FormerSlots:
         self._former = former
         self._zone = zone
 
-    def at(self, slot: Slot, now: int) -> Slot | None:
-        """The slot in the day as it was cut before; None at a later time, or where a day of both tables begins at that start."""
+    def at(self, slot: Slot, now: int) -> FormerSlot | None:
+        """The slot by the table before; None at a later time, or where neither its day nor its hour differs.
+
+        They differ where nothing of the stored table begins at their start: a key holds what is cut now. Hours begin at the same
+        instants in both tables, unless these are apart by part of an hour.
+        """
         if now >= self.until:
             return None
         second = slot.five_minutes[0]
-        day, hour = self._former.day(second), self._former.hour(second)
-        if self._zone.day(day.start).start == day.start:
-            return None  # its key holds the day as it is cut now
-        if hour.start != slot.hour.start:
-            return None  # hours have other starts, too, by a change by part of an hour
-        return Slot(day, hour, slot.five_minutes)
+        former = Slot(self._former.day(second), self._former.hour(second), slot.five_minutes)
+        day_differs = self._zone.day(former.day.start).start != former.day.start
+        hour_differs = self._zone.hour(former.hour.start).start != former.hour.start
+        return FormerSlot(former, day_differs, hour_differs) if day_differs or hour_differs else None
