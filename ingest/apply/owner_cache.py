@@ -218,12 +218,14 @@ class OwnerCache:
 
     def _evict(self) -> None:
         """Drop caches that have grown past their bound; their content is read, computed or sent again when it is needed."""
-        for cache in (self.known_expiries, self._goals):
-            if len(cache) > _MOST_RECORDS:
-                cache.clear()
+        if len(self._goals) > _MOST_RECORDS:
+            self._goals.clear()
         if self._records > _MOST_RECORDS:
             self.drop_records()
-        if self._members > _MOST_IDS or self._buckets > _MOST_BUCKETS:
+        # Buckets go with the expiries: an event that adds no id to them lengthens keys with a known expiry only.
+        sizes = (len(self.known_expiries), _MOST_RECORDS), (self._members, _MOST_IDS), (self._buckets, _MOST_BUCKETS)
+        if any(size > most for size, most in sizes):
+            self.known_expiries.clear()
             self._members = self._buckets = 0
             for organization in self._organizations.values():
                 organization.forget_buckets()

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from sidedata.calendar.levels import LEVELS, Level
 from sidedata.calendar.reporting import stored_rules, zone_of
-from sidedata.calendar.slots import FormerSlots, Slot, Slots
+from sidedata.calendar.slots import FormerSlots, Slot, slots_of
 from sidedata.calendar.zones import Zone
 from sidedata.events.decode import Kind
 from sidedata.events.hashing import Hasher
@@ -102,11 +102,18 @@ class Workflow:
 
     def coarse_bucket(self, slot: Slot, level: Level) -> FinestBucket:
         """The bucket of a slot's hour or day."""
-        key = level, slot.day.start if level == "day" else slot.hour.start
+        key = _coarse_key(slot, level)
         bucket = self.coarse.get(key)
         if bucket is None:
             bucket = self.coarse[key] = FinestBucket(self, level, slot)
         return bucket
+
+    def forget(self, bucket: FinestBucket) -> None:
+        """Drop a finest bucket, and the ids in it, from the cache."""
+        if bucket.level == "5min":
+            self.five_minutes.pop(bucket.slot.five_minutes[0], None)
+        else:
+            self.coarse.pop(_coarse_key(bucket.slot, bucket.level), None)
 
 
 class Organization:
@@ -128,7 +135,7 @@ class Organization:
         self.keyspace = keyspace
         self.zone = zone
         self.rules = rules  # the table of the zone, as the first commit stores it; None to store none
-        self.slots = Slots(zone)
+        self.slots = slots_of(zone)
         self.former_cut = former  # the first commit stores it with the table
         before = None if former is None else stored_rules(zone.name, former.rules)
         # Days and hours that are written by the table before, too; None for none.
@@ -167,3 +174,7 @@ class Organization:
         """Drop the hashes of ids, which are computed again."""
         self.visitors.clear()
         self.sessions.clear()
+
+
+def _coarse_key(slot: Slot, level: Level) -> tuple[Level, int]:
+    return level, slot.day.start if level == "day" else slot.hour.start
