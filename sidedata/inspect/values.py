@@ -14,6 +14,7 @@ from sidedata.reads.keys.values import (
     cardinality,
     estimate,
     field_names,
+    length,
     read_goal_name,
     read_hash,
     read_stream_summary,
@@ -25,7 +26,7 @@ from sidedata.redis.gateway import Gateway
 from sidedata.schema.counts import decode
 from sidedata.schema.key_names import KeyName, parse
 from sidedata.schema.keys import keyspace
-from sidedata.schema.values import ChangedBucket, GoalName, id_positions
+from sidedata.schema.values import FINGERPRINT_BYTES, ChangedBucket, GoalName, id_positions
 from sidedata.schema.visitor_state import count_interactions
 
 _MAX_LISTED: Final = 8  # members of a sorted set
@@ -180,6 +181,14 @@ async def _count(subject: Subject) -> list[Row]:
     return [("entries", f"{count:,}")]
 
 
+async def _size(subject: Subject) -> list[Row]:
+    return [("size", f"{await length(subject.gateway, subject.name):,} bytes")]
+
+
+async def _fingerprints(subject: Subject) -> list[Row]:
+    return [("ids", f"{await length(subject.gateway, subject.name) // FINGERPRINT_BYTES:,}")]
+
+
 async def _visitor(subject: Subject) -> list[Row]:
     names = await field_names(subject.gateway, subject.name)
     interactions = count_interactions(names)
@@ -224,6 +233,8 @@ VALUES: Final[dict[str, Callable[[Subject], Awaitable[list[Row]]]]] = {
     "goal visitors": _sketch,
     "goal sessions": _sketch,
     "ids": _count,
+    "id fingerprints": _fingerprints,
+    "id filter": _size,
     "visitor": _visitor,
     "shadow": _shadow,
     "swap": _swap,

@@ -67,6 +67,15 @@ async def estimate(gateway: Gateway, name: str) -> int:
     return integer(await gateway.command("PFCOUNT", name))
 
 
+async def length(gateway: Gateway, name: str) -> int:
+    """Read the number of bytes of a string.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    return integer(await gateway.command("STRLEN", name))
+
+
 async def read_hash(gateway: Gateway, name: str) -> Mapping[str, str]:
     """Read all fields of a hash.
 
