@@ -102,6 +102,8 @@ class Planner:
             delta = self._deltas.get(bucket)
             if delta is None or delta.kind != kind:
                 if rejection := self._open(bucket, event.type, kind, is_new=delta is None):
+                    if delta is None and not bucket.visitors:
+                        workflow.forget(bucket)  # a bucket without events is not counted among those of the cache
                     return rejection
                 if delta is None:
                     delta = self._deltas[bucket] = BucketDelta()

@@ -8,18 +8,20 @@ commit:
     local hour  |  |           within retention; the visitors of a page-navigation hour always, for the day's hourly counts
     local day   |--------|     always: an event older than the retention of days was rejected before
 
-For a day after the adoption of a first table a local day is also written as it was cut before (`Organization.former`).
+For a day after the adoption of a first table, days and hours that another table cut before are written, too
+(`Organization.former`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from sidedata.calendar.levels import Level, Retention
-from sidedata.calendar.slots import Slot
+from sidedata.calendar.slots import FormerSlot, Slot
 from sidedata.events.decode import Kind
 from sidedata.events.money import split_units
 from sidedata.ingest.organizations.bucket import Bucket
 from sidedata.ingest.organizations.organization import FinestBucket, Workflow
+from sidedata.ingest.organizations.settled import settled_keys
 from sidedata.operations import CHANGES_KEPT, CountTarget, Operations
 from sidedata.schema.counts import GOAL_SKETCHES, VISITORS, Role, goal_field, goal_sketch, hour_field, purchase_fields
 from sidedata.schema.table import BUCKET_COUNTS
@@ -35,9 +37,7 @@ class BucketDelta:
         self.visitors: set[str] = set()
         self.sessions: set[str] = set()
         self.counts: dict[str, int] = {}
-        self.goals: dict[
-            str, tuple[set[str], set[str]]
-        ] = {}  # visitors and sessions, by the field that counts the goal
+        self.goals: dict[str, tuple[set[str], set[str]]] = {}  # visitors and sessions, by the goal's field in counts
         self.newest_us = 0
 
     def count(self, field: str, by: int = 1) -> None:
@@ -93,7 +93,36 @@ class RollUp:
 
         Returns an upper bound of the size of its log of changes after that.
         """
-        operations, now, changes = self._operations, self._now, []
+        operations = self._operations
+        changes = self._write_settled(kind, *deltas[0]) if len(deltas) == 1 else None  # most of a small batch
+        if changes is None:
+            changes = self._write_groups(workflow, kind, deltas)
+        newest_us = max([delta.newest_us for _, delta in deltas])
+        new_kind = kind if workflow.kind is None else None
+        log_size = workflow.log_size + len(changes)
+        trim = log_size > 2 * CHANGES_KEPT
+        operations.change_workflow(workflow.keys, workflow.id, new_kind, newest_us, changes, trim=trim)
+        return CHANGES_KEPT if trim else log_size
+
+    def _write_settled(self, kind: Kind, finest: FinestBucket, delta: BucketDelta) -> Sequence[str] | None:
+        """Write additions to settled buckets; returns the changes, None if the buckets are not settled."""
+        operations = self._operations
+        settled = settled_keys(finest, kind, operations, self._now)
+        if settled is None or (delta.counts and kind == "page_navigation"):
+            return None
+        before = operations.size
+        sessions = delta.sessions if kind == "page_navigation" else ()
+        if delta.visitors or sessions or delta.counts:
+            operations.add_to_settled(settled, delta.visitors, sessions, delta.counts)
+        self._write_goals(delta, finest.levels)
+        return settled.changes if operations.size > before else ()
+
+    def _write_groups(
+        self, workflow: Workflow, kind: Kind, deltas: Sequence[tuple[FinestBucket, BucketDelta]]
+    ) -> list[str]:
+        """Write additions to any buckets; returns the changes."""
+        operations, now = self._operations, self._now
+        changes: list[str] = []
         for buckets, delta in self._groups(workflow, kind, deltas):
             for bucket in buckets:
                 bucket.expiry = max(bucket.expiry, now + bucket.grace)
@@ -102,22 +131,20 @@ class RollUp:
             if kind == "page_navigation":
                 of_sessions = [(b.sessions, b.expiry, None) for b in buckets if b.sessions_until > now]
                 operations.sketch(delta.sessions, of_sessions)
-            for name, members in delta.goals.items():
-                for sketch, ids in zip(GOAL_SKETCHES, members, strict=True):
-                    suffix = goal_sketch(name, sketch)
-                    operations.sketch(ids, [(f"{b.prefix}{suffix}", b.expiry, None) for b in buckets])
+            self._write_goals(delta, buckets)
             for bucket in buckets:
                 # The counts of a day of pages hold its number of visitors, which sets no expiry.
                 if delta.counts or (bucket.level == "day" and kind == "page_navigation"):
                     operations.increment(bucket.counts, delta.counts, bucket.expiry)
             if operations.size > before:
                 changes += [bucket.change for bucket in buckets]
-        newest_us = max([delta.newest_us for _, delta in deltas])
-        new_kind = kind if workflow.kind is None else None
-        log_size = workflow.log_size + len(changes)
-        trim = log_size > 2 * CHANGES_KEPT
-        operations.change_workflow(workflow.keys, workflow.id, new_kind, newest_us, changes, trim=trim)
-        return CHANGES_KEPT if trim else log_size
+        return changes
+
+    def _write_goals(self, delta: BucketDelta, buckets: Sequence[Bucket]) -> None:
+        for name, members in delta.goals.items():
+            for sketch, ids in zip(GOAL_SKETCHES, members, strict=True):
+                suffix = goal_sketch(name, sketch)
+                self._operations.sketch(ids, [(f"{b.prefix}{suffix}", b.expiry, None) for b in buckets])
 
     def _groups(
         self, workflow: Workflow, kind: Kind, deltas: Sequence[tuple[FinestBucket, BucketDelta]]
@@ -147,30 +174,45 @@ class RollUp:
         workflow, slot = finest.workflow, finest.slot
         former = workflow.organization.former
         before = None if former is None else former.at(slot, self._now)
+        cuts = [slot]
+        if before is not None and before.day_differs and before.slot.hour.start == slot.hour.start:
+            cuts.append(before.slot)  # the same hour, in another day
         levels: list[Bucket] = []
         for level in _LEVELS[finest.level]:
             start = _start(slot, level)
             bucket = cached.get((level, start))
             if bucket is None:
-                bucket = cached[level, start] = self._bucket(workflow, kind, slot, level, before)
+                bucket = cached[level, start] = self._bucket(workflow, kind, slot, level, cuts)
                 self.new_buckets += 1
             levels.append(bucket)
         if former is None:
             finest.levels = levels
         elif before is not None:
-            day = cached.get(("day", before.day.start))
-            if day is None:
-                day = cached["day", before.day.start] = self._bucket(workflow, kind, before, "day")
-                day.expiry, day.grace = former.until, 0
-            levels.append(day)
+            levels += self._former_buckets(workflow, kind, before, former.until, cached)
         return levels
 
-    def _bucket(self, workflow: Workflow, kind: Kind, slot: Slot, level: Level, before: Slot | None = None) -> Bucket:
-        """Make a slot's bucket; an hour may lie in a day as it was cut before, too."""
+    def _former_buckets(
+        self, workflow: Workflow, kind: Kind, before: FormerSlot, until: int, cached: dict[tuple[Level, int], Bucket]
+    ) -> Iterator[Bucket]:
+        """The buckets of a slot by the table before that differ from those by the stored one."""
+        slot = before.slot
+        levels: Mapping[Level, bool] = {"hour": before.hour_differs, "day": before.day_differs}
+        for level, differs in levels.items():
+            if not differs:
+                continue
+            start = _start(slot, level)
+            bucket = cached.get((level, start))
+            if bucket is None:
+                cuts = [slot] if before.day_differs else []
+                bucket = cached[level, start] = self._bucket(workflow, kind, slot, level, cuts)
+                bucket.expiry, bucket.grace = until, 0
+            yield bucket
+
+    def _bucket(self, workflow: Workflow, kind: Kind, slot: Slot, level: Level, cuts: Sequence[Slot]) -> Bucket:
+        """Make a slot's bucket; the visitors of an hour of pages are counted in the days of these cuts."""
         retention, now = self._retention, self._now
         start = _start(slot, level)
-        organization = workflow.organization
-        bucket = Bucket(level, start, organization.keyspace.bucket(organization.id, workflow.id, level, start))
+        bucket = Bucket.of(level, start, workflow.bucket_prefix(level, start))
         until = {
             "5min": slot.hour.end + retention.five_minutes,
             "hour": slot.day.end + retention.hour,
@@ -190,7 +232,7 @@ class RollUp:
         if kind == "page_navigation":
             # Past the retention of hours it serves its hourly count alone.
             bucket.kept_until = until["day"]
-            bucket.count_targets = [_hour_count(workflow, cut) for cut in (slot, before) if cut is not None]
+            bucket.count_targets = [_hour_count(workflow, cut) for cut in cuts] or [None]
         return bucket
 
 
@@ -211,8 +253,7 @@ def _start(slot: Slot, level: Level) -> int:
 
 def _hour_count(workflow: Workflow, slot: Slot) -> CountTarget:
     """The field for the visitors of a slot's hour, in the counts of its day."""
-    organization = workflow.organization
-    day = organization.keyspace.bucket(organization.id, workflow.id, "day", slot.day.start)
+    day = workflow.bucket_prefix("day", slot.day.start)
     return CountTarget(f"{day}{BUCKET_COUNTS}", hour_field(slot.hour.index, slot.hour.offset), is_hour=True)
 
 

@@ -1,5 +1,6 @@
 """The slots of instants: local day, local hour, 5 minutes. Pure."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from sidedata.calendar.zones import FIVE_MINUTES_SECONDS, Day, Hour, Zone, five_minutes
@@ -36,6 +37,20 @@ class Slots:
         return slot
 
 
+@lru_cache(maxsize=64)
+def slots_of(zone: Zone) -> Slots:
+    """The slots of a zone, shared by its organizations: an import brings each of them thousands."""
+    return Slots(zone)
+
+
+class FormerSlot(NamedTuple):
+    """A slot by a table that was replaced: its day and its hour are written beside those by the stored table where they differ."""
+
+    slot: Slot
+    day_differs: bool
+    hour_differs: bool
+
+
 class FormerSlots:
     """The local days and hours by a table that was replaced, as long as they are written beside those by the stored one.
 
@@ -50,14 +65,16 @@ class FormerSlots:
         self._former = former
         self._zone = zone
 
-    def at(self, slot: Slot, now: int) -> Slot | None:
-        """The slot in the day as it was cut before; None at a later time, or where a day of both tables begins at that start."""
+    def at(self, slot: Slot, now: int) -> FormerSlot | None:
+        """The slot by the table before; None at a later time, or where neither its day nor its hour differs.
+
+        They differ where nothing of the stored table begins at their start: a key holds what is cut now. Hours begin at the same
+        instants in both tables, unless these are apart by part of an hour.
+        """
         if now >= self.until:
             return None
         second = slot.five_minutes[0]
-        day, hour = self._former.day(second), self._former.hour(second)
-        if self._zone.day(day.start).start == day.start:
-            return None  # its key holds the day as it is cut now
-        if hour.start != slot.hour.start:
-            return None  # hours have other starts, too, by a change by part of an hour
-        return Slot(day, hour, slot.five_minutes)
+        former = Slot(self._former.day(second), self._former.hour(second), slot.five_minutes)
+        day_differs = self._zone.day(former.day.start).start != former.day.start
+        hour_differs = self._zone.hour(former.hour.start).start != former.hour.start
+        return FormerSlot(former, day_differs, hour_differs) if day_differs or hour_differs else None

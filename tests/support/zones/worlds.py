@@ -50,6 +50,12 @@ class Case:
         changes = self.old_changes if release == OLD else self.new_changes
         return rulebook_of(release, zone_bytes(self.first, changes), settings)
 
+    def both_releases(self, settings: Settings) -> Rulebook:
+        """A worker with the newer release in the package and the older one in the system's files."""
+        sources = ZoneSources(self.folder(NEW), [self.folder(OLD)])
+        sources.data(datetime.now(UTC).timestamp() + 60)
+        return Rulebook(settings, sources)
+
 
 def rulebook_of(release: str, zone: bytes, settings: Settings) -> Rulebook:
     """The rules of a worker whose zone data are one folder with one zone."""

@@ -46,8 +46,8 @@ for first = 1, #hours, 3000 do
   for at = first, last, 3 do sketches[#sketches + 1] = KEYS[hours[at]] end
   if call('EXISTS', unpack(sketches)) < #sketches then
     for at = first, last, 3 do
-      local is_stored = call('EXISTS', KEYS[hours[at]]) == 0 and call('HEXISTS', KEYS[hours[at + 1]], hours[at + 2]) == 1
-      if is_stored then return {'stale'} end
+      local is_stored = call('HEXISTS', KEYS[hours[at + 1]], hours[at + 2]) == 1 -- rarely, in an import
+      if is_stored and call('EXISTS', KEYS[hours[at]]) == 0 then return {'stale'} end
     end
   end
 end
@@ -80,33 +80,37 @@ end
 -- Each function gets the position of its first argument and returns the position behind its last one.
 local apply = {}
 
--- add elements to HyperLogLogs: number, elements, number, key, expiry, counts, field, …; store a changed count in a field of the
--- hash `counts` (0: nowhere). A key that follows itself has a second hash for its count.
+-- add elements to HyperLogLogs: base, number, elements, number, key, expiry, counts, field, …; store a changed count in a field of
+-- the hash `counts` (0: nowhere). Keys count from the base. A key that follows itself has a second hash for its count.
 function apply.sketch(at)
-  local first, last = at + 1, at + steps[at]
+  local base, first, last = steps[at], at + 2, at + 1 + steps[at + 1]
   local targets_end = last + 1 + steps[last + 1]
   local key, changed
   for target = last + 2, targets_end, 4 do
     local expiry, counts = steps[target + 1], steps[target + 2]
-    if KEYS[steps[target]] ~= key then
-      key = KEYS[steps[target]]
+    if KEYS[base + steps[target]] ~= key then
+      key = KEYS[base + steps[target]]
       changed = many('PFADD', key, first, last) > 0
     end
     if changed and counts ~= 0 then
-      call('HSET', KEYS[counts], steps[target + 3], call('PFCOUNT', key))
+      call('HSET', KEYS[base + counts], steps[target + 3], call('PFCOUNT', key))
     end
     if expiry ~= 0 then expire(key, expiry) end
   end
   return targets_end + 1
 end
 
--- increment fields of a hash: key, expiry, number, field, increment, …
+-- increment fields of hashes: base, number, key, expiry, …, number, field, increment, …; keys count from the base
 function apply.increment(at)
-  local key, last = KEYS[steps[at]], at + 2 + steps[at + 2]
-  for field = at + 3, last, 2 do
-    call('HINCRBY', key, steps[field], steps[field + 1])
+  local base, keys_end = steps[at], at + 1 + steps[at + 1]
+  local last = keys_end + 1 + steps[keys_end + 1]
+  for target = at + 2, keys_end, 2 do
+    local key = KEYS[base + steps[target]]
+    for field = keys_end + 2, last, 2 do
+      call('HINCRBY', key, steps[field], steps[field + 1])
+    end
+    expire(key, steps[target + 1])
   end
-  expire(key, steps[at + 1])
   return last + 1
 end
 

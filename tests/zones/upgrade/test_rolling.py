@@ -2,23 +2,20 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import timedelta, tzinfo
 
 import pytest
 
 from sidedata.calendar import reporting
 from sidedata.calendar.rules import UNKNOWN, read_rules
-from sidedata.calendar.sources import ZoneSources
 from sidedata.calendar.zones import Zone
 from sidedata.ingest.apply import owner_cache
 from sidedata.ingest.apply.partition import live_partition
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.ownership import lease
-from sidedata.ingest.zones.rulebook import Rulebook
 from sidedata.schema import keys
 from sidedata.service.report import workflow_cache
 from sidedata.service.report.overview import overviews
-from sidedata.settings import Settings
 from tests.support.constants import ORG, OTHER_ORG
 from tests.support.events import view
 from tests.support.pipeline import Pipeline, pipeline
@@ -28,6 +25,9 @@ from tests.support.zones.files import HOUR, second
 from tests.support.zones.worlds import NAME, NEW, OLD, Case, ZoneWorld, life
 
 SPAN = second("2024-01-01"), second("2031-01-01")
+# Offsets of a zone: first, and since a change by the older and by the newer release.
+WHOLE_HOUR = -7 * HOUR, -8 * HOUR, -7 * HOUR
+HALF_HOUR = 5 * HOUR, 5 * HOUR, 5 * HOUR + 1800  # hours begin at other instants, too
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +68,7 @@ async def test_services_first(redis_url: str, monkeypatch: pytest.MonkeyPatch) -
     """New services and workers show the old version's numbers until the last old worker has gone, and then the right ones."""
     async with pipeline(redis_url, partitions=1) as pipe:
         now = await pipe.now()
-        case = Case(now, 20, -7 * HOUR, -8 * HOUR, -7 * HOUR)
+        case = Case(now, 20, *WHOLE_HOUR)
         machine_zone(monkeypatch, case)
         world = ZoneWorld(pipe, now)
         await before_the_upgrade(pipe, world, case)
@@ -91,13 +91,6 @@ def without_tables(zone: Zone) -> Iterator[None]:
         yield
 
 
-def both_releases(case: Case, settings: Settings) -> Rulebook:
-    """A worker with the newer release in the package and the older one in the system's files."""
-    sources = ZoneSources(case.folder(NEW), [case.folder(OLD)])
-    sources.data(datetime.now(UTC).timestamp() + 60)
-    return Rulebook(settings, sources)
-
-
 @pytest.mark.parametrize("known", [True, False], ids=["old rules known", "old rules gone"])
 async def test_workers_first(redis_url: str, monkeypatch: pytest.MonkeyPatch, *, known: bool) -> None:
     """After the adoption an old service goes on with its own numbers, new events included, and a new one has the right ones.
@@ -106,7 +99,7 @@ async def test_workers_first(redis_url: str, monkeypatch: pytest.MonkeyPatch, *,
     """
     async with pipeline(redis_url, partitions=1) as pipe:
         now = await pipe.now()
-        case = Case(now, 20, -7 * HOUR, -8 * HOUR, -7 * HOUR)
+        case = Case(now, 20, *WHOLE_HOUR)
         zone = machine_zone(monkeypatch, case)
         world = ZoneWorld(pipe, now)
         await before_the_upgrade(pipe, world, case)
@@ -116,7 +109,7 @@ async def test_workers_first(redis_url: str, monkeypatch: pytest.MonkeyPatch, *,
             assert pipe.rulebook is not None
             pipe.rulebook.old_workers = False
             if known:
-                pipe.rulebook = both_releases(case, pipe.settings)
+                pipe.rulebook = case.both_releases(pipe.settings)
             await pipe.drain()
             assert (await world.rules()).release == NEW
             await world.check(case.old, besides=change)
@@ -130,11 +123,11 @@ async def test_workers_first_where_no_day_tells(redis_url: str, monkeypatch: pyt
     """Without events since the change an old service gets new events by the older release of the worker's machine."""
     async with pipeline(redis_url, partitions=1) as pipe:
         now = await pipe.now()
-        case = Case(now, 20, -7 * HOUR, -8 * HOUR, -7 * HOUR)
+        case = Case(now, 20, *WHOLE_HOUR)
         zone = machine_zone(monkeypatch, case)
         world = ZoneWorld(pipe, now)
         await before_the_upgrade(pipe, world, case, silent_days=22)
-        pipe.rulebook = both_releases(case, pipe.settings)
+        pipe.rulebook = case.both_releases(pipe.settings)
         await pipe.drain()
         assert (await world.rules()).release == NEW
         await world.send(life(now, days=18, seed=2))
@@ -151,20 +144,25 @@ async def check_upgraded(redis_url: str, world: ZoneWorld, zone: tzinfo) -> None
         await fresh.check(zone)
 
 
-@pytest.mark.parametrize("known", ["by the machine", "by another organization"])
-async def test_first_event_after_the_upgrade(redis_url: str, monkeypatch: pytest.MonkeyPatch, known: str) -> None:
+@pytest.mark.parametrize(
+    ("known", "offsets"),
+    [("by the machine", WHOLE_HOUR), ("by another organization", WHOLE_HOUR), ("by the machine", HALF_HOUR)],
+)
+async def test_first_event_after_the_upgrade(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, known: str, offsets: tuple[int, int, int]
+) -> None:
     """An old service also sees an organization whose first event comes after the upgrade, late and live events included.
 
     The worker knows the table before from its machine's older data, or from days of another organization of the zone.
     """
     async with pipeline(redis_url, partitions=1) as pipe:
         now = await pipe.now()
-        case = Case(now, 20, -7 * HOUR, -8 * HOUR, -7 * HOUR)
+        case = Case(now, 20, *offsets)
         zone = machine_zone(monkeypatch, case)
         world = ZoneWorld(pipe, now)
         if known == "by the machine":
             await leave_cursor(pipe)
-            pipe.rulebook = both_releases(case, pipe.settings)
+            pipe.rulebook = case.both_releases(pipe.settings)
         else:
             await pipe.organization(NAME, OTHER_ORG)
             await pipe.client.hdel(keys.keyspace(0).organization(OTHER_ORG), "rules")
@@ -177,6 +175,7 @@ async def test_first_event_after_the_upgrade(redis_url: str, monkeypatch: pytest
         await pipe.organization(NAME)
         await world.send(life(now, days=24))
         await world.send(life(now, days=18, seed=2))
+        await world.send(life(now - timedelta(days=5), days=2, seed=3, each=300))  # the same visitors in all hours
         assert (await world.rules()).release == NEW
         with without_tables(zone):
             await world.check(case.old, besides=now - timedelta(days=20))
@@ -188,7 +187,7 @@ async def test_rules_that_come_within_the_day(redis_url: str, monkeypatch: pytes
     """A first table with the old service's offsets, and newer rules an hour later: the old service goes on with its own numbers."""
     async with pipeline(redis_url, partitions=1) as pipe:
         now = await pipe.now()
-        case = Case(now, 20, -7 * HOUR, -8 * HOUR, -7 * HOUR)
+        case = Case(now, 20, *WHOLE_HOUR)
         zone = machine_zone(monkeypatch, case)
         world = ZoneWorld(pipe, now)
         await before_the_upgrade(pipe, world, case)
@@ -208,8 +207,8 @@ async def test_installations_that_began_with_tables(redis_url: str) -> None:
     """No day is cut twice where no version without tables has owned the partition, whatever older data the machine has."""
     async with pipeline(redis_url, partitions=1) as pipe:
         now = await pipe.now()
-        case = Case(now, 20, -7 * HOUR, -8 * HOUR, -7 * HOUR)
-        pipe.rulebook = both_releases(case, pipe.settings)
+        case = Case(now, 20, *WHOLE_HOUR)
+        pipe.rulebook = case.both_releases(pipe.settings)
         await pipe.organization(NAME)
         world = ZoneWorld(pipe, now)
         await world.send(life(now, days=24))
@@ -223,10 +222,9 @@ async def test_the_upgrade_ends_a_day_after_the_comparison(redis_url: str) -> No
     async with pipeline(redis_url, partitions=1) as pipe:
         now, cursor = await pipe.now(), keys.keyspace(0).cursor
         await leave_cursor(pipe)
-        await pipe.client.hset(
-            cursor, "former_until", "1"
-        )  # of a partition that was taken first while old workers were alive
-        rulebook = both_releases(Case(now, 20, -7 * HOUR, -8 * HOUR, -7 * HOUR), pipe.settings)
+        # A partition that was taken first while old workers were alive.
+        await pipe.client.hset(cursor, "former_until", "1")
+        rulebook = Case(now, 20, *WHOLE_HOUR).both_releases(pipe.settings)
         owned = await lease.acquire(as_user("worker", pipe.client), pipe.settings, 0, "w-z1", force=True)
         assert owned is not None
         partition = live_partition(as_user("worker", pipe.client), pipe.settings, 1, owned, Metrics(), rulebook)

@@ -121,7 +121,7 @@ async def test_a_rebuild_takes_them_away(redis_url: str) -> None:
 
 
 def test_slots_of_the_cut_before() -> None:
-    """In whole hours, by the offsets before; none at a start that a day of the stored table has, and none later."""
+    """By the offsets before; none at a start that a day of the stored table has, and none later."""
     span = second("2025-01-01"), second("2028-01-01")
     old = made_zone(-7 * HOUR, [("2026-11-01T09:00", -8 * HOUR)], NAME)
     new = made_zone(-7 * HOUR, [], NAME)
@@ -130,10 +130,28 @@ def test_slots_of_the_cut_before() -> None:
     late, early = slots.at(second("2026-11-20T07:30")), slots.at(second("2026-10-20T07:30"))
     found = former.at(late, 999)
     assert found is not None
-    assert (found.day.start, found.hour.index) == (second("2026-11-19T08:00"), 23)
+    assert (found.slot.day.start, found.slot.hour.index) == (second("2026-11-19T08:00"), 23)
+    assert (found.day_differs, found.hour_differs) == (True, False)
     assert late.day.start == second("2026-11-20T07:00")
     assert former.at(late, 1000) is None
     assert former.at(early, 999) is None
     assert former.at(slots.at(second("2026-11-02T07:30")), 999) is None, (
         "the 25th hour of 1 November, whose key is that day's"
     )
+
+
+def test_slots_of_a_cut_by_other_parts_of_an_hour() -> None:
+    """Hours differ, too: on the day of the change, which both tables begin at the same instant, these alone."""
+    span = second("2025-01-01"), second("2028-01-01")
+    old = made_zone(5 * HOUR, [], NAME)
+    new = made_zone(5 * HOUR, [("2026-11-01T09:00", 5 * HOUR + 1800)], NAME)
+    before, zone = (Zone(read_rules(NAME, release, rules, *span), rules) for release, rules in ((OLD, old), (NEW, new)))
+    former, slots = FormerSlots(before, zone, until=1000), Slots(zone)
+    found = former.at(slots.at(second("2026-11-20T07:40")), 999)
+    assert found is not None
+    assert (found.slot.day.start, found.slot.hour.start) == (second("2026-11-19T19:00"), second("2026-11-20T07:00"))
+    assert (found.day_differs, found.hour_differs) == (True, True)
+    found = former.at(slots.at(second("2026-11-01T12:10")), 999)
+    assert found is not None
+    assert (found.day_differs, found.hour_differs) == (False, True)
+    assert former.at(slots.at(second("2026-11-01T03:10")), 999) is None
