@@ -61,6 +61,7 @@ class Operations:
         self.keys: list[str] = []
         # Apart from the rest, because dead letters hold arbitrary bytes, and Redis reads no binary values in MessagePack.
         self.dead_letters: list[int | str | bytes] = []
+        self.binaries: list[bytes] = []  # apart for the same reason
         self.new_expiries: dict[str, int] = {}  # expiries that this batch sets, by key
         self._known_expiries = known_expiries
         self._now = now
@@ -172,6 +173,17 @@ class Operations:
     def set(self, key: str, value: str, expiry: int) -> None:
         """Set a string."""
         self._steps += ("set", self._index(key), expiry, value)
+
+    def append(self, key: str, value: bytes, expiry: int) -> None:
+        """Append bytes to a string; a no-op where the account lacks the right to APPEND."""
+        self.binaries.append(value)
+        self._steps += ("append", self._index(key), self._expiry(key, expiry), len(self.binaries))
+
+    def replace(self, old_key: str, key: str, value: bytes, expiry: int) -> None:
+        """Delete a key, and set another one to bytes."""
+        self.binaries.append(value)
+        index = self._index(old_key)
+        self._steps += ("replace", index, self._index(key), self._expiry(key, expiry), len(self.binaries))
 
     def change_workflow(
         self,

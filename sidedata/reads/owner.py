@@ -5,6 +5,7 @@ from typing import Final, NamedTuple, cast
 
 import msgspec
 
+from sidedata.batched import batched
 from sidedata.events.decode import Kind
 from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import Reply, array, integer, integer_or_zero, mapping, optional_strings, optional_text
@@ -16,6 +17,7 @@ from sidedata.schema.values import FormerCut, kind_of
 
 _LOOK_UP: Final = script("look_up", undeclared_keys=True)
 _PACKER: Final = msgspec.msgpack.Encoder()
+_STRINGS_AT_ONCE: Final = 4  # 2 MB
 
 
 class OrganizationState(NamedTuple):
@@ -88,6 +90,18 @@ async def look_up(
         [None if ttl is None else integer(ttl) for ttl in array(ttls)],
         optional_strings(goal_records),
     )
+
+
+async def read_strings(gateway: Gateway, keys: Sequence[str]) -> list[bytes | None]:
+    """Read strings of up to half a megabyte each, a few at a time; None for a missing one.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    values: list[bytes | None] = []
+    for some in batched(keys, _STRINGS_AT_ONCE):
+        values += optional_strings(await gateway.batch([("GET", key) for key in some]))
+    return values
 
 
 async def records_revision(gateway: Gateway, keyspace: Keyspace) -> int:

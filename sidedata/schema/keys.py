@@ -112,6 +112,14 @@ class Keyspace:
         """The common beginning of the sets of ids of one generation and layer, the last colon included."""
         return self.prefix + _IDS_FORMAT % (generation, layer)
 
+    def id_fingerprints(self, generation: int, segment: int) -> str:
+        """The fingerprints of the ids of a segment that is not full; missing: none."""
+        return self.prefix + _FORMATS["id fingerprints"] % (generation, segment)
+
+    def id_filter(self, generation: int, segment: int) -> str:
+        """The filter of the ids of a full segment."""
+        return self.prefix + _FORMATS["id filter"] % (generation, segment)
+
     def visitor(self, organization: str, visitor_hash: str) -> str:
         """A visitor's state for attribution; missing: none."""
         return self.prefix + _FORMATS["visitor"] % (organization, visitor_hash)

@@ -13,6 +13,7 @@ from sidedata.inspect.keys.subject import Row, Subject, clock
 from sidedata.reads.keys.values import (
     cardinality,
     field_names,
+    length,
     read_hash,
     read_sketch,
     read_stream_summary,
@@ -22,7 +23,7 @@ from sidedata.reads.keys.values import (
 from sidedata.reads.servers import read_time_ms
 from sidedata.schema.counts import decode
 from sidedata.schema.key_names import parse
-from sidedata.schema.values import ChangedBucket, GoalName
+from sidedata.schema.values import FINGERPRINT_BYTES, ChangedBucket, GoalName
 from sidedata.schema.visitor_state import count_interactions
 
 _MAX_LISTED: Final = 8  # members of a sorted set
@@ -115,6 +116,14 @@ async def _count(subject: Subject) -> list[Row]:
     return [("entries", f"{count:,}")]
 
 
+async def _size(subject: Subject) -> list[Row]:
+    return [("size", f"{await length(subject.gateway, subject.name):,} bytes")]
+
+
+async def _fingerprints(subject: Subject) -> list[Row]:
+    return [("ids", f"{await length(subject.gateway, subject.name) // FINGERPRINT_BYTES:,}")]
+
+
 async def _visitor(subject: Subject) -> list[Row]:
     names = await field_names(subject.gateway, subject.name)
     interactions = count_interactions(names)
@@ -159,6 +168,8 @@ VALUES: Final[dict[str, Callable[[Subject], Awaitable[list[Row]]]]] = {
     "goal visitors": _sketch,
     "goal sessions": _sketch,
     "ids": _count,
+    "id fingerprints": _fingerprints,
+    "id filter": _size,
     "visitor": _visitor,
     "shadow": _shadow,
     "swap": _swap,

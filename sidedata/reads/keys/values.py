@@ -76,6 +76,15 @@ async def read_sketch(gateway: Gateway, name: str) -> SketchSummary:
     return SketchSummary(integer(estimate), "dense" if string(form) == b"\0" else "sparse", integer(size))
 
 
+async def length(gateway: Gateway, name: str) -> int:
+    """Read the number of bytes of a string.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    return integer(await gateway.command("STRLEN", name))
+
+
 async def read_hash(gateway: Gateway, name: str) -> Mapping[str, str]:
     """Read all fields of a hash.
 

@@ -18,9 +18,10 @@
 --         hours                    hours that get page views: the key of its visitors, the key of its day's counts, the field there, …
 --         operations               one flat list: each operation is its name and its arguments (below), a list among them its length
 --                                  and its values. Keys are indexes in KEYS. A table for each would cost as much as a command.
---       then dead letters: number of values, the key of its organization's index (0: none), then field and value of each. They hold arbitrary bytes, and Redis reads no
+--         binaries                 number of binary values
+--       then these values, to which operations give their numbers; then dead letters: number of values, the key of its organization's index (0: none), then field and value of each. They hold arbitrary bytes, and Redis reads no
 --       binary values in MessagePack. Expiries are seconds since the epoch, 0 for none.
--- Reply {"ok", revision, dead letters dropped} | {"fenced"} another owner came | {"moved", cursor} applied already |
+-- Reply {"ok", revision, dead letters dropped, 1, or 0 if the account has no right to append} | {"fenced"} another owner came | {"moved", cursor} applied already |
 --       {"stale"} the state that the batch was planned on has changed, plan again.
 --
 -- Atomic, because a crash between cursor and counters would lose or repeat events, and a reader in between would see half a
@@ -143,6 +144,26 @@ function apply.set(at)
   return at + 3
 end
 
+-- append to a string: key, expiry, number of the value. It is no reason to fail halfway that the account lacks this right, because
+-- a string that is too short is not used.
+local appended = 1
+function apply.append(at)
+  if type(redis.pcall('APPEND', KEYS[steps[at]], ARGV[1 + steps[at + 2]])) == 'number' then
+    expire(KEYS[steps[at]], steps[at + 1])
+  else
+    appended = 0
+  end
+  return at + 3
+end
+
+-- delete a key and set another string: key, the other key, expiry, number of the value
+function apply.replace(at)
+  call('DEL', KEYS[steps[at]])
+  call('SET', KEYS[steps[at + 1]], ARGV[1 + steps[at + 3]])
+  expire(KEYS[steps[at + 1]], steps[at + 2])
+  return at + 4
+end
+
 -- record the newest events of workflows: key, number, µs and workflow, …
 function apply.list_workflows(at)
   local last = at + 1 + steps[at + 1]
@@ -195,7 +216,7 @@ while at <= size do at = apply[steps[at]](at + 1) end
 -- The indexes of dead letters lack those of an older version, and any that can't be written. The cursor tells which letters may be
 -- missing: those up to `dead_unindexed`, and those behind `dead_indexed`, the newest letter that this script has looked at.
 local dead_letters, newest, unindexed = 0, nil, nil
-at = 2
+at = 2 + batch.binaries
 local indexed = at <= #ARGV and call('HGET', cursor, 'dead_indexed')
 local foreign = at <= #ARGV and #call('XRANGE', KEYS[4], indexed and '(' .. indexed or '-', '+', 'COUNT', 1) > 0
 while at <= #ARGV do
@@ -233,4 +254,4 @@ end
 
 local dropped = call('XTRIM', KEYS[4], 'MINID', batch.oldest_dead_letter)
 if dead_letters > 0 then dropped = dropped + call('XTRIM', KEYS[4], 'MAXLEN', batch.dead_letter_limit) end
-return {'ok', revision, dropped}
+return {'ok', revision, dropped, appended}
