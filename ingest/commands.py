@@ -11,6 +11,7 @@ from sidedata.ingest.archive.command import push
 from sidedata.ingest.dead_letter_commands import dead
 from sidedata.ingest.purge.purge import Purge, PurgeReport
 from sidedata.json_log import log_to_stderr
+from sidedata.plural import counted
 from sidedata.schema.records import parse_uuid
 from sidedata.settings import Settings
 
@@ -58,8 +59,9 @@ def purge(
 
 def _amounts(report: PurgeReport) -> str:
     return (
-        f"{report.keys} keys, {report.dead_letters} dead letters, {report.waiting_events} waiting events, "
-        f"{report.visitors} visitors' interactions, {report.tokens} tokens"
+        f"{counted(report.keys, 'key')}, {counted(report.dead_letters, 'dead letter')}, "
+        f"{counted(report.waiting_events, 'waiting event')}, "
+        f"interactions of {counted(report.visitors, 'visitor')}, {counted(report.tokens, 'token')}"
     )
 
 

@@ -16,6 +16,7 @@ from sidedata.events.dead_letter import DeadLetter
 from sidedata.events.rejection import Reason
 from sidedata.ingest import dead_letters
 from sidedata.ingest.dead_letters import Filter
+from sidedata.plural import counted
 from sidedata.schema.records import parse_uuid
 from sidedata.settings import Settings
 
@@ -135,7 +136,7 @@ def replay(
         return replayed, missing
 
     replayed, missing = run(command())
-    click.echo(f"{replayed} dead letters sent again", err=True)
+    click.echo(f"{counted(replayed, 'dead letter')} sent again", err=True)
     if missing and not everything:
         raise StopError(f"{missing} of them did not exist")
 
@@ -172,7 +173,9 @@ def drop(
             counts = run(count())
             _print_counts(counts)
             number = counts.total()
-        confirm_deletion(f"Delete {number} dead letters{_narrowed(organization, reason)}? It can't be undone", yes=yes)
+        confirm_deletion(
+            f"Delete {counted(number, 'dead letter')}{_narrowed(organization, reason)}? It can't be undone", yes=yes
+        )
 
     async def command() -> int:
         async with connect_installation(settings) as (gateway, installation):
@@ -181,7 +184,7 @@ def drop(
             return await dead_letters.drop(gateway, installation, dead_letter_ids)
 
     dropped = run(command())
-    click.echo(f"{dropped} dead letters deleted", err=True)
+    click.echo(f"{counted(dropped, 'dead letter')} deleted", err=True)
     if dropped < len(set(dead_letter_ids)):
         raise StopError(f"{len(set(dead_letter_ids)) - dropped} of them did not exist")
 

@@ -6,6 +6,8 @@ Each kind of operation is a method here and a function of the same name in `scri
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from sidedata.events.dead_letter import DeadLetter
 from sidedata.schema.keys import Keyspace, WorkflowKeys
 
@@ -17,7 +19,7 @@ _CHANGES_STEP = 600  # the log's expiry moves in steps of this many seconds, not
 _FIRST_INDEX = 5  # in KEYS: cursor, lease, events and dead letters come before
 
 # A TTL of fewer seconds is set again: the key may have expired meanwhile, and a new one has no TTL.
-_NEARLY_EXPIRED_SECONDS = 60
+NEARLY_EXPIRED_SECONDS = 60
 
 
 class CountTarget(NamedTuple):
@@ -26,6 +28,17 @@ class CountTarget(NamedTuple):
     key: str
     field: str
     is_hour: bool
+
+
+class SettledKeys(Struct, frozen=True, eq=False, gc=False):
+    """Keys that exist with their expiry, and the targets of operations on them as the script takes them; keys count from 1."""
+
+    keys: tuple[str, ...]
+    visitors: tuple[int | str, ...]  # number of values; key, 0, counts, field of each sketch
+    sessions: tuple[int | str, ...]  # likewise
+    counts: tuple[int | str, ...]  # number of values; key, 0 of each hash
+    hours: tuple[tuple[int, int, str], ...]  # see `Operations.hours`
+    changes: list[str]  # of their buckets
 
 
 class Operations:
@@ -48,10 +61,11 @@ class Operations:
         self.keys: list[str] = []
         # Apart from the rest, because dead letters hold arbitrary bytes, and Redis reads no binary values in MessagePack.
         self.dead_letters: list[int | str | bytes] = []
+        self.binaries: list[bytes] = []  # apart for the same reason
         self.new_expiries: dict[str, int] = {}  # expiries that this batch sets, by key
         self._known_expiries = known_expiries
         self._now = now
-        self._soon = now + _NEARLY_EXPIRED_SECONDS
+        self._soon = now + NEARLY_EXPIRED_SECONDS
         self._changes_expiry = -(-(now + CHANGES_SECONDS) // _CHANGES_STEP) * _CHANGES_STEP
         self._steps: list[int | str] = []
         # The key of each hour's visitors, key and field of its count: the commit is refused if there is a count without visitors.
@@ -112,7 +126,7 @@ class Operations:
                 if stored.is_hour and self.hours[-3:-2] != [index]:  # a second count is no other hour
                     self.hours += (index, counts, field)
         if flat:
-            self._steps += ("sketch", len(elements), *elements, len(flat), *flat)
+            self._steps += ("sketch", 0, len(elements), *elements, len(flat), *flat)
 
     def increment(self, key: str, increments: Mapping[str, int], expiry: int) -> None:
         """Increment fields of a hash; an expiry of 0 leaves the key's TTL as it is."""
@@ -120,10 +134,27 @@ class Operations:
             0 if self._known_expiries.get(key, 0) >= expiry > self._soon or not expiry else self._expiry(key, expiry)
         )
         if increments or new_expiry:
-            steps = self._steps
-            steps += ("increment", self._indexes.get(key) or self._index(key), new_expiry, 2 * len(increments))
-            for field, by in increments.items():
-                steps += (field, str(by))  # as text: Lua's numbers are floats
+            index = self._indexes.get(key) or self._index(key)
+            self._steps += ("increment", 0, 2, index, new_expiry, *_increments(increments))
+
+    def has_expiry(self, key: str, expiry: int) -> bool:
+        """Tell if the key exists for certain, with that expiry or a later one, and will not expire soon."""
+        return self._known_expiries.get(key, 0) >= expiry > self._soon
+
+    def add_to_settled(
+        self, settled: SettledKeys, visitors: Collection[str], sessions: Collection[str], counts: Mapping[str, int]
+    ) -> None:
+        """Add elements to the sketches of settled keys, and increment fields of their hashes."""
+        before = len(self.keys) + _FIRST_INDEX - 1  # the index before the first one
+        self.keys += settled.keys
+        if visitors:
+            self._steps += ("sketch", before, len(visitors), *visitors, *settled.visitors)
+            for sketch, hash_of_count, field in settled.hours:
+                self.hours += (before + sketch, before + hash_of_count, field)
+        if sessions:
+            self._steps += ("sketch", before, len(sessions), *sessions, *settled.sessions)
+        if counts:
+            self._steps += ("increment", before, *settled.counts, *_increments(counts))
 
     def put(self, key: str, values: Mapping[str, str], expiry: int) -> None:
         """Set fields of a hash; an expiry of 0 leaves the key's TTL as it is."""
@@ -142,6 +173,17 @@ class Operations:
     def set(self, key: str, value: str, expiry: int) -> None:
         """Set a string."""
         self._steps += ("set", self._index(key), expiry, value)
+
+    def append(self, key: str, value: bytes, expiry: int) -> None:
+        """Append bytes to a string; a no-op where the account lacks the right to APPEND."""
+        self.binaries.append(value)
+        self._steps += ("append", self._index(key), self._expiry(key, expiry), len(self.binaries))
+
+    def replace(self, old_key: str, key: str, value: bytes, expiry: int) -> None:
+        """Delete a key, and set another one to bytes."""
+        self.binaries.append(value)
+        index = self._index(old_key)
+        self._steps += ("replace", index, self._index(key), self._expiry(key, expiry), len(self.binaries))
 
     def change_workflow(
         self,
@@ -188,3 +230,11 @@ class Operations:
         indexed = dead_letter.organization and not self.keyspace.run
         index = self._index(self.keyspace.dead_of(dead_letter.organization)) if indexed else 0
         self.dead_letters += (len(fields), index, *fields)
+
+
+def _increments(increments: Mapping[str, int]) -> list[int | str]:
+    """Fields and increments, after the number of both; as text, because Lua's numbers are floats."""
+    values: list[int | str] = [2 * len(increments)]
+    for field, by in increments.items():
+        values += (field, str(by))
+    return values

@@ -81,6 +81,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Positive,
         Meta(description="events in one commit of the worker, about; four times as many for a partition far behind"),
     ] = 5_000
+    id_filters_mb: Annotated[
+        Natural,
+        Meta(
+            description="memory of a worker for filters of event ids, MiB: 2 bytes for each id of the last two days;"
+            " beyond it Redis looks up all ids"
+        ),
+    ] = 128
     lease_ms: Annotated[
         Positive, Meta(description="time until the partitions of a dead worker are free, milliseconds")
     ] = 3_000

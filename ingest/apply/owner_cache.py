@@ -10,18 +10,17 @@ records that are new to the owner are read.
 from collections.abc import Iterable, Sequence
 
 from sidedata.calendar.reporting import stored_rules, zone_of
-from sidedata.calendar.slots import Slot
 from sidedata.calendar.zones import DAY_SECONDS, zone
 from sidedata.errors import StopError, UsageError
 from sidedata.events.hashing import Hasher
 from sidedata.ingest.apply.model import BatchLookups, Plan, StreamEvent
-from sidedata.ingest.organizations.organization import OpenHour, Organization, Workflow
+from sidedata.ingest.organizations.organization import Organization
+from sidedata.ingest.organizations.unknown_hours import UnknownHours
 from sidedata.ingest.zones.adopter import Adopter
 from sidedata.reads.owner import Lookups, OrganizationState, look_up, read_records
 from sidedata.redis.gateway import Gateway
-from sidedata.schema.counts import hour_field
+from sidedata.schema.counts import HourQuery
 from sidedata.schema.keys import Keyspace
-from sidedata.schema.table import BUCKET_COUNTS, BUCKET_VISITORS
 from sidedata.schema.values import GoalName
 from sidedata.settings import Settings
 
@@ -164,44 +163,34 @@ class OwnerCache:
         """
         keyspace = self._keyspace
         visitors: dict[str, None] = {}
-        hours: dict[tuple[Workflow, int], Slot] = {}
+        hours = UnknownHours()
         goals: dict[str, None] = {}
         for event in events:
             if event.type == "page_view":
                 workflow, slot = event.workflow, event.slot
                 if workflow is not None and slot is not None:
-                    start = slot.hour.start
-                    hour = workflow.hours.get(start)
+                    hour = workflow.hours.get(slot.hour.start)
                     if hour is None or hour.until_ms <= self._now_ms:
-                        hours[workflow, start] = slot
+                        hours.add(workflow, slot)
                 continue
             if event.type in ("interaction", "goal_reached"):
                 visitors[keyspace.visitor(event.organization_id, event.visitor)] = None
             if event.goal_id is not None:
                 goals[keyspace.goal(event.organization_id, event.goal_id)] = None
         unnamed = [key for key in goals if key not in self._goals]
-        hour_queries = [self._hour_query(workflow, slot) for (workflow, _), slot in hours.items()]
-        lookups = await self._query(id_queries, list(visitors), hour_queries, unnamed)
-        for (workflow, start), (ttl_ms, is_stored) in zip(hours, lookups.hours, strict=True):
-            self._records += start not in workflow.hours
-            workflow.hours[start] = OpenHour.of_sketch(ttl_ms, lookups.now_ms, is_stored=is_stored)
+        lookups = await self._query(id_queries, list(visitors), hours.queries(), unnamed)
+        self._records += hours.record(lookups.hours, lookups.now_ms)
         for key, record in zip(unnamed, lookups.goals, strict=True):
             if record:
                 self._goals[key] = GoalName.decode(record)
         states = dict(zip(visitors, lookups.visitors, strict=True))
         return BatchLookups(lookups.now_ms, lookups.applied_ids, states, self._goals)
 
-    def _hour_query(self, workflow: Workflow, slot: Slot) -> tuple[str, str, str]:
-        organization = workflow.organization.id
-        in_hour = f"{self._keyspace.bucket(organization, workflow.id, 'hour', slot.hour.start)}{BUCKET_VISITORS}"
-        in_day = f"{self._keyspace.bucket(organization, workflow.id, 'day', slot.day.start)}{BUCKET_COUNTS}"
-        return in_hour, in_day, hour_field(slot.hour.index, slot.hour.offset)
-
     async def _query(
         self,
         id_queries: Sequence[str | int] = (),
         visitors: Sequence[str] = (),
-        hours: Sequence[tuple[str, str, str]] = (),
+        hours: Sequence[HourQuery] = (),
         goals: Sequence[str] = (),
     ) -> Lookups:
         lookups = await look_up(self._gateway, self._keyspace, id_queries, visitors, hours, goals)
@@ -229,12 +218,14 @@ class OwnerCache:
 
     def _evict(self) -> None:
         """Drop caches that have grown past their bound; their content is read, computed or sent again when it is needed."""
-        for cache in (self.known_expiries, self._goals):
-            if len(cache) > _MOST_RECORDS:
-                cache.clear()
+        if len(self._goals) > _MOST_RECORDS:
+            self._goals.clear()
         if self._records > _MOST_RECORDS:
             self.drop_records()
-        if self._members > _MOST_IDS or self._buckets > _MOST_BUCKETS:
+        # Buckets go with the expiries: an event that adds no id to them lengthens keys with a known expiry only.
+        sizes = (len(self.known_expiries), _MOST_RECORDS), (self._members, _MOST_IDS), (self._buckets, _MOST_BUCKETS)
+        if any(size > most for size, most in sizes):
+            self.known_expiries.clear()
             self._members = self._buckets = 0
             for organization in self._organizations.values():
                 organization.forget_buckets()

@@ -12,19 +12,20 @@ import time
 from collections.abc import Sequence
 
 from sidedata import failpoints
-from sidedata.ingest.apply.dedup import Deduplicator
 from sidedata.ingest.apply.model import Batch, Outcome
 from sidedata.ingest.apply.owner_cache import OwnerCache
 from sidedata.ingest.apply.planner import Planner
 from sidedata.ingest.apply.reader import LargeBatches, Reader, StreamSource
 from sidedata.ingest.apply.throttle import DeadLetterThrottle
+from sidedata.ingest.dedup.deduplicator import Deduplicator
+from sidedata.ingest.dedup.id_filters import FilterMemory
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.ownership.lease import Lease
 from sidedata.ingest.zones.adopter import Adopter
 from sidedata.ingest.zones.rulebook import Rulebook
 from sidedata.ingest.zones.upgrade import Upgrade
 from sidedata.operations import Operations
-from sidedata.reads.owner import records_revision
+from sidedata.reads.owner import read_strings, records_revision
 from sidedata.redis.gateway import Gateway
 from sidedata.settings import Settings
 from sidedata.writes.commit import Ownership, StaleError, commit
@@ -99,6 +100,8 @@ class Partition:
 
             # 2. Fetch the next entries, and look up the state that the events are planned on.
             await self.reader.fetch()
+            if stored := deduplicator.filters.stored_keys():
+                deduplicator.filters.load(await read_strings(self._gateway, stored))
             hashes = [event.id_hash for event in batch.events if event.id_hash is not None]
             lookups = await owner_cache.look_up(batch.events, deduplicator.queries(hashes))
             failpoints.pass_by("after_look_up")
@@ -135,7 +138,7 @@ class Partition:
 
             # 6. Record the new state.
             owner_cache.apply(plan)
-            deduplicator.record(len(plan.new_ids), lookups.now_ms)
+            deduplicator.record(plan.new_ids, lookups.now_ms, appended=result.appended)
             plan.outcome.entries = batch.entries
             plan.outcome.dead_letters_dropped = result.dead_letters_dropped
             self._record(plan.outcome)
@@ -186,6 +189,7 @@ def live_partition(
     metrics: Metrics,
     rulebook: Rulebook | None = None,
     large_batches: LargeBatches | None = None,
+    filter_memory: FilterMemory | None = None,
 ) -> Partition:
     """Build a partition that applies its stream; `partitions` is the number of the installation's."""
     ownership = lease.ownership
@@ -202,7 +206,9 @@ def live_partition(
             source, owner_cache, keyspace.partition, partitions, settings.batch_events, large_batches or LargeBatches()
         ),
         owner_cache=owner_cache,
-        deduplicator=Deduplicator(keyspace, settings.keep_ids_hours, lease.ids),
+        deduplicator=Deduplicator(
+            keyspace, settings.keep_ids_hours, lease.ids, filter_memory or FilterMemory(settings)
+        ),
         throttle=DeadLetterThrottle(keyspace.partition, metrics),
         metrics=metrics,
         adopter=adopter,

@@ -16,9 +16,9 @@ from sidedata.events.dead_letter import DeadLetter
 from sidedata.events.decode import KIND_OF, PURCHASE_GOAL, Kind
 from sidedata.events.rejection import TOO_OLD, Rejection, kind_mismatch
 from sidedata.ingest.apply.attribution import FORGET_MS, Visitor
-from sidedata.ingest.apply.dedup import Deduplicator
 from sidedata.ingest.apply.model import BatchLookups, Outcome, Plan, StreamEvent
 from sidedata.ingest.apply.rollup import BucketDelta, RollUp
+from sidedata.ingest.dedup.deduplicator import Deduplicator
 from sidedata.ingest.organizations.organization import FinestBucket, OpenHour, Organization, Workflow
 from sidedata.operations import Operations
 from sidedata.schema.counts import STARTED
@@ -102,6 +102,8 @@ class Planner:
             delta = self._deltas.get(bucket)
             if delta is None or delta.kind != kind:
                 if rejection := self._open(bucket, event.type, kind, is_new=delta is None):
+                    if delta is None and not bucket.visitors:
+                        workflow.forget(bucket)  # a bucket without events is not counted among those of the cache
                     return rejection
                 if delta is None:
                     delta = self._deltas[bucket] = BucketDelta()

@@ -21,6 +21,7 @@ from sidedata.events.decode import Kind
 from sidedata.events.money import split_units
 from sidedata.ingest.organizations.bucket import Bucket
 from sidedata.ingest.organizations.organization import FinestBucket, Workflow
+from sidedata.ingest.organizations.settled import settled_keys
 from sidedata.operations import CHANGES_KEPT, CountTarget, Operations
 from sidedata.schema.counts import GOAL_SKETCHES, VISITORS, Role, goal_field, goal_sketch, hour_field, purchase_fields
 from sidedata.schema.table import BUCKET_COUNTS
@@ -36,9 +37,7 @@ class BucketDelta:
         self.visitors: set[str] = set()
         self.sessions: set[str] = set()
         self.counts: dict[str, int] = {}
-        self.goals: dict[
-            str, tuple[set[str], set[str]]
-        ] = {}  # visitors and sessions, by the field that counts the goal
+        self.goals: dict[str, tuple[set[str], set[str]]] = {}  # visitors and sessions, by the goal's field in counts
         self.newest_us = 0
 
     def count(self, field: str, by: int = 1) -> None:
@@ -94,7 +93,36 @@ class RollUp:
 
         Returns an upper bound of the size of its log of changes after that.
         """
-        operations, now, changes = self._operations, self._now, []
+        operations = self._operations
+        changes = self._write_settled(kind, *deltas[0]) if len(deltas) == 1 else None  # most of a small batch
+        if changes is None:
+            changes = self._write_groups(workflow, kind, deltas)
+        newest_us = max([delta.newest_us for _, delta in deltas])
+        new_kind = kind if workflow.kind is None else None
+        log_size = workflow.log_size + len(changes)
+        trim = log_size > 2 * CHANGES_KEPT
+        operations.change_workflow(workflow.keys, workflow.id, new_kind, newest_us, changes, trim=trim)
+        return CHANGES_KEPT if trim else log_size
+
+    def _write_settled(self, kind: Kind, finest: FinestBucket, delta: BucketDelta) -> Sequence[str] | None:
+        """Write additions to settled buckets; returns the changes, None if the buckets are not settled."""
+        operations = self._operations
+        settled = settled_keys(finest, kind, operations, self._now)
+        if settled is None or (delta.counts and kind == "page_navigation"):
+            return None
+        before = operations.size
+        sessions = delta.sessions if kind == "page_navigation" else ()
+        if delta.visitors or sessions or delta.counts:
+            operations.add_to_settled(settled, delta.visitors, sessions, delta.counts)
+        self._write_goals(delta, finest.levels)
+        return settled.changes if operations.size > before else ()
+
+    def _write_groups(
+        self, workflow: Workflow, kind: Kind, deltas: Sequence[tuple[FinestBucket, BucketDelta]]
+    ) -> list[str]:
+        """Write additions to any buckets; returns the changes."""
+        operations, now = self._operations, self._now
+        changes: list[str] = []
         for buckets, delta in self._groups(workflow, kind, deltas):
             for bucket in buckets:
                 bucket.expiry = max(bucket.expiry, now + bucket.grace)
@@ -103,22 +131,20 @@ class RollUp:
             if kind == "page_navigation":
                 of_sessions = [(b.sessions, b.expiry, None) for b in buckets if b.sessions_until > now]
                 operations.sketch(delta.sessions, of_sessions)
-            for name, members in delta.goals.items():
-                for sketch, ids in zip(GOAL_SKETCHES, members, strict=True):
-                    suffix = goal_sketch(name, sketch)
-                    operations.sketch(ids, [(f"{b.prefix}{suffix}", b.expiry, None) for b in buckets])
+            self._write_goals(delta, buckets)
             for bucket in buckets:
                 # The counts of a day of pages hold its number of visitors, which sets no expiry.
                 if delta.counts or (bucket.level == "day" and kind == "page_navigation"):
                     operations.increment(bucket.counts, delta.counts, bucket.expiry)
             if operations.size > before:
                 changes += [bucket.change for bucket in buckets]
-        newest_us = max([delta.newest_us for _, delta in deltas])
-        new_kind = kind if workflow.kind is None else None
-        log_size = workflow.log_size + len(changes)
-        trim = log_size > 2 * CHANGES_KEPT
-        operations.change_workflow(workflow.keys, workflow.id, new_kind, newest_us, changes, trim=trim)
-        return CHANGES_KEPT if trim else log_size
+        return changes
+
+    def _write_goals(self, delta: BucketDelta, buckets: Sequence[Bucket]) -> None:
+        for name, members in delta.goals.items():
+            for sketch, ids in zip(GOAL_SKETCHES, members, strict=True):
+                suffix = goal_sketch(name, sketch)
+                self._operations.sketch(ids, [(f"{b.prefix}{suffix}", b.expiry, None) for b in buckets])
 
     def _groups(
         self, workflow: Workflow, kind: Kind, deltas: Sequence[tuple[FinestBucket, BucketDelta]]
@@ -186,8 +212,7 @@ class RollUp:
         """Make a slot's bucket; the visitors of an hour of pages are counted in the days of these cuts."""
         retention, now = self._retention, self._now
         start = _start(slot, level)
-        organization = workflow.organization
-        bucket = Bucket(level, start, organization.keyspace.bucket(organization.id, workflow.id, level, start))
+        bucket = Bucket.of(level, start, workflow.bucket_prefix(level, start))
         until = {
             "5min": slot.hour.end + retention.five_minutes,
             "hour": slot.day.end + retention.hour,
@@ -228,8 +253,7 @@ def _start(slot: Slot, level: Level) -> int:
 
 def _hour_count(workflow: Workflow, slot: Slot) -> CountTarget:
     """The field for the visitors of a slot's hour, in the counts of its day."""
-    organization = workflow.organization
-    day = organization.keyspace.bucket(organization.id, workflow.id, "day", slot.day.start)
+    day = workflow.bucket_prefix("day", slot.day.start)
     return CountTarget(f"{day}{BUCKET_COUNTS}", hour_field(slot.hour.index, slot.hour.offset), is_hour=True)
 
 

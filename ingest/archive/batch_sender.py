@@ -7,6 +7,7 @@ being collected: that keeps the order within a partition, and bounds the memory.
 import asyncio
 
 from sidedata.errors import SidedataError, StoreUnavailableError
+from sidedata.plural import counted
 from sidedata.producer.delivery import Delivery
 from sidedata.producer.errors import DeliveryFailed
 from sidedata.producer.limits import Limits
@@ -66,7 +67,7 @@ class BatchSender:
                 self._lost += len(self._batches.pop(partition))
         await asyncio.gather(*self._tasks.values())
         if self._lost:
-            error = DeliveryFailed(f"{self._lost} events were not sent: {self.failure}")
+            error = DeliveryFailed(f"{counted(self._lost, 'event was', 'events were')} not sent: {self.failure}")
             error.events = self._lost
             raise error from self.failure
 

@@ -26,6 +26,7 @@ from sidedata.ingest.archive.lines import (
 )
 from sidedata.ingest.archive.push import push as send
 from sidedata.ingest.archive.report import ArchiveReport
+from sidedata.plural import counted
 from sidedata.settings import Settings
 
 _PROGRESS_LINES: Final = 5_000  # between two updates of the progress bar
@@ -68,18 +69,22 @@ def _show(report: ArchiveReport, *, checked: bool, rebased: bool) -> None:
     for line in report.bad_lines():
         click.echo(line, err=True)
     if report.dead_letters:
-        click.echo(f"{report.dead_letters} events {'would' if checked else 'will'} become dead letters", err=True)
+        letters = "a dead letter" if report.dead_letters == 1 else "dead letters"
+        will = "would" if checked else "will"
+        click.echo(f"{counted(report.dead_letters, 'event')} {will} become {letters}", err=True)
     if report.too_old and not rebased:
         click.echo(
             f"{report.too_old} of them are older than the days kept: --rebase shifts an archive into the last days",
             err=True,
         )
     if report.undecided:
-        edge = "are at the edge of the oldest day kept: their organizations' time zones decide if they are too old"
-        click.echo(f"{report.undecided} events {edge}", err=True)
+        edge = "at the edge of the oldest day kept, where an organization's time zone decides if an event is too old"
+        click.echo(f"{counted(report.undecided, 'event')} {edge}", err=True)
     if report.events or report.unreadable:
         click.echo(
-            f"{report.events} events {'checked' if checked else 'sent'}, {report.unreadable} lines unreadable", err=True
+            f"{counted(report.events, 'event')} {'checked' if checked else 'sent'}, "
+            f"{counted(report.unreadable, 'line')} unreadable",
+            err=True,
         )
 
 

@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from sidedata.events.rejection import TOO_OLD, Rejection
 from sidedata.ingest.archive.judge import Judge
 from sidedata.ingest.archive.lines import Line
+from sidedata.plural import counted
 
 _MAX_LISTED: Final = 20
 
@@ -58,8 +59,8 @@ class ArchiveReport(Struct):
         for line in self.unreadable_lines:
             yield f"line {line.number}: {line.problem}"
         if self.unreadable > _MAX_LISTED:
-            yield f"… and {self.unreadable - _MAX_LISTED} lines more"
+            yield f"… and {counted(self.unreadable - _MAX_LISTED, 'more line')}"
         for number, rejection in self.rejected:
             yield f"line {number}: {rejection.reason}: {rejection.detail}"
         if self.dead_letters > _MAX_LISTED:
-            yield f"… and {self.dead_letters - _MAX_LISTED} lines more that will become dead letters"
+            yield f"… and {counted(self.dead_letters - _MAX_LISTED, 'more line')} that will become dead letters"

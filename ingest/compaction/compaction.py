@@ -137,7 +137,7 @@ class Compaction:
 
 def _sparse_forms(dense: Mapping[str, bytes]) -> dict[str, bytes]:
     """The sparse forms of sketches, where these save enough."""
-    from sidedata.sparse_form import sparse_form  # noqa: PLC0415 - numpy, 28 MB that a worker of small workflows never needs
+    from sidedata.sketches.sparse_form import sparse_form  # noqa: PLC0415 - numpy, 28 MB that a worker of small workflows never needs
 
     forms = {key: sparse_form(sketch) for key, sketch in dense.items()}
     return {key: form for key, form in forms.items() if form is not None}

@@ -1,4 +1,4 @@
-"""A simulation of the visitors of a web shop: their events in order of time. Pure: a seeded generator, no I/O, no clock.
+"""A simulation of the visitors of a web shop: their events in order of time. Deterministic by its seed: no I/O, no clock.
 
 Sessions begin at random, thinned by a table of the local week. A session is planned as a whole when
 it begins, with its consequences hours later; a heap by time lets sessions overlap while events come in order.

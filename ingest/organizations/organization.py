@@ -11,32 +11,32 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from sidedata.calendar.levels import Level
+from sidedata.calendar.levels import LEVELS, Level
 from sidedata.calendar.reporting import stored_rules, zone_of
-from sidedata.calendar.slots import FormerSlots, Slot, Slots
+from sidedata.calendar.slots import FormerSlots, Slot, slots_of
 from sidedata.calendar.zones import Zone
 from sidedata.events.decode import Kind
 from sidedata.events.hashing import Hasher
 from sidedata.ingest.organizations.bucket import Bucket
-from sidedata.operations import CHANGES_KEPT
-from sidedata.schema.keys import Keyspace
+from sidedata.operations import CHANGES_KEPT, SettledKeys
+from sidedata.schema.keys import Keyspace, bucket_prefix
 from sidedata.schema.values import HAS_EVENTS, FormerCut
 
 NEVER_MS = 1 << 52
 
 
-class OpenHour(Struct, frozen=True):
+class OpenHour(Struct, frozen=True, gc=False):
     """The state of an hour of a workflow: no page views may be added to a sealed one. It holds until `until_ms`."""
 
     sealed: bool
     until_ms: int
 
     @classmethod
-    def of_sketch(cls, ttl_ms: int, now_ms: int, *, is_stored: bool) -> "OpenHour":
-        """The state by the TTL of the hour's sketch (see PTTL): open while that exists, or if its count was never stored."""
-        if ttl_ms == -2:
-            return cls(sealed=is_stored, until_ms=NEVER_MS)
-        return cls(sealed=False, until_ms=NEVER_MS if ttl_ms < 0 else now_ms + ttl_ms)
+    def of_sketch(cls, ttl_ms: int | None, now_ms: int) -> "OpenHour":
+        """The state by the TTL of the hour's sketch (see PTTL): open while that exists; None if its count was never stored."""
+        if ttl_ms is None or ttl_ms < 0:
+            return cls(sealed=ttl_ms == -2, until_ms=NEVER_MS)
+        return cls(sealed=False, until_ms=now_ms + ttl_ms)
 
 
 class FinestBucket:
@@ -45,13 +45,15 @@ class FinestBucket:
     So it is in the coarser buckets around it, which got the same ids in the same commit.
     """
 
-    __slots__ = ("level", "levels", "sessions", "slot", "visitors", "workflow")
+    __slots__ = ("level", "levels", "sessions", "settled", "settled_until", "slot", "visitors", "workflow")
 
     def __init__(self, workflow: "Workflow", level: Level, slot: Slot) -> None:
         self.workflow = workflow
         self.level = level
         self.slot = slot  # of one of its events
         self.levels: Sequence[Bucket] = ()  # itself and the coarser ones, once they are made
+        self.settled: SettledKeys | None = None  # of itself and the coarser ones ...
+        self.settled_until = 0  # ... until then, in seconds since the epoch
         self.visitors: set[str] = set()
         self.sessions: set[str] = set()
 
@@ -60,6 +62,7 @@ class Workflow:
     """A workflow in the cache of its partition's owner."""
 
     __slots__ = (
+        "_prefixes",
         "buckets",
         "coarse",
         "five_minutes",
@@ -82,9 +85,12 @@ class Workflow:
         self.hours: dict[int, OpenHour] = {}  # by start
         self.buckets: dict[tuple[Level, int], Bucket] = {}  # by level and start
         self.five_minutes: dict[int, FinestBucket] = {}  # by start
-        self.coarse: dict[
-            tuple[Level, int], FinestBucket
-        ] = {}  # hours and days for events whose 5 minutes are not kept
+        self.coarse: dict[tuple[Level, int], FinestBucket] = {}  # where no 5 minutes are kept
+        self._prefixes = {level: organization.keyspace.buckets(organization.id, workflow_id, level) for level in LEVELS}
+
+    def bucket_prefix(self, level: Level, start: int) -> str:
+        """The common beginning of a bucket's keys, the last colon included; `start` is in seconds since the epoch."""
+        return bucket_prefix(self._prefixes[level], start)
 
     def finest_bucket(self, slot: Slot) -> FinestBucket:
         """The bucket of a slot's 5 minutes."""
@@ -96,11 +102,18 @@ class Workflow:
 
     def coarse_bucket(self, slot: Slot, level: Level) -> FinestBucket:
         """The bucket of a slot's hour or day."""
-        key = level, slot.day.start if level == "day" else slot.hour.start
+        key = _coarse_key(slot, level)
         bucket = self.coarse.get(key)
         if bucket is None:
             bucket = self.coarse[key] = FinestBucket(self, level, slot)
         return bucket
+
+    def forget(self, bucket: FinestBucket) -> None:
+        """Drop a finest bucket, and the ids in it, from the cache."""
+        if bucket.level == "5min":
+            self.five_minutes.pop(bucket.slot.five_minutes[0], None)
+        else:
+            self.coarse.pop(_coarse_key(bucket.slot, bucket.level), None)
 
 
 class Organization:
@@ -122,7 +135,7 @@ class Organization:
         self.keyspace = keyspace
         self.zone = zone
         self.rules = rules  # the table of the zone, as the first commit stores it; None to store none
-        self.slots = Slots(zone)
+        self.slots = slots_of(zone)
         self.former_cut = former  # the first commit stores it with the table
         before = None if former is None else stored_rules(zone.name, former.rules)
         # Days and hours that are written by the table before, too; None for none.
@@ -161,3 +174,7 @@ class Organization:
         """Drop the hashes of ids, which are computed again."""
         self.visitors.clear()
         self.sessions.clear()
+
+
+def _coarse_key(slot: Slot, level: Level) -> tuple[Level, int]:
+    return level, slot.day.start if level == "day" else slot.hour.start

@@ -10,6 +10,7 @@ from sidedata.events.money import text_of
 from sidedata.events.timestamps import from_microseconds
 from sidedata.ingest.archive.report import ArchiveReport
 from sidedata.ingest.rebuild.difference import Difference, Figures
+from sidedata.plural import counted
 
 Row = tuple[str, str, str, str]  # workflow, figure, stored value, rebuilt value
 
@@ -65,9 +66,10 @@ def _figures(figures: Figures) -> dict[str, int | str]:
 def remarks(report: Report, *, dry: bool) -> Iterator[str]:
     """The lines for stderr: the archive's content, and what became of it."""
     archive = report.archive
-    yield f"{report.applied} events counted, {report.duplicates} of them there twice, {archive.others} lines of others"
+    others = counted(archive.others, "line")
+    yield f"{counted(report.applied, 'event')} counted, {report.duplicates} there twice, {others} of others"
     if archive.unreadable:
-        yield f"{archive.unreadable} unreadable lines left out"
+        yield f"{counted(archive.unreadable, 'unreadable line')} left out"
     for reason, number in sorted(report.dead_letters.items()):
         yield f"{number} left out as {reason}"
     for difference in report.workflows:

@@ -9,11 +9,12 @@ has keys of its own, and all of them expire two days after it began, so that the
 from collections.abc import Mapping
 from typing import Final
 
-from sidedata.ingest.apply.dedup import Deduplicator
 from sidedata.ingest.apply.model import Outcome
 from sidedata.ingest.apply.owner_cache import OwnerCache
 from sidedata.ingest.apply.partition import Partition
 from sidedata.ingest.apply.reader import EntrySource, LargeBatches, Reader
+from sidedata.ingest.dedup.deduplicator import Deduplicator
+from sidedata.ingest.dedup.id_filters import FilterMemory
 from sidedata.ingest.metrics import Metrics
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.keys import Keyspace
@@ -42,10 +43,11 @@ def shadow_partition(
             new epoch they mean nothing until the organization's record names it. None adds them to the shadow's keys.
     """
     owner_cache = OwnerCache(gateway, settings, keyspace)
+    memory = FilterMemory(settings)
     if ids is None:
-        deduplicator = Deduplicator(keyspace, settings.keep_ids_hours, {})
+        deduplicator = Deduplicator(keyspace, settings.keep_ids_hours, {}, memory)
     else:
-        deduplicator = Deduplicator(keyspace.live, settings.keep_ids_hours, ids)
+        deduplicator = Deduplicator(keyspace.live, settings.keep_ids_hours, ids, memory)
     return Partition(
         gateway,
         settings,

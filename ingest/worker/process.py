@@ -34,8 +34,8 @@ _log = logging.getLogger("sidedata.worker")
 _TIMEOUT_SECONDS = 2.0
 _RETRY_SECONDS = 0.5
 # The objects of a batch are freed by their reference counts. Searching them for cycles, as often as Python's default would, takes
-# a tenth of a worker's time and finds none.
-_OBJECTS_BETWEEN_COLLECTIONS = 100_000
+# a tenth of a worker's time and finds none. A batch of an import makes some 100,000 and frees them later.
+_OBJECTS_BETWEEN_COLLECTIONS = 500_000
 
 
 async def run_worker(settings: Settings) -> None:

@@ -25,6 +25,7 @@ from sidedata.errors import LeaseLostError, SidedataError, StoreUnavailableError
 from sidedata.ingest.apply.partition import live_partition
 from sidedata.ingest.apply.reader import LargeBatches
 from sidedata.ingest.compaction.compaction import Compaction, Pace
+from sidedata.ingest.dedup.id_filters import FilterMemory
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.ownership import lease
 from sidedata.ingest.worker.assignment import Assignment
@@ -66,6 +67,7 @@ class Worker:
         self._clock = clock or SystemClock()
         self._rulebook = rulebook or Rulebook(settings)
         self._large_batches = LargeBatches()
+        self._filter_memory = FilterMemory(settings)
         self._pace = Pace()
         self._comparison = Comparison(gateway, self._rulebook, self._clock)
         self._assignments: dict[int, Assignment] = {}
@@ -163,6 +165,7 @@ class Worker:
             self.metrics,
             self._rulebook,
             self._large_batches,
+            self._filter_memory,
         )
         compaction = Compaction(self._gateway, self._settings, new_lease.ownership, self.metrics, self._pace)
         assignment = self._assignments[number] = Assignment(partition, compaction)

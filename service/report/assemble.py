@@ -16,9 +16,9 @@ import numpy as np
 
 from sidedata.calendar.tiling import PartialDay, Run, Tiling
 from sidedata.events.money import text_of
-from sidedata.hyperloglog import REGISTERS, Registers, estimates
 from sidedata.schema import counts
 from sidedata.service.report.runs.merged_runs import MergedRun
+from sidedata.sketches.hyperloglog import REGISTERS, Registers, estimates
 
 HOURS = tuple(f"hour {index}" for index in range(24))  # names of sums over whole days
 WEEKDAYS = tuple(f"weekday {number}" for number in range(1, 8))

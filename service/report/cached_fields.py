@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from sidedata.calendar.zones import Zone
-from sidedata.hyperloglog import unpack
-from sidedata.reads.workflow_parts import BucketField, Data, Goals
+from sidedata.schema.bucket_fields import BucketField, Data, Goals
 from sidedata.service.report.assemble import day_sums
 from sidedata.service.report.runs.merged_runs import SESSIONS, VISITORS, CachedField
+from sidedata.sketches.hyperloglog import unpack
 
 
 def cached_fields(fields: Mapping[BucketField, Data], zone: Zone, rows: dict[str, int]) -> list[CachedField]:

@@ -7,12 +7,12 @@ long is refused, the task goes on, and the next request finds the answer. All st
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-from sidedata.hyperloglog import empty, estimates, merge
 from sidedata.service.report.answer import Answer, encode
 from sidedata.service.report.assemble import interaction
 from sidedata.service.report.plan import ReportPlan
 from sidedata.service.report.runs.merged_runs import MOST_ROWS, CachedField
 from sidedata.service.report.workflow_cache import WorkflowCache
+from sidedata.sketches.hyperloglog import empty, estimates, merge
 
 _MOST_SUMS = 10_000  # counts to add in one step, some 2 ms
 

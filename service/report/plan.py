@@ -16,7 +16,7 @@ from sidedata.calendar.reporting import rules_header
 from sidedata.calendar.tiling import Run, Span, Tiling, effective_interval, tile
 from sidedata.calendar.zones import Zone
 from sidedata.errors import SidedataError, UsageError
-from sidedata.reads.workflow_parts import BucketField, FieldName
+from sidedata.schema.bucket_fields import BucketField, FieldName
 from sidedata.service.report.points.segment import Segment
 
 _LONGEST_US = 400 * 86_400 * 1_000_000

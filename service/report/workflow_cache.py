@@ -19,8 +19,9 @@ from sidedata.calendar.reporting import reporting_zone
 from sidedata.calendar.tiling import PartialDay, Run
 from sidedata.calendar.zones import Zone
 from sidedata.events.decode import Kind
-from sidedata.reads.workflow_parts import BucketField, FieldName, Reading, newest, read
+from sidedata.reads.workflow_parts import Reading, newest, read
 from sidedata.redis.gateway import Gateway
+from sidedata.schema.bucket_fields import BucketField, FieldName
 from sidedata.schema.installation import Installation
 from sidedata.service.report.answer import AnswerCache
 from sidedata.service.report.assemble import EdgeBuckets, EdgeFigures, Runs

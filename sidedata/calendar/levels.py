@@ -1,11 +1,12 @@
 """The three sizes of buckets and the retention of each. Pure."""
 
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from sidedata.calendar.zones import DAY_SECONDS, HOUR_SECONDS, Day, Hour
 from sidedata.settings import Settings
 
 Level = Literal["5min", "hour", "day"]
+LEVELS: Final[tuple[Level, ...]] = ("5min", "hour", "day")
 
 # Keys expire an hour later than promised, so that a reader with a clock behind that of Redis never misses a promised bucket.
 SLACK_SECONDS = 3600

@@ -1,5 +1,6 @@
 """The slots of instants: local day, local hour, 5 minutes. Pure."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from sidedata.calendar.zones import FIVE_MINUTES_SECONDS, Day, Hour, Zone, five_minutes
@@ -34,6 +35,12 @@ class Slots:
                 self._slots.clear()
             self._slots[index] = slot
         return slot
+
+
+@lru_cache(maxsize=64)
+def slots_of(zone: Zone) -> Slots:
+    """The slots of a zone, shared by its organizations: an import brings each of them thousands."""
+    return Slots(zone)
 
 
 class FormerSlot(NamedTuple):

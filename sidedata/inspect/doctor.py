@@ -18,6 +18,7 @@ from sidedata.inspect.server_findings import Finding, reachable, redis_findings
 from sidedata.inspect.settings_findings import settings_findings
 from sidedata.inspect.zones import ADVICE as ADVICE_ON_ZONES
 from sidedata.inspect.zones import zone_check
+from sidedata.plural import counted
 from sidedata.reads.partitions import live_workers, read_partitions
 from sidedata.reads.records import read_configuration
 from sidedata.reads.streams import dead_letters_before, seen_dead_letter
@@ -87,7 +88,9 @@ async def _installation(gateway: Gateway, settings: Settings) -> tuple[Installat
         compared = settings.secret and configuration.secret is not None
         secret = "the secret fits" if compared else "the secret was not compared: none is set here"
         findings.append(
-            Finding(name, "ok", f"{configuration.partitions} partitions, schema {configuration.schema}, {secret}")
+            Finding(
+                name, "ok", f"{counted(configuration.partitions, 'partition')}, schema {configuration.schema}, {secret}"
+            )
         )
     return Installation(configuration.partitions), findings
 
@@ -133,7 +136,9 @@ async def _streams(gateway: Gateway, installation: Installation, settings: Setti
     overview: Overview = await read_overview(gateway, installation, settings)
     late = [state.partition for state in overview.states if state.lag_seconds > _LATE_SECONDS]
     over = [state.partition for state in overview.states if state.lag_entries > settings.backlog_limit]
-    detail = f"{overview.lag_entries} entries wait, the oldest for {overview.lag_seconds:.1f} s"
+    detail = (
+        f"{counted(overview.lag_entries, 'entry waits', 'entries wait')}, the oldest for {overview.lag_seconds:.1f} s"
+    )
     if over:
         advice = "HTTP ingest answers 503 there; start more workers, or find the cause with `sidedata inspect --watch`"
         return [Finding("streams", "failed", f"{detail}; over SIDEDATA_BACKLOG_LIMIT: {_some(over, 0)}", advice)]

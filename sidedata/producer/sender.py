@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 
 from sidedata.errors import SidedataError, StoreUnavailableError
+from sidedata.plural import counted
 from sidedata.producer.delivery import Delivery
 from sidedata.producer.errors import BufferFull, DeliveryFailed
 from sidedata.producer.lanes import Entry, Lane
@@ -113,7 +114,7 @@ class Sender:
         if not self._unreported_failures:
             return
         reason = self.failure or self._delivery.trouble or "there was no time"
-        error = DeliveryFailed(f"{self._unreported_failures} events were not sent: {reason}")
+        error = DeliveryFailed(f"{counted(self._unreported_failures, 'event was', 'events were')} not sent: {reason}")
         error.events, self._unreported_failures = self._unreported_failures, 0
         raise error from self.failure
 

@@ -12,6 +12,7 @@ from concurrent import futures
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
+from sidedata.plural import counted
 from sidedata.producer.errors import DeliveryFailed, ProducerError
 from sidedata.producer.limits import Limits
 from sidedata.producer.producer import Producer
@@ -164,7 +165,9 @@ class SyncProducer:
         try:
             loop.call(producer.flush(), timeout)
         except TimeoutError:
-            error = DeliveryFailed(f"{producer.waiting} events still wait after {timeout:g} seconds")
+            error = DeliveryFailed(
+                f"{counted(producer.waiting, 'event still waits', 'events still wait')} after {timeout:g} seconds"
+            )
             error.events = producer.waiting
             raise error from None
 

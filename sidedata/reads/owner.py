@@ -5,16 +5,19 @@ from typing import Final, NamedTuple, cast
 
 import msgspec
 
+from sidedata.batched import batched
 from sidedata.events.decode import Kind
 from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import Reply, array, integer, integer_or_zero, mapping, optional_strings, optional_text
 from sidedata.redis.scripts import script
+from sidedata.schema.counts import HourQuery
 from sidedata.schema.keys import Keyspace
 from sidedata.schema.records import DEFAULT_ZONE
 from sidedata.schema.values import FormerCut, kind_of
 
 _LOOK_UP: Final = script("look_up", undeclared_keys=True)
 _PACKER: Final = msgspec.msgpack.Encoder()
+_STRINGS_AT_ONCE: Final = 4  # 2 MB
 
 
 class OrganizationState(NamedTuple):
@@ -37,7 +40,7 @@ class Lookups(NamedTuple):
     now_ms: int
     applied_ids: set[int]
     visitors: list[Mapping[bytes, bytes]]  # fields of each visitor's state
-    hours: list[tuple[int, bool]]  # of each hour: TTL of its visitors in ms, as PTTL has it, and "its count is stored"
+    hours: list[int | None]  # of each hour: TTL of its visitors in ms, as PTTL has it; None if its count is not stored
     goals: list[bytes | None]  # of each goal: its record, `<µs> <name>`
 
 
@@ -63,7 +66,7 @@ async def look_up(
     keyspace: Keyspace,
     id_queries: Sequence[str | int] = (),
     visitors: Sequence[str] = (),
-    hours: Sequence[tuple[str, str, str]] = (),
+    hours: Sequence[HourQuery] = (),
     goals: Sequence[str] = (),
 ) -> Lookups:
     """Read all that a batch is planned on, in one round trip.
@@ -71,7 +74,7 @@ async def look_up(
     Args:
         id_queries: sets of applied ids, each as its key, the number of ids that it may hold, and these.
         visitors: keys of visitors' states.
-        hours: of each hour the key of its visitors, the key of its day's counts, and the field of its count there.
+        hours: those that may be sealed, by day.
         goals: keys of goals' names.
 
     Raises:
@@ -79,15 +82,26 @@ async def look_up(
     """
     queries = _PACKER.encode((id_queries, visitors, hours, goals))
     reply = array(await gateway.call(_LOOK_UP, [keyspace.cursor], [queries]))
-    now_ms, applied_ids, states, hour_values, goal_records = reply
-    ttls = array(hour_values)
+    now_ms, applied_ids, states, ttls, goal_records = reply
     return Lookups(
         integer(now_ms),
         set(map(int, cast("list[bytes]", applied_ids))),
         [_fields(state) for state in array(states)],
-        [(integer(ttl), count is not None) for ttl, count in zip(ttls[::2], ttls[1::2], strict=True)],
+        [None if ttl is None else integer(ttl) for ttl in array(ttls)],
         optional_strings(goal_records),
     )
+
+
+async def read_strings(gateway: Gateway, keys: Sequence[str]) -> list[bytes | None]:
+    """Read strings of up to half a megabyte each, a few at a time; None for a missing one.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    values: list[bytes | None] = []
+    for some in batched(keys, _STRINGS_AT_ONCE):
+        values += optional_strings(await gateway.batch([("GET", key) for key in some]))
+    return values
 
 
 async def records_revision(gateway: Gateway, keyspace: Keyspace) -> int:

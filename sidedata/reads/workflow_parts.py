@@ -11,7 +11,7 @@ See `scripts/read/read.lua` for the first of them and `service/report/workflow_c
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from msgspec import Struct
 
@@ -31,6 +31,7 @@ from sidedata.redis.replies import (
 )
 from sidedata.redis.scripts import script
 from sidedata.schema import counts
+from sidedata.schema.bucket_fields import BucketField, Data, Goals
 from sidedata.schema.installation import Installation
 from sidedata.schema.keys import Keyspace
 from sidedata.schema.records import DEFAULT_ZONE
@@ -39,25 +40,6 @@ from sidedata.schema.values import ChangedBucket, GoalName, ShadowDays, kind_of
 _READ = script("read", undeclared_keys=True, read_only=True)
 
 _Item = TypeVar("_Item")
-FieldName = Literal["visitors", "sessions", "counts", "goals"]
-
-
-class BucketField(NamedTuple):
-    """One thing stored of a bucket: a sketch, its counts, or (`goals`) its counts with the sketches of every goal in them."""
-
-    level: Level
-    start: int
-    name: FieldName
-
-
-class Goals(NamedTuple):
-    """A bucket's counts, and the sketches of visitors and sessions by `<role>:<goal>`."""
-
-    counts: dict[str, int]
-    sketches: dict[str, tuple[bytes | None, bytes | None]]
-
-
-Data = bytes | dict[str, int] | Goals | None
 
 
 class Reading(Struct):

@@ -11,7 +11,7 @@
 The commit that changes a sketch stores the last two. Scripts know these names too: `read.lua` finds goals by their fields.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -21,6 +21,9 @@ from sidedata.events.money import join_units
 
 Role = Literal["triggered", "affected"]
 Sketch = Literal["visitors", "sessions"]
+
+# Hours of a day: the key of the day's counts, the fields of the hours' counts there, the keys of their visitors.
+HourQuery = tuple[str, Sequence[str], Sequence[str]]
 
 GOAL_SKETCHES: Final[tuple[Sketch, ...]] = ("visitors", "sessions")
 STARTED: Final = "started"

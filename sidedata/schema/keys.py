@@ -23,7 +23,7 @@ _FORMATS: Final = {
     if key.pattern.startswith(PARTITION)
 }
 _IDS_FORMAT: Final = _FORMATS["ids"].removesuffix("%s")
-_BUCKET_FORMAT: Final = re.sub(r"<\w+>", "%s", BUCKET.removeprefix(PARTITION))
+_BUCKETS_FORMAT: Final = re.sub(r"<\w+>", "%s", BUCKET.removeprefix(PARTITION).removesuffix("<start>:"))
 
 
 class WorkflowKeys(NamedTuple):
@@ -102,11 +102,23 @@ class Keyspace:
 
     def bucket(self, organization: str, workflow: str, level: Level, start: int) -> str:
         """The common beginning of a bucket's keys, the last colon included; `start` is in seconds since the epoch."""
-        return self.prefix + _BUCKET_FORMAT % (level, organization, workflow, instant(start))
+        return bucket_prefix(self.buckets(organization, workflow, level), start)
+
+    def buckets(self, organization: str, workflow: str, level: Level) -> str:
+        """The common beginning of the keys of a workflow's buckets of a level, up to their start."""
+        return self.prefix + _BUCKETS_FORMAT % (level, organization, workflow)
 
     def ids(self, generation: int, layer: int) -> str:
         """The common beginning of the sets of ids of one generation and layer, the last colon included."""
         return self.prefix + _IDS_FORMAT % (generation, layer)
+
+    def id_fingerprints(self, generation: int, segment: int) -> str:
+        """The fingerprints of the ids of a segment that is not full; missing: none."""
+        return self.prefix + _FORMATS["id fingerprints"] % (generation, segment)
+
+    def id_filter(self, generation: int, segment: int) -> str:
+        """The filter of the ids of a full segment."""
+        return self.prefix + _FORMATS["id filter"] % (generation, segment)
 
     def visitor(self, organization: str, visitor_hash: str) -> str:
         """A visitor's state for attribution; missing: none."""
@@ -115,6 +127,11 @@ class Keyspace:
     def swap(self, run: str) -> str:
         """The remaining steps of a swap; missing: none began, or all are done."""
         return self.prefix + _FORMATS["swap"] % run
+
+
+def bucket_prefix(buckets: str, start: int) -> str:
+    """The common beginning of the keys of one of a workflow's buckets (`Keyspace.buckets`), the last colon included."""
+    return f"{buckets}{instant(start)}:"
 
 
 def pattern_of_kind(kind: str) -> str:

@@ -162,6 +162,22 @@ KEYS: Final[dict[str, Key]] = {
         "worker",
         "worker",
     ),
+    "id fingerprints": Key(
+        "sd:{p}:ids:<generation>:fingerprints:<n>",
+        "string",
+        "4 bytes of the hash of each id at the positions from n * 131,072 on, beyond the first layer",
+        "2 generations",
+        "worker",
+        "worker",
+    ),
+    "id filter": Key(
+        "sd:{p}:ids:<generation>:filter:<n>",
+        "string",
+        "Bloom filter of the ids at the 131,072 positions from n * 131,072 on, beyond the first layer",
+        "2 generations",
+        "worker",
+        "worker",
+    ),
     "visitor": Key(
         "sd:{p}:visitor:<org>:<hash>",
         "hash",

@@ -6,7 +6,7 @@ sd:{p}:organization:<org>         `has_events` is "1" once events were counted; 
                                   `<run> <start> …` while days that are cut again are read from the shadow of that run.
                                   `former` is `<second> <table>`: until then days are written by that table, too
 sd:{p}:cursor                     `ids:<generation>` is the position of that generation's next id, `first_id:<generation>` that of
-                                  its first one (missing: 0); positions decide on layers, see `ingest/apply/dedup.py`
+                                  its first one (missing: 0); positions decide on layers, see `ingest/dedup/deduplicator.py`
 """
 
 from collections.abc import Mapping
@@ -19,6 +19,7 @@ from sidedata.events.decode import Kind
 HAS_EVENTS: Final = "1"
 # Processes of a version without tables go on with their own days for so long after an upgrade.
 FORMER_SECONDS: Final = 86_400
+FINGERPRINT_BYTES: Final = 4  # of an id, in the fingerprints of a segment
 _NEXT_ID: Final = "ids:"
 _FIRST_ID: Final = "first_id:"
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from sidedata.errors import SidedataError, StoreUnavailableError
 from sidedata.events.decode import MAX_ENTRY_EVENTS
+from sidedata.plural import counted
 from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import Word, array, integer
 from sidedata.redis.scripts import script
@@ -46,7 +47,9 @@ async def append(
         reply = await gateway.call(_APPEND, [keyspace.events], arguments)
     status, backlog = map(integer, array(reply))
     if not status:
-        raise BacklogFullError(f"{backlog} entries wait to be applied, {backlog_limit} are allowed")
+        raise BacklogFullError(
+            f"{counted(backlog, 'entry waits', 'entries wait')} to be applied, {backlog_limit} are allowed"
+        )
     if copies < wait_replicas:
         raise StoreUnavailableError(f"{copies} replicas have the events, {wait_replicas} are required")
 

@@ -42,10 +42,14 @@ class StaleError(Exception):
 
 
 class Commit(Struct, frozen=True):
-    """The result of a commit: its revision, and the number of old dead letters that it dropped."""
+    """The result of a commit: its revision, and the number of old dead letters that it dropped.
+
+    `appended` is false where the account lacks the right to APPEND: then the commit has appended nothing.
+    """
 
     revision: int
     dead_letters_dropped: int
+    appended: bool
 
 
 async def commit(
@@ -86,18 +90,19 @@ async def commit(
         "shadow_prefix": keyspace.prefix,
         "hours": operations.hours,
         "operations": operations.steps(),
+        "binaries": len(operations.binaries),
     }
     reply = array(
         await gateway.call(
             _COMMIT,
             [keyspace.cursor, keyspace.lease, keyspace.events, keyspace.dead, *operations.keys],
-            [_PACKER.encode(batch), *operations.dead_letters],
+            [_PACKER.encode(batch), *operations.binaries, *operations.dead_letters],
         )
     )
     match string(reply[0]):
         case b"ok":
             ownership.entry = entry
-            return Commit(integer(reply[1]), integer(reply[2]))
+            return Commit(integer(reply[1]), integer(reply[2]), bool(integer(reply[3])))
         case b"stale":
             raise StaleError
         case b"fenced" | b"moved":

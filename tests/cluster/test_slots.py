@@ -11,9 +11,10 @@ from sidedata import failpoints
 from sidedata.errors import StopError, StoreUnavailableError
 from sidedata.ingest.archive.lines import Line
 from sidedata.ingest.rebuild.rebuild import Rebuild
-from sidedata.reads.workflow_parts import BucketField, read
+from sidedata.reads.workflow_parts import read
 from sidedata.redis.redis_errors import translated
 from sidedata.schema import keys
+from sidedata.schema.bucket_fields import BucketField
 from sidedata.schema.keys import keyspace
 from sidedata.writes.append import append
 from tests.support.events import POPUP

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sidedata.hyperloglog import REGISTERS, estimates
+from sidedata.sketches.hyperloglog import REGISTERS, estimates
 from tests.support.browser.chromium import Page
 from tests.support.browser.dashboard import address, enter, is_live, texts
 from tests.support.constants import ORG

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from sidedata.hyperloglog import empty, estimates, merge, unpack
-from sidedata.reads.workflow_parts import BucketField, Goals, read
+from sidedata.reads.workflow_parts import read
+from sidedata.schema.bucket_fields import BucketField, Goals
+from sidedata.sketches.hyperloglog import empty, estimates, merge, unpack
 from tests.support.constants import ORG
 from tests.support.events import GOAL, PAGES, POPUP, triggered, view
 from tests.support.pipeline import pipeline

@@ -169,7 +169,7 @@ async def test_a_user_who_may_only_append_can_use_it(redis_url: str) -> None:
         async with Producer(url, limits=Limits(backlog_limit=None), partitions=4) as producer:
             producer.send_nowait(seen("v"))
         assert len(await entries(pipe.client)) == 1
-        with pytest.raises(DeliveryFailed, match="1 events were not sent: Redis refused"):
+        with pytest.raises(DeliveryFailed, match="1 event was not sent: Redis refused"):
             async with Producer(url, partitions=4) as producer:
                 producer.send_nowait(seen("v"))
         with pytest.raises(ProducerError, match="refused"):
@@ -189,9 +189,9 @@ async def test_closing_in_vain_says_what_is_lost(private_server: Callable[..., R
         server.kill()
         producer.send_nowait(seen("v"))
         patient.send_nowait(seen("v"))
-        with pytest.raises(DeliveryFailed, match="1 events were not sent: Redis is out of reach"):
+        with pytest.raises(DeliveryFailed, match="1 event was not sent: Redis is out of reach"):
             await producer.close()
-        with pytest.raises(DeliveryFailed, match="1 events were not sent: Redis is out of reach"):
+        with pytest.raises(DeliveryFailed, match="1 event was not sent: Redis is out of reach"):
             await patient.close(timeout=0.2)
 
 

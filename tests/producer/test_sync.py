@@ -143,7 +143,7 @@ async def test_an_outage_ends_a_call_after_its_timeout(private_server: Callable[
         with pytest.raises(DeliveryFailed, match="2 events still wait") as caught:
             producer.flush(timeout=0.1)
         assert caught.value.events == 2
-        with pytest.raises(DeliveryFailed, match="1 events were not sent: Redis is out of reach"):
+        with pytest.raises(DeliveryFailed, match="1 event was not sent: Redis is out of reach"):
             producer.close(timeout=0.1)
 
 

@@ -1,1 +1,1 @@
-"""Adoption of newer rules of zones through the real pipeline."""
+"""Zones whose rules change: adoption, failures on the way, upgrades, and machines with other data."""

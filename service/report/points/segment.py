@@ -9,7 +9,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from sidedata.calendar.tiling import PartialDay, Run, Span
-from sidedata.reads.workflow_parts import BucketField
+from sidedata.schema.bucket_fields import BucketField
 
 
 class HourOfDay(NamedTuple):

@@ -19,8 +19,7 @@ from msgspec import Struct
 
 from sidedata.calendar.levels import Level
 from sidedata.calendar.tiling import Run
-from sidedata.hyperloglog import Registers, Stack, empty, estimates, merge
-from sidedata.reads.workflow_parts import BucketField, FieldName
+from sidedata.schema.bucket_fields import BucketField, FieldName
 from sidedata.service.report.runs.raised import (
     Base,
     Raised,
@@ -31,6 +30,7 @@ from sidedata.service.report.runs.raised import (
     raised_by_stacks,
     sparse_estimates,
 )
+from sidedata.sketches.hyperloglog import Registers, Stack, empty, estimates, merge
 
 # The rows of a page-navigation workflow. An interaction workflow has the same row of visitors, and its sessions are those of goals,
 # with rows in the order in which goals are first seen.

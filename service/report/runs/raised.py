@@ -11,7 +11,17 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sidedata.hyperloglog import LARGEST, REGISTERS, WEIGHTS, Registers, Stack, Weights, estimates_of, merge, weights
+from sidedata.sketches.hyperloglog import (
+    LARGEST,
+    REGISTERS,
+    WEIGHTS,
+    Registers,
+    Stack,
+    Weights,
+    estimates_of,
+    merge,
+    weights,
+)
 
 Indexes = NDArray[np.int64]
 

@@ -8,15 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from sidedata.calendar.tiling import Run
-from sidedata.hyperloglog import REGISTERS, Stack, empty, estimates, merge
-from sidedata.reads.workflow_parts import BucketField, FieldName
 from sidedata.schema import counts
+from sidedata.schema.bucket_fields import BucketField, FieldName
 from sidedata.service.report.assemble import EdgeFigures, Runs, day_visitors, edge_figures
 from sidedata.service.report.points.point_cache import PointFigures
 from sidedata.service.report.points.segment import Point
 from sidedata.service.report.runs.merged_runs import SESSIONS, VISITORS
 from sidedata.service.report.runs.raised import sparse_estimates
 from sidedata.service.report.workflow_cache import WorkflowCache
+from sidedata.sketches.hyperloglog import REGISTERS, Stack, empty, estimates, merge
 
 _AT_ONCE: Final = 32  # points whose registers are in memory together, up to 1 MB
 _NOTHING: Final = PointFigures()

@@ -10,7 +10,7 @@ from sidedata.calendar.levels import Retention
 from sidedata.calendar.tiling import AHEAD_SECONDS, Run, Span, tile
 from sidedata.calendar.zones import Zone
 from sidedata.errors import SidedataError
-from sidedata.reads.workflow_parts import BucketField
+from sidedata.schema.bucket_fields import BucketField
 from sidedata.schema.counts import hour_field
 from sidedata.service.report.plan import ReportPlan, Requirements
 from sidedata.service.report.points.segment import HourOfDay, Point, Segment

@@ -11,7 +11,7 @@ from sidedata.cli.options import INSTALLATION, settings_options
 from sidedata.cli.stopping import until_stopped
 from sidedata.cli.tables import print_table
 from sidedata.errors import StopError, UsageError
-from sidedata.inspect.explain import Explanation, explain
+from sidedata.inspect.keys.explain import Explanation, explain
 from sidedata.inspect.overview import Overview, is_idle, read_overview
 from sidedata.inspect.samples import Memory, read_memory
 from sidedata.inspect.server_findings import measured_by

@@ -15,6 +15,7 @@ from sidedata.cli.options import settings_options
 from sidedata.cli.tables import print_text
 from sidedata.embedded.data_directory import embedded_secret
 from sidedata.inspect.status import InstallationStatus, ServerStatus, read_status
+from sidedata.plural import counted
 from sidedata.settings import Settings
 
 _WORKERS_SHOWN: Final = 3
@@ -52,12 +53,12 @@ def _lines(status: InstallationStatus) -> Iterator[tuple[str, str]]:
         yield "", worker
     if len(status.workers) > _WORKERS_SHOWN:
         yield "", f"and {len(status.workers) - _WORKERS_SHOWN} more"
-    yield "lag", f"{status.lag_entries} entries wait to be applied"
+    yield "lag", f"{counted(status.lag_entries, 'entry waits', 'entries wait')} to be applied"
     waits = status.oldest_unapplied_at
     yield "oldest event", "none waits" if waits is None else f"arrived {waits}, {status.lag_seconds:.1f} s ago"
     yield "freshness", f"the numbers hold all that arrived until {status.as_of}"
     yield from _dead_letters(status)
-    yield "doctor", f"{status.problems} problems" if status.problems != 1 else "1 problem"
+    yield "doctor", counted(status.problems, "problem")
     for finding in status.findings:
         if finding.problem:
             yield f"  {finding.status}", f"{finding.name}: {finding.detail}"
@@ -77,4 +78,4 @@ def _dead_letters(status: InstallationStatus) -> Iterator[tuple[str, str]]:
     for organization, count in organizations[:_ORGANIZATIONS_SHOWN]:
         yield "", f"{count:>7}  {organization}"
     if len(organizations) > _ORGANIZATIONS_SHOWN:
-        yield "", f"         and {len(organizations) - _ORGANIZATIONS_SHOWN} organizations more"
+        yield "", f"         and {counted(len(organizations) - _ORGANIZATIONS_SHOWN, 'more organization')}"

@@ -1,7 +1,7 @@
 """Reads of single keys by name, for `sidedata inspect key`; each function reads one type, bounded in size."""
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from sidedata.errors import StopError
 from sidedata.reads.keys.samples import KeyState, key_state, size_command
@@ -38,6 +38,14 @@ class TopMembers(NamedTuple):
     members: list[tuple[str, float]]
 
 
+class SketchSummary(NamedTuple):
+    """A HyperLogLog: what it estimates, its form, and the bytes of its value."""
+
+    estimate: int
+    form: Literal["dense", "sparse"]
+    size: int
+
+
 async def read_key(gateway: Gateway, name: str) -> tuple[KeyState | None, int]:
     """Read type and TTL of a key, None for a missing one, and its size in bytes.
 
@@ -58,13 +66,23 @@ async def read_goal_name(gateway: Gateway, keyspace: Keyspace, organization: str
     return None if record is None else GoalName.decode(record).name
 
 
-async def estimate(gateway: Gateway, name: str) -> int:
-    """Read the cardinality that a HyperLogLog estimates.
+async def read_sketch(gateway: Gateway, name: str) -> SketchSummary:
+    """Read a HyperLogLog's estimate, form and size; its fifth byte names the form (src/hyperloglog.c of Redis).
 
     Raises:
         StoreUnavailableError: Redis is out of reach.
     """
-    return integer(await gateway.command("PFCOUNT", name))
+    estimate, size, form = await gateway.batch([("PFCOUNT", name), ("STRLEN", name), ("GETRANGE", name, 4, 4)])
+    return SketchSummary(integer(estimate), "dense" if string(form) == b"\0" else "sparse", integer(size))
+
+
+async def length(gateway: Gateway, name: str) -> int:
+    """Read the number of bytes of a string.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    return integer(await gateway.command("STRLEN", name))
 
 
 async def read_hash(gateway: Gateway, name: str) -> Mapping[str, str]:

@@ -72,7 +72,7 @@ def test_letters_are_dropped(sidedata: Callable[..., Result]) -> None:
     assert sidedata("dead", "drop", "0/1-0", "--org", ORG).exit_code == 2
     assert sidedata("dead", "drop", "0/9-9").exit_code == 1
     assert sidedata("dead", "drop", "0/1-0").exit_code == 0
-    assert sidedata("dead", "drop", "--all", "--org", ORG, "--reason", "too_old").stderr == "1 dead letters deleted\n"
+    assert sidedata("dead", "drop", "--all", "--org", ORG, "--reason", "too_old").stderr == "1 dead letter deleted\n"
     assert sidedata("dead", "drop", "--all", "--yes").stderr == "4 dead letters deleted\n"
     assert sidedata("dead", "list").stderr == "no dead letters\n"
 
@@ -80,7 +80,7 @@ def test_letters_are_dropped(sidedata: Callable[..., Result]) -> None:
 @pytest.mark.usefixtures("letters")
 def test_a_replay_can_be_narrowed(sidedata: Callable[..., Result]) -> None:
     """To one organization."""
-    assert sidedata("dead", "replay", "--all", "--org", OTHER_ORG).stderr == "1 dead letters sent again\n"
+    assert sidedata("dead", "replay", "--all", "--org", OTHER_ORG).stderr == "1 dead letter sent again\n"
 
 
 def lines(*events: bytes) -> bytes:
@@ -106,7 +106,7 @@ def test_bad_lines_are_named_before_they_are_sent(tmp_path: Path, monkeypatch: p
         ["line 5", "in_future"],
         ["3 events would become dead letters"],
         ["1 of them are older than the days kept", "--rebase shifts an archive into the last days"],
-        ["4 events checked, 1 lines unreadable"],
+        ["4 events checked, 1 line unreadable"],
     ]
     file.write_bytes(lines(good, good))
     done = CliRunner().invoke(cli, ["push", "--check", str(file)])
@@ -123,7 +123,7 @@ def test_a_push_names_what_will_become_a_dead_letter(sidedata: Callable[..., Res
     assert messages[0] == "line 2: invalid_event: /organization_id: missing"
     assert len(messages) == 23
     assert messages[-3:] == [
-        "… and 10 lines more that will become dead letters",
+        "… and 10 more lines that will become dead letters",
         "30 events will become dead letters",
         "31 events sent, 0 lines unreadable",
     ]

@@ -8,9 +8,9 @@ import pytest
 import redis
 
 from sidedata.errors import StopError
-from sidedata.inspect.explain import Explanation, explain
+from sidedata.inspect.keys.explain import Explanation, explain
+from sidedata.inspect.keys.values import VALUES
 from sidedata.inspect.samples import read_memory
-from sidedata.inspect.values import VALUES
 from sidedata.reads.keys.samples import sample_names
 from sidedata.schema import keys
 from sidedata.schema.key_names import parse
@@ -165,6 +165,59 @@ async def test_a_cluster_is_sampled_whole() -> None:
             await client.aclose()
     finally:
         cluster.close()
+
+
+def stored_fields(kind: str) -> set[str]:
+    """The fields that the table of keys names for a hash, a generation's by its number; another hash's stand in parentheses."""
+    names = re.sub(r"\([^)]*\)", "", KEYS[kind].holds)
+    return {name.replace("<generation>", "20785") for name in re.findall(r"`([a-z_]+(?::<generation>)?)`", names)}
+
+
+@pytest.mark.parametrize("kind", ["cursor", "organization", "workflow"])
+async def test_every_field_of_a_record_is_explained(redis_url: str, kind: str) -> None:
+    """The words of a record change with each field that the table of keys names."""
+    async with pipeline(redis_url, partitions=4) as pipe:
+        space = keys.keyspace(pipe.partition(ORG))
+        records = {"organization": space.organization(ORG), "workflow": space.workflow(ORG, PAGES)}
+        key = records.get(kind, space.cursor)
+        table = f"2026f {ZONE}; 2025-10-01 +0545; 2027-01-01"
+        texts = {"timezone": ZONE, "rules": table, "former": f"{NEW_YEAR} {table}", "recut": "0a1b2c3d 1767225600"}
+        stored = {field: texts.get(field, "1795474800") for field in stored_fields(kind)}
+        assert len(stored) >= 5
+        await pipe.client.hset(key, mapping=stored)
+        whole = await explanation(pipe, key)
+        for field, value in stored.items():
+            await pipe.client.hdel(key, field)
+            words = await explanation(pipe, key)
+            assert {**words, "memory": whole["memory"]} != whole, field
+            await pipe.client.hset(key, field, value)
+
+
+async def test_the_form_of_a_sketch_is_told(redis_url: str) -> None:
+    """Sparse with a few members, dense with thousands, and its size."""
+    async with pipeline(redis_url, partitions=4) as pipe:
+        few, many = (
+            f"{keys.keyspace(0).bucket(ORG, PAGES, 'day', at)}visitors" for at in (NEW_YEAR, NEW_YEAR + 86_400)
+        )
+        await pipe.client.pfadd(few, "a", "b")
+        await pipe.client.pfadd(many, *map(str, range(5_000)))
+        assert re.match(r"sparse, \d\d bytes", (await explanation(pipe, few))["form"])
+        assert (await explanation(pipe, many))["form"] == "dense, 12,304 bytes"
+
+
+async def test_a_day_of_the_table_before_is_told(redis_url: str) -> None:
+    """A day that begins where none begins by the stored table names the table before, while the record holds that."""
+    async with pipeline(redis_url, partitions=4) as pipe:
+        space = keys.keyspace(pipe.partition(ORG))
+        await pipe.organization(ZONE)
+        day = f"{space.bucket(ORG, PAGES, 'day', NEW_YEAR)}counts"
+        await pipe.client.hset(day, "visitors", 1)
+        assert "the zone was another one" in (await explanation(pipe, day))["bucket"]
+        former = f"{NEW_YEAR} 2025b {ZONE}; 2025-10-01 +00; 2027-01-01"
+        await pipe.client.hset(space.organization(ORG), "former", former)
+        bucket = (await explanation(pipe, day))["bucket"]
+        assert bucket.startswith("local day from Thu 2026-01-01 00:00:00+00:00 to Fri 2026-01-02")
+        assert "by the table before" in bucket
 
 
 # --- the command ------------------------------------------------------------------------------------------------------

@@ -106,7 +106,7 @@ async def test_rebasing_leaves_lines_without_a_timestamp_out(pipe: Pipeline) -> 
     done = await push(pipe, b"\n".join(json.dumps(line).encode() for line in lines), "--rebase")
     assert done.exit_code == 1
     assert "line 2: no timestamp" in done.stderr
-    assert "2 events sent, 1 lines unreadable" in done.stderr
+    assert "2 events sent, 1 line unreadable" in done.stderr
     moment = (await pipe.now()) - timedelta(days=8)
     reply = await pipe.ask(PAGES, moment.isoformat(), (moment + timedelta(days=8)).isoformat())
     assert (reply.json["unique_visitors_count"], await pipe.reasons()) == (2, [])

@@ -41,6 +41,8 @@ def names(space: Keyspace) -> dict[str, tuple[str, dict[str, object]]]:
         "goal visitors": (f"{bucket}triggered:{GOAL}:visitors", {**BUCKET, "role": "triggered", "goal": GOAL}),
         "goal sessions": (f"{bucket}affected:{GOAL}:sessions", {**BUCKET, "role": "affected", "goal": GOAL}),
         "ids": (f"{space.ids(20_000, 1)}255", {"generation": 20_000, "layer": 1, "number": 255}),
+        "id fingerprints": (space.id_fingerprints(20_000, 7), {"generation": 20_000, "number": 7}),
+        "id filter": (space.id_filter(20_000, 7), {"generation": 20_000, "number": 7}),
         "visitor": (space.visitor(ORG, "00ff12ab34cd56ef"), {"organization": ORG, "visitor": "00ff12ab34cd56ef"}),
         "swap": (space.swap(RUN), {"run": RUN}),
     }

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from sidedata.hyperloglog import REGISTERS, Stack, empty, estimates, merge, unpack
+from sidedata.sketches.hyperloglog import REGISTERS, Stack, empty, estimates, merge, unpack
 from tests.support.redis.client import Client
 
 HEADER = b"HYLL\x01" + b"\0" * 11

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import redis
 
-from sidedata.hyperloglog import REGISTERS, Registers, empty, estimates, merge, stored_estimate, unpack
-from sidedata.sparse_form import DENSE_BYTES, sparse_form
-from sidedata.sparse_sketch import LONG, encode_sparse, registers_of
+from sidedata.sketches.hyperloglog import REGISTERS, Registers, empty, estimates, merge, stored_estimate, unpack
+from sidedata.sketches.sparse_form import DENSE_BYTES, sparse_form
+from sidedata.sketches.sparse_sketch import LONG, encode_sparse, registers_of
 from tests.support.redis.client import Client
 from tests.support.redis.servers import RedisServer
 

@@ -203,7 +203,7 @@ async def test_a_letter_of_an_array_element_goes_back_alone(pipe: Pipeline) -> N
         pipe.settings.redis_url,
     ]
     done = await asyncio.to_thread(subprocess.run, command, capture_output=True, check=True)
-    assert b"1 dead letters sent again" in done.stderr
+    assert b"1 dead letter sent again" in done.stderr
     await pipe.drain()
     assert await starts(pipe) == 2
     assert [letter.fields["event"] for letter in await pipe.letters()] == [bad]

@@ -11,6 +11,7 @@ import pytest_asyncio
 from sidedata.ingest.apply import owner_cache
 from sidedata.ingest.apply.partition import Partition, live_partition
 from sidedata.ingest.metrics import Metrics
+from sidedata.ingest.organizations.organization import FinestBucket
 from sidedata.ingest.ownership import lease
 from sidedata.schema import keys
 from tests.support.constants import ORG as ORGANIZATION
@@ -141,3 +142,68 @@ async def test_records_forgotten_while_others_are_learnt(pipe: Pipeline, monkeyp
     interval = ((now - timedelta(hours=1)).isoformat(), (now + timedelta(minutes=5)).isoformat())
     assert (await pipe.ask(PAGES, *interval)).json["unique_visitors_count"] == 2
     assert (await pipe.ask(POPUP, *interval)).json["unique_visitors_count"] == 1
+
+
+@pytest.mark.parametrize(
+    ("bound", "most"),
+    [("_MOST_IDS", 1_000), ("_MOST_IDS", 1), ("_MOST_RECORDS", 1), ("_MOST_RECORDS", 4), ("_MOST_BUCKETS", 1)],
+)
+async def test_a_late_event_lengthens_its_hour_whatever_was_forgotten(
+    pipe: Pipeline, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
+) -> None:
+    """An old hour lives 48 hours from its last event, also where that brings no visitor and no session that is new."""
+    monkeypatch.setattr(owner_cache, bound, most)
+    old = (await pipe.now() - timedelta(days=40)).replace(minute=30)
+    partition = await owner(pipe, "owner")
+    known = partition._owner_cache
+    ask = known._query
+
+    async def an_hour_later(*questions: Any) -> Any:  # noqa: ANN401 - as the method has it
+        lookups = await ask(*questions)
+        return lookups._replace(now_ms=lookups.now_ms + 3_600_000)
+
+    await pipe.push(view(old, id="first"))
+    assert await applied_entries(partition) == 1
+    monkeypatch.setattr(known, "_query", an_hour_later)
+    await pipe.push(view(old, id="second"))
+    assert await applied_entries(partition) == 1
+    [hour] = [key async for key in pipe.client.scan_iter("sd:{0}:hour:*")]
+    assert 49 * 3_600 - 60 < await pipe.client.ttl(hour) <= 49 * 3_600
+
+
+async def test_rejected_events_leave_no_bucket_in_the_cache(pipe: Pipeline) -> None:
+    """However many events are of another kind than their workflow, or for sealed hours, the owner's memory stays bounded."""
+    now = await pipe.now()
+    partition = await owner(pipe, "owner")
+    hours = [now.replace(minute=30) - timedelta(hours=count) for count in range(36 * 24, 37 * 24)]
+    await pipe.push(view(now), [view(at) for at in hours])
+    assert await applied_entries(partition) == 2
+    assert len(cached_buckets(partition)) == len(hours) + 1
+    partition._owner_cache.drop_records()
+    await pipe.client.delete(*[key async for key in pipe.client.scan_iter("sd:{0}:hour:*")])
+    for step in (timedelta(minutes=5), timedelta(hours=5)):
+        await pipe.push([interaction(now - step * count, workflow=PAGES) for count in range(800)])
+    await pipe.push([view(at, "v2") for at in hours])
+    assert await applied_entries(partition) == 3
+    assert len(await pipe.letters()) == 1_600 + len(hours)
+    assert cached_buckets(partition) == []
+
+
+def cached_buckets(partition: Partition) -> list[FinestBucket]:
+    """The finest buckets in the cache of an owner."""
+    organizations = partition._owner_cache._organizations.values()
+    workflows = [workflow for organization in organizations for workflow in organization.workflows.values()]
+    return [bucket for each in workflows for bucket in (*each.five_minutes.values(), *each.coarse.values())]
+
+
+async def test_organizations_of_a_zone_share_its_slots(pipe: Pipeline) -> None:
+    """An import into many organizations has the slots of its time once, not once for each of them."""
+    now = await pipe.now()
+    partition = await owner(pipe, "owner")
+    for number in range(3):
+        organization = f"10000000-0000-4000-8000-00000000000{number}"
+        await pipe.push(interaction(now, organization_id=organization), partition=0)
+    assert await applied_entries(partition) == 3
+    organizations = partition._owner_cache._organizations
+    assert len(organizations) == 3
+    assert len({id(organization.slots) for organization in organizations.values()}) == 1

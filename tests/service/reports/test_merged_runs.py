@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from sidedata.calendar.tiling import Run
-from sidedata.hyperloglog import REGISTERS, Registers, Stack, empty, estimates, merge
-from sidedata.reads.workflow_parts import BucketField
+from sidedata.schema.bucket_fields import BucketField
 from sidedata.service.report.plan import FIELD_NAMES
 from sidedata.service.report.runs.merged_runs import MOST_ROWS, CachedField, MergedRun, MergedRuns
+from sidedata.sketches.hyperloglog import REGISTERS, Registers, Stack, empty, estimates, merge
 
 DAY = 86_400
 _NAMES = FIELD_NAMES["interaction"]

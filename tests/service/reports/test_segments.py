@@ -12,7 +12,7 @@ from sidedata.calendar.levels import Retention
 from sidedata.calendar.tiling import Span
 from sidedata.calendar.zones import zone
 from sidedata.clock import SystemClock
-from sidedata.reads.workflow_parts import BucketField
+from sidedata.schema.bucket_fields import BucketField
 from sidedata.service.app import create_app
 from sidedata.service.report.plan import make_plan
 from sidedata.service.report.points.point_cache import PointCache

@@ -18,9 +18,10 @@
 --         hours                    hours that get page views: the key of its visitors, the key of its day's counts, the field there, …
 --         operations               one flat list: each operation is its name and its arguments (below), a list among them its length
 --                                  and its values. Keys are indexes in KEYS. A table for each would cost as much as a command.
---       then dead letters: number of values, the key of its organization's index (0: none), then field and value of each. They hold arbitrary bytes, and Redis reads no
+--         binaries                 number of binary values
+--       then these values, to which operations give their numbers; then dead letters: number of values, the key of its organization's index (0: none), then field and value of each. They hold arbitrary bytes, and Redis reads no
 --       binary values in MessagePack. Expiries are seconds since the epoch, 0 for none.
--- Reply {"ok", revision, dead letters dropped} | {"fenced"} another owner came | {"moved", cursor} applied already |
+-- Reply {"ok", revision, dead letters dropped, 1, or 0 if the account has no right to append} | {"fenced"} another owner came | {"moved", cursor} applied already |
 --       {"stale"} the state that the batch was planned on has changed, plan again.
 --
 -- Atomic, because a crash between cursor and counters would lose or repeat events, and a reader in between would see half a
@@ -45,8 +46,8 @@ for first = 1, #hours, 3000 do
   for at = first, last, 3 do sketches[#sketches + 1] = KEYS[hours[at]] end
   if call('EXISTS', unpack(sketches)) < #sketches then
     for at = first, last, 3 do
-      local is_stored = call('EXISTS', KEYS[hours[at]]) == 0 and call('HEXISTS', KEYS[hours[at + 1]], hours[at + 2]) == 1
-      if is_stored then return {'stale'} end
+      local is_stored = call('HEXISTS', KEYS[hours[at + 1]], hours[at + 2]) == 1 -- rarely, in an import
+      if is_stored and call('EXISTS', KEYS[hours[at]]) == 0 then return {'stale'} end
     end
   end
 end
@@ -79,33 +80,37 @@ end
 -- Each function gets the position of its first argument and returns the position behind its last one.
 local apply = {}
 
--- add elements to HyperLogLogs: number, elements, number, key, expiry, counts, field, …; store a changed count in a field of the
--- hash `counts` (0: nowhere). A key that follows itself has a second hash for its count.
+-- add elements to HyperLogLogs: base, number, elements, number, key, expiry, counts, field, …; store a changed count in a field of
+-- the hash `counts` (0: nowhere). Keys count from the base. A key that follows itself has a second hash for its count.
 function apply.sketch(at)
-  local first, last = at + 1, at + steps[at]
+  local base, first, last = steps[at], at + 2, at + 1 + steps[at + 1]
   local targets_end = last + 1 + steps[last + 1]
   local key, changed
   for target = last + 2, targets_end, 4 do
     local expiry, counts = steps[target + 1], steps[target + 2]
-    if KEYS[steps[target]] ~= key then
-      key = KEYS[steps[target]]
+    if KEYS[base + steps[target]] ~= key then
+      key = KEYS[base + steps[target]]
       changed = many('PFADD', key, first, last) > 0
     end
     if changed and counts ~= 0 then
-      call('HSET', KEYS[counts], steps[target + 3], call('PFCOUNT', key))
+      call('HSET', KEYS[base + counts], steps[target + 3], call('PFCOUNT', key))
     end
     if expiry ~= 0 then expire(key, expiry) end
   end
   return targets_end + 1
 end
 
--- increment fields of a hash: key, expiry, number, field, increment, …
+-- increment fields of hashes: base, number, key, expiry, …, number, field, increment, …; keys count from the base
 function apply.increment(at)
-  local key, last = KEYS[steps[at]], at + 2 + steps[at + 2]
-  for field = at + 3, last, 2 do
-    call('HINCRBY', key, steps[field], steps[field + 1])
+  local base, keys_end = steps[at], at + 1 + steps[at + 1]
+  local last = keys_end + 1 + steps[keys_end + 1]
+  for target = at + 2, keys_end, 2 do
+    local key = KEYS[base + steps[target]]
+    for field = keys_end + 2, last, 2 do
+      call('HINCRBY', key, steps[field], steps[field + 1])
+    end
+    expire(key, steps[target + 1])
   end
-  expire(key, steps[at + 1])
   return last + 1
 end
 
@@ -137,6 +142,26 @@ function apply.set(at)
   call('SET', KEYS[steps[at]], steps[at + 2])
   expire(KEYS[steps[at]], steps[at + 1])
   return at + 3
+end
+
+-- append to a string: key, expiry, number of the value. It is no reason to fail halfway that the account lacks this right, because
+-- a string that is too short is not used.
+local appended = 1
+function apply.append(at)
+  if type(redis.pcall('APPEND', KEYS[steps[at]], ARGV[1 + steps[at + 2]])) == 'number' then
+    expire(KEYS[steps[at]], steps[at + 1])
+  else
+    appended = 0
+  end
+  return at + 3
+end
+
+-- delete a key and set another string: key, the other key, expiry, number of the value
+function apply.replace(at)
+  call('DEL', KEYS[steps[at]])
+  call('SET', KEYS[steps[at + 1]], ARGV[1 + steps[at + 3]])
+  expire(KEYS[steps[at + 1]], steps[at + 2])
+  return at + 4
 end
 
 -- record the newest events of workflows: key, number, µs and workflow, …
@@ -191,7 +216,7 @@ while at <= size do at = apply[steps[at]](at + 1) end
 -- The indexes of dead letters lack those of an older version, and any that can't be written. The cursor tells which letters may be
 -- missing: those up to `dead_unindexed`, and those behind `dead_indexed`, the newest letter that this script has looked at.
 local dead_letters, newest, unindexed = 0, nil, nil
-at = 2
+at = 2 + batch.binaries
 local indexed = at <= #ARGV and call('HGET', cursor, 'dead_indexed')
 local foreign = at <= #ARGV and #call('XRANGE', KEYS[4], indexed and '(' .. indexed or '-', '+', 'COUNT', 1) > 0
 while at <= #ARGV do
@@ -229,4 +254,4 @@ end
 
 local dropped = call('XTRIM', KEYS[4], 'MINID', batch.oldest_dead_letter)
 if dead_letters > 0 then dropped = dropped + call('XTRIM', KEYS[4], 'MAXLEN', batch.dead_letter_limit) end
-return {'ok', revision, dropped}
+return {'ok', revision, dropped, appended}

@@ -3,8 +3,9 @@
 -- KEYS  1 cursor (for the slot; all keys that are read have its hash tag)
 -- ARGV  1 four lists in MessagePack: sets of applied ids, each as its key, the number of ids that it may hold, and these, as text;
 --         keys of visitors;
---         hours, each as the key of its visitors, the key of its day's counts and the field there; keys of goals' names
--- Reply {now in ms, {applied id, …}, {a visitor's fields, …}, {an hour's TTL in ms, its stored count, …}, {a goal's record, …}}
+--         hours by day: key of the day's counts, {field of an hour's count, …}, {key of its visitors, …}; keys of goals' names
+-- Reply {now in ms, {applied id, …}, {a visitor's fields, …}, {TTL of an hour's visitors in ms, nil if no count is stored, …},
+--        {a goal's record, …}}
 --
 -- One command for one round trip; the reader owns the partition, so nothing changes until its commit either. Read only.
 local call = redis.call
@@ -26,8 +27,11 @@ end
 for at, key in ipairs(visitor_keys) do
   visitors[at] = call('HGETALL', key)
 end
-for at, query in ipairs(hour_queries) do
-  hours[2 * at - 1], hours[2 * at] = call('PTTL', query[1]), call('HGET', query[2], query[3])
+for _, query in ipairs(hour_queries) do
+  -- An hour whose count was never stored can't be sealed, so most hours of an import cost a field of one command.
+  for of_day, count in ipairs(call('HMGET', query[1], unpack(query[2]))) do
+    hours[#hours + 1] = count and call('PTTL', query[3][of_day])
+  end
 end
 for at, key in ipairs(goal_keys) do
   goals[at] = call('GET', key)

@@ -8,7 +8,7 @@
 -- become dense. Long sparse sketches, such as those of old hours, take it there certainly. Into a dense one it takes 0.2 ms. A
 -- script, because only their lengths tell, and it sends no sketch to anybody.
 local call = redis.call
-local LONG = 3000 -- bytes; see `sidedata/sparse_sketch.py`
+local LONG = 3000 -- bytes; see `sidedata/sketches/sparse_sketch.py`
 local EMPTY = 'HYLL' .. string.rep('\0', 12300)
 local at = 1
 for union = 2, #ARGV do

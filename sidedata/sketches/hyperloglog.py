@@ -27,8 +27,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sidedata.ertl import ALPHA_INFINITY, sigma_of, tau
-from sidedata.sparse_sketch import LONG, REGISTERS, Registers, registers_of, unpack_sparse
+from sidedata.sketches.ertl import ALPHA_INFINITY, sigma_of, tau
+from sidedata.sketches.sparse_sketch import LONG, REGISTERS, Registers, registers_of, unpack_sparse
 
 __all__ = [
     "LARGEST",

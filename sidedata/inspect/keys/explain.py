@@ -8,14 +8,15 @@ from msgspec import Struct
 from sidedata.calendar.reporting import reporting_zone as zone_of_record
 from sidedata.calendar.zones import Zone, five_minutes, zone
 from sidedata.errors import StopError
-from sidedata.inspect.values import VALUES, Row, Subject, clock
-from sidedata.reads.keys.values import read_key
-from sidedata.reads.records import read_organization
+from sidedata.inspect.keys.subject import Row, Subject, clock
+from sidedata.inspect.keys.values import VALUES
+from sidedata.reads.keys.values import read_hash, read_key
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
 from sidedata.schema.key_names import KeyName, parse
 from sidedata.schema.keys import keyspace
 from sidedata.schema.records import DEFAULT_ZONE
+from sidedata.schema.values import FormerCut
 from sidedata.settings import Settings
 
 _LEVELS: Final = {"5min": "5 minutes", "hour": "local hour", "day": "local day"}
@@ -47,8 +48,10 @@ async def explain(gateway: Gateway, installation: Installation, settings: Settin
         raise StopError(
             f"{name!r} is no key of sidedata; ARCHITECTURE.md lists them, and a shell may need quotes around it"
         )
-    reporting_zone = await _zone(gateway, parsed)
+    reporting_zone, former = await _zones(gateway, parsed)
     rows = [("holds", parsed.row.holds), *_parts(installation, settings, parsed, reporting_zone)]
+    if parsed.level is not None and parsed.start is not None:
+        rows.append(("bucket", _bucket(reporting_zone, former, parsed.level, parsed.start)))
     state, size = await read_key(gateway, name)
     if state is None:
         missing = _MISSING.get(parsed.kind, "it has expired, or was never written")
@@ -62,11 +65,14 @@ async def explain(gateway: Gateway, installation: Installation, settings: Settin
     return Explanation(name, exists=True, rows=rows)
 
 
-async def _zone(gateway: Gateway, parsed: KeyName) -> Zone:
+async def _zones(gateway: Gateway, parsed: KeyName) -> tuple[Zone, Zone | None]:
+    """The zone of the key's organization by its table, and by the table before as long as days are written by that, too."""
     if parsed.organization is None or parsed.partition is None:
-        return zone(DEFAULT_ZONE)
-    record = await read_organization(gateway, keyspace(parsed.partition), parsed.organization)
-    return zone(DEFAULT_ZONE) if record is None else zone_of_record(record.timezone, record.zone_rules)
+        return zone(DEFAULT_ZONE), None
+    fields = await read_hash(gateway, keyspace(parsed.partition).organization(parsed.organization))
+    name = fields.get("timezone", DEFAULT_ZONE)
+    former = FormerCut.decode(fields["former"]).rules if fields.get("former") else None
+    return zone_of_record(name, fields.get("rules")), None if former is None else zone_of_record(name, former)
 
 
 def _parts(installation: Installation, settings: Settings, parsed: KeyName, reporting_zone: Zone) -> list[Row]:
@@ -82,8 +88,6 @@ def _parts(installation: Installation, settings: Settings, parsed: KeyName, repo
         rows.append(("workflow", parsed.workflow))
     if parsed.goal is not None:
         rows.append(("goal", f"{parsed.goal}{f', {parsed.role} by the workflow' if parsed.role else ''}"))
-    if parsed.level is not None and parsed.start is not None:
-        rows.append(("bucket", _bucket(reporting_zone, parsed.level, parsed.start)))
     if parsed.generation is not None:
         hours = settings.keep_ids_hours
         start = datetime.fromtimestamp(parsed.generation * hours * 3600, UTC)
@@ -96,13 +100,27 @@ def _parts(installation: Installation, settings: Settings, parsed: KeyName, repo
     return rows
 
 
-def _bucket(reporting_zone: Zone, level: str, start: int) -> str:
+def _bucket(reporting_zone: Zone, former: Zone | None, level: str, start: int) -> str:
     """Describe a bucket's interval by the organization's clock, and say if no bucket of its zone begins there."""
-    hour = reporting_zone.hour(start)
-    spans = {"5min": five_minutes(start, hour), "hour": (hour.start, hour.end)}
-    first, end = spans.get(level) or (reporting_zone.day(start).start, reporting_zone.day(start).end)
-    mismatch = "" if first == start else f"; in {reporting_zone.name} none begins then, so the zone was another one"
-    return f"{_LEVELS[level]} from {clock(reporting_zone, start)} to {clock(reporting_zone, end)}{mismatch}"
+    first, end = _span(reporting_zone, level, start)
+    remark = ""
+    if first != start and former is not None and _span(former, level, start)[0] == start:
+        reporting_zone, end = former, _span(former, level, start)[1]
+        remark = "; by the table before, for services of a version without tables: it expires within a day"
+    elif first != start:
+        remark = f"; in {reporting_zone.name} none begins then, so the zone was another one"
+    return f"{_LEVELS[level]} from {clock(reporting_zone, start)} to {clock(reporting_zone, end)}{remark}"
+
+
+def _span(reporting_zone: Zone, level: str, at: int) -> tuple[int, int]:
+    """The start and the end of the bucket around an instant, in seconds since the epoch."""
+    hour = reporting_zone.hour(at)
+    if level == "5min":
+        return five_minutes(at, hour)
+    if level == "hour":
+        return hour.start, hour.end
+    day = reporting_zone.day(at)
+    return day.start, day.end
 
 
 def _lifetime(parsed: KeyName, ttl_ms: int | None) -> str:

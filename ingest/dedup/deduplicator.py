@@ -1,4 +1,4 @@
-"""The deduplication of events by their ids. Pure: `look_up.lua` reads the ids, the commit adds them.
+"""The deduplicator of a partition. Pure: `look_up.lua` reads the ids, the commit adds them.
 
 An id is stored as a keyed 64-bit hash of organization and id. Redis keeps a set of integers as a sorted array of 8 bytes each as
 long as it has at most 512 members (`set-max-intset-entries`), where a general set takes 60 bytes or more. So ids are spread over
@@ -15,11 +15,15 @@ The ids of a generation have *positions*, which decide on their layers. A genera
 with, because each layer costs each look-up a command: its first id has the first position of that layer. The cursor holds the
 positions of the next id (`ids:<generation>`) and, beyond 0, of the first one (`first_id:<generation>`). A worker of a version that
 reads the former alone looks into all layers up to that one, so it misses none.
+
+Each layer costs each look-up a command, which searches two places that no cache of the processor holds. So the owner has filters of
+the ids beyond the first layer (see `id_filters.py`), and asks only for ids that a filter may hold. Nearly all new ids are in none.
 """
 
 from collections.abc import Sequence
 
 from sidedata.calendar.levels import SLACK_SECONDS
+from sidedata.ingest.dedup.id_filters import FilterMemory, IdFilters
 from sidedata.operations import Operations
 from sidedata.schema.keys import Keyspace
 from sidedata.schema.values import IdPositions, id_fields
@@ -53,12 +57,14 @@ class Deduplicator:
     Args:
         hours: length of a generation.
         positions: positions of the ids in each generation.
+        memory: for filters, of the process.
     """
 
-    def __init__(self, keyspace: Keyspace, hours: int, positions: dict[int, IdPositions]) -> None:
+    def __init__(self, keyspace: Keyspace, hours: int, positions: dict[int, IdPositions], memory: FilterMemory) -> None:
         self._keyspace = keyspace
         self._length_ms = hours * 3_600_000
         self._positions = positions
+        self.filters = IdFilters(keyspace, memory, first_position(1), positions)
 
     def generation(self, now_ms: int) -> int:
         """The generation that ids are added to."""
@@ -72,9 +78,10 @@ class Deduplicator:
         """Every set that may hold one of these hashes, as `look_up.lua` takes them: key, number of hashes, and these as text."""
         queries: list[str | int] = []
         for generation, positions in self._positions.items():
+            possible = self.filters.possible(generation, hashes)
             for layer in range(layer_of(positions.first), layer_of(positions.next) + 1):
                 prefix = self._keyspace.ids(generation, layer)
-                for index, members in _by_set(hashes, layer).items():
+                for index, members in _by_set(possible if layer else hashes, layer).items():
                     queries += (f"{prefix}{index}", len(members), *members)
         return queries
 
@@ -88,6 +95,9 @@ class Deduplicator:
         expiry = (generation + 2) * self._length_ms // 1000 + SLACK_SECONDS
         for index, members in _by_set(hashes, layer).items():
             operations.add_members(f"{prefix}{index}", members, expiry)
+        if generation not in self._positions:
+            self.filters.begin(generation)
+        self.filters.add(operations, generation, positions.next, hashes, expiry)
         cursor = self._keyspace.cursor
         first_field, next_field = id_fields(generation)
         increments = {next_field: len(hashes)}
@@ -98,13 +108,15 @@ class Deduplicator:
         if expired:
             operations.delete_fields(cursor, expired)
 
-    def record(self, number: int, now_ms: int) -> None:
-        """Move on by the ids of a commit that succeeded."""
+    def record(self, hashes: Sequence[int], now_ms: int, *, appended: bool) -> None:
+        """Move on by the ids of a commit that succeeded; `appended` tells if it could append to the fingerprints."""
         generation = self.generation(now_ms)
         positions = self._positions_of(generation)
         self._positions = {g: at for g, at in self._positions.items() if g >= generation - 1}
-        if number:
-            self._positions[generation] = IdPositions(positions.first, positions.next + number)
+        self.filters.forget(generation - 1)
+        self.filters.record(generation, positions.next, hashes, appended=appended)
+        if hashes:
+            self._positions[generation] = IdPositions(positions.first, positions.next + len(hashes))
 
     def _positions_of(self, generation: int) -> IdPositions:
         """The positions of a generation, where it begins those of its first id."""

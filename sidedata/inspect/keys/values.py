@@ -6,62 +6,35 @@ No data of a visitor are shown: sketches hold none, ids are hashes, and of waiti
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from sidedata.calendar.zones import Zone
+from sidedata.inspect.keys.records import cursor, organization, workflow
+from sidedata.inspect.keys.subject import Row, Subject, clock
 from sidedata.reads.keys.values import (
     cardinality,
-    estimate,
     field_names,
-    read_goal_name,
+    length,
     read_hash,
+    read_sketch,
     read_stream_summary,
     read_text,
     read_top_members,
 )
 from sidedata.reads.servers import read_time_ms
-from sidedata.redis.gateway import Gateway
 from sidedata.schema.counts import decode
-from sidedata.schema.key_names import KeyName, parse
-from sidedata.schema.keys import keyspace
-from sidedata.schema.values import ChangedBucket, GoalName, id_positions
+from sidedata.schema.key_names import parse
+from sidedata.schema.values import FINGERPRINT_BYTES, ChangedBucket, GoalName
 from sidedata.schema.visitor_state import count_interactions
 
 _MAX_LISTED: Final = 8  # members of a sorted set
 _WORKERS: Final = 1_000
 _UNIT: Final = 10_000
 
-Row = tuple[str, str]
-
-
-class Subject(Struct, frozen=True):
-    """The key to describe: its name, the parts of the name, and its organization's zone."""
-
-    gateway: Gateway
-    parsed: KeyName
-    name: str
-    zone: Zone
-
-    async def goal_name(self, goal: str) -> str:
-        """Read a goal's name; its id where no name is stored."""
-        space = keyspace(self.parsed.partition or 0)
-        return await read_goal_name(self.gateway, space, self.parsed.organization or "", goal) or goal
-
-    def at(self, us: float) -> str:
-        """Format a time, in microseconds since the epoch, by the organization's clock."""
-        return clock(self.zone, int(us) // 1_000_000)
-
-
-def clock(zone: Zone, second: int) -> str:
-    """Format an instant, in seconds since the epoch, by a zone's clock."""
-    moment = zone.moment(second)
-    return f"{moment:%a} {moment.isoformat(' ')}"
-
 
 async def _sketch(subject: Subject) -> list[Row]:
     heading = "sessions" if subject.parsed.kind.endswith("sessions") else "visitors"
-    rows = [(heading, f"about {await estimate(subject.gateway, subject.name):,} (±0.81 %)")]
+    sketch = await read_sketch(subject.gateway, subject.name)
+    rows = [(heading, f"about {sketch.estimate:,} (±0.81 %)"), ("form", f"{sketch.form}, {sketch.size:,} bytes")]
     if subject.parsed.goal is not None:
         rows.append(("goal's name", await subject.goal_name(subject.parsed.goal)))
     return rows
@@ -98,26 +71,6 @@ async def _stream(subject: Subject) -> list[Row]:
     ]
 
 
-async def _cursor(subject: Subject) -> list[Row]:
-    fields = await read_hash(subject.gateway, subject.name)
-    texts = {
-        "entry": "the last entry that was applied",
-        "fence": "of the last owner; each has a greater one",
-        "forced": "the newest fence that a command took, a purge or a rebuild",
-        "revision": "the last commit's, a time in microseconds",
-        "events": "applied so far",
-        "records": "changes of records from outside",
-        "dead_seen": "the newest dead letter that was marked as seen",
-        "dead_indexed": "the newest dead letter with an index",
-        "dead_unindexed": "the newest dead letter that may lack an index",
-        "compacted": "the start of the last pass over old hours, a time in milliseconds",
-        "swap": "the rebuild that the next owner has to put in place",
-    }
-    rows = [(name, f"{fields[name]} ({text})") for name, text in texts.items() if name in fields]
-    ids = sum(positions.number for positions in id_positions(fields).values())
-    return [*rows, ("ids", f"{ids:,} for deduplication")]
-
-
 async def _text(subject: Subject) -> list[Row]:
     heading = {"lease": "owner", "rate": "requests"}[subject.parsed.kind]
     return [(heading, await read_text(subject.gateway, subject.name))]
@@ -126,23 +79,6 @@ async def _text(subject: Subject) -> list[Row]:
 async def _goal(subject: Subject) -> list[Row]:
     goal = GoalName.decode(await read_text(subject.gateway, subject.name))
     return [("name", goal.name), ("newest event", subject.at(goal.at_us))]
-
-
-async def _organization(subject: Subject) -> list[Row]:
-    fields = await read_hash(subject.gateway, subject.name)
-    fixed = "fixed, it has events" if "has_events" in fields else "may be set, it has no events"
-    rows = [("time zone", f"{fields.get('timezone', 'UTC')} ({fixed})")]
-    if "since" in fields:
-        rows.append(("since", subject.at(int(fields["since"]) * 1000)))
-    return rows
-
-
-async def _workflow(subject: Subject) -> list[Row]:
-    fields = await read_hash(subject.gateway, subject.name)
-    rows = [("kind", fields.get("kind", "")), ("name", fields.get("name", ""))]
-    if "revision" in fields:
-        rows.append(("last change", f"{subject.at(int(fields['revision']))}, revision {fields['revision']}"))
-    return rows
 
 
 async def _workflows(subject: Subject) -> list[Row]:
@@ -180,6 +116,14 @@ async def _count(subject: Subject) -> list[Row]:
     return [("entries", f"{count:,}")]
 
 
+async def _size(subject: Subject) -> list[Row]:
+    return [("size", f"{await length(subject.gateway, subject.name):,} bytes")]
+
+
+async def _fingerprints(subject: Subject) -> list[Row]:
+    return [("ids", f"{await length(subject.gateway, subject.name) // FINGERPRINT_BYTES:,}")]
+
+
 async def _visitor(subject: Subject) -> list[Row]:
     names = await field_names(subject.gateway, subject.name)
     interactions = count_interactions(names)
@@ -210,12 +154,12 @@ VALUES: Final[dict[str, Callable[[Subject], Awaitable[list[Row]]]]] = {
     "dead": _stream,
     "dead index": _stream,
     "dead rewrite": _stream,
-    "cursor": _cursor,
+    "cursor": cursor,
     "lease": _text,
-    "organization": _organization,
+    "organization": organization,
     "organizations": _count,
     "workflows": _workflows,
-    "workflow": _workflow,
+    "workflow": workflow,
     "changes": _changes,
     "goal": _goal,
     "visitors": _sketch,
@@ -224,6 +168,8 @@ VALUES: Final[dict[str, Callable[[Subject], Awaitable[list[Row]]]]] = {
     "goal visitors": _sketch,
     "goal sessions": _sketch,
     "ids": _count,
+    "id fingerprints": _fingerprints,
+    "id filter": _size,
     "visitor": _visitor,
     "shadow": _shadow,
     "swap": _swap,

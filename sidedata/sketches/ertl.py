@@ -4,7 +4,7 @@ from functools import lru_cache
 from math import sqrt
 from typing import Final
 
-from sidedata.sparse_sketch import REGISTERS
+from sidedata.sketches.sparse_sketch import REGISTERS
 
 ALPHA_INFINITY: Final = 0.721347520444481703680
 

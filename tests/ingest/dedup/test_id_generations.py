@@ -1,16 +1,18 @@
 """Generations of ids: where one begins, and that every id of the one before is found."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
 import pytest
 import pytest_asyncio
 
-from sidedata.ingest.apply import dedup
-from sidedata.ingest.apply.dedup import Deduplicator
+from sidedata.ingest.dedup import deduplicator as dedup
+from sidedata.ingest.dedup.deduplicator import Deduplicator
+from sidedata.ingest.dedup.id_filters import FilterMemory
 from sidedata.operations import Operations
 from sidedata.schema import keys
 from sidedata.schema.values import IdPositions, id_positions
+from sidedata.settings import Settings
 from tests.support.events import started
 from tests.support.figures import starts
 from tests.support.pipeline import Pipeline, pipeline
@@ -27,19 +29,19 @@ async def pipe(redis_url: str) -> AsyncIterator[Pipeline]:
         yield opened
 
 
-def layers(queries: list[str | int], generation: int) -> set[str]:
-    """The layers of a generation that are asked."""
-    asked = (text.split(":") for text in queries if isinstance(text, str) and text.startswith(KEYSPACE.prefix))
-    return {parts[4] for parts in asked if parts[3] == str(generation)}
+def layers(names: Sequence[str | int], generation: int) -> set[str]:
+    """The layers of a generation whose sets are named."""
+    named = (text.split(":") for text in names if isinstance(text, str) and text.startswith(f"{KEYSPACE.prefix}ids:"))
+    return {parts[4] for parts in named if parts[3] == str(generation) and parts[4].isdecimal()}
 
 
 def test_a_generation_begins_at_the_layer_of_the_last_one() -> None:
     """With two million ids of the day before, a new id goes to the third layer, and no look-up asks the layers before it."""
-    deduplicator = Deduplicator(KEYSPACE, 24, {19_999: IdPositions(0, 2_000_000)})
+    deduplicator = Deduplicator(KEYSPACE, 24, {19_999: IdPositions(0, 2_000_000)}, FilterMemory(Settings()))
     operations = Operations(KEYSPACE, NOW_MS // 1000, {})
     deduplicator.add(operations, [1, 2, 3], NOW_MS)
-    assert {key.split(":")[4] for key in operations.keys if ":ids:" in key} == {"2"}
-    deduplicator.record(3, NOW_MS)
+    assert layers(operations.keys, 20_000) == {"2"}
+    deduplicator.record([1, 2, 3], NOW_MS, appended=True)
     queries = deduplicator.queries([4])
     assert layers(queries, 20_000) == {"2"}
     assert layers(queries, 19_999) == {"0", "1", "2"}
@@ -48,10 +50,10 @@ def test_a_generation_begins_at_the_layer_of_the_last_one() -> None:
 def test_a_generation_after_a_quiet_one_begins_small() -> None:
     """The number of ids decides, not the layer that the day before began with."""
     first = dedup.first_position(2)
-    deduplicator = Deduplicator(KEYSPACE, 24, {19_999: IdPositions(first, first + 1_000)})
+    deduplicator = Deduplicator(KEYSPACE, 24, {19_999: IdPositions(first, first + 1_000)}, FilterMemory(Settings()))
     operations = Operations(KEYSPACE, NOW_MS // 1000, {})
     deduplicator.add(operations, [1], NOW_MS)
-    assert [key.split(":")[4] for key in operations.keys if ":ids:" in key] == ["0"]
+    assert layers(operations.keys, 20_000) == {"0"}
 
 
 async def test_ids_of_both_generations_count_once(pipe: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:

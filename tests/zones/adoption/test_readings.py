@@ -9,8 +9,9 @@ import pytest
 
 from sidedata.calendar.reporting import zone_of
 from sidedata.ingest.zones import switch
-from sidedata.reads.workflow_parts import BucketField, Reading, read
+from sidedata.reads.workflow_parts import Reading, read
 from sidedata.redis.gateway import Gateway
+from sidedata.schema.bucket_fields import BucketField
 from sidedata.settings import Settings
 from sidedata.writes import swap
 from sidedata.writes.commit import Ownership

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sidedata.sparse_form import sparse_form
+from sidedata.sketches.sparse_form import sparse_form
 from sidedata.writes.zones.recut import merge_sketches
 from tests.support.redis.client import Client
 

@@ -6,8 +6,8 @@ An hour of some thousand visitors has a dense sketch of 12,304 bytes. In its spa
 
 from typing import Final
 
-from sidedata.hyperloglog import empty, estimates, merge, stored_estimate, unpack
-from sidedata.sparse_sketch import encode_sparse
+from sidedata.sketches.hyperloglog import empty, estimates, merge, stored_estimate, unpack
+from sidedata.sketches.sparse_sketch import encode_sparse
 
 DENSE_BYTES: Final = 12_304
 # A longer one is not worth it: some 30 % less by the size classes of Redis's allocator, and slower to read.

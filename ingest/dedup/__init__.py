@@ -1,0 +1,1 @@
+"""The deduplication of events by their ids."""

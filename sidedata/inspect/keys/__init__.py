@@ -1,0 +1,1 @@
+"""A key of Redis in words: `sidedata inspect key`."""

@@ -1,0 +1,1 @@
+"""Adoptions that fail or are interrupted: kills, other commands, missing rights."""

@@ -1,0 +1,1 @@
+"""Upgrades from a version without tables of offsets."""
