@@ -13,7 +13,9 @@ from sidedata.redis.gateway import Gateway
 from sidedata.schema.keys import Keyspace
 from sidedata.schema.records import DEFAULT_ZONE
 
-# Each third day of the newest workflows: 36 small questions each, so that 1,000 organizations take seconds.
+# Seconds from a midnight by one table to that by another one.
+_SHIFTS = (-HOUR_SECONDS, -HOUR_SECONDS // 2, 0, HOUR_SECONDS // 2, HOUR_SECONDS)
+# Each third day of the newest workflows: 60 small questions each, so that 1,000 organizations take seconds.
 _SAMPLED_DAYS = 3
 _SAMPLED_WORKFLOWS = 5
 
@@ -40,21 +42,21 @@ async def explain(
             return Explanation(candidates[0], ())
         # Other releases than those at hand may have been used, before both were updated: a sample of days tells.
         starts = _possible_starts(candidates, now - retention.hour, now)
-        sample = [start for place, start in enumerate(starts) if place // 3 % _SAMPLED_DAYS == 0]
+        sample = [start for place, start in enumerate(starts) if place // len(_SHIFTS) % _SAMPLED_DAYS == 0]
         days = await existing_days(gateway, keyspace, organization, workflows[:_SAMPLED_WORKFLOWS], sample)
-        if not explain_days(days, candidates).strays:
+        if explain_days(days, candidates) == Explanation(candidates[0], ()):
             return Explanation(candidates[0], ())
     starts = _possible_starts(candidates, now - retention.day, now)
     return explain_days(await existing_days(gateway, keyspace, organization, workflows, starts), candidates)
 
 
 def _possible_starts(candidates: Iterable[ZoneRules], first: int, now: int) -> list[int]:
-    """The starts that days may have had: each midnight by one of the tables, and an hour before and after it, in order."""
+    """The starts that days may have had: each midnight by one of the tables, and half an hour and an hour from it, in order."""
     starts: set[int] = set()
     for rules in candidates:
         zone = zone_of(rules)
         at = zone.day(first).start
         while at <= now:
-            starts.update((at - HOUR_SECONDS, at, at + HOUR_SECONDS))
+            starts.update(at + shift for shift in _SHIFTS)
             at = zone.day(at).end
     return sorted(starts)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import permutations
 from typing import NamedTuple
 
-from sidedata.calendar.rules import ZoneRules, release_order, seam_date
+from sidedata.calendar.rules import UNKNOWN, ZoneRules, release_order, seam_date
 from sidedata.calendar.zones import DAY_SECONDS, HOUR_SECONDS, table_zone
 
 
@@ -17,7 +17,8 @@ class Explanation(NamedTuple):
 
     `strays` are the starts that it does not explain. `doubtful` are the strays, the days before them, and the days on which the
     candidates differ: another process may have filled them by another table, under the same key. `newest` is the table by which
-    the newest days were cut, where these are strays.
+    the newest days were cut, where these are strays. Where it is apart by part of an hour, it is the table itself: hours can't be
+    cut again.
     """
 
     rules: ZoneRules
@@ -50,11 +51,14 @@ def explain_days(day_starts: Iterable[int], candidates: Sequence[ZoneRules]) -> 
                 rules = rules._replace(since=seam_date(rules, new, rules.start))
                 explanations.append(Explanation(rules, _strays(rules, starts)))
     best = min(explanations, key=lambda explanation: len(explanation.strays))
+    newest = _newest(best, starts)
+    if newest is not None and (newest.offsets[-1] - best.rules.offsets[-1]) % HOUR_SECONDS:
+        return Explanation(newest._replace(release=UNKNOWN), _strays(newest, starts))
     doubtful = {*best.strays, *(day for rules in candidates for day in _different_days(best.rules, rules, starts))}
     # The day before a stray ended where the stray begins, so it may hold hours of the next one.
     zone = table_zone(best.rules)
     doubtful.update(zone.day(start - DAY_SECONDS // 2).start for start in best.strays)
-    return best._replace(doubtful=tuple(sorted(doubtful)), newest=_newest(best, starts))
+    return best._replace(doubtful=tuple(sorted(doubtful)), newest=newest)
 
 
 def table_before(explanation: Explanation, newest: ZoneRules, others: Sequence[ZoneRules]) -> ZoneRules:
@@ -89,8 +93,12 @@ def _newest(explanation: Explanation, starts: Sequence[int]) -> ZoneRules | None
     if not run:
         return None
     shift = shifts.pop()
-    # Two hours before both midnights, so that the new one comes once.
+    # When the clocks changed, if that was after the last day before these; else two hours before both midnights, so that the new
+    # one comes once.
     seam = min(run[-1], run[-1] - shift) - 2 * HOUR_SECONDS
+    earlier = starts[: -len(run)]
+    last = earlier[-1] if earlier else zone.day(seam).start
+    seam = max((at for at in rules.starts if last <= at < seam), default=seam)
     return rules.splice(rules._replace(offsets=tuple(offset - shift for offset in rules.offsets)), seam)
 
 

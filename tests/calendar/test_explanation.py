@@ -1,10 +1,11 @@
 """Records without a table: the keys of days tell by which rules they were cut."""
 
-from sidedata.calendar.adoption import Keep, Recut, decide
+from sidedata.calendar.adoption import AdoptFuture, Keep, Recut, decide
 from sidedata.calendar.explanation import explain_days
+from sidedata.calendar.rules import UNKNOWN
 from sidedata.calendar.zones import Zone
 from tests.support.zones.buckets import CHISINAU, DAY, EAST, EDGE, KEPT, NOW, WEST, Buckets, pair
-from tests.support.zones.files import HOUR, second
+from tests.support.zones.files import HOUR, Changes, second
 
 
 def test_day_keys_tell_the_table_that_cut_them() -> None:
@@ -80,3 +81,21 @@ def test_the_newest_days_tell_their_table_where_no_machine_has_it_any_more() -> 
         assert newest.day(NOW + DAY) == zone.day(NOW + DAY)
         assert explain_days(days, [candidate, stored]).newest is None
         assert explain_days({*days, Zone(candidate).day(NOW + DAY).start}, [candidate]).newest is None
+
+
+def test_days_apart_by_half_an_hour_tell_the_table() -> None:
+    """It is the table, of an unknown release, from the change of the clocks on that the machine's table has."""
+    for change in ("2026-11-11T06:00", "2026-11-11T19:10"):
+        case: tuple[int, Changes, Changes] = (5 * HOUR, [], [(change, 5 * HOUR + HOUR // 2)])
+        _, _, stored, candidate = pair(case)
+        days = Buckets().fill(stored).days
+        quiet = [start for start in days if not second("2026-11-08T00:00") < start < second("2026-11-15T00:00")]
+        for starts in (days, quiet):
+            found = explain_days(starts, [candidate])
+            assert (found.rules.release, found.strays) == (UNKNOWN, ())
+            assert not found.rules.differences(stored)
+        decision = decide(found.rules, candidate, KEPT, NOW, found.doubtful)
+        assert isinstance(decision, AdoptFuture)
+        assert decision.first is not None
+        assert NOW < decision.first <= NOW + 2 * HOUR
+        assert [first for first, _ in decision.rules.differences(stored)] == [decision.first]

@@ -1,33 +1,29 @@
 """Upgrades from a version whose records hold no tables, in both orders, on machines with older zone data than the package."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta, tzinfo
 
 import pytest
 
 from sidedata.calendar import reporting
-from sidedata.calendar.rules import UNKNOWN, read_rules
-from sidedata.calendar.zones import Zone
-from sidedata.ingest.apply import owner_cache
 from sidedata.ingest.apply.partition import live_partition
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.ownership import lease
 from sidedata.schema import keys
-from sidedata.service.report import workflow_cache
-from sidedata.service.report.overview import overviews
 from tests.support.constants import ORG, OTHER_ORG
 from tests.support.events import view
-from tests.support.pipeline import Pipeline, pipeline
+from tests.support.pipeline import pipeline
 from tests.support.redis.users import as_user
 from tests.support.waiting import TIME_FACTOR
-from tests.support.zones.files import HOUR, second
-from tests.support.zones.worlds import NAME, NEW, OLD, Case, ZoneWorld, life
-
-SPAN = second("2024-01-01"), second("2031-01-01")
-# Offsets of a zone: first, and since a change by the older and by the newer release.
-WHOLE_HOUR = -7 * HOUR, -8 * HOUR, -7 * HOUR
-HALF_HOUR = 5 * HOUR, 5 * HOUR, 5 * HOUR + 1800  # hours begin at other instants, too
+from tests.support.zones.upgrades import (
+    HALF_HOUR,
+    WHOLE_HOUR,
+    before_the_upgrade,
+    leave_cursor,
+    machine_zone,
+    without_tables,
+)
+from tests.support.zones.worlds import NAME, NEW, OLD, Case, ZoneWorld, life, seam_of
 
 
 @pytest.fixture(autouse=True)
@@ -35,33 +31,6 @@ def _fresh_zones() -> Iterator[None]:
     """No zone of a test stays in the caches of the process."""
     yield
     reporting.reporting_zone.cache_clear()
-
-
-def machine_zone(monkeypatch: pytest.MonkeyPatch, case: Case) -> Zone:
-    """Let this machine's `zoneinfo` have the old rules; returns the zone by which a version without tables cuts and reads."""
-    zone = Zone(read_rules(NAME, UNKNOWN, case.old, *SPAN), case.old)
-    reporting.reporting_zone.cache_clear()
-    for module in (reporting, owner_cache):
-        monkeypatch.setattr(module, "zone", lambda _: zone)
-    return zone
-
-
-async def before_the_upgrade(pipe: Pipeline, world: ZoneWorld, case: Case, *, silent_days: int = 7) -> None:
-    """A month of events that workers of the old version have applied, but none in the last days."""
-    await pipe.organization(NAME)
-    await pipe.client.hdel(keys.keyspace(0).organization(ORG), "rules")
-    pipe.rulebook = case.rulebook(NEW, pipe.settings)
-    pipe.rulebook.old_workers = True  # beside them a new worker does as they do
-    await world.send(life(world.now - timedelta(days=silent_days), days=33 - silent_days))
-    assert "rules" not in await world.record()
-    await leave_cursor(pipe)
-
-
-async def leave_cursor(pipe: Pipeline) -> None:
-    """Leave the partition's cursor as the old version does: with a fence, without what it does not know."""
-    cursor = keys.keyspace(0).cursor
-    await pipe.client.hdel(cursor, "zones", "former_until")
-    await pipe.client.hsetnx(cursor, "fence", "1")
 
 
 async def test_services_first(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,15 +49,6 @@ async def test_services_first(redis_url: str, monkeypatch: pytest.MonkeyPatch) -
         await pipe.drain()
         assert (await world.rules()).release == NEW
         await world.check(case.new)
-
-
-@contextmanager
-def without_tables(zone: Zone) -> Iterator[None]:
-    """Let services cut by that zone, whatever the records hold, as those of the old version do."""
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (workflow_cache, overviews):
-            patch.setattr(module, "reporting_zone", lambda *_: zone)
-        yield
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["old rules known", "old rules gone"])
@@ -117,6 +77,23 @@ async def test_workers_first(redis_url: str, monkeypatch: pytest.MonkeyPatch, *,
             await world.check(case.old, besides=change)
         assert world.tally.nine_in_ten()
         await check_upgraded(redis_url, world, case.new)
+
+
+async def test_days_apart_by_part_of_an_hour(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Days tell offsets that no machine has any more, and keep them: new rules that move hours begin at the next hour."""
+    async with pipeline(redis_url, partitions=1) as pipe:
+        now = await pipe.now()
+        case = Case(now, 20, *HALF_HOUR)
+        machine_zone(monkeypatch, case)
+        world = ZoneWorld(pipe, now)
+        await before_the_upgrade(pipe, world, case)
+        assert pipe.rulebook is not None
+        pipe.rulebook.old_workers = False
+        await world.send(life(now, days=18, seed=2))
+        rules = await world.rules()
+        assert (rules.release, rules.offset(int(now.timestamp()))) == (NEW, HALF_HOUR[1])
+        await world.check(await seam_of(world, case))
+        assert world.tally.nine_in_ten()
 
 
 async def test_workers_first_where_no_day_tells(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
