@@ -54,7 +54,8 @@ for kind in KINDS:
     whole, back, part = sketch(kind, IDS), sketch(kind, IDS[::-1]), sketch(kind, IDS[:5000])
     print(f"{kind}: {whole.get_estimate():.0f}, backwards {back.get_estimate():.0f}")
     print(f"  unions: whole {union(kind, whole)}, backwards {union(kind, back)},", end=" ")
-    print(f"whole and a tenth {union(kind, whole, part)}, a tenth and whole {union(kind, part, whole)}, whole and backwards {union(kind, whole, back)}")
+    unions = f"whole and a tenth {union(kind, whole, part)}, a tenth and whole {union(kind, part, whole)}"
+    print(f"{unions}, whole and backwards {union(kind, whole, back)}")
 PYTHON
 
 verdict "$folder/seen" <<'RECORD'

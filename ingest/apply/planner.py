@@ -16,8 +16,9 @@ from sidedata.events.dead_letter import DeadLetter
 from sidedata.events.decode import KIND_OF, PURCHASE_GOAL, Kind
 from sidedata.events.rejection import TOO_OLD, Rejection, kind_mismatch
 from sidedata.ingest.apply.attribution import FORGET_MS, Visitor
+from sidedata.ingest.apply.bucket_delta import BucketDelta
 from sidedata.ingest.apply.model import BatchLookups, Outcome, Plan, StreamEvent
-from sidedata.ingest.apply.rollup import BucketDelta, RollUp
+from sidedata.ingest.apply.rollup import RollUp
 from sidedata.ingest.dedup.deduplicator import Deduplicator
 from sidedata.ingest.organizations.organization import FinestBucket, OpenHour, Organization, Workflow
 from sidedata.operations import Operations

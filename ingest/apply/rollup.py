@@ -18,55 +18,13 @@ from typing import Final
 from sidedata.calendar.levels import Level, Retention
 from sidedata.calendar.slots import FormerSlot, Slot
 from sidedata.events.decode import Kind
-from sidedata.events.money import split_units
+from sidedata.ingest.apply.bucket_delta import BucketDelta, merged
 from sidedata.ingest.organizations.bucket import Bucket
 from sidedata.ingest.organizations.organization import FinestBucket, Workflow
 from sidedata.ingest.organizations.settled import settled_keys
 from sidedata.operations import CHANGES_KEPT, CountTarget, Operations
-from sidedata.schema.counts import GOAL_SKETCHES, VISITORS, Role, goal_field, goal_sketch, hour_field, purchase_fields
+from sidedata.schema.counts import GOAL_SKETCHES, VISITORS, goal_sketch, hour_field
 from sidedata.schema.table import BUCKET_COUNTS
-
-
-class BucketDelta:
-    """The additions to one bucket: hashed ids, counts, and the hashed ids of each goal by role."""
-
-    __slots__ = ("counts", "goals", "kind", "newest_us", "sessions", "visitors")
-
-    def __init__(self) -> None:
-        self.kind: Kind | None = None  # of the events; None where there are only affected goals
-        self.visitors: set[str] = set()
-        self.sessions: set[str] = set()
-        self.counts: dict[str, int] = {}
-        self.goals: dict[str, tuple[set[str], set[str]]] = {}  # visitors and sessions, by the goal's field in counts
-        self.newest_us = 0
-
-    def count(self, field: str, by: int = 1) -> None:
-        """Add to an exact count."""
-        self.counts[field] = self.counts.get(field, 0) + by
-
-    def count_goal(self, role: Role, goal_id: str, visitor: str, session: str) -> None:
-        """Add an event of a goal that was triggered or affected."""
-        name = goal_field(role, goal_id)
-        self.count(name)
-        visitors, sessions = self.goals.setdefault(name, (set(), set()))
-        visitors.add(visitor)
-        sessions.add(session)
-
-    def add_purchase(self, currency: str, units: int) -> None:
-        """Add a purchase, in units of 1/10,000."""
-        for field, part in zip(purchase_fields(currency), split_units(units), strict=True):
-            self.count(field, part)
-
-    def merge(self, other: "BucketDelta") -> None:
-        """Add the additions to another bucket."""
-        self.visitors |= other.visitors
-        self.sessions |= other.sessions
-        for field, by in other.counts.items():
-            self.count(field, by)
-        for name, (visitors, sessions) in other.goals.items():
-            goal_ids = self.goals.setdefault(name, (set(), set()))
-            goal_ids[0].update(visitors)
-            goal_ids[1].update(sessions)
 
 
 class RollUp:
@@ -167,7 +125,7 @@ class RollUp:
         for bucket, of_bucket in additions.items():
             groups.setdefault(tuple(map(id, of_bucket)), []).append(bucket)
         for group in groups.values():
-            yield group, _merge(additions[group[0]])
+            yield group, merged(additions[group[0]])
 
     def _levels(self, finest: FinestBucket, kind: Kind, cached: dict[tuple[Level, int], Bucket]) -> list[Bucket]:
         """The buckets that additions to the finest one belong to."""
@@ -255,12 +213,3 @@ def _hour_count(workflow: Workflow, slot: Slot) -> CountTarget:
     """The field for the visitors of a slot's hour, in the counts of its day."""
     day = workflow.bucket_prefix("day", slot.day.start)
     return CountTarget(f"{day}{BUCKET_COUNTS}", hour_field(slot.hour.index, slot.hour.offset), is_hour=True)
-
-
-def _merge(deltas: list[BucketDelta]) -> BucketDelta:
-    if len(deltas) == 1:
-        return deltas[0]
-    merged = BucketDelta()
-    for delta in deltas:
-        merged.merge(delta)
-    return merged

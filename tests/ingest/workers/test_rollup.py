@@ -9,7 +9,8 @@ from sidedata.calendar.levels import Level, Retention
 from sidedata.calendar.zones import DAY_SECONDS, HOUR_SECONDS, zone
 from sidedata.events.decode import Kind
 from sidedata.events.hashing import Hasher
-from sidedata.ingest.apply.rollup import BucketDelta, RollUp
+from sidedata.ingest.apply.bucket_delta import BucketDelta
+from sidedata.ingest.apply.rollup import RollUp
 from sidedata.ingest.organizations.organization import FinestBucket, Organization, Workflow
 from sidedata.operations import Operations
 from sidedata.schema.keys import keyspace
