@@ -92,7 +92,10 @@ def _parts(installation: Installation, settings: Settings, parsed: KeyName, repo
         hours = settings.keep_ids_hours
         start = datetime.fromtimestamp(parsed.generation * hours * 3600, UTC)
         rows.append(("generation", f"{parsed.generation}: applied in the {hours} hours from {start:%F %H:%M} UTC"))
-        rows.append(("set", f"{parsed.number} of layer {parsed.layer}"))
+        if parsed.layer is None:
+            rows.append(("segment", str(parsed.number)))
+        else:
+            rows.append(("set", f"{parsed.number} of layer {parsed.layer}"))
     if parsed.visitor is not None:
         rows.append(("visitor", f"{parsed.visitor}, a hash of an id that is stored nowhere"))
     if parsed.token is not None and parsed.second is not None:

@@ -59,16 +59,8 @@ async def test_every_stored_key_is_explained(redis_url: str) -> None:
                 parsed = parse(key)
                 assert parsed is not None
                 seen.add(parsed.kind)
-        assert seen >= set(KEYS) - {
-            "workers",
-            "rate",
-            "dead index",
-            "dead rewrite",
-            "lease",
-            "tokens used",
-            "shadow",
-            "swap",
-        }
+        others = {"workers", "rate", "dead index", "dead rewrite", "lease", "tokens used", "shadow", "swap"}
+        assert seen >= set(KEYS) - others - {"id fingerprints", "id filter"}
 
 
 def test_every_kind_of_key_has_its_words() -> None:
@@ -203,6 +195,18 @@ async def test_the_form_of_a_sketch_is_told(redis_url: str) -> None:
         await pipe.client.pfadd(many, *map(str, range(5_000)))
         assert re.match(r"sparse, \d\d bytes", (await explanation(pipe, few))["form"])
         assert (await explanation(pipe, many))["form"] == "dense, 12,304 bytes"
+
+
+async def test_filters_of_ids_are_told(redis_url: str) -> None:
+    """By generation and segment: how many ids have fingerprints there, and the size of a filter."""
+    async with pipeline(redis_url, partitions=4) as pipe:
+        recent, full = keys.keyspace(0).id_fingerprints(20785, 3), keys.keyspace(0).id_filter(20785, 2)
+        await pipe.client.set(recent, b"\x01\x02\x03\x04" * 5)
+        await pipe.client.set(full, bytes(2048))
+        rows = await explanation(pipe, recent)
+        assert (rows["segment"], rows["ids"]) == ("3", "5")
+        rows = await explanation(pipe, full)
+        assert (rows["segment"], rows["size"]) == ("2", "2,048 bytes")
 
 
 async def test_a_day_of_the_table_before_is_told(redis_url: str) -> None:
