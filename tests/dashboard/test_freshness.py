@@ -43,6 +43,10 @@ async def test_a_redis_that_hangs_is_told(page: Page, private_server: Callable[.
         await pipe.apply(visits(now - timedelta(minutes=1), 3))
         await enter(page, pipe, workflow=PAGES)
         await is_live(page)
+        # The stream lives on; a request that waits for Redis would be refused, and the page would say that the connection is lost.
+        await page.until(
+            "document.querySelector('#before').textContent.trim() && !document.querySelector('#timeline').hidden"
+        )
         server.freeze()
         try:
             await behind(page)
