@@ -1,7 +1,7 @@
 """The filters of a partition's ids, by which its owner finds most new ids new without asking Redis. Pure.
 
-All ids beyond the first layer (see `dedup.py`) are in filters, too. A filter holds the ids of one *segment*, 131,072 positions of a
-generation. The owner has the filters in memory, and Redis has them for the next owner:
+All ids beyond the first layer (see `deduplicator.py`) are in filters, too. A filter holds the ids of one *segment*, 131,072
+positions of a generation. The owner has the filters in memory, and Redis has them for the next owner:
 
     sd:{p}:ids:<generation>:fingerprints:<n>   segment n until it is full: 4 bytes an id, to which each commit appends its ids
     sd:{p}:ids:<generation>:filter:<n>         segment n once it is full: its filter, 2 bytes an id, in place of the fingerprints

@@ -38,14 +38,15 @@ async def explain(
     retention = rulebook.retention
     workflows = sorted(records.newest_us, key=records.newest_us.__getitem__, reverse=True)
     if all(rules.same_offsets(candidates[0]) for rules in candidates):
+        whole = Explanation(candidates[0], ())
         if timezone == DEFAULT_ZONE or timezone.startswith("Etc/"):
-            return Explanation(candidates[0], ())
+            return whole
         # Other releases than those at hand may have been used, before both were updated: a sample of days tells.
         starts = _possible_starts(candidates, now - retention.hour, now)
         sample = [start for place, start in enumerate(starts) if place // len(_SHIFTS) % _SAMPLED_DAYS == 0]
         days = await existing_days(gateway, keyspace, organization, workflows[:_SAMPLED_WORKFLOWS], sample)
-        if explain_days(days, candidates) == Explanation(candidates[0], ()):
-            return Explanation(candidates[0], ())
+        if explain_days(days, candidates) == whole:
+            return whole
     starts = _possible_starts(candidates, now - retention.day, now)
     return explain_days(await existing_days(gateway, keyspace, organization, workflows, starts), candidates)
 
