@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 import pytest
 import pytest_asyncio
 
-from sidedata import failpoints
 from sidedata.ingest.dedup import deduplicator as dedup
 from sidedata.ingest.dedup import id_filters
 from sidedata.ingest.dedup.id_filters import FilterMemory, IdFilters
@@ -18,6 +17,7 @@ from sidedata.settings import Settings
 from tests.support.events import started
 from tests.support.figures import starts
 from tests.support.pipeline import Pipeline, pipeline
+from tests.support.processes.workers import killed_at
 
 KEYSPACE = keys.keyspace(0)
 HISTORY = 1000
@@ -144,32 +144,15 @@ async def test_filters_beyond_the_memory_are_given_up(pipe: Pipeline, monkeypatc
     assert await applied(pipe) == HISTORY + 100
 
 
-class KilledError(Exception):
-    """Stands for a worker's end."""
-
-
 @pytest.mark.holds("2.3.1")
 @pytest.mark.parametrize("point", ["after_look_up", "after_plan", "before_commit", "after_commit"])
-async def test_a_killed_owner_leaves_complete_filters(
-    pipe: Pipeline, monkeypatch: pytest.MonkeyPatch, point: str
-) -> None:
+async def test_a_killed_owner_leaves_complete_filters(pipe: Pipeline, point: str) -> None:
     """Wherever an owner dies, the next one trusts the filters, and each id counts once."""
     await send(pipe, 0, 300)
     for end in (420, 540, 700):
-        left = 2
-
-        def dies(passed: str) -> None:
-            nonlocal left
-            left -= passed == point
-            if passed == point and left == 0:
-                raise KilledError
-
-        monkeypatch.setattr(failpoints, "armed", dies)
-        try:
+        with killed_at(point, 2) as death:
             await send(pipe, 0, end, batch_events=50)
-        except KilledError:
-            assert left == 0
-        monkeypatch.setattr(failpoints, "armed", None)
+        assert death.happened
         await pipe.drain()
         assert await applied(pipe) == end
     assert await send(pipe, 700, 750) < 50

@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import pytest
 
-from sidedata import failpoints
 from sidedata.errors import LeaseLostError, StopError
 from sidedata.ingest.archive.lines import Line
 from sidedata.ingest.ownership import lease
@@ -17,7 +16,7 @@ from sidedata.ingest.worker.worker import Worker
 from tests.support.constants import ORG, OTHER_ORG
 from tests.support.events import PAGES, POPUP, started
 from tests.support.pipeline import Pipeline, pipeline
-from tests.support.processes.workers import KilledError
+from tests.support.processes.workers import killed_at
 from tests.support.rebuilds import answers, assert_no_shadow, assert_shadows_expire, life, lines, rebuild, spoil
 from tests.support.redis.users import as_user
 from tests.support.waiting import eventually
@@ -96,14 +95,6 @@ async def test_killed_anywhere_old_or_new(
     steps = 0
     while True:
         steps += 1
-        left = steps
-
-        def dies(passed: str) -> None:
-            nonlocal left
-            left -= passed == place
-            if passed == place and left == 0:
-                raise KilledError
-
         async with pipeline(redis_url, partitions=2, lease_ms=60_000) as pipe:
             now = await pipe.now()
             raws = life(now, size=8)
@@ -113,14 +104,12 @@ async def test_killed_anywhere_old_or_new(
         async with pipeline(redis_url, partitions=2, lease_ms=60_000) as pipe:
             old = await answers(pipe)
             assert all(before != after for before, after in zip(old, new, strict=True))
-            monkeypatch.setattr(failpoints, "armed", dies)
-            with suppress(KilledError):
+            with killed_at(place, steps) as death:
                 await rebuild(pipe, raws, batch_events=30).run()
-            monkeypatch.setattr(failpoints, "armed", None)
             between = await answers(pipe)
             for mixed, before, behind in zip(between, old, new, strict=True):
                 assert mixed in (before, behind), steps
-            if left > 0:  # it ended by itself
+            if not death.happened:
                 assert steps > 2 or place not in ("after_commit", "after_swap_step")
                 assert between == new
                 return

@@ -1,9 +1,14 @@
 """Partitions, events and shares of workers, for tests of ownership."""
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from uuid import UUID
 
+import pytest
+
+from sidedata import failpoints
 from sidedata.ingest.apply.partition import Partition
 from sidedata.schema import keys
 from sidedata.schema.installation import Installation
@@ -19,6 +24,29 @@ SETTINGS = Settings(secret=SECRET)
 
 class KilledError(Exception):
     """The death of a process at a failpoint, as an exception in the process of the test."""
+
+
+class Death:
+    """Tells if it has happened."""
+
+    happened = False
+
+
+@contextmanager
+def killed_at(point: str, passage: int) -> Iterator[Death]:
+    """Let what runs inside die at that passage of a failpoint; it goes on behind the block."""
+    death, left = Death(), passage
+
+    def die(passed: str) -> None:
+        nonlocal left
+        left -= passed == point
+        if passed == point and left == 0:
+            death.happened = True
+            raise KilledError
+
+    with pytest.MonkeyPatch.context() as patch, suppress(KilledError):
+        patch.setattr(failpoints, "armed", die)
+        yield death
 
 
 async def applied_entries(partition: Partition, block_ms: int | None = None) -> int:

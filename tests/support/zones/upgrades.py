@@ -1,7 +1,7 @@
 """An installation before an upgrade from a version without tables, and the machines and services of that version."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 
 import pytest
@@ -14,7 +14,7 @@ from sidedata.schema import keys
 from sidedata.service.report import workflow_cache
 from sidedata.service.report.overview import overviews
 from tests.support.constants import ORG
-from tests.support.pipeline import Pipeline
+from tests.support.pipeline import Pipeline, pipeline
 from tests.support.zones.files import HOUR, second
 from tests.support.zones.worlds import NAME, NEW, Case, ZoneWorld, life
 
@@ -33,15 +33,28 @@ def machine_zone(monkeypatch: pytest.MonkeyPatch, case: Case) -> Zone:
     return zone
 
 
-async def before_the_upgrade(pipe: Pipeline, world: ZoneWorld, case: Case, *, silent_days: int = 7) -> None:
-    """A month of events that workers of the old version have applied, but none in the last days."""
-    await pipe.organization(NAME)
-    await pipe.client.hdel(keys.keyspace(0).organization(ORG), "rules")
-    pipe.rulebook = case.rulebook(NEW, pipe.settings)
-    pipe.rulebook.old_workers = True  # beside them a new worker does as they do
-    await world.send(life(world.now - timedelta(days=silent_days), days=33 - silent_days))
-    assert "rules" not in await world.record()
-    await leave_cursor(pipe)
+@asynccontextmanager
+async def before_the_upgrade(
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    offsets: tuple[int, int, int] = WHOLE_HOUR,
+    *,
+    silent_days: int = 7,
+) -> AsyncIterator[tuple[ZoneWorld, Case, Zone]]:
+    """A month of events that workers of the old version have applied, but none in the last days; with `machine_zone`."""
+    async with pipeline(redis_url, partitions=1) as pipe:
+        now = await pipe.now()
+        case = Case(now, 20, *offsets)
+        zone = machine_zone(monkeypatch, case)
+        world = ZoneWorld(pipe, now)
+        await pipe.organization(NAME)
+        await pipe.client.hdel(keys.keyspace(0).organization(ORG), "rules")
+        pipe.rulebook = case.rulebook(NEW, pipe.settings)
+        pipe.rulebook.old_workers = True  # beside them a new worker does as they do
+        await world.send(life(now - timedelta(days=silent_days), days=33 - silent_days))
+        assert "rules" not in await world.record()
+        await leave_cursor(pipe)
+        yield world, case, zone
 
 
 async def leave_cursor(pipe: Pipeline) -> None:

@@ -5,7 +5,7 @@ import pytest
 from sidedata import failpoints
 from sidedata.ingest.ownership import lease
 from tests.support.pipeline import pipeline
-from tests.support.processes.workers import KilledError
+from tests.support.processes.workers import killed_at
 from tests.support.zones.files import HOUR
 from tests.support.zones.worlds import NAME, NEW, OLD, Case, ZoneWorld, day_buckets, life, old_scene
 
@@ -26,22 +26,11 @@ async def test_killed_anywhere_old_or_new(redis_url: str, monkeypatch: pytest.Mo
         kills = 0
         passages = 1
         while passages:
-            left = passages
-
-            def dies(passed: str) -> None:
-                nonlocal left
-                left -= passed == point
-                if passed == point and left == 0:
-                    raise KilledError
-
-            monkeypatch.setattr(failpoints, "armed", dies)
-            try:
+            with killed_at(point, passages) as death:
                 await pipe.drain()
-                passages = 0
-            except KilledError:
-                kills += 1
-                passages = 1 if point == "after_swap_step" else 0  # the next owner dies at its own first step, too
-            monkeypatch.setattr(failpoints, "armed", None)
+            kills += death.happened
+            # The next owner dies at its own first step, too.
+            passages = 1 if death.happened and point == "after_swap_step" else 0
             is_new = (await world.rules()).release == NEW
             await world.check(case.new if is_new else case.old)
         assert kills
@@ -69,10 +58,6 @@ async def test_killed_around_a_table_that_changes_no_day(
     async def never(*_: object) -> None:
         return
 
-    def dies(passed: str) -> None:
-        if passed == point:
-            raise KilledError
-
     monkeypatch.setattr(lease, "release", never)
     async with pipeline(redis_url, partitions=1) as pipe:
         await pipe.organization(NAME)
@@ -83,10 +68,9 @@ async def test_killed_around_a_table_that_changes_no_day(
         await world.send(life(now, days=33, each=6))
         before = await day_buckets(pipe)
         pipe.rulebook = case.rulebook(NEW, pipe.settings)
-        monkeypatch.setattr(failpoints, "armed", dies)
-        with pytest.raises(KilledError):
+        with killed_at(point, 1) as death:
             await pipe.drain()
-        monkeypatch.setattr(failpoints, "armed", None)
+        assert death.happened
         await pipe.drain()
         assert (await world.rules()).release == NEW
         assert await day_buckets(pipe) == before

@@ -35,12 +35,8 @@ def _fresh_zones() -> Iterator[None]:
 
 async def test_services_first(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """New services and workers show the old version's numbers until the last old worker has gone, and then the right ones."""
-    async with pipeline(redis_url, partitions=1) as pipe:
-        now = await pipe.now()
-        case = Case(now, 20, *WHOLE_HOUR)
-        machine_zone(monkeypatch, case)
-        world = ZoneWorld(pipe, now)
-        await before_the_upgrade(pipe, world, case)
+    async with before_the_upgrade(redis_url, monkeypatch) as (world, case, _):
+        pipe, now = world.pipe, world.now
         await world.check(case.old)
         await world.send(life(now, days=5, seed=2, each=4))
         await world.check(case.old)
@@ -57,12 +53,8 @@ async def test_workers_first(redis_url: str, monkeypatch: pytest.MonkeyPatch, *,
 
     On the day of the change alone, which both cuts begin at the same instant, the old service shows the day as it is cut now.
     """
-    async with pipeline(redis_url, partitions=1) as pipe:
-        now = await pipe.now()
-        case = Case(now, 20, *WHOLE_HOUR)
-        zone = machine_zone(monkeypatch, case)
-        world = ZoneWorld(pipe, now)
-        await before_the_upgrade(pipe, world, case)
+    async with before_the_upgrade(redis_url, monkeypatch) as (world, case, zone):
+        pipe, now = world.pipe, world.now
         change = now - timedelta(days=20)
         with without_tables(zone):
             await world.check(case.old)
@@ -81,12 +73,8 @@ async def test_workers_first(redis_url: str, monkeypatch: pytest.MonkeyPatch, *,
 
 async def test_days_apart_by_part_of_an_hour(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Days tell offsets that no machine has any more, and keep them: new rules that move hours begin at the next hour."""
-    async with pipeline(redis_url, partitions=1) as pipe:
-        now = await pipe.now()
-        case = Case(now, 20, *HALF_HOUR)
-        machine_zone(monkeypatch, case)
-        world = ZoneWorld(pipe, now)
-        await before_the_upgrade(pipe, world, case)
+    async with before_the_upgrade(redis_url, monkeypatch, HALF_HOUR) as (world, case, _):
+        pipe, now = world.pipe, world.now
         assert pipe.rulebook is not None
         pipe.rulebook.old_workers = False
         await world.send(life(now, days=18, seed=2))
@@ -98,12 +86,8 @@ async def test_days_apart_by_part_of_an_hour(redis_url: str, monkeypatch: pytest
 
 async def test_workers_first_where_no_day_tells(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without events since the change an old service gets new events by the older release of the worker's machine."""
-    async with pipeline(redis_url, partitions=1) as pipe:
-        now = await pipe.now()
-        case = Case(now, 20, *WHOLE_HOUR)
-        zone = machine_zone(monkeypatch, case)
-        world = ZoneWorld(pipe, now)
-        await before_the_upgrade(pipe, world, case, silent_days=22)
+    async with before_the_upgrade(redis_url, monkeypatch, silent_days=22) as (world, case, zone):
+        pipe, now = world.pipe, world.now
         pipe.rulebook = case.both_releases(pipe.settings)
         await pipe.drain()
         assert (await world.rules()).release == NEW
@@ -162,12 +146,8 @@ async def test_first_event_after_the_upgrade(
 
 async def test_rules_that_come_within_the_day(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A first table with the old service's offsets, and newer rules an hour later: the old service goes on with its own numbers."""
-    async with pipeline(redis_url, partitions=1) as pipe:
-        now = await pipe.now()
-        case = Case(now, 20, *WHOLE_HOUR)
-        zone = machine_zone(monkeypatch, case)
-        world = ZoneWorld(pipe, now)
-        await before_the_upgrade(pipe, world, case)
+    async with before_the_upgrade(redis_url, monkeypatch) as (world, case, zone):
+        pipe, now = world.pipe, world.now
         pipe.rulebook = case.rulebook(OLD, pipe.settings)
         await pipe.drain()
         assert (await world.rules()).release == OLD
