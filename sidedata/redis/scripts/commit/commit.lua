@@ -175,7 +175,7 @@ end
 
 -- record the changes of a workflow's buckets: its record, a kind that this may lack ('' for none), its log of changes, the log's
 -- expiry (0: the log exists and has it already), the number of changes that stay (0: the log can't be too long), the number of
--- changes left out because so many would not stay, number, changes
+-- changes that are left out because they would not stay, number, changes
 function apply.change_workflow(at)
   local record, kind, log, expiry, most = KEYS[steps[at]], steps[at + 1], KEYS[steps[at + 2]], steps[at + 3], steps[at + 4]
   local left_out = steps[at + 5]
