@@ -212,8 +212,11 @@ class Operations:
         record = self._index(keys.record)
         new_expiry = self._expiry(keys.changes, self._changes_expiry)
         log = self._index(keys.changes)
+        # Those that would not stay are not sent: an import changes thousands of buckets at once.
         most = CHANGES_KEPT if trim else 0
-        self._steps += ("change_workflow", record, kind or "", log, new_expiry, most, len(changes), *changes)
+        named = changes[:most] if trim else changes
+        left_out = len(changes) - len(named)
+        self._steps += ("change_workflow", record, kind or "", log, new_expiry, most, left_out, len(named), *named)
 
     def list_organization(self, organization: str) -> None:
         """Add an organization to the partition's list; a shadow has none."""

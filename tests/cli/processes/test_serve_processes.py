@@ -84,11 +84,15 @@ async def test_each_answers_and_none_is_behind(redis_url: str, processes: int) -
                 await drain(as_user("worker", client), installation, SETTINGS)
                 for pid in pids:
                     os.kill(pid, signal.SIGSTOP)
+                    answers: set[int] = set()
                     try:
-                        answers = await asyncio.gather(*(count_of_any_process(base, headers) for _ in range(12)))
+                        async with asyncio.timeout(30):
+                            while not answers:  # on a busy machine the others may take longer than a request waits
+                                asked = (count_of_any_process(base, headers) for _ in range(12))
+                                answers = set(await asyncio.gather(*asked)) - {-1}
                     finally:
                         os.kill(pid, signal.SIGCONT)
-                    assert set(answers) - {-1} == {count}, answers
+                    assert answers == {count}
             async with aiohttp.ClientSession(base) as http, http.get("/metrics") as reply:
                 assert "sidedata_ingest_events_total 3.0" in await reply.text()
             process.send_signal(signal.SIGTERM)

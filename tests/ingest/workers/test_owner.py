@@ -87,6 +87,20 @@ async def test_a_log_of_changes_names_the_newest(pipe: Pipeline) -> None:
     assert min(sizes[30:]) >= 64
 
 
+async def test_a_batch_of_more_changes_than_the_log_holds(pipe: Pipeline) -> None:
+    """A service that has read a hundred days counts on each of them what one batch adds to all, and what a later one adds to some."""
+    now = await pipe.now()
+    partition = await owner(pipe, "owner")
+    days = [now - timedelta(days=n) for n in range(100)]
+    expected = 0
+    for n, changed in enumerate([days, days, days[90:], days[:1], days]):
+        await pipe.push([view(day, f"v{n}") for day in changed])
+        assert await applied_entries(partition) == 1
+        expected += len(changed)
+        whole = (await pipe.ask(PAGES, (now - timedelta(days=150)).isoformat(), now.isoformat())).json
+        assert sum(value for value, _ in whole["timeframe_stat"]["day_in_week"]) == expected
+
+
 @pytest.mark.parametrize("most", [1, 7, 100])
 async def test_an_owner_that_forgets_counts_the_same(
     pipe: Pipeline, monkeypatch: pytest.MonkeyPatch, most: int

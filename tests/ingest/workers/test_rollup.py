@@ -83,7 +83,7 @@ def written(operations: Operations) -> tuple[Sets, dict[tuple[str, str], int], d
                     sums[key[base + int(target)], str(field)] += int(by)
         else:
             # change_workflow has its changes at the end, list_workflows its pairs.
-            size = at + 5 if name == "change_workflow" else at + 1
+            size = at + 6 if name == "change_workflow" else at + 1
             at = size + 1 + int(steps[size])
     return sets, sums, operations.new_expiries
 

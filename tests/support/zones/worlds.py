@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import cache
 from pathlib import Path
 
 from sidedata.calendar.reporting import stored_rules
@@ -43,7 +44,7 @@ class Case:
     def folder(self, release: str) -> Path:
         """A folder of zone files, as PYTHONTZPATH names one."""
         changes = self.old_changes if release == OLD else self.new_changes
-        return zone_folder(Path(tempfile.mkdtemp(prefix="zones")), release, {NAME: zone_bytes(self.first, changes)})
+        return _folder(release, zone_bytes(self.first, changes))
 
     def rulebook(self, release: str, settings: Settings) -> Rulebook:
         """A worker's zone data: one folder of a release."""
@@ -57,10 +58,15 @@ class Case:
         return Rulebook(settings, sources)
 
 
+@cache
+def _folder(release: str, zone: bytes) -> Path:
+    """A folder of one zone, made once for all tests: a process takes ten seconds to trust files that have just changed."""
+    return zone_folder(Path(tempfile.mkdtemp(prefix="zones")), release, {NAME: zone})
+
+
 def rulebook_of(release: str, zone: bytes, settings: Settings) -> Rulebook:
     """The rules of a worker whose zone data are one folder with one zone."""
-    folder = zone_folder(Path(tempfile.mkdtemp(prefix="zones")), release, {NAME: zone})
-    sources = ZoneSources(None, [], [folder])
+    sources = ZoneSources(None, [], [_folder(release, zone)])
     sources.data(datetime.now(UTC).timestamp() + 60)  # long after the folder was written
     return Rulebook(settings, sources)
 

@@ -174,9 +174,11 @@ function apply.list_workflows(at)
 end
 
 -- record the changes of a workflow's buckets: its record, a kind that this may lack ('' for none), its log of changes, the log's
--- expiry (0: the log exists and has it already), the number of changes that stay (0: the log can't be too long), number, changes
+-- expiry (0: the log exists and has it already), the number of changes that stay (0: the log can't be too long), the number of
+-- changes that are left out because they would not stay, number, changes
 function apply.change_workflow(at)
   local record, kind, log, expiry, most = KEYS[steps[at]], steps[at + 1], KEYS[steps[at + 2]], steps[at + 3], steps[at + 4]
+  local left_out = steps[at + 5]
   -- A record that is new, maybe after a purge, has a log that misses all earlier changes.
   if expiry ~= 0 and call('EXISTS', log) == 0 then
     call('HSET', record, 'changes_from', call('HGET', record, 'revision') or revision)
@@ -185,7 +187,7 @@ function apply.change_workflow(at)
   -- By the fence, readers recognise revisions of another owner, which may have committed changes that a crash or a failover
   -- has lost since.
   call('HSET', record, 'revision', revision, 'fence', batch.fence)
-  local first, last = at + 6, at + 5 + steps[at + 5]
+  local first, last = at + 7, at + 6 + steps[at + 6]
   for from = first, last, MOST / 2 do
     local scored = {}
     for change = from, math.min(from + MOST / 2 - 1, last) do
@@ -200,6 +202,7 @@ function apply.change_workflow(at)
     call('HSET', record, 'changes_from', string.format('%.0f', tonumber(newest_dropped[2])))
     call('ZREMRANGEBYRANK', log, 0, surplus - 1)
   end
+  if left_out > 0 then call('HSET', record, 'changes_from', revision) end
   expire(log, expiry)
   return last + 1
 end
