@@ -109,13 +109,7 @@ class Switch:
     def _workflows(self, changes: Iterable[Change], newest_us: Mapping[str, int]) -> list[WorkflowSwap]:
         live = self._ownership.keyspace
         return [
-            WorkflowSwap(
-                live.workflow(self._organization, workflow),
-                live.changes(self._organization, workflow),
-                live.workflows(self._organization),
-                workflow,
-                str(newest_us.get(workflow, 0)),
-            )
+            WorkflowSwap.of(live, self._organization, workflow, newest_us.get(workflow, 0))
             for workflow in dict.fromkeys(change.workflow for change in changes)
         ]
 

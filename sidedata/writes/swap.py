@@ -27,6 +27,17 @@ class WorkflowSwap(Struct, array_like=True, frozen=True):
     id: str
     newest_us: str
 
+    @classmethod
+    def of(cls, live: Keyspace, organization: str, workflow: str, newest_us: int) -> "WorkflowSwap":
+        """Name a workflow's live keys; `newest_us` is 0 for one without events."""
+        return cls(
+            live.workflow(organization, workflow),
+            live.changes(organization, workflow),
+            live.workflows(organization),
+            workflow,
+            str(newest_us),
+        )
+
 
 class SwapStep(Struct, array_like=True, frozen=True):
     """A step: names without the prefix of the shadow's or of live keys; see `scripts/swap/swap_step.lua`."""
