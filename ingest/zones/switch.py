@@ -24,7 +24,7 @@ from sidedata.schema.keys import Keyspace
 from sidedata.schema.values import FormerCut, ShadowDays
 from sidedata.writes import swap
 from sidedata.writes.commit import Ownership
-from sidedata.writes.swap import SwapStep, WorkflowSwap
+from sidedata.writes.swap import ChangeStatus, SwapStep, WorkflowSwap
 from sidedata.writes.zones.recut import drop
 
 _CHUNK: Final = 250  # keys of a step: 2 ms on a slow machine
@@ -113,7 +113,7 @@ class Switch:
             for workflow in dict.fromkeys(change.workflow for change in changes)
         ]
 
-    async def begin(self, timezone: str, newest_us: Mapping[str, int]) -> str:
+    async def begin(self, timezone: str, newest_us: Mapping[str, int]) -> ChangeStatus:
         """Write the steps and begin the swap; "ok", "fenced" or "stale" as `writes.swap.begin` has it.
 
         Args:
