@@ -95,6 +95,11 @@ class DeadLetter(Struct):
     workflow: str = ""
     type: str = ""
 
+    @property
+    def stream_id(self) -> str:
+        """Its id in its stream of dead letters; "" until it is stored."""
+        return self.id.partition("/")[2]
+
     @classmethod
     def of(
         cls,

@@ -181,7 +181,7 @@ async def _zones(gateway: Gateway) -> list[Finding]:
 
 def _position(dead_letter: DeadLetter) -> tuple[int, int]:
     """A dead letter's id in its stream: milliseconds and sequence."""
-    ms, _, sequence = dead_letter.id.partition("/")[2].partition("-")
+    ms, _, sequence = dead_letter.stream_id.partition("-")
     return int(ms), int(sequence)
 
 

@@ -25,49 +25,20 @@ from redis.exceptions import (
     ReadOnlyError,
     RedisError,
     ResponseError,
-    TimeoutError,  # noqa: A004 - redis-py's own name
 )
 
 from sidedata.redis.replies import Command, Reply, Word
 from sidedata.redis.scripts import Script
 
-# Commands that change nothing, so that sending one twice is harmless.
-READS: Final = frozenset(
-    (
-        *(
-            "CONFIG",
-            "DBSIZE",
-            "EXISTS",
-            "GET",
-            "HEXISTS",
-            "HGET",
-            "HGETALL",
-            "HKEYS",
-            "HLEN",
-            "HMGET",
-            "HVALS",
-            "INFO",
-            "LLEN",
-        ),
-        *(
-            "LRANGE",
-            "MEMORY",
-            "MGET",
-            "PFCOUNT",
-            "PING",
-            "PTTL",
-            "ROLE",
-            "SCAN",
-            "SCARD",
-            "SISMEMBER",
-            "TIME",
-            "TTL",
-            "TYPE",
-        ),
-        *("XLEN", "XRANGE", "XREAD", "XREVRANGE"),
-        *("ZCARD", "ZCOUNT", "ZMSCORE", "ZRANGE", "ZRANGEBYSCORE", "ZREVRANGE", "ZSCORE"),
-    )
-)
+# Commands that change nothing, so that sending one twice is harmless: all such that the product sends.
+_KEYS: Final = ("EXISTS", "PTTL", "SCAN", "TYPE")
+_STRINGS: Final = ("GET", "GETRANGE", "MGET", "PFCOUNT", "STRLEN")
+_HASHES: Final = ("HEXISTS", "HGET", "HGETALL", "HKEYS", "HLEN", "HMGET", "HVALS")
+_LISTS_AND_SETS: Final = ("LLEN", "SCARD")
+_SORTED_SETS: Final = ("ZCARD", "ZMSCORE", "ZRANGE", "ZRANGEBYLEX", "ZRANGEBYSCORE", "ZREVRANGE", "ZSCORE")
+_STREAMS: Final = ("XLEN", "XRANGE", "XREAD", "XREVRANGE")
+_SERVER: Final = ("CONFIG", "DBSIZE", "INFO", "MEMORY", "PING", "TIME")
+READS: Final = frozenset(_KEYS + _STRINGS + _HASHES + _LISTS_AND_SETS + _SORTED_SETS + _STREAMS + _SERVER)
 
 # redis-py counts two error replies among the broken connections: of a server that loads its data, and of one that wants a login.
 ERROR_REPLIES: Final = (ResponseError, BusyLoadingError, AuthenticationError)
@@ -75,7 +46,7 @@ Outcome = Reply | RedisError
 
 ASK_ROLE: Final = ("INFO", "replication")
 # Half of the time within which a failover must be over for clients.
-_SECONDS: Final = 0.5
+_SECONDS_BETWEEN_CHECKS: Final = 0.5
 
 
 class Connection(Protocol):
@@ -175,11 +146,12 @@ async def run_script(
 
 
 async def with_repetition(send: Callable[[], Awaitable[list[Outcome]]], *, repeatable: bool) -> list[Outcome]:
-    """Send commands by `send`; after a broken connection once more, where nothing changes by it."""
+    """Send commands by `send`; after a broken connection once more, where nothing changes by it.
+
+    After a time limit nothing is sent again: redis-py's TimeoutError is no ConnectionError.
+    """
     try:
         return await send()
-    except TimeoutError:
-        raise
     except (ConnectionError, ReadOnlyError):
         if not repeatable:
             raise
@@ -192,12 +164,12 @@ class RoleWatch:
     def __init__(self) -> None:
         self._due = 0.0
 
-    def is_due(self) -> bool:
-        """Tell if the caller should ask for the role; the next callers need not for half a second."""
+    def take_turn(self) -> bool:
+        """Tell if the caller should ask for the role; if so, the next callers need not for half a second."""
         now = time.monotonic()
         if now < self._due:
             return False
-        self._due = now + _SECONDS
+        self._due = now + _SECONDS_BETWEEN_CHECKS
         return True
 
 
