@@ -11,10 +11,11 @@ from typing import Final
 from sidedata.conditions import condition_of
 from sidedata.errors import SidedataError
 from sidedata.events.dead_letter import DeadLetter
+from sidedata.inspect.finding import Finding
 from sidedata.inspect.health import Status
 from sidedata.inspect.overview import Overview, read_overview
 from sidedata.inspect.samples import read_anomalies
-from sidedata.inspect.server_findings import Finding, reachable, redis_findings
+from sidedata.inspect.server_findings import reachable, redis_findings
 from sidedata.inspect.settings_findings import settings_findings
 from sidedata.inspect.zones import ADVICE as ADVICE_ON_ZONES
 from sidedata.inspect.zones import zone_check

@@ -9,8 +9,8 @@ from msgspec import Struct
 from sidedata.events.dead_letter import DeadLetter, find_identity
 from sidedata.events.timestamps import from_milliseconds
 from sidedata.inspect.doctor import examine
+from sidedata.inspect.finding import Finding
 from sidedata.inspect.overview import Overview, read_overview
-from sidedata.inspect.server_findings import Finding
 from sidedata.reads.partitions import live_workers
 from sidedata.reads.servers import read_servers, read_time_ms
 from sidedata.reads.streams import dead_letters_before
