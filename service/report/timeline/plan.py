@@ -46,7 +46,7 @@ class TimelinePlan(Struct, frozen=True):
         return self.plan.zone
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> Kind:
         """The kind that it was planned for."""
         return self.plan.kind
 
