@@ -6,6 +6,7 @@ from typing import Final, get_args
 import click
 import msgspec
 
+from sidedata.cli.command_group import CommandGroup
 from sidedata.cli.commands.answering import open_answering_store
 from sidedata.cli.connection import connect_installation
 from sidedata.cli.event_loop import run
@@ -23,7 +24,13 @@ from sidedata.settings import Settings
 # Letters that a summary counts at most: a partition keeps 100,000 of them by default, and reading them takes seconds.
 _MAX_SUMMARY: Final = 100_000
 
-_reason = click.option("--reason", type=click.Choice(get_args(Reason)), help="only dead letters of this reason")
+_REASONS: Final = get_args(Reason)
+_reason = click.option(
+    "--reason",
+    type=click.Choice(_REASONS),
+    metavar="REASON",
+    help=f"only dead letters of this reason: {', '.join(_REASONS)}",
+)
 _organization = click.option("--org", "organization", metavar="ORG", help="only dead letters of this organization")
 
 
@@ -31,7 +38,7 @@ def _filter(organization: str | None, reason: str | None) -> Filter:
     return Filter(None if organization is None else parse_uuid(organization), reason)
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def dead() -> None:
     """List, show, replay and drop events that could not be applied."""
 
@@ -39,7 +46,9 @@ def dead() -> None:
 @dead.command("list")
 @_organization
 @_reason
-@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="the maximum number")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=100, show_default=True, metavar="N", help="the maximum number"
+)
 @click.option("--json", "as_json", is_flag=True, help="a JSON object a line")
 @settings_options(*INSTALLATION)
 def list_(organization: str | None, reason: str | None, limit: int, settings: Settings, *, as_json: bool) -> None:
@@ -192,7 +201,7 @@ def drop(
 @dead.command()
 @settings_options(*INSTALLATION)
 def seen(settings: Settings) -> None:
-    """Mark all dead letters of this moment as seen: `sidedata doctor` fails for newer ones only."""
+    """Mark all dead letters of this moment as seen: `sidedata doctor` fails for newer ones and warns of the rest."""
 
     async def command() -> None:
         async with connect_installation(settings) as (gateway, installation):

@@ -47,7 +47,8 @@ def settings_options(*names: str) -> Callable[[Callable[..., Returned]], Callabl
 def _help(name: str) -> str:
     field = _FIELDS[name]
     described = next(meta.description for meta in get_args(field.type)[1:] if meta.description)
-    default = f"; default: {field.default}" if field.default not in ("", 0) else ""
+    unset = field.default == "" or "unset:" in described
+    default = "" if unset else f"; default: {field.default}"
     return f"{described}  [{variable(name)}{default}]"
 
 

@@ -4,6 +4,7 @@ import click
 import msgspec
 from click.core import ParameterSource
 
+from sidedata.cli.command_group import CommandGroup
 from sidedata.cli.commands.answering import open_answering_store
 from sidedata.cli.commands.watch import watch
 from sidedata.cli.event_loop import run
@@ -21,14 +22,19 @@ from sidedata.settings import Settings
 _PERCENT = 100
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=CommandGroup, invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="one JSON object; with --watch one a line")
 @click.option("--watch", "watching", is_flag=True, help="refresh each second, with rates, until Ctrl-C")
 @click.option("--all", "everything", is_flag=True, help="show idle partitions, too")
 @click.option("--memory", is_flag=True, help="bytes of each kind of key, from a sample")
 @click.option("--workflows", is_flag=True, help="the biggest workflows, from the same sample")
 @click.option(
-    "--sample", type=click.IntRange(min=1), default=20_000, show_default=True, help="number of keys to sample"
+    "--sample",
+    type=click.IntRange(min=1),
+    default=20_000,
+    show_default=True,
+    metavar="N",
+    help="number of keys to sample",
 )
 @settings_options(*INSTALLATION, "lease_ms")
 @click.pass_context

@@ -7,6 +7,7 @@ import click
 import msgspec
 
 from sidedata.calendar.reporting import stored_rules
+from sidedata.cli.command_group import CommandGroup
 from sidedata.cli.commands.answering import open_answering_store
 from sidedata.cli.connection import connect_installation
 from sidedata.cli.event_loop import run
@@ -21,7 +22,7 @@ from sidedata.settings import Settings
 from sidedata.writes import records
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def org() -> None:
     """List organizations, set and show their time zones and names."""
 
@@ -98,7 +99,7 @@ def list_organizations(settings: Settings, *, as_json: bool) -> None:
     )
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def workflow() -> None:
     """List, register and show an organization's workflows."""
 

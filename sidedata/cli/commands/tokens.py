@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import click
 import msgspec
 
+from sidedata.cli.command_group import CommandGroup
 from sidedata.cli.commands.answering import open_answering_store
 from sidedata.cli.connection import connect_installation
 from sidedata.cli.event_loop import run
@@ -20,7 +21,7 @@ from sidedata.writes.tokens import create_token, revoke_token
 _DAY_SECONDS = 86400
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def token() -> None:
     """Create, list and revoke the service's tokens."""
 
