@@ -21,7 +21,7 @@ from sidedata.plural import counted
 from sidedata.schema.records import parse_uuid
 from sidedata.settings import Settings
 
-# Letters that a summary counts at most: a partition keeps 100,000 of them by default, and reading them takes seconds.
+# Letters that a summary counts at most: a partition keeps a million of them by default, and reading them takes seconds.
 _MAX_SUMMARY: Final = 100_000
 
 _REASONS: Final = get_args(Reason)
@@ -98,18 +98,18 @@ def show(dead_letter_id: str, settings: Settings, *, as_json: bool) -> None:
 
     dead_letter = run(command())
     if dead_letter is None:
-        raise StopError(f"there is no dead letter {dead_letter_id}")
+        raise StopError(f"there is no dead letter {dead_letter_id}; `sidedata dead list` shows them")
     if as_json:
         click.echo(msgspec.json.encode(_json(dead_letter)))
         return
     click.echo(f"{dead_letter.reason}: {dead_letter.detail}\nentry {dead_letter.entry}, at {dead_letter.at}", err=True)
-    origin = (
+    for name, value in (
         ("organization", dead_letter.organization),
         ("workflow", dead_letter.workflow),
         ("type", dead_letter.type),
-    )
-    if details := ", ".join(f"{name} {value}" for name, value in origin if value):
-        click.echo(details, err=True)
+    ):
+        if value:
+            click.echo(f"{name} {value}", err=True)
     click.echo(dead_letter.event)
 
 

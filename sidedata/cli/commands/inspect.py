@@ -10,7 +10,7 @@ from sidedata.cli.commands.watch import watch
 from sidedata.cli.event_loop import run
 from sidedata.cli.options import INSTALLATION, settings_options
 from sidedata.cli.stopping import until_stopped
-from sidedata.cli.tables import print_table
+from sidedata.cli.tables import print_table, print_text
 from sidedata.errors import StopError, UsageError
 from sidedata.inspect.keys.explain import Explanation, explain
 from sidedata.inspect.overview import Overview, is_idle, read_overview
@@ -100,7 +100,7 @@ def explain_key(name: str, settings: Settings, *, as_json: bool) -> None:
         click.secho(explanation.key, bold=True)
         width = max(len(heading) for heading, _ in explanation.rows)
         for heading, text in explanation.rows:
-            click.echo(f"  {heading:<{width}}  {text}")
+            print_text(f"  {heading:<{width}}  ", text)
     if not explanation.exists:
         raise StopError(f"there is no key {name} now")
 

@@ -77,7 +77,7 @@ def revoke(token_id: str, settings: Settings) -> None:
             return await revoke_token(gateway, token_id)
 
     if not run(command()):
-        raise StopError(f"there is no token {token_id}")
+        raise StopError(f"there is no token {token_id}; `sidedata token list` shows them")
 
 
 def _name_and_times(record: TokenRecord) -> str:
