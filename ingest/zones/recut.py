@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from sidedata.calendar.adoption import Recut
-from sidedata.calendar.levels import Retention
+from sidedata.calendar.levels import LONGEST_BUCKET_SECONDS, Retention
 from sidedata.calendar.reporting import stored_rules, zone_of
 from sidedata.calendar.zones import DAY_SECONDS, HOUR_SECONDS, Zone
 from sidedata.events.decode import Kind
@@ -19,7 +19,6 @@ from sidedata.writes.commit import Ownership
 from sidedata.writes.zones.recut import lengthen, merge_sketches, write_counts
 
 TTL_SECONDS: Final = 2 * DAY_SECONDS
-_LONGEST_DAY_SECONDS: Final = 26 * HOUR_SECONDS
 
 
 class StoredCut(NamedTuple):
@@ -147,13 +146,15 @@ class RecutDays:
             at = start + (hour.index * HOUR_SECONDS - start - hour.offset_seconds) % DAY_SECONDS
             # A day of 25 hours has two hours that this may be.
             places = [
-                place for place in (at, at + DAY_SECONDS) if place < start + _LONGEST_DAY_SECONDS and place in hours
+                place
+                for place in (at, at + DAY_SECONDS)
+                if place < start + LONGEST_BUCKET_SECONDS["day"] and place in hours
             ]
             if places and not any(hours[place].visitors for place in places):
                 return day.end
         span = [hour.start for hour in day.hours]
         if start in self._doubtful:  # another table may have cut it: up to 26 hours may be in it
-            span = [place for place in hours if start <= place < start + _LONGEST_DAY_SECONDS]
+            span = [place for place in hours if start <= place < start + LONGEST_BUCKET_SECONDS["day"]]
         if all(place in hours for place in span) and max(span, default=0) + HOUR_SECONDS >= start + DAY_SECONDS:
             sums = _sums(hours[place].counts for place in span)
             events = [name for name in (*goal_fields(counts), STARTED) if name in counts]
