@@ -81,7 +81,7 @@ def test_an_empty_zone_is_misuse(sidedata: Sidedata) -> None:
         ("SIDEDATA_PORT", "80x", "must be a whole number, not '80x'"),
         ("SIDEDATA_PORT", "65536", "must be a whole number <= 65535, not '65536'"),
         ("SIDEDATA_LOG_LEVEL", "loud", "must be DEBUG, INFO, WARNING or ERROR, not 'loud'"),
-        ("SIDEDATA_CORS_ORIGINS", "a.example", "such as https://a.example, separated by commas"),
+        ("SIDEDATA_CORS_ORIGINS", "a.example", "such as https://a.example, separated by commas, not 'a.example'"),
     ],
 )
 def test_a_bad_setting_is_answered_with_its_meaning(name: str, value: str, problem: str) -> None:
