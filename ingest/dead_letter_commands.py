@@ -6,11 +6,10 @@ from typing import Final, get_args
 import click
 import msgspec
 
-from sidedata.cli.command_group import CommandGroup
 from sidedata.cli.commands.answering import open_answering_store
 from sidedata.cli.connection import connect_installation
 from sidedata.cli.event_loop import run
-from sidedata.cli.options import INSTALLATION, confirm_deletion, is_interactive, settings_options
+from sidedata.cli.options import INSTALLATION, CommandGroup, confirm_deletion, is_interactive, settings_options
 from sidedata.cli.tables import print_table
 from sidedata.errors import StopError, UsageError
 from sidedata.events.dead_letter import DeadLetter

@@ -13,9 +13,9 @@ from typing import Final
 
 import click
 
-from sidedata.cli.command_group import CommandGroup
 from sidedata.cli.command_line import CommandLine
 from sidedata.cli.extras import missing_extra
+from sidedata.cli.options import CommandGroup
 from sidedata.cli.parent import end_with_parent
 from sidedata.errors import SidedataError, StoreUnavailableError, UsageError
 

@@ -4,11 +4,10 @@ import click
 import msgspec
 from click.core import ParameterSource
 
-from sidedata.cli.command_group import CommandGroup
 from sidedata.cli.commands.answering import open_answering_store
 from sidedata.cli.commands.watch import watch
 from sidedata.cli.event_loop import run
-from sidedata.cli.options import INSTALLATION, settings_options
+from sidedata.cli.options import INSTALLATION, CommandGroup, settings_options
 from sidedata.cli.stopping import until_stopped
 from sidedata.cli.tables import print_table, print_text
 from sidedata.errors import StopError, UsageError

@@ -7,11 +7,10 @@ import click
 import msgspec
 
 from sidedata.calendar.reporting import stored_rules
-from sidedata.cli.command_group import CommandGroup
 from sidedata.cli.commands.answering import open_answering_store
 from sidedata.cli.connection import connect_installation
 from sidedata.cli.event_loop import run
-from sidedata.cli.options import INSTALLATION, settings_options
+from sidedata.cli.options import INSTALLATION, CommandGroup, settings_options
 from sidedata.cli.tables import print_table, print_text
 from sidedata.errors import StopError, UsageError
 from sidedata.inspect.zones import compare, machine_release

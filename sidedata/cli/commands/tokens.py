@@ -6,11 +6,10 @@ from datetime import UTC, datetime
 import click
 import msgspec
 
-from sidedata.cli.command_group import CommandGroup
 from sidedata.cli.commands.answering import open_answering_store
 from sidedata.cli.connection import connect_installation
 from sidedata.cli.event_loop import run
-from sidedata.cli.options import INSTALLATION, settings_options
+from sidedata.cli.options import INSTALLATION, CommandGroup, settings_options
 from sidedata.cli.tables import print_table
 from sidedata.errors import StopError
 from sidedata.reads.tokens import list_tokens
