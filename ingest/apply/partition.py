@@ -89,7 +89,7 @@ class Partition:
         while True:
             # 1. Resolve, again where the records were dropped since the batch was read.
             if batch.epoch != owner_cache.epoch:
-                await owner_cache.resolve(batch.events)
+                batch.queries = await owner_cache.resolve(batch.events)
                 batch.epoch = owner_cache.epoch
             if owner_cache.due and self._adopter is not None:
                 # No commit is under way, so the hours that days are cut from stay as they are.
@@ -102,8 +102,8 @@ class Partition:
             await self.reader.fetch()
             if stored := deduplicator.filters.stored_keys():
                 deduplicator.filters.load(await read_strings(self._gateway, stored))
-            hashes = [event.id_hash for event in batch.events if event.id_hash is not None]
-            lookups = await owner_cache.look_up(batch.events, deduplicator.queries(hashes))
+            id_queries = deduplicator.queries(batch.queries.id_hashes)
+            lookups = await owner_cache.look_up(batch.queries, id_queries)
             failpoints.pass_by("after_look_up")
 
             # 3. Plan. It takes milliseconds as a rule; a visitor of a thousand workflows and goals can make it minutes. In a
