@@ -28,46 +28,9 @@ from redis.exceptions import (
     TimeoutError,  # noqa: A004 - redis-py's own name
 )
 
+from sidedata.redis.gateway import OnSent
 from sidedata.redis.replies import Command, Reply, Word
 from sidedata.redis.scripts import Script
-
-# Commands that change nothing, so that sending one twice is harmless.
-READS: Final = frozenset(
-    (
-        *(
-            "CONFIG",
-            "DBSIZE",
-            "EXISTS",
-            "GET",
-            "HEXISTS",
-            "HGET",
-            "HGETALL",
-            "HKEYS",
-            "HLEN",
-            "HMGET",
-            "HVALS",
-            "INFO",
-            "LLEN",
-        ),
-        *(
-            "LRANGE",
-            "MEMORY",
-            "MGET",
-            "PFCOUNT",
-            "PING",
-            "PTTL",
-            "ROLE",
-            "SCAN",
-            "SCARD",
-            "SISMEMBER",
-            "TIME",
-            "TTL",
-            "TYPE",
-        ),
-        *("XLEN", "XRANGE", "XREAD", "XREVRANGE"),
-        *("ZCARD", "ZCOUNT", "ZMSCORE", "ZRANGE", "ZRANGEBYSCORE", "ZREVRANGE", "ZSCORE"),
-    )
-)
 
 # redis-py counts two error replies among the broken connections: of a server that loads its data, and of one that wants a login.
 ERROR_REPLIES: Final = (ResponseError, BusyLoadingError, AuthenticationError)
@@ -98,14 +61,19 @@ class Connection(Protocol):
         ...
 
 
-async def exchange(connection: Connection, commands: Sequence[Command]) -> list[Outcome]:
+async def exchange(connection: Connection, commands: Sequence[Command], on_sent: OnSent | None = None) -> list[Outcome]:
     """Send commands at once and read their replies, error replies among them.
+
+    Args:
+        on_sent: called when the commands are on their way, before the wait for their replies.
 
     Raises:
         redis.exceptions.ConnectionError: the connection broke; redis-py has closed it.
         redis.exceptions.TimeoutError: a reply took too long; redis-py has closed the connection.
     """
     await connection.send_packed_command(b"".join(map(packed, commands)))
+    if on_sent is not None:
+        on_sent()
     outcomes: list[Outcome] = []
     for _ in commands:
         try:
@@ -143,11 +111,6 @@ def _is_readable(writer: StreamWriter) -> bool:
 def packed(command: Command) -> bytes:
     """Encode a command for the wire."""
     return cast("bytes", hiredis.pack_command(tuple(command)))  # type: ignore[arg-type] # its stub means a tuple of one
-
-
-def are_reads(commands: Sequence[Command]) -> bool:
-    """Tell if commands change nothing, so that they may be sent again after a connection broke."""
-    return all(command[0] in READS for command in commands)
 
 
 def replies_of(outcomes: Sequence[Outcome]) -> list[Reply]:

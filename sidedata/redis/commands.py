@@ -1,0 +1,64 @@
+"""Redis's commands: the ones that change nothing, so that they may be repeated, and the places of their keys. Pure."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from sidedata.redis.replies import Command
+
+# Commands that change nothing, so that sending one twice is harmless.
+READS: Final = frozenset(
+    (
+        *(
+            "CONFIG",
+            "DBSIZE",
+            "EXISTS",
+            "GET",
+            "HEXISTS",
+            "HGET",
+            "HGETALL",
+            "HKEYS",
+            "HLEN",
+            "HMGET",
+            "HVALS",
+            "INFO",
+            "LLEN",
+        ),
+        *(
+            "LRANGE",
+            "MEMORY",
+            "MGET",
+            "PFCOUNT",
+            "PING",
+            "PTTL",
+            "ROLE",
+            "SCAN",
+            "SCARD",
+            "SISMEMBER",
+            "TIME",
+            "TTL",
+            "TYPE",
+        ),
+        *("XLEN", "XRANGE", "XREAD", "XREVRANGE"),
+        *("ZCARD", "ZCOUNT", "ZMSCORE", "ZRANGE", "ZRANGEBYSCORE", "ZREVRANGE", "ZSCORE"),
+    )
+)
+
+
+def are_reads(commands: Sequence[Command]) -> bool:
+    """Tell if commands change nothing, so that they may be sent again after a connection broke."""
+    return all(command[0] in READS for command in commands)
+
+
+def key_of(words: Command) -> str | bytes:
+    """Find the word of a command that is its first key."""
+    match words[0]:
+        case "XREAD":
+            position = words.index("STREAMS") + 1
+        case "EVAL" | "EVALSHA":
+            position = 3
+        case "MEMORY":
+            position = 2
+        case _:
+            position = 1
+    key = words[position]
+    return key if isinstance(key, str | bytes) else str(key)
