@@ -20,7 +20,7 @@ from sidedata.plural import counted
 from sidedata.schema.records import parse_uuid
 from sidedata.settings import Settings
 
-# Letters that a summary counts at most: a partition keeps 100,000 of them by default, and reading them takes seconds.
+# Letters that a summary counts at most: to read more would take many seconds.
 _MAX_SUMMARY: Final = 100_000
 
 _reason = click.option("--reason", type=click.Choice(get_args(Reason)), help="only dead letters of this reason")

@@ -45,7 +45,7 @@ async def read_all(
                     yield dead_letter
             if len(page) < _PAGE:
                 break
-            last = "(" + page[-1].id.partition("/")[2]
+            last = "(" + page[-1].stream_id
 
 
 async def count(gateway: Gateway, installation: Installation, choice: Filter) -> Counter[tuple[str, str]]:
@@ -111,7 +111,7 @@ async def drop_all(gateway: Gateway, installation: Installation, choice: Filter)
             selection = [dead_letter for dead_letter in page if choice.matches(dead_letter)]
             if selection:
                 dropped += await dead_letters.drop(gateway, space, selection)
-            last = "(" + page[-1].id.partition("/")[2]
+            last = "(" + page[-1].stream_id
     return dropped
 
 

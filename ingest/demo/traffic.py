@@ -9,6 +9,7 @@ from sidedata.batched import batched
 from sidedata.calendar.reporting import reporting_zone
 from sidedata.clock import Clock
 from sidedata.errors import StoreUnavailableError
+from sidedata.events.json_array import join_array
 from sidedata.ingest.demo.visitors import Site, Visitors
 from sidedata.reads.workflow_list import read_states
 from sidedata.redis.gateway import Gateway
@@ -109,7 +110,7 @@ async def _read(
 
 def _entries(raws: Iterable[bytes]) -> Iterator[bytes]:
     """Pack events into JSON arrays of at most `ENTRY_EVENTS` each."""
-    return (b"[" + b",".join(batch) + b"]" for batch in batched(raws, ENTRY_EVENTS))
+    return map(join_array, batched(raws, ENTRY_EVENTS))
 
 
 class _Sender:

@@ -55,13 +55,7 @@ class Swap(Struct):
                 moves += (name, expiry)
         live = self.shadow.live
         swaps = [
-            WorkflowSwap(
-                live.workflow(self.organization, workflow),
-                live.changes(self.organization, workflow),
-                live.workflows(self.organization),
-                workflow,
-                str(self.newest_us.get(workflow, 0)),
-            )
+            WorkflowSwap.of(live, self.organization, workflow, self.newest_us.get(workflow, 0))
             for workflow in workflows
         ]
         return SwapStep(self.shadow.prefix, live.prefix, deletions, moves, swaps, organization)

@@ -7,6 +7,7 @@ from typing import Final
 
 from sidedata.batched import batched
 from sidedata.events.decode import MAX_ENTRY_EVENTS
+from sidedata.events.json_array import join_array
 from sidedata.ingest.archive.lines import Line
 from sidedata.ingest.archive.report import ArchiveReport
 from sidedata.reads.servers import read_time_ms
@@ -60,7 +61,7 @@ class ArchiveSource:
             return ()
         now_ms = await read_time_ms(self._gateway, self._keyspace)
         return [
-            (f"{now_ms}-{next(self._numbers)}".encode(), [b"events", b"[%b]" % b",".join(chunk)])
+            (f"{now_ms}-{next(self._numbers)}".encode(), [b"events", join_array(chunk)])
             for chunk in batched(raws, MAX_ENTRY_EVENTS)
         ]
 

@@ -16,7 +16,7 @@ from sidedata.errors import StoreUnavailableError
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.worker.listing import fill_list
 from sidedata.ingest.worker.worker import Worker
-from sidedata.inspect.health import Check, redis_checks
+from sidedata.inspect.health import Check, redis_answers, redis_checks
 from sidedata.inspect.zones import zone_check
 from sidedata.json_log import log_to_stderr
 from sidedata.metrics import new_registry
@@ -93,8 +93,7 @@ async def _health(settings: Settings, gateway: Gateway, metrics: Metrics) -> Asy
 
     async def checks() -> list[Check]:
         checks = await redis_checks(gateway, settings.partitions, appends="dead")
-        # Else Redis did not answer, and another wait would take more than a second.
-        return [*checks, await zone_check(gateway)] if len(checks) > 2 else checks
+        return [*checks, await zone_check(gateway)] if redis_answers(checks) else checks
 
     runner = web.AppRunner(health_app(metrics.registry, checks), access_log=None, handle_signals=False)
     await runner.setup()

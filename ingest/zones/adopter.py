@@ -9,6 +9,7 @@ cut, and the table of these is its first.
 
 import logging
 from collections.abc import Iterable
+from typing import Literal
 
 from msgspec.structs import replace
 
@@ -32,11 +33,13 @@ from sidedata.redis.gateway import Gateway
 from sidedata.schema.values import FORMER_SECONDS, FormerCut
 from sidedata.settings import Settings
 from sidedata.writes.commit import Ownership
+from sidedata.writes.swap import ChangeStatus
 from sidedata.writes.zones.rules import forget_former, record_release, store_rules
 
 _log = logging.getLogger("sidedata.worker")
 
 _ATTEMPTS = 5
+_Status = ChangeStatus | Literal["same"]  # "same": there was nothing to change
 
 
 class Adopter:
@@ -50,9 +53,8 @@ class Adopter:
         self._gateway = gateway
         self._settings = settings
         self._metrics = metrics
-        self._refused: set[str] = (
-            set()
-        )  # organizations that failed for good; tried again with the next comparison of all
+        # Organizations that failed for good; tried again with the next comparison of all.
+        self._refused: set[str] = set()
 
     def is_due(self, organization: str, state: OrganizationState, now: int) -> bool:
         """Tell if an organization has to get another table before more of its events are counted."""
@@ -108,7 +110,7 @@ class Adopter:
         self._refused.add(organization)
         return False
 
-    async def _adopt(self, ownership: Ownership, organization: str) -> str:
+    async def _adopt(self, ownership: Ownership, organization: str) -> _Status:
         # The owner's own copies of records may be older than this revision; it drops them after an adoption.
         ownership = replace(ownership, records=await records_revision(self._gateway, ownership.keyspace))
         [state], _ = await read_records(self._gateway, ownership.keyspace, [organization], [])
@@ -141,7 +143,7 @@ class Adopter:
         explained: Explanation,
         decision: Decision,
         now: int,
-    ) -> str:
+    ) -> _Status:
         retention = self.rulebook.retention
         newest, *others = self.rulebook.candidates(state.timezone, now)
         stored, doubtful = explained.rules, explained.doubtful
@@ -173,7 +175,7 @@ class Adopter:
         records: OrganizationRecords,
         recut: RecutDays,
         decision: Recut,
-    ) -> str:
+    ) -> _Status:
         status = await recut.switch.begin(state.timezone, records.newest_us)
         if status != "ok":
             await recut.switch.drop()
@@ -189,7 +191,7 @@ class Adopter:
         state: OrganizationState,
         decision: Decision,
         former: FormerCut | None = None,
-    ) -> str:
+    ) -> _Status:
         text = decision.rules.encode()
         if text == state.rules:
             return "same"

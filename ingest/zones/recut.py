@@ -4,21 +4,21 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from sidedata.calendar.adoption import Recut
-from sidedata.calendar.levels import Retention
+from sidedata.calendar.levels import LONGEST_BUCKET_SECONDS, Retention
 from sidedata.calendar.reporting import stored_rules, zone_of
 from sidedata.calendar.zones import DAY_SECONDS, HOUR_SECONDS, Zone
 from sidedata.events.decode import Kind
 from sidedata.ingest.zones.switch import Change, Switch
 from sidedata.reads.zones.buckets import HourContent, read_days, read_hours, sketch_estimates
 from sidedata.redis.gateway import Gateway
-from sidedata.schema.counts import GOAL_SKETCHES, VISITORS, decode, goal_fields, goal_sketch, hour_field
+from sidedata.schema.counts import GOAL_SKETCHES, STARTED, VISITORS, decode, goal_fields, goal_sketch, hour_field
+from sidedata.schema.key_names import parse_within
 from sidedata.schema.table import BUCKET_COUNTS, BUCKET_SESSIONS, BUCKET_VISITORS
 from sidedata.schema.values import FormerCut
 from sidedata.writes.commit import Ownership
 from sidedata.writes.zones.recut import lengthen, merge_sketches, write_counts
 
 TTL_SECONDS: Final = 2 * DAY_SECONDS
-_LONGEST_DAY_SECONDS: Final = 26 * HOUR_SECONDS
 
 
 class StoredCut(NamedTuple):
@@ -143,19 +143,21 @@ class RecutDays:
         """
         day = self._stored.day(start)
         for hour in decode(counts).hours:
-            at = start + (hour.index * HOUR_SECONDS - start - _seconds(hour.offset)) % DAY_SECONDS
+            at = start + (hour.index * HOUR_SECONDS - start - hour.offset_seconds) % DAY_SECONDS
             # A day of 25 hours has two hours that this may be.
             places = [
-                place for place in (at, at + DAY_SECONDS) if place < start + _LONGEST_DAY_SECONDS and place in hours
+                place
+                for place in (at, at + DAY_SECONDS)
+                if place < start + LONGEST_BUCKET_SECONDS["day"] and place in hours
             ]
             if places and not any(hours[place].visitors for place in places):
                 return day.end
         span = [hour.start for hour in day.hours]
         if start in self._doubtful:  # another table may have cut it: up to 26 hours may be in it
-            span = [place for place in hours if start <= place < start + _LONGEST_DAY_SECONDS]
+            span = [place for place in hours if start <= place < start + LONGEST_BUCKET_SECONDS["day"]]
         if all(place in hours for place in span) and max(span, default=0) + HOUR_SECONDS >= start + DAY_SECONDS:
             sums = _sums(hours[place].counts for place in span)
-            events = [name for name in (*goal_fields(counts), "started") if name in counts]
+            events = [name for name in (*goal_fields(counts), STARTED) if name in counts]
             if any(sums.get(name, 0) < counts[name] for name in events):
                 return day.end
         return None
@@ -180,21 +182,17 @@ class RecutDays:
         counts: Mapping[str, Mapping[str, int]],
     ) -> None:
         """Arrange the new names of a workflow, and those that go, for the switch."""
-        prefixes = {
-            start: self._live.bucket(self._organization, workflow, "day", start).removeprefix(self._live.prefix)
-            for start in {*self._days, *old}
-        }
-        starts = {prefix: start for start, prefix in prefixes.items()}
-        for name in names:
-            start = starts[name[: name.index("Z:") + 2]]
+        starts = {name: _start_of(name) for name in names}
+        for name, start in starts.items():
             expiry = self._retention.day_expiry(self._days[start], self._now)
             self.switch.add(start, Change(workflow, name, expiry))
         for start, stored in old.items():
-            gone = [name for name in map(prefixes[start].__add__, _all_names(stored)) if name not in names]
+            prefix = self._live.bucket(self._organization, workflow, "day", start).removeprefix(self._live.prefix)
+            gone = [name for name in map(prefix.__add__, _all_names(stored)) if name not in names]
             for name in gone:
                 self.switch.remove(start, Change(workflow, name, None), stays=self._stays(start))
         shadow, copy = self.switch.shadow.prefix, self.switch.copy.prefix
-        twice = [name for name in names if starts[name[: name.index("Z:") + 2]] in self.switch.shared]
+        twice = [name for name, start in starts.items() if start in self.switch.shared]
         sketches = [(copy + name, [shadow + name]) for name in twice if shadow + name not in counts]
         await merge_sketches(self._gateway, sketches, self._expiry)
         copies = {copy + name: counts[shadow + name] for name in twice if shadow + name in counts}
@@ -219,6 +217,14 @@ def _sketches(hours: Mapping[int, HourContent], kind: Kind) -> Iterator[tuple[st
             yield goal_sketch(name, sketch), starts
 
 
+def _start_of(name: str) -> int:
+    """The start of the bucket that a key, named without the prefix of live keys, belongs to."""
+    parsed = parse_within(name)
+    assert parsed is not None  # noqa: S101 - only keys of buckets come here
+    assert parsed.start is not None  # noqa: S101
+    return parsed.start
+
+
 def _all_names(counts: Mapping[str, int]) -> list[str]:
     """The names, within their bucket, of all keys that a bucket with these counts may have."""
     goals = [goal_sketch(name, sketch) for name in goal_fields(counts) for sketch in GOAL_SKETCHES]
@@ -231,10 +237,3 @@ def _sums(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
         for name, value in part.items():
             sums[name] = sums.get(name, 0) + value
     return sums
-
-
-def _seconds(offset: str) -> int:
-    """The inverse of the offset in a name of an hourly count, such as `+02:00`."""
-    hours, minutes, *seconds = (int(part) for part in offset[1:].split(":"))
-    value = hours * HOUR_SECONDS + minutes * 60 + sum(seconds)
-    return -value if offset[0] == "-" else value

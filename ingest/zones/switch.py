@@ -24,7 +24,7 @@ from sidedata.schema.keys import Keyspace
 from sidedata.schema.values import FormerCut, ShadowDays
 from sidedata.writes import swap
 from sidedata.writes.commit import Ownership
-from sidedata.writes.swap import SwapStep, WorkflowSwap
+from sidedata.writes.swap import ChangeStatus, SwapStep, WorkflowSwap
 from sidedata.writes.zones.recut import drop
 
 _CHUNK: Final = 250  # keys of a step: 2 ms on a slow machine
@@ -109,17 +109,11 @@ class Switch:
     def _workflows(self, changes: Iterable[Change], newest_us: Mapping[str, int]) -> list[WorkflowSwap]:
         live = self._ownership.keyspace
         return [
-            WorkflowSwap(
-                live.workflow(self._organization, workflow),
-                live.changes(self._organization, workflow),
-                live.workflows(self._organization),
-                workflow,
-                str(newest_us.get(workflow, 0)),
-            )
+            WorkflowSwap.of(live, self._organization, workflow, newest_us.get(workflow, 0))
             for workflow in dict.fromkeys(change.workflow for change in changes)
         ]
 
-    async def begin(self, timezone: str, newest_us: Mapping[str, int]) -> str:
+    async def begin(self, timezone: str, newest_us: Mapping[str, int]) -> ChangeStatus:
         """Write the steps and begin the swap; "ok", "fenced" or "stale" as `writes.swap.begin` has it.
 
         Args:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from sidedata.errors import CommandRefusedError, SidedataError
-from sidedata.inspect.health import CHECK_SECONDS, Check, redis_checks
+from sidedata.inspect.health import CHECK_SECONDS, Check, redis_answers, redis_checks
 from sidedata.inspect.zones import zone_check
 from sidedata.service.freshness.freshness import BEHIND_SECONDS, RIGHT_MISSING
 from sidedata.service.http.state import Backend
@@ -25,7 +25,7 @@ class ServiceChecks:
         checks = await redis_checks(backend.gateway, partitions, without_writes="warning")
         if backend.is_open:
             checks.append(Check("installation", "ok", "the configuration fits the installation"))
-            if len(checks) > 2:  # else Redis didn't answer, and another wait would take more than a second
+            if redis_answers(checks):
                 checks.append(await self._rights())
                 checks.append(await self._lag())
                 checks.append(await zone_check(backend.gateway))

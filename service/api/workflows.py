@@ -1,10 +1,9 @@
 """The list of an organization's workflows, newest first."""
 
-from typing import Literal
-
 import msgspec
 from aiohttp import web
 
+from sidedata.events.decode import Kind
 from sidedata.events.timestamps import from_microseconds
 from sidedata.reads.workflow_list import list_workflows
 from sidedata.service.http.auth import ORGANIZATION
@@ -19,7 +18,7 @@ class WorkflowItem(msgspec.Struct, frozen=True):
     """A workflow; `last_event_at` is its newest event's own time in UTC, null before the first."""
 
     id: str
-    kind: Literal["page_navigation", "interaction"]
+    kind: Kind
     name: str | None
     last_event_at: str | None
 

@@ -42,6 +42,11 @@ class FieldError(msgspec.Struct, frozen=True):
     detail: str
 
 
+def pointer_token(name: str) -> str:
+    """A field's name as it stands in a JSON pointer, with "~" and "/" escaped."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     """The body of each response that is not a success."""
 

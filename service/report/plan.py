@@ -16,6 +16,7 @@ from sidedata.calendar.reporting import rules_header
 from sidedata.calendar.tiling import Run, Span, Tiling, effective_interval, tile
 from sidedata.calendar.zones import Zone
 from sidedata.errors import SidedataError, UsageError
+from sidedata.events.decode import Kind
 from sidedata.schema.bucket_fields import BucketField, FieldName
 from sidedata.service.report.points.segment import Segment
 
@@ -25,7 +26,7 @@ _EARLIEST_US, _LATEST_US = -62_135_510_400_000_000, 253_402_041_600_000_000
 _SKETCHES: Final[tuple[FieldName, ...]] = ("visitors", "sessions")
 _WITH_GOALS: Final[tuple[FieldName, ...]] = ("visitors", "goals")
 # The fields of a bucket, by the workflow's kind and the bucket's level.
-FIELD_NAMES: Final[Mapping[str, Mapping[Level, tuple[FieldName, ...]]]] = {
+FIELD_NAMES: Final[Mapping[Kind, Mapping[Level, tuple[FieldName, ...]]]] = {
     "page_navigation": {"5min": _SKETCHES, "hour": _SKETCHES, "day": (*_SKETCHES, "counts")},
     "interaction": dict.fromkeys(("5min", "hour", "day"), _WITH_GOALS),
 }
@@ -39,7 +40,7 @@ class Requirements(NamedTuple):
     segments: tuple[Segment, ...] = ()
 
 
-def requirements(tiling: Tiling, kind: str) -> Requirements:
+def requirements(tiling: Tiling, kind: Kind) -> Requirements:
     """All fields that an answer over a tiling needs, for a workflow of that kind."""
     if kind == "interaction":
         return Requirements(tiling.runs)
@@ -48,7 +49,7 @@ def requirements(tiling: Tiling, kind: str) -> Requirements:
 
 
 @lru_cache(maxsize=4096)
-def fields_of(run: Run, kind: str) -> tuple[BucketField, ...]:
+def fields_of(run: Run, kind: Kind) -> tuple[BucketField, ...]:
     """All fields of a run's buckets."""
     return tuple(BucketField(run.level, start, name) for start in run.starts for name in FIELD_NAMES[kind][run.level])
 
@@ -68,7 +69,7 @@ class ReportPlan(Struct, frozen=True):
     """
 
     zone: Zone
-    kind: str
+    kind: Kind
     tiling: Tiling
     requirements: Requirements
     effective: str
@@ -80,7 +81,7 @@ class ReportPlan(Struct, frozen=True):
         return (*self.tiling.effective, self.rules)
 
 
-def make_plan(zone: Zone, kind: str, start: datetime, end: datetime, now: float, retention: Retention) -> ReportPlan:
+def make_plan(zone: Zone, kind: Kind, start: datetime, end: datetime, now: float, retention: Retention) -> ReportPlan:
     """Plan the answer over `start <= t < end`; date-times without an offset are in the zone.
 
     Raises:
@@ -104,7 +105,7 @@ def _interval_error(start_us: int, end_us: int) -> IntervalError:
 
 # Polls for "the last 30 days" within one second have the same key.
 @lru_cache(maxsize=1024)
-def _plan_of_seconds(zone: Zone, kind: str, start: int, end: int, now: int, retention: Retention) -> ReportPlan:
+def _plan_of_seconds(zone: Zone, kind: Kind, start: int, end: int, now: int, retention: Retention) -> ReportPlan:
     try:
         effective = effective_interval(start * 1_000_000, end * 1_000_000, zone, now, retention)
     except UsageError as error:
@@ -115,7 +116,7 @@ def _plan_of_seconds(zone: Zone, kind: str, start: int, end: int, now: int, rete
 
 @lru_cache(maxsize=512)
 def _plan_of_effective(
-    zone: Zone, kind: str, start: int, end: int, now_in_five_minutes: int, retention: Retention
+    zone: Zone, kind: Kind, start: int, end: int, now_in_five_minutes: int, retention: Retention
 ) -> ReportPlan:
     now = now_in_five_minutes * 300
     tiling = tile(Span(start, end), zone, now)

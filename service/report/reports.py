@@ -101,7 +101,7 @@ class Reports:
             StoreUnavailableError: Redis is out of reach.
         """
 
-        def plan(zone: Zone, kind: str, now: float) -> ReportPlan:
+        def plan(zone: Zone, kind: Kind, now: float) -> ReportPlan:
             return self.plan(zone, kind, start, end, now)
 
         return await self.resolve(self.cache(organization_id, workflow_id), plan, assemble)
@@ -110,7 +110,7 @@ class Reports:
         """The cache of a workflow, empty at first."""
         return self._caches.get(organization_id, workflow_id)
 
-    def plan(self, zone: Zone, kind: str, start: datetime, end: datetime, now: float) -> ReportPlan:
+    def plan(self, zone: Zone, kind: Kind, start: datetime, end: datetime, now: float) -> ReportPlan:
         """Plan a report.
 
         Raises:
@@ -121,7 +121,7 @@ class Reports:
     async def resolve(
         self,
         cache: WorkflowCache,
-        make: Callable[[Zone, str, float], AnyPlan],
+        make: Callable[[Zone, Kind, float], AnyPlan],
         assemble: Callable[[WorkflowCache, AnyPlan], Answer],
     ) -> Answer:
         """Find the answer of a plan in a cache, or assemble it there.

@@ -15,6 +15,7 @@ changes each refresh reads two small hashes.
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import get_args
 
+from sidedata.calendar.levels import LONGEST_BUCKET_SECONDS
 from sidedata.calendar.reporting import reporting_zone
 from sidedata.calendar.tiling import PartialDay, Run
 from sidedata.calendar.zones import Zone
@@ -33,7 +34,6 @@ from sidedata.service.report.shared_refresh import SharedRefresh
 
 # The time after its end for which a bucket counts as open: late events are rare, but they do occur.
 _OPEN_SECONDS = 900
-_LENGTH = {"5min": 300, "hour": 3600, "day": 90_000}
 # Fields to request in one reading. Redis returns only as many as are quick to read; the next request is cut to that number.
 _MOST_FIELDS = 400
 _MOST_EDGES = 2_000  # of one workflow, some 1 KB each; intervals share them
@@ -81,11 +81,17 @@ class WorkflowCache:
 
     def merge(self, runs: Sequence[Run], rows: range = range(SESSIONS + 1)) -> MergedRun:
         """Merge those rows of runs, whose fields must all be cached."""
-        return self._merged.merge(runs, FIELD_NAMES[self.kind or ""], rows)
+        return self._merged.merge(runs, FIELD_NAMES[self._known_kind], rows)
 
     def estimates(self, runs: Sequence[Run]) -> tuple[list[int], Mapping[str, int]]:
         """Estimate each row of an interaction workflow over runs, whose fields must all be cached, and sum their counts."""
         return self._merged.estimates(runs, FIELD_NAMES["interaction"], self.goal_rows)
+
+    @property
+    def _known_kind(self) -> Kind:
+        """The kind, which every plan, and so every requirement, rests on."""
+        assert self.kind is not None  # noqa: S101 - `expect` or the first reading has set it
+        return self.kind
 
     @property
     def goal_rows(self) -> int:
@@ -94,7 +100,7 @@ class WorkflowCache:
 
     def cached_fields(self, runs: Sequence[Run]) -> list[CachedField]:
         """The fields of runs, which must all be cached. They never change: newer data replaces them."""
-        return [self.fields[field] for run in runs for field in fields_of(run, self.kind or "")]
+        return [self.fields[field] for run in runs for field in fields_of(run, self._known_kind)]
 
     def edge_buckets(self, edge: PartialDay) -> EdgeBuckets:
         """The data of a partial day, whose fields must all be cached."""
@@ -170,7 +176,7 @@ class WorkflowCache:
 
     def _missing(self, requirements: Requirements) -> list[BucketField]:
         runs = [run for run in requirements.runs if not self._merged.has(run)]
-        fields = [field for run in runs for field in fields_of(run, self.kind or "")]
+        fields = [field for run in runs for field in fields_of(run, self._known_kind)]
         # The fields of an encoded segment are cached, too: a field is dropped when its bucket changes, and its segments with it.
         fields += (field for segment in self.points.missing(requirements.segments) for field in segment.fields)
         return [field for field in (*fields, *requirements.extra) if field not in self.fields]
@@ -178,15 +184,15 @@ class WorkflowCache:
     def _open(self, requirements: Requirements, recent: float) -> Iterator[BucketField]:
         """The cached fields of buckets that ended after `recent`."""
         for run in requirements.runs:
-            if run.starts[-1] + _LENGTH[run.level] > recent:
-                yield from (field for field in fields_of(run, self.kind or "") if self._is_open(field, recent))
+            if run.starts[-1] + LONGEST_BUCKET_SECONDS[run.level] > recent:
+                yield from (field for field in fields_of(run, self._known_kind) if self._is_open(field, recent))
         for segment in requirements.segments:
-            if segment.span.end + _LENGTH["day"] > recent:  # an edge is part of a longer bucket
+            if segment.span.end + LONGEST_BUCKET_SECONDS["day"] > recent:  # an edge is part of a longer bucket
                 yield from (field for field in segment.fields if self._is_open(field, recent))
         yield from (field for field in requirements.extra if self._is_open(field, recent))
 
     def _is_open(self, field: BucketField, recent: float) -> bool:
-        return field.start + _LENGTH[field.level] > recent and field in self.fields
+        return field.start + LONGEST_BUCKET_SECONDS[field.level] > recent and field in self.fields
 
     async def _is_current(self) -> bool:
         """Tell if nothing has changed; nearly all polls need only this."""

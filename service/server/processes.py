@@ -17,7 +17,7 @@ import click
 import msgspec
 from prometheus_client.multiprocess import mark_process_dead
 
-from sidedata.cli.processes.address import taken_port
+from sidedata.cli.processes.address import address_to_bind, taken_port
 from sidedata.cli.processes.supervisor import Supervisor
 from sidedata.cli.stopping import stop_on_signals, until_first_ends
 from sidedata.embedded.server import attach
@@ -63,10 +63,7 @@ async def _check_installation(settings: Settings) -> None:
 def _reserve_port(settings: Settings, resources: ExitStack) -> int:
     """Reserve the port for the processes, with a socket that does not listen and so gets no connections."""
     try:
-        addresses = socket.getaddrinfo(
-            settings.host or None, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        family, _, _, _, address = addresses[0]
+        family, address = address_to_bind(settings.host, settings.port)
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)  # without SO_REUSEPORT, so that another program with SO_REUSEPORT is noticed too

@@ -2,11 +2,17 @@
 
 from typing import Final, Literal, NamedTuple
 
-from sidedata.calendar.zones import DAY_SECONDS, HOUR_SECONDS, Day, Hour
+from sidedata.calendar.zones import DAY_SECONDS, FIVE_MINUTES_SECONDS, HOUR_SECONDS, Day, Hour
 from sidedata.settings import Settings
 
 Level = Literal["5min", "hour", "day"]
 LEVELS: Final[tuple[Level, ...]] = ("5min", "hour", "day")
+# Troll in Antarctica puts its clocks back by two hours, so it has a day of 26.
+LONGEST_BUCKET_SECONDS: Final[dict[Level, int]] = {
+    "5min": FIVE_MINUTES_SECONDS,
+    "hour": HOUR_SECONDS,
+    "day": 26 * HOUR_SECONDS,
+}
 
 # Keys expire an hour later than promised, so that a reader with a clock behind that of Redis never misses a promised bucket.
 SLACK_SECONDS = 3600

@@ -6,7 +6,7 @@ Days are cached, so the cost of a clock change is paid on its own day alone.
 
 * A local hour is one wall-clock date, hour and offset: 30 minutes at Lord Howe's clock changes, and an hour that occurs
   twice is two spans with one index.
-* A local day is a run of instants of one date: 23, 24 or 25 hours, give or take half an hour.
+* A local day is a run of instants of one date: 23, 24 or 25 hours, give or take half an hour; 22 or 26 at Troll in Antarctica.
 * 5 minutes are counted from the start of their hour and never reach past its end.
 """
 

@@ -13,6 +13,7 @@ from sidedata.embedded.lock_file import LockFile
 from sidedata.errors import StopError
 from sidedata.settings import Settings
 
+SERVER_LOCK: Final = "server.lock"
 # A socket's path may have 104 bytes on macOS and 108 on Linux, a final zero included.
 _SOCKET_BYTES: Final = 100
 
@@ -41,7 +42,7 @@ def running_directory(path: Path) -> Path:
     """
     directory = path.resolve()
     try:
-        if LockFile.is_held(directory / "server.lock"):
+        if LockFile.is_held(directory / SERVER_LOCK):
             return directory
     except OSError as error:
         raise StopError(f"SIDEDATA_DATA_DIR {str(directory)!r} can't be used: {error.strerror}") from error

@@ -26,7 +26,14 @@ from urllib.parse import quote
 import click
 import msgspec
 
-from sidedata.embedded.data_directory import data_directory, not_running, running_directory, socket_path, stored_secret
+from sidedata.embedded.data_directory import (
+    SERVER_LOCK,
+    data_directory,
+    not_running,
+    running_directory,
+    socket_path,
+    stored_secret,
+)
 from sidedata.embedded.lock_file import SHARED, LockFile
 from sidedata.embedded.server_choice import choose_server
 from sidedata.embedded.server_process import last_line, launch
@@ -161,7 +168,7 @@ class EmbeddedServer:
 
     def _attach(self) -> None:
         # Without a PING: the process that starts a server keeps its turn until the server answers.
-        server = LockFile(self._directory / "server.lock")
+        server = LockFile(self._directory / SERVER_LOCK)
         try:
             if server.acquire():
                 raise not_running(self._directory)
@@ -172,7 +179,7 @@ class EmbeddedServer:
     def _start_unless_running(self) -> None:
         if self._process is not None:
             return
-        server = LockFile(self._directory / "server.lock")
+        server = LockFile(self._directory / SERVER_LOCK)
         try:
             if server.acquire():
                 choice = choose_server(self._directory)
@@ -206,7 +213,7 @@ class EmbeddedServer:
             await shut_down(gateway)
         finally:
             await gateway.aclose()
-        server = LockFile(self._directory / "server.lock")
+        server = LockFile(self._directory / SERVER_LOCK)
         try:
             if not await server.wait(STOP_SECONDS):
                 self._abandon()
@@ -230,7 +237,7 @@ async def server_ended(settings: Settings) -> None:
     """Return when the embedded server of these settings has ended; never if they name an address."""
     if settings.redis_url:
         await asyncio.Event().wait()
-    server = LockFile(data_directory(Path(settings.data_dir)) / "server.lock")
+    server = LockFile(data_directory(Path(settings.data_dir)) / SERVER_LOCK)
     try:
         await server.wait(math.inf, pause=0.5)
     finally:

@@ -1,21 +1,27 @@
-"""The split of a JSON array into its elements, byte for byte. Pure.
+"""JSON arrays of events: joined from their elements and split into them, byte for byte. Pure.
 
 Events come in arrays by the stream and over HTTP, and in both an element that is no event must not cost its neighbours anything.
 So an array that the compiled decoder refuses is split by its strings and brackets alone, and each element is judged by itself.
 """
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
 
-from sidedata.events.lenient import parse_json, trim
+from sidedata.events.lenient import BLANKS, parse_json, trim
 from sidedata.events.rejection import Rejection
 
 _ARRAY: Final = msgspec.json.Decoder(list[msgspec.Raw])
 # The tokens that decide where an element ends: whole strings, brackets, commas. A string that doesn't end takes the rest, once:
 # possessive, so that a long one costs no second look.
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\Z|\\\Z)|[\[\]{},]', re.DOTALL)
+
+
+def join_array(elements: Iterable[bytes]) -> bytes:
+    """Make an array of elements, each the text of a JSON value."""
+    return b"[%b]" % b",".join(elements)
 
 
 def split_array(value: bytes, most: int) -> list[bytes] | Rejection:
@@ -47,7 +53,7 @@ def _elements(body: bytes, most: int) -> list[bytes] | None:
         if len(mark) == 1:
             depth += (mark in b"[{") - (mark in b"]}")
         if (mark == b"," and depth == 1) or depth == 0:
-            elements.append(body[start : token.start()].strip(b" \t\r\n"))
+            elements.append(body[start : token.start()].strip(BLANKS))
             start = token.end()
             if len(elements) > most:
                 return elements

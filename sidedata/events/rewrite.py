@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Raw
 
 from sidedata.events.decode import MAX_EVENT_BYTES
-from sidedata.events.lenient import Number, parse_object, trim
+from sidedata.events.lenient import BLANKS, Number, parse_object, trim
 from sidedata.events.rejection import Rejection
 from sidedata.events.wire import KNOWN_FIELDS
 
@@ -31,7 +31,7 @@ def with_field(raw: bytes, name: str, text: str) -> bytes:
 
 def append_field(raw: bytes, name: str, text: str) -> bytes:
     """Add a field at the end of a JSON object, whatever size it gets; see `with_field`."""
-    fields = trim(raw)[:-1].rstrip(b" \t\r\n")
+    fields = trim(raw)[:-1].rstrip(BLANKS)
     comma = b"" if fields == b"{" else b","
     return b'%s%s"%s":"%s"}' % (fields, comma, name.encode(), text.encode())
 

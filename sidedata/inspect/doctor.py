@@ -11,10 +11,11 @@ from typing import Final
 from sidedata.conditions import condition_of
 from sidedata.errors import SidedataError
 from sidedata.events.dead_letter import DeadLetter
+from sidedata.inspect.finding import Finding
 from sidedata.inspect.health import Status
-from sidedata.inspect.overview import Overview, read_overview
+from sidedata.inspect.overview import read_overview
 from sidedata.inspect.samples import read_anomalies
-from sidedata.inspect.server_findings import Finding, reachable, redis_findings
+from sidedata.inspect.server_findings import reachable, redis_findings
 from sidedata.inspect.settings_findings import settings_findings
 from sidedata.inspect.zones import ADVICE as ADVICE_ON_ZONES
 from sidedata.inspect.zones import zone_check
@@ -29,7 +30,6 @@ from sidedata.settings import Settings
 
 _LATE_SECONDS: Final = 10.0
 _STUCK_SECONDS: Final = 300.0
-_RECENT_MS: Final = 24 * 3600 * 1000
 _TICK_SECONDS: Final = 1.0
 _MAX_LISTED: Final = 5
 
@@ -133,7 +133,7 @@ def _some(partitions: Sequence[int], of: int) -> str:
 
 
 async def _streams(gateway: Gateway, installation: Installation, settings: Settings) -> list[Finding]:
-    overview: Overview = await read_overview(gateway, installation, settings)
+    overview = await read_overview(gateway, installation, settings)
     late = [state.partition for state in overview.states if state.lag_seconds > _LATE_SECONDS]
     over = [state.partition for state in overview.states if state.lag_entries > settings.backlog_limit]
     detail = (
@@ -181,7 +181,7 @@ async def _zones(gateway: Gateway) -> list[Finding]:
 
 def _position(dead_letter: DeadLetter) -> tuple[int, int]:
     """A dead letter's id in its stream: milliseconds and sequence."""
-    ms, _, sequence = dead_letter.id.partition("/")[2].partition("-")
+    ms, _, sequence = dead_letter.stream_id.partition("-")
     return int(ms), int(sequence)
 
 

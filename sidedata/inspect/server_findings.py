@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Final
 
-from msgspec import Struct
-
 from sidedata.conditions import condition_of
 from sidedata.errors import SidedataError
+from sidedata.inspect.finding import Finding
 from sidedata.inspect.health import Check, Status, redis_checks
 from sidedata.reads.servers import ServerFacts, read_servers, read_time_ms, round_trips
 from sidedata.redis.gateway import Gateway
@@ -19,20 +18,6 @@ _SLOW_SECONDS: Final = 0.02
 _CLOCK_WARNING_SECONDS: Final = 1.0
 _CLOCK_FAILED_SECONDS: Final = 30.0
 _FULL: Final = 0.9
-
-
-class Finding(Struct, frozen=True):
-    """The result of one examination; `advice` says how to correct a problem."""
-
-    name: str
-    status: Status
-    detail: str
-    advice: str = ""
-
-    @property
-    def problem(self) -> bool:
-        """Tell if an operator should act."""
-        return self.status in ("warning", "failed")
 
 
 async def redis_findings(gateway: Gateway, wait_replicas: int, partitions: int) -> list[Finding]:

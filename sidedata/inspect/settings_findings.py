@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from sidedata.inspect.server_findings import Finding
+from sidedata.inspect.finding import Finding
 from sidedata.settings import Settings, unknown_variables
 
 _ATTRIBUTION_HOURS: Final = 48  # the TTL of a visitor's interactions and goals

@@ -6,11 +6,10 @@ from typing import Final
 
 from msgspec import Struct
 
-from sidedata.events.dead_letter import DeadLetter, find_identity
 from sidedata.events.timestamps import from_milliseconds
 from sidedata.inspect.doctor import examine
+from sidedata.inspect.finding import Finding
 from sidedata.inspect.overview import Overview, read_overview
-from sidedata.inspect.server_findings import Finding
 from sidedata.reads.partitions import live_workers
 from sidedata.reads.servers import read_servers, read_time_ms
 from sidedata.reads.streams import dead_letters_before
@@ -92,10 +91,5 @@ async def _letters(gateway: Gateway, overview: Overview) -> Counter[str]:
     for state in overview.states:
         if state.dead_letters:
             dead_letters = await dead_letters_before(gateway, keyspace(state.partition), "+", _LETTERS)
-            counts.update(map(_organization, dead_letters))
+            counts.update(dead_letter.organization or UNKNOWN for dead_letter in dead_letters)
     return counts
-
-
-def _organization(dead_letter: DeadLetter) -> str:
-    """The organization of a dead letter; letters of older versions have it in their event alone."""
-    return dead_letter.organization or find_identity(dead_letter.event).organization or UNKNOWN

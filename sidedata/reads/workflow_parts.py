@@ -11,7 +11,7 @@ See `scripts/read/read.lua` for the first of them and `service/report/workflow_c
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -19,10 +19,10 @@ from sidedata.calendar.levels import Level
 from sidedata.events.decode import Kind
 from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import (
-    Reply,
     Word,
     array,
     integer,
+    integer_mapping,
     integer_or_zero,
     optional_strings,
     optional_text,
@@ -38,8 +38,6 @@ from sidedata.schema.records import DEFAULT_ZONE
 from sidedata.schema.values import ChangedBucket, GoalName, ShadowDays, kind_of
 
 _READ = script("read", undeclared_keys=True, read_only=True)
-
-_Item = TypeVar("_Item")
 
 
 class Reading(Struct):
@@ -144,8 +142,9 @@ async def read(
         is_complete = changed and revision is not None and integer(changes_from) <= revision
         may_differ = [field for field in open_fields if not is_complete or (field.level, field.start) in changed]
         # Replies are fewer where nothing has changed (the open ones stay as they are) and where all were too many.
+        # The script sends nil for a sketch.
         counts_by_field = [
-            (field, _counts(flat)) for field, flat in zip((*missing, *may_differ), array(data), strict=False)
+            (field, integer_mapping(flat)) for field, flat in zip((*missing, *may_differ), array(data), strict=False)
         ]
         sketch_keys = [
             f"{buckets[field]}{name}" for field, fields in counts_by_field for name in _sketches_of(field, fields)
@@ -158,6 +157,7 @@ async def read(
             sketches = optional_strings(values)
         break
     remaining = iter(sketches)
+    named = optional_strings(goal_names)
     return Reading(
         optional_text(timezone) or DEFAULT_ZONE,
         optional_text(rules),
@@ -168,7 +168,7 @@ async def read(
         integer(names_revision),
         changed,
         {field: _data(field, fields, remaining) for field, fields in counts_by_field},
-        {goal.decode(): _name(value) for goal, value in _pairs(optional_strings(goal_names)) if goal is not None},
+        {goal.decode(): _name(value) for goal, value in zip(named[::2], named[1::2], strict=True) if goal is not None},
     )
 
 
@@ -191,17 +191,6 @@ def _buckets(
 def _name(record: bytes | None) -> str:
     """The name in a record `<µs> <name>`; an expired record leaves the goal without a name."""
     return GoalName.decode(record).name if record else ""
-
-
-def _pairs(flat: Sequence[_Item]) -> Iterable[tuple[_Item, _Item]]:
-    return zip(flat[::2], flat[1::2], strict=True)
-
-
-def _counts(reply: Reply) -> dict[str, int]:
-    """The fields of a bucket's counts; none where the reply is nil, as for a sketch."""
-    if reply is None:
-        return {}
-    return {name.decode(): int(value) for name, value in _pairs(strings(reply))}
 
 
 def _sketches_of(field: BucketField, fields: Iterable[str]) -> Iterable[str]:

@@ -5,43 +5,15 @@ from typing import Final
 
 from sidedata.redis.replies import Command
 
-# Commands that change nothing, so that sending one twice is harmless.
-READS: Final = frozenset(
-    (
-        *(
-            "CONFIG",
-            "DBSIZE",
-            "EXISTS",
-            "GET",
-            "HEXISTS",
-            "HGET",
-            "HGETALL",
-            "HKEYS",
-            "HLEN",
-            "HMGET",
-            "HVALS",
-            "INFO",
-            "LLEN",
-        ),
-        *(
-            "LRANGE",
-            "MEMORY",
-            "MGET",
-            "PFCOUNT",
-            "PING",
-            "PTTL",
-            "ROLE",
-            "SCAN",
-            "SCARD",
-            "SISMEMBER",
-            "TIME",
-            "TTL",
-            "TYPE",
-        ),
-        *("XLEN", "XRANGE", "XREAD", "XREVRANGE"),
-        *("ZCARD", "ZCOUNT", "ZMSCORE", "ZRANGE", "ZRANGEBYSCORE", "ZREVRANGE", "ZSCORE"),
-    )
-)
+# Commands that change nothing, so that sending one twice is harmless: all such that the product sends.
+_KEYS: Final = ("EXISTS", "PTTL", "SCAN", "TYPE")
+_STRINGS: Final = ("GET", "GETRANGE", "MGET", "PFCOUNT", "STRLEN")
+_HASHES: Final = ("HEXISTS", "HGET", "HGETALL", "HKEYS", "HLEN", "HMGET", "HVALS")
+_LISTS_AND_SETS: Final = ("LLEN", "SCARD")
+_SORTED_SETS: Final = ("ZCARD", "ZMSCORE", "ZRANGE", "ZRANGEBYLEX", "ZRANGEBYSCORE", "ZREVRANGE", "ZSCORE")
+_STREAMS: Final = ("XLEN", "XRANGE", "XREAD", "XREVRANGE")
+_SERVER: Final = ("CONFIG", "DBSIZE", "INFO", "MEMORY", "PING", "TIME")
+READS: Final = frozenset(_KEYS + _STRINGS + _HASHES + _LISTS_AND_SETS + _SORTED_SETS + _STREAMS + _SERVER)
 
 
 def are_reads(commands: Sequence[Command]) -> bool:

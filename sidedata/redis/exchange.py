@@ -25,7 +25,6 @@ from redis.exceptions import (
     ReadOnlyError,
     RedisError,
     ResponseError,
-    TimeoutError,  # noqa: A004 - redis-py's own name
 )
 
 from sidedata.redis.gateway import OnSent
@@ -38,7 +37,7 @@ Outcome = Reply | RedisError
 
 ASK_ROLE: Final = ("INFO", "replication")
 # Half of the time within which a failover must be over for clients.
-_SECONDS: Final = 0.5
+_SECONDS_BETWEEN_CHECKS: Final = 0.5
 
 
 class Connection(Protocol):
@@ -138,11 +137,12 @@ async def run_script(
 
 
 async def with_repetition(send: Callable[[], Awaitable[list[Outcome]]], *, repeatable: bool) -> list[Outcome]:
-    """Send commands by `send`; after a broken connection once more, where nothing changes by it."""
+    """Send commands by `send`; after a broken connection once more, where nothing changes by it.
+
+    After a time limit nothing is sent again: redis-py's TimeoutError is no ConnectionError.
+    """
     try:
         return await send()
-    except TimeoutError:
-        raise
     except (ConnectionError, ReadOnlyError):
         if not repeatable:
             raise
@@ -155,12 +155,12 @@ class RoleWatch:
     def __init__(self) -> None:
         self._due = 0.0
 
-    def is_due(self) -> bool:
-        """Tell if the caller should ask for the role; the next callers need not for half a second."""
+    def take_turn(self) -> bool:
+        """Tell if the caller should ask for the role; if so, the next callers need not for half a second."""
         now = time.monotonic()
         if now < self._due:
             return False
-        self._due = now + _SECONDS
+        self._due = now + _SECONDS_BETWEEN_CHECKS
         return True
 
 

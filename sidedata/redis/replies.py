@@ -4,7 +4,7 @@ A decoder checks the shape that its command promises. Another shape means a serv
 decoder raises `StopError` for it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import cast
 
 from sidedata.errors import StopError
@@ -83,24 +83,27 @@ def optional_strings(reply: Reply) -> list[bytes | None]:
 
 def mapping(reply: Reply) -> dict[bytes, bytes]:
     """Decode a hash, whose fields and values arrive in turn."""
-    flat = strings(reply)
-    return dict(zip(flat[::2], flat[1::2], strict=True))
+    return dict(_pairs(reply))
 
 
 def text_mapping(reply: Reply) -> dict[str, str]:
     """Decode a hash of UTF-8 texts."""
-    return {name.decode(): value.decode() for name, value in mapping(reply).items()}
+    return {name.decode(): value.decode() for name, value in _pairs(reply)}
 
 
 def integer_mapping(reply: Reply) -> dict[str, int]:
-    """Decode a hash of numbers."""
-    return {name.decode(): int(value) for name, value in mapping(reply).items()}
+    """Decode a hash of numbers; nil is an empty one."""
+    return {name.decode(): int(value) for name, value in _pairs(reply)}
 
 
 def scores(reply: Reply) -> list[tuple[bytes, float]]:
     """Decode members of a sorted set with their scores, which arrive in turn."""
+    return [(member, float(score)) for member, score in _pairs(reply)]
+
+
+def _pairs(reply: Reply) -> Iterable[tuple[bytes, bytes]]:
     flat = strings(reply)
-    return [(member, float(score)) for member, score in zip(flat[::2], flat[1::2], strict=True)]
+    return zip(flat[::2], flat[1::2], strict=True)
 
 
 Entry = tuple[bytes, list[bytes]]  # a stream entry: its id; names and values of its fields in turn

@@ -100,7 +100,7 @@ class StandaloneGateway:
 
     async def _multiplexed(self, commands: Sequence[Command]) -> list[Reply]:
         assert self.multiplexed is not None  # noqa: S101 - both callers looked
-        asks_role = self.multiplexed.knows_role and self._watch.is_due()
+        asks_role = self.multiplexed.knows_role and self._watch.take_turn()
         try:
             if not asks_role:
                 return await self.multiplexed.exchange(commands)
@@ -132,7 +132,7 @@ class StandaloneGateway:
     async def _exchange_once(
         self, commands: Sequence[Command], *, repeatable: bool, on_sent: OnSent | None
     ) -> list[Outcome]:
-        asks_role = repeatable and self._watch.is_due()
+        asks_role = repeatable and self._watch.take_turn()
         connection = await self._pool.get_connection()  # type: ignore[no-untyped-call] # redis-py's own
         try:
             if is_lost(connection):

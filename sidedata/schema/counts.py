@@ -42,6 +42,13 @@ class HourCount(Struct, frozen=True):
     offset: str
     visitors: int
 
+    @property
+    def offset_seconds(self) -> int:
+        """The offset as `hour_field` takes it, in seconds east of UTC."""
+        hours, minutes, *seconds = (int(part) for part in self.offset[1:].split(":"))
+        value = hours * 3600 + minutes * 60 + sum(seconds)
+        return -value if self.offset[0] == "-" else value
+
 
 class Counts(Struct):
     """Decoded counts of a bucket, or their sums over several; purchases are in 1/10,000 of each currency."""

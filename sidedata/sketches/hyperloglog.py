@@ -31,6 +31,7 @@ from sidedata.sketches.ertl import ALPHA_INFINITY, sigma_of, tau
 from sidedata.sketches.sparse_sketch import LONG, REGISTERS, Registers, registers_of, unpack_sparse
 
 __all__ = [
+    "DENSE_BYTES",
     "LARGEST",
     "REGISTERS",
     "WEIGHTS",
@@ -47,7 +48,7 @@ __all__ = [
 
 _RUN_BITS: Final = 50  # of the hash; the longest run plus one is 51
 _HEADER: Final = 16
-_DENSE_BYTES: Final = REGISTERS * 6 // 8
+DENSE_BYTES: Final = _HEADER + REGISTERS * 6 // 8  # of a dense sketch
 # Bytes of sparse sketches that are decoded at once: for a single sketch numpy's fixed costs would dominate, and the
 # intermediate arrays of all of them would not fit in the processor's cache.
 _TOGETHER_BYTES: Final = 1 << 14
@@ -72,7 +73,7 @@ class Stack(NamedTuple):
     @property
     def size(self) -> int:
         """Bytes of memory, about."""
-        large = sum(_DENSE_BYTES if _is_dense(sketch) else REGISTERS for _, sketch in self.large)
+        large = sum(DENSE_BYTES if _is_dense(sketch) else REGISTERS for _, sketch in self.large)
         return 300 + 200 * len(self.large) + large + 9 * len(self.indexes)
 
     @property
@@ -117,11 +118,7 @@ def _unpack_together(groups: Sequence[Sequence[tuple[int, bytes]]]) -> list[Stac
     for group in groups:
         large.append([])
         for row, sketch in group:
-            if (
-                sketch[:4] != b"HYLL"
-                or len(sketch) <= _HEADER
-                or (sketch[4] == 0 and len(sketch) != _HEADER + _DENSE_BYTES)
-            ):
+            if sketch[:4] != b"HYLL" or len(sketch) <= _HEADER or (sketch[4] == 0 and len(sketch) != DENSE_BYTES):
                 raise ValueError("not a HyperLogLog")
             if sketch[4] == 0 or len(sketch) > LONG:
                 large[-1].append((row, sketch))
@@ -178,7 +175,7 @@ def merge(into: Registers, stacks: Iterable[Stack], first_row: int = 0) -> None:
 
 def _unpack_dense(sketches: Sequence[bytes]) -> Registers:
     """Rows of registers: 4 registers from every 3 bytes, as words of 32 bits that begin there."""
-    shape, strides = (len(sketches), REGISTERS // 4), (_HEADER + _DENSE_BYTES, 3)
+    shape, strides = (len(sketches), REGISTERS // 4), (DENSE_BYTES, 3)
     # One byte early, so that the last word ends with the sketch; its lowest bits belong to the byte before.
     words = np.ndarray(shape, "<u4", b"".join(sketches), _HEADER - 1, strides) >> np.uint32(8)
     # The upper two registers move up by 4 bits, then the upper one of each two by 2: x + x * 15 is x << 4.

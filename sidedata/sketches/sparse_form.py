@@ -6,10 +6,9 @@ An hour of some thousand visitors has a dense sketch of 12,304 bytes. In its spa
 
 from typing import Final
 
-from sidedata.sketches.hyperloglog import empty, estimates, merge, stored_estimate, unpack
+from sidedata.sketches.hyperloglog import DENSE_BYTES, empty, estimates, merge, stored_estimate, unpack
 from sidedata.sketches.sparse_sketch import encode_sparse
 
-DENSE_BYTES: Final = 12_304
 # A longer one is not worth it: some 30 % less by the size classes of Redis's allocator, and slower to read.
 _MOST_BYTES: Final = DENSE_BYTES * 3 // 4
 _COUNT_AT: Final = 8  # bytes before the count in the header

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from sidedata.errors import SidedataError, StoreUnavailableError
 from sidedata.events.decode import MAX_ENTRY_EVENTS
+from sidedata.events.json_array import join_array
 from sidedata.plural import counted
 from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import Word, array, integer
@@ -81,10 +82,10 @@ def pack(events: Iterable[bytes]) -> list[bytes]:
     size = 2
     for event in events:
         if batch and (len(batch) >= MAX_ENTRY_EVENTS or size + len(event) + 1 > MAX_ENTRY_BYTES):
-            entries.append(b"[" + b",".join(batch) + b"]")
+            entries.append(join_array(batch))
             batch, size = [], 2
         batch.append(event)
         size += len(event) + 1
     if batch:
-        entries.append(b"[" + b",".join(batch) + b"]")
+        entries.append(join_array(batch))
     return entries

@@ -25,7 +25,7 @@ async def replay(gateway: Gateway, keyspace: Keyspace, dead_letter: DeadLetter) 
     """
     index = [keyspace.dead_of(dead_letter.organization)] if dead_letter.organization else []
     event = with_entry_time(dead_letter)
-    arguments: list[Word] = [_id(dead_letter)] if event is None else [_id(dead_letter), event]
+    arguments: list[Word] = [dead_letter.stream_id] if event is None else [dead_letter.stream_id, event]
     return bool(integer(await gateway.call(_REPLAY, [keyspace.dead, keyspace.events, *index], arguments)))
 
 
@@ -40,7 +40,7 @@ async def drop(gateway: Gateway, keyspace: Keyspace, dead_letters: Sequence[Dead
         for dead_letter in dead_letters
     ]
     return integer(
-        await gateway.call(_DROP, [keyspace.dead, *indexes], [_id(dead_letter) for dead_letter in dead_letters])
+        await gateway.call(_DROP, [keyspace.dead, *indexes], [dead_letter.stream_id for dead_letter in dead_letters])
     )
 
 
@@ -50,12 +50,7 @@ async def mark_seen(gateway: Gateway, keyspace: Keyspace, newest: DeadLetter) ->
     Raises:
         StoreUnavailableError: Redis is out of reach.
     """
-    await gateway.command("HSET", keyspace.cursor, "dead_seen", _id(newest))
-
-
-def _id(dead_letter: DeadLetter) -> str:
-    """The dead letter's id in its stream."""
-    return dead_letter.id.partition("/")[2]
+    await gateway.command("HSET", keyspace.cursor, "dead_seen", newest.stream_id)
 
 
 async def begin_rewrite(gateway: Gateway, keyspace: Keyspace) -> None:

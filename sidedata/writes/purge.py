@@ -6,6 +6,7 @@ Functions with `dry` only count then; EXISTS and HEXISTS reply as UNLINK and HDE
 from collections.abc import Sequence
 from typing import Final
 
+from sidedata.events.json_array import join_array
 from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import Command, integer
 from sidedata.redis.scripts import script
@@ -41,7 +42,7 @@ async def purge_entry(gateway: Gateway, keyspace: Keyspace, entry: bytes, remain
     Raises:
         StoreUnavailableError: Redis is out of reach.
     """
-    rest = b"[" + b",".join(remaining) + b"]" if remaining else b""
+    rest = join_array(remaining) if remaining else b""
     await gateway.call(_PURGE_ENTRY, [keyspace.events], [entry, rest])
 
 

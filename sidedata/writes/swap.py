@@ -17,6 +17,9 @@ _BEGIN: Final = script("begin_swap")
 _STEP: Final = script("swap_step", undeclared_keys=True)
 _PACKER: Final = msgspec.msgpack.Encoder()
 
+# What came of an owner's change: it is done, or nothing is, because another owner came or because a record was changed meanwhile.
+ChangeStatus = Literal["ok", "fenced", "stale"]
+
 
 class WorkflowSwap(Struct, array_like=True, frozen=True):
     """A workflow in a step: the keys of its record, of its log and of the list that names it, its id, its newest event (µs)."""
@@ -26,6 +29,17 @@ class WorkflowSwap(Struct, array_like=True, frozen=True):
     workflows: str
     id: str
     newest_us: str
+
+    @classmethod
+    def of(cls, live: Keyspace, organization: str, workflow: str, newest_us: int) -> "WorkflowSwap":
+        """Name a workflow's live keys; `newest_us` is 0 for one without events."""
+        return cls(
+            live.workflow(organization, workflow),
+            live.changes(organization, workflow),
+            live.workflows(organization),
+            workflow,
+            str(newest_us),
+        )
 
 
 class SwapStep(Struct, array_like=True, frozen=True):
@@ -53,7 +67,7 @@ async def add_step(gateway: Gateway, shadow: Keyspace, step: SwapStep, expiry: i
 
 async def begin(
     gateway: Gateway, ownership: Ownership, run: str, organization: str, timezone: str, kinds: Sequence[tuple[str, str]]
-) -> Literal["ok", "fenced", "stale"]:
+) -> ChangeStatus:
     """Begin the swap of a run; `kinds` are the organization's workflows with their kinds.
 
     Returns "fenced" if another owner came, "stale" if a record was changed meanwhile; nothing happened then.
@@ -68,7 +82,7 @@ async def begin(
         [keyspace.cursor, keyspace.organization(organization), keyspace.workflows(organization)],
         [ownership.fence, ownership.entry, ownership.records, run, timezone, _PACKER.encode(records)],
     )
-    return cast("Literal['ok', 'fenced', 'stale']", text(reply))
+    return cast("ChangeStatus", text(reply))
 
 
 async def run_step(

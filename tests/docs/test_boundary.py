@@ -1,10 +1,12 @@
 """The boundary with Redis: one package imports its client, and commands stand in the read path and the write path alone."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
+from sidedata.redis.exchange import READS
 from sidedata.redis.gateway import Commands, Gateway
 from tests.support.paths import ROOT
 from tests.support.repository.syntax import imported, modules, tops, tree
@@ -13,6 +15,9 @@ PACKAGES = ("sidedata", "ingest", "service")
 GATEWAY = ROOT / "sidedata" / "redis"
 WITH_COMMANDS = (GATEWAY, ROOT / "sidedata" / "reads", ROOT / "sidedata" / "writes")
 COMMAND_METHODS = {name for protocol in (Commands, Gateway) for name in vars(protocol) if name[0] != "_"} - {"aclose"}
+LIST_OF_READS = GATEWAY / "exchange.py"
+# Words in the commands of the read path that are no commands.
+OPTIONS = {"BLOCK", "COUNT", "LIMIT", "SAMPLES", "STREAMS", "USAGE", "WITHSCORES"}
 # Modules of `sidedata/redis/` that may be imported from outside of the two paths; the others send commands.
 OPEN_MODULES = {"gateway", "replies", "client", "server"}
 # Methods of the same names on objects that are no gateway, by file.
@@ -116,6 +121,21 @@ def test_what_sends_commands_is_imported_on_the_two_paths_alone() -> None:
         if name.startswith(prefix) and name.removeprefix(prefix).split(".")[0] not in OPEN_MODULES
     }
     assert not importers
+
+
+def words_in_capitals(*folders: Path) -> set[str]:
+    """The words in capitals that stand as strings in some folders, as commands and their options do."""
+    files = [path for path in modules("sidedata") if lies_in(path, folders) and path != LIST_OF_READS]
+    constants = [node.value for path in files for node in ast.walk(tree(path)) if isinstance(node, ast.Constant)]
+    return {value for value in constants if isinstance(value, str) and re.fullmatch("[A-Z]{3,}", value)}
+
+
+def test_every_command_of_the_read_path_is_repeated_after_a_broken_connection() -> None:
+    """The commands that a gateway repeats are those of the read path and some of others: none is missing, none is superfluous."""
+    of_reads = words_in_capitals(ROOT / "sidedata" / "reads") - OPTIONS
+    assert len(of_reads) > 20
+    assert of_reads <= READS
+    assert words_in_capitals(*WITH_COMMANDS) >= READS
 
 
 def test_no_reply_is_untyped() -> None:

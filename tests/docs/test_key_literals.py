@@ -23,7 +23,6 @@ CUTS = {"split", "rsplit", "partition", "rpartition", "index", "find"}
 CUTTING = {
     "sidedata/failpoints.py": "a setting of tests",
     "sidedata/reads/servers.py": "lines of INFO",
-    "ingest/zones/recut.py": "an offset from UTC",
 }
 SHOWING = {"sidedata/inspect/doctor.py": "advice that speaks of `sd:\u2026`"}
 

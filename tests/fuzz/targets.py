@@ -10,12 +10,13 @@ from typing import get_args
 
 from sidedata.calendar.levels import Retention
 from sidedata.calendar.zones import zone as find_zone
-from sidedata.events.decode import Event, decode_event
+from sidedata.events.decode import Event, Kind, decode_event
 from sidedata.events.money import MAX_PURCHASE, UNITS
 from sidedata.events.rejection import Reason, Rejection
 from sidedata.ingest.apply.entries import EntryDecoder
 from sidedata.ingest.archive.lines import ArchiveError, open_archive, read_lines
 from sidedata.schema.keys import partition_of
+from sidedata.schema.records import KINDS
 from sidedata.service.api.ingest import validate_event
 from sidedata.service.api.reports.query import Interval, Window, from_body, from_live_query, from_query
 from sidedata.service.http.problems import ProblemError
@@ -150,10 +151,10 @@ def interval(dice: random.Random) -> None:
         return
     if isinstance(asked, Window):
         return
-    plan_interval(dice.choice(_ZONES), dice.choice(("page_navigation", "interaction")), asked.start, asked.end)
+    plan_interval(dice.choice(_ZONES), dice.choice(KINDS), asked.start, asked.end)
 
 
-def plan_interval(zone: str, kind: str, start: datetime, end: datetime) -> None:
+def plan_interval(zone: str, kind: Kind, start: datetime, end: datetime) -> None:
     """Plan an interval in a zone."""
     try:
         plan = make_plan(find_zone(zone), kind, start, end, NOW, _RETENTION)

@@ -1,6 +1,6 @@
 """The records of organizations and workflows, for tokens with the scope `admin`: registered, renamed and read back."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from aiohttp import web
@@ -9,15 +9,23 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from sidedata.calendar.reporting import stored_rules
 from sidedata.calendar.zones import zone
 from sidedata.errors import CommandRefusedError, FixedError, UsageError
+from sidedata.events.decode import Kind
 from sidedata.events.lenient import BOM, parse_object, trim
 from sidedata.events.rejection import Rejection
 from sidedata.events.timestamps import from_microseconds
 from sidedata.reads.records import has_workflows, read_organization, read_workflow
-from sidedata.schema.records import DEFAULT_ZONE, MAX_NAME_CHARACTERS, OrganizationRecord, WorkflowRecord, is_valid_name
+from sidedata.schema.records import (
+    DEFAULT_ZONE,
+    KINDS,
+    MAX_NAME_CHARACTERS,
+    OrganizationRecord,
+    WorkflowRecord,
+    is_valid_name,
+)
 from sidedata.service.api.management.paging import refuse_parameters
 from sidedata.service.http.auth import ORGANIZATION, WORKFLOW
 from sidedata.service.http.bodies import content_type, plain_body
-from sidedata.service.http.problems import FieldError, ProblemError, missing_right
+from sidedata.service.http.problems import FieldError, ProblemError, missing_right, pointer_token
 from sidedata.service.http.state import BACKEND, redis_timeout
 from sidedata.writes.records import name_organization, set_organization, set_workflow
 
@@ -40,7 +48,7 @@ class WorkflowRecordItem(Struct):
     """A workflow; `last_event_at` is its newest event's own time in UTC, null before the first."""
 
     id: str
-    kind: Literal["page_navigation", "interaction"]
+    kind: Kind
     name: str | None
     last_event_at: str | None
 
@@ -55,7 +63,7 @@ class OrganizationBody(Struct, forbid_unknown_fields=True):
 class WorkflowBody(Struct, forbid_unknown_fields=True):
     """The fields of a workflow that can be put; `kind` is required until it is fixed."""
 
-    kind: Literal["page_navigation", "interaction"] | UnsetType = UNSET
+    kind: Kind | UnsetType = UNSET
     name: Name = UNSET
 
 
@@ -102,7 +110,7 @@ async def put_workflow(request: web.Request) -> web.Response:
     fields = await _fields(request, ("kind", "name"))
     name = _name(fields)
     kind = fields.get("kind", UNSET)
-    if kind is not UNSET and kind not in ("page_navigation", "interaction"):
+    if kind is not UNSET and kind not in KINDS:
         raise _wrong("kind", "must be page_navigation or interaction")
     backend = request.app[BACKEND]
     async with redis_timeout(request):
@@ -162,7 +170,7 @@ async def _fields(request: web.Request, known: tuple[str, ...]) -> dict[str, obj
         fields = msgspec.json.decode(body, type=dict[str, object])
     except (ValueError, RecursionError):
         raise _unreadable(body) from None
-    unknown = [FieldError(_pointer(name), "no such field") for name in fields if name not in known]
+    unknown = [FieldError(f"/{pointer_token(name)}", "no such field") for name in fields if name not in known]
     if unknown:
         raise ProblemError(400, f"only {' and '.join(known)} can be put", unknown)
     return fields
@@ -187,10 +195,6 @@ def _name(fields: dict[str, object]) -> str | UnsetType | None:
 
 def _wrong(field: str, detail: str) -> ProblemError:
     return ProblemError(400, f"the field {field} is missing or wrong", [FieldError(f"/{field}", detail)])
-
-
-def _pointer(name: str) -> str:
-    return "/" + name.replace("~", "~0").replace("/", "~1")
 
 
 def _answer(item: Struct) -> web.Response:

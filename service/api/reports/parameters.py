@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from sidedata.service.http.problems import FieldError, ProblemError
+from sidedata.service.http.problems import FieldError, ProblemError, pointer_token
 
 # No documented form has more than three parameters; a hundred thousand would only take time.
 _MOST_PARAMETERS = 20
@@ -39,14 +39,14 @@ def fields_of(
         errors.append(FieldError(pointer, "must be an object"))
         return {}
     unknown = (name for name in value if name not in (*names, *optional))
-    errors += [FieldError(f"{pointer}/{_escape(name)}", "unknown field") for name in unknown]
+    errors += [FieldError(f"{pointer}/{_token_of(name)}", "unknown field") for name in unknown]
     errors += [FieldError(f"{pointer}/{name}", "missing") for name in names if name not in value]
     return {name: value[name] for name in (*names, *optional) if name in value}
 
 
-def _escape(name: str) -> str:
-    """A name in a JSON pointer, with "~" and "/" escaped; only the first 100 characters of a longer one."""
-    return name[:100].replace("~", "~0").replace("/", "~1")
+def _token_of(name: str) -> str:
+    """A name in a JSON pointer, only the first 100 characters of a longer one."""
+    return pointer_token(name[:100])
 
 
 def read_parameters(raw: str, names: tuple[str, ...], errors: list[FieldError]) -> dict[str, str]:
@@ -57,7 +57,7 @@ def read_parameters(raw: str, names: tuple[str, ...], errors: list[FieldError]) 
         raise ProblemError(400, "the query string can't be read") from error
     parameters: dict[str, str] = {}
     for name, value in pairs:
-        pointer = f"/{_escape(name)}"
+        pointer = f"/{_token_of(name)}"
         if name not in names:
             errors.append(FieldError(pointer, "unknown query parameter"))
         elif name in parameters:

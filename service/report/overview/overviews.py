@@ -17,9 +17,11 @@ from sidedata.calendar.reporting import reporting_zone
 from sidedata.calendar.zones import Zone
 from sidedata.clock import Clock
 from sidedata.errors import StoreUnavailableError, late_error
+from sidedata.events.decode import Kind
 from sidedata.reads.workflow_list import OrganizationState, WorkflowState, newest_ids, read_states
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
+from sidedata.schema.records import KINDS
 from sidedata.service.report.answer import Answer, answer_of, encode
 from sidedata.service.report.overview.encode import Item, csv_items, json_items
 from sidedata.service.report.overview.look import SharedLook
@@ -138,10 +140,10 @@ class Overviews:
             ids = await newest_ids(self._gateway, self._installation, organization, _MOST_WORKFLOWS)
         return await read_states(self._gateway, self._installation, organization, ids)
 
-    def _plans(self, question: Question, zone: Zone, now: float, workflows: int) -> dict[str, _Plans]:
+    def _plans(self, question: Question, zone: Zone, now: float, workflows: int) -> dict[Kind, _Plans]:
         """The plans of both kinds, which have one effective interval."""
-        plans = {}
-        for kind in ("page_navigation", "interaction"):
+        plans: dict[Kind, _Plans] = {}
+        for kind in KINDS:
             report = self._reports.plan(zone, kind, *question.interval, now)
             requirements, timeline = report.requirements, None
             if question.granularity is not None:
@@ -164,7 +166,7 @@ class Overviews:
         organization: str,
         state: OrganizationState,
         present: Sequence[WorkflowState],
-        plans: dict[str, _Plans],
+        plans: dict[Kind, _Plans],
         now: float,
     ) -> dict[str, Item]:
         """The items of the workflows that exist, in their order."""

@@ -8,14 +8,13 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from sidedata.calendar.levels import Level
+from sidedata.calendar.levels import LONGEST_BUCKET_SECONDS, Level
 from sidedata.calendar.tiling import Run, Span
 from sidedata.service.report.points.segment import Segment
 
 _MOST_POINTS = 5_000  # of one workflow, some 300 bytes each
 _POINT_BYTES = 300
 _MOST_SEGMENT_BYTES = 4 << 20  # of one workflow; a day by hours has 4 KB
-_LONGEST_SECONDS: dict[Level, int] = {"5min": 300, "hour": 3_600, "day": 90_000}  # of a bucket
 
 
 class PointFigures(NamedTuple):
@@ -91,7 +90,7 @@ class PointCache:
         for bucket in changed:
             for runs in self._users.pop(bucket, ()):
                 self._figures.pop(runs, None)
-        spans = {(start, start + _LONGEST_SECONDS[level]) for level, start in changed}
+        spans = {(start, start + LONGEST_BUCKET_SECONDS[level]) for level, start in changed}
         if not spans or not self._segments:
             return
         earliest, latest = min(start for start, _ in spans), max(end for _, end in spans)

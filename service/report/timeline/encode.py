@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from io import StringIO
 from typing import Final, Literal
 
+from sidedata.events.decode import Kind
 from sidedata.events.money import text_of
 from sidedata.service.report.assemble import purchase_sums
 from sidedata.service.report.points.point_cache import PointFigures
@@ -22,7 +23,7 @@ _INTERACTION: Final = (
 )
 
 
-def json_points(kind: str, points: Sequence[Point], figures: Sequence[PointFigures]) -> list[dict[str, object]]:
+def json_points(kind: Kind, points: Sequence[Point], figures: Sequence[PointFigures]) -> list[dict[str, object]]:
     """The points of a kind of workflow as JSON objects."""
     if kind == "page_navigation":
         return [

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from sidedata.calendar.tiling import Run
+from sidedata.events.decode import Kind
 from sidedata.schema import counts
 from sidedata.schema.bucket_fields import BucketField, FieldName
 from sidedata.service.report.assemble import EdgeFigures, Runs, day_visitors, edge_figures
@@ -22,7 +23,7 @@ _AT_ONCE: Final = 32  # points whose registers are in memory together, up to 1 M
 _NOTHING: Final = PointFigures()
 
 
-def figures_of(cache: WorkflowCache, kind: str, points: Sequence[Point]) -> list[PointFigures]:
+def figures_of(cache: WorkflowCache, kind: Kind, points: Sequence[Point]) -> list[PointFigures]:
     """The figures of points in order; the cache must have all fields that they need."""
     unknown = [point for point in points if point.runs and cache.points.get(point.runs) is None]
     compute = _page_navigation if kind == "page_navigation" else _interaction

@@ -10,6 +10,7 @@ from sidedata.calendar.levels import Retention
 from sidedata.calendar.tiling import AHEAD_SECONDS, Run, Span, tile
 from sidedata.calendar.zones import Zone
 from sidedata.errors import SidedataError
+from sidedata.events.decode import Kind
 from sidedata.schema.bucket_fields import BucketField
 from sidedata.schema.counts import hour_field
 from sidedata.service.report.plan import ReportPlan, Requirements
@@ -45,7 +46,7 @@ class TimelinePlan(Struct, frozen=True):
         return self.plan.zone
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> Kind:
         """The kind that it was planned for."""
         return self.plan.kind
 
@@ -99,7 +100,7 @@ def _is_kept(granularity: Granularity, effective: Span, zone: Zone, now: int, re
 
 
 def _segments(
-    zone: Zone, kind: str, effective: Span, granularity: Granularity, now_in_five_minutes: int
+    zone: Zone, kind: Kind, effective: Span, granularity: Granularity, now_in_five_minutes: int
 ) -> tuple[Segment, ...]:
     # All intervals with the same days share the segments but the first and the last.
     days = Span(zone.day(effective.start).start, zone.day(effective.end - 1).end)
@@ -116,14 +117,14 @@ def _segments(
 
 @lru_cache(maxsize=256)
 def _segments_of_days(
-    zone: Zone, kind: str, days: Span, granularity: Granularity, now_in_five_minutes: int
+    zone: Zone, kind: Kind, days: Span, granularity: Granularity, now_in_five_minutes: int
 ) -> tuple[Segment, ...]:
     return tuple(
         _segment(zone, kind, span, granularity, now_in_five_minutes) for span in segment_spans(days, zone, granularity)
     )
 
 
-def _segment(zone: Zone, kind: str, span: Span, granularity: Granularity, now_in_five_minutes: int) -> Segment:
+def _segment(zone: Zone, kind: Kind, span: Span, granularity: Granularity, now_in_five_minutes: int) -> Segment:
     # A segment that holds no future point is the same at any time.
     has_future = span.end > now_in_five_minutes * 300 + AHEAD_SECONDS
     return _make_segment(zone, kind, span, granularity, now_in_five_minutes if has_future else None)
@@ -131,7 +132,7 @@ def _segment(zone: Zone, kind: str, span: Span, granularity: Granularity, now_in
 
 @lru_cache(maxsize=2048)
 def _make_segment(
-    zone: Zone, kind: str, span: Span, granularity: Granularity, now_in_five_minutes: int | None
+    zone: Zone, kind: Kind, span: Span, granularity: Granularity, now_in_five_minutes: int | None
 ) -> Segment:
     now = span.end if now_in_five_minutes is None else now_in_five_minutes * 300
     points = []
@@ -160,7 +161,7 @@ def _point(zone: Zone, span: Span, granularity: Granularity, now: int, texts: tu
     return Point(*texts, tiling.runs, None, days, tiling.edges)
 
 
-def _fields(point: Point, kind: str) -> Iterator[BucketField]:
+def _fields(point: Point, kind: Kind) -> Iterator[BucketField]:
     """The fields that a point is made of."""
     is_page_navigation = kind == "page_navigation"
     for run in point.runs:

@@ -6,6 +6,7 @@ from functools import partial
 from itertools import islice
 
 from sidedata.calendar.zones import Zone
+from sidedata.events.decode import Kind
 from sidedata.service.report.answer import Answer, answer_of, array
 from sidedata.service.report.points.segment import Segment
 from sidedata.service.report.reports import Reports
@@ -32,7 +33,7 @@ async def timeline(
         StoreUnavailableError: Redis is out of reach.
     """
 
-    def plan(zone: Zone, kind: str, now: float) -> TimelinePlan:
+    def plan(zone: Zone, kind: Kind, now: float) -> TimelinePlan:
         timeline = make_timeline_plan(reports.plan(zone, kind, *interval, now), granularity, now, reports.retention)
         return TimelinePlan(timeline.plan, timeline.segments, timeline.requirements, (*timeline.key, encoding))
 
@@ -57,7 +58,7 @@ def _answer(cache: WorkflowCache, plan: TimelinePlan, before: bytes, after: byte
     return answer_of(body, plan.plan, b"".join([before, *(segment.digest for segment in encoded)]))
 
 
-def _encode(cache: WorkflowCache, kind: str, segments: Sequence[Segment]) -> Iterator[bytes]:
+def _encode(cache: WorkflowCache, kind: Kind, segments: Sequence[Segment]) -> Iterator[bytes]:
     """The points of each segment as JSON, divided by commas."""
     figures = iter(figures_of(cache, kind, [point for segment in segments for point in segment.points]))
     for segment in segments:

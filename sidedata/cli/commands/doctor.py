@@ -13,7 +13,7 @@ from sidedata.cli.options import settings_options
 from sidedata.cli.tables import print_text
 from sidedata.embedded.server import attach
 from sidedata.inspect.doctor import examine
-from sidedata.inspect.server_findings import Finding
+from sidedata.inspect.finding import Finding
 from sidedata.settings import Settings
 
 _COLOURS: Final = {"ok": "green", "warning": "yellow", "failed": "red", "unknown": "cyan"}

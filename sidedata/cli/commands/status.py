@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import click
@@ -13,7 +12,7 @@ from sidedata.cli.commands.doctor import OPTIONS
 from sidedata.cli.event_loop import run
 from sidedata.cli.options import settings_options
 from sidedata.cli.tables import print_text
-from sidedata.embedded.data_directory import embedded_secret
+from sidedata.embedded.data_directory import stored_secret
 from sidedata.inspect.status import InstallationStatus, ServerStatus, read_status
 from sidedata.plural import counted
 from sidedata.settings import Settings
@@ -28,8 +27,8 @@ _HEADING: Final = 14
 @settings_options(*OPTIONS)
 def status(settings: Settings, *, as_json: bool) -> None:
     """Show servers, workers, backlog, freshness, dead letters and the doctor's problems on one screen."""
-    if not settings.redis_url and (Path(settings.data_dir) / "secret").exists():
-        settings = msgspec.structs.replace(settings, secret=embedded_secret(settings))
+    if not settings.redis_url:
+        settings = msgspec.structs.replace(settings, secret=stored_secret(settings))
 
     async def command() -> InstallationStatus:
         async with open_answering_store(settings) as (gateway, installation):

@@ -14,6 +14,7 @@ from sidedata.settings import Settings
 
 READY_SECONDS: Final = 30.0
 _PAUSE_SECONDS: Final = 0.1
+Address = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]  # by family, as the system takes it
 _EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 
@@ -23,6 +24,17 @@ def base_url(settings: Settings) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
+def address_to_bind(host: str, port: int) -> tuple[int, Address]:
+    """Find the family and the address of a socket that listens on a host, "" for every address of this machine.
+
+    Raises:
+        OSError: there is no such host.
+    """
+    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, _, _, _, address = found[0]
+    return family, address
+
+
 def free_ports(host: str, ports: list[int]) -> list[int]:
     """Return each port if it is free on that address, and a free one in place of 0 and of each that is in use.
 
@@ -30,7 +42,7 @@ def free_ports(host: str, ports: list[int]) -> list[int]:
         StopError: no process can listen on that address.
     """
     try:
-        family, _, _, _, _ = socket.getaddrinfo(host or None, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        family, _ = address_to_bind(host, 0)
         with ExitStack() as stack:  # all at once, so that no port is returned twice
             sockets = [stack.enter_context(_listener(family, host, port)) for port in ports]
             return [int(listener.getsockname()[1]) for listener in sockets]
@@ -60,9 +72,7 @@ def check_ports(settings: Settings) -> None:
     """
     for setting, port in (("SIDEDATA_PORT", settings.port), ("SIDEDATA_WORKER_PORT", settings.worker_port)):
         try:
-            family, _, _, _, address = socket.getaddrinfo(
-                settings.host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-            )[0]
+            family, address = address_to_bind(settings.host, port)
             with socket.socket(family, socket.SOCK_STREAM) as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(address)

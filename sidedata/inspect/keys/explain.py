@@ -5,6 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from sidedata.calendar.levels import Level
 from sidedata.calendar.reporting import reporting_zone as zone_of_record
 from sidedata.calendar.zones import Zone, five_minutes, zone
 from sidedata.errors import StopError
@@ -19,7 +20,7 @@ from sidedata.schema.records import DEFAULT_ZONE
 from sidedata.schema.values import FormerCut
 from sidedata.settings import Settings
 
-_LEVELS: Final = {"5min": "5 minutes", "hour": "local hour", "day": "local day"}
+_LEVELS: Final[dict[Level, str]] = {"5min": "5 minutes", "hour": "local hour", "day": "local day"}
 # The meaning of a missing key, by kind.
 _MISSING: Final = {
     "lease": "no worker owns the partition",
@@ -103,7 +104,7 @@ def _parts(installation: Installation, settings: Settings, parsed: KeyName, repo
     return rows
 
 
-def _bucket(reporting_zone: Zone, former: Zone | None, level: str, start: int) -> str:
+def _bucket(reporting_zone: Zone, former: Zone | None, level: Level, start: int) -> str:
     """Describe a bucket's interval by the organization's clock, and say if no bucket of its zone begins there."""
     first, end = _span(reporting_zone, level, start)
     remark = ""
@@ -115,7 +116,7 @@ def _bucket(reporting_zone: Zone, former: Zone | None, level: str, start: int) -
     return f"{_LEVELS[level]} from {clock(reporting_zone, start)} to {clock(reporting_zone, end)}{remark}"
 
 
-def _span(reporting_zone: Zone, level: str, at: int) -> tuple[int, int]:
+def _span(reporting_zone: Zone, level: Level, at: int) -> tuple[int, int]:
     """The start and the end of the bucket around an instant, in seconds since the epoch."""
     hour = reporting_zone.hour(at)
     if level == "5min":

@@ -8,6 +8,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from sidedata.events.money import UNITS
 from sidedata.inspect.keys.records import cursor, organization, workflow
 from sidedata.inspect.keys.subject import Row, Subject, clock
 from sidedata.reads.keys.values import (
@@ -28,7 +29,6 @@ from sidedata.schema.visitor_state import count_interactions
 
 _MAX_LISTED: Final = 8  # members of a sorted set
 _WORKERS: Final = 1_000
-_UNIT: Final = 10_000
 
 
 async def _sketch(subject: Subject) -> list[Row]:
@@ -53,7 +53,7 @@ async def _counts(subject: Subject) -> list[Row]:
         for hour in sorted(counts.hours, key=lambda hour: (hour.index, hour.offset))
     ]
     return rows + [
-        (f"purchases {currency}", f"{units // _UNIT:,}.{units % _UNIT:04}")
+        (f"purchases {currency}", f"{units // UNITS:,}.{units % UNITS:04}")
         for currency, units in counts.purchases.items()
     ]
 

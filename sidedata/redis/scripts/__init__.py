@@ -43,11 +43,10 @@ def script(name: str, *, undeclared_keys: bool = False, read_only: bool = False)
 @cache
 def files() -> dict[str, Traversable]:
     """Find the scripts' files by their names, without `.lua`."""
-    package = resources.files(__name__)
-    folders = [package, *(entry for entry in package.iterdir() if entry.is_dir())]
     return {
         file.name.removesuffix(".lua"): file
-        for folder in folders
+        for folder in resources.files(__name__).iterdir()
+        if folder.is_dir()
         for file in folder.iterdir()
         if file.name.endswith(".lua")
     }

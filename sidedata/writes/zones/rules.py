@@ -1,12 +1,13 @@
 """The table of a zone's offsets in an organization's record, and the release that a partition was compared with."""
 
-from typing import Final, Literal, cast
+from typing import Final, cast
 
 from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import text
 from sidedata.redis.scripts import script
 from sidedata.schema.values import FormerCut
 from sidedata.writes.commit import Ownership
+from sidedata.writes.swap import ChangeStatus
 
 _ADOPT: Final = script("adopt_rules")
 
@@ -19,7 +20,7 @@ async def store_rules(
     stored: str | None,
     rules: str,
     former: FormerCut | None = None,
-) -> Literal["ok", "fenced", "stale"]:
+) -> ChangeStatus:
     """Replace the table `stored` of an organization; no bucket changes. `former` is the cut that days are also written by.
 
     Returns "fenced" if another owner came, "stale" if the record was changed meanwhile; nothing happened then.
@@ -30,7 +31,7 @@ async def store_rules(
     names = [ownership.keyspace.cursor, ownership.keyspace.organization(organization)]
     cut = "" if former is None else former.encode()
     reply = await gateway.call(_ADOPT, names, [ownership.fence, timezone, stored or "", rules, cut])
-    return cast("Literal['ok', 'fenced', 'stale']", text(reply))
+    return cast("ChangeStatus", text(reply))
 
 
 async def record_release(gateway: Gateway, ownership: Ownership, release: str, former_until: int) -> None:

@@ -18,7 +18,7 @@ from sidedata.ingest.worker.worker import Worker
 from sidedata.inspect import doctor
 from sidedata.inspect import server_findings as doctor_redis
 from sidedata.inspect.doctor import examine
-from sidedata.inspect.server_findings import Finding
+from sidedata.inspect.finding import Finding
 from sidedata.inspect.settings_findings import settings_findings
 from sidedata.reads.servers import ServerFacts
 from sidedata.schema import keys

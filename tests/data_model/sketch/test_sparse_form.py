@@ -7,8 +7,17 @@ import numpy as np
 import pytest
 import redis
 
-from sidedata.sketches.hyperloglog import REGISTERS, Registers, empty, estimates, merge, stored_estimate, unpack
-from sidedata.sketches.sparse_form import DENSE_BYTES, sparse_form
+from sidedata.sketches.hyperloglog import (
+    DENSE_BYTES,
+    REGISTERS,
+    Registers,
+    empty,
+    estimates,
+    merge,
+    stored_estimate,
+    unpack,
+)
+from sidedata.sketches.sparse_form import sparse_form
 from sidedata.sketches.sparse_sketch import LONG, encode_sparse, registers_of
 from tests.support.redis.client import Client
 from tests.support.redis.servers import RedisServer

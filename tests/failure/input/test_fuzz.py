@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidedata.errors import UsageError
-from sidedata.events.decode import decode_event
+from sidedata.events.decode import Kind, decode_event
 from sidedata.ingest.apply.entries import EntryDecoder
 from sidedata.ingest.archive.lines import ArchiveError, open_archive, read_lines
 from sidedata.schema.keys import partition_of
+from sidedata.schema.records import KINDS
 from sidedata.service.api.reports.query import from_body
 from sidedata.service.http.problems import ProblemError
 from sidedata.settings import read_settings
@@ -85,8 +86,8 @@ def test_no_element_costs_its_neighbours(elements: list[bytes]) -> None:
     assert [one.event for one in decoder.dead_letters] == [element for element in elements if element not in GOOD]
 
 
-@given(st.datetimes(), st.timedeltas(), ZONES, st.sampled_from(["page_navigation", "interaction"]), st.booleans())
-def test_any_interval_is_planned_or_refused(start: Any, span: Any, zone: str, kind: str, aware: bool) -> None:  # noqa: ANN401, FBT001
+@given(st.datetimes(), st.timedeltas(), ZONES, st.sampled_from(KINDS), st.booleans())
+def test_any_interval_is_planned_or_refused(start: Any, span: Any, zone: str, kind: Kind, aware: bool) -> None:  # noqa: ANN401, FBT001
     """From the first day of the calendar to its last, in any zone."""
     try:
         end = start + span

@@ -88,7 +88,7 @@ async def test_a_log_of_changes_names_the_newest(pipe: Pipeline) -> None:
 
 
 async def test_a_batch_of_more_changes_than_the_log_holds(pipe: Pipeline) -> None:
-    """A service that has read a hundred days counts on each what one batch adds to all of them, and what others add to some."""
+    """A service that has read a hundred days counts what one batch adds to all of them, and what a later one adds to some."""
     now = await pipe.now()
     partition = await owner(pipe, "owner")
     days = [now - timedelta(days=n) for n in range(100)]

@@ -12,6 +12,7 @@ from sidedata.calendar.levels import Retention
 from sidedata.calendar.tiling import Span
 from sidedata.calendar.zones import zone
 from sidedata.clock import SystemClock
+from sidedata.events.decode import Kind
 from sidedata.schema.bucket_fields import BucketField
 from sidedata.service.app import create_app
 from sidedata.service.report.plan import make_plan
@@ -57,7 +58,7 @@ def test_a_changed_bucket_drops_the_segments_that_it_overlaps(bucket: tuple[str,
     assert cache.size == len(remains) * (300 + 2)
 
 
-def plans(days: float, granularity: Granularity, kind: str = "page_navigation") -> TimelinePlan:
+def plans(days: float, granularity: Granularity, kind: Kind = "page_navigation") -> TimelinePlan:
     """The plan over the last days before the tests' clock."""
     retention = Retention.of(Settings())
     helsinki = zone(ZONE)

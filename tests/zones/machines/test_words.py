@@ -15,7 +15,7 @@ from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.worker.worker import Worker
 from sidedata.inspect import zones
 from sidedata.inspect.doctor import examine
-from sidedata.inspect.server_findings import Finding
+from sidedata.inspect.finding import Finding
 from sidedata.inspect.zones import compare, judge
 from sidedata.schema import keys
 from tests.support.constants import ORG, SECRET

@@ -1,4 +1,4 @@
--- Appends a batch of entries to a partition's ingest stream, all of them or none.
+-- Append a batch of entries to a partition's ingest stream, all of them or none.
 --
 -- KEYS  1 events stream
 -- ARGV  1 backlog limit (entries), then the value of `events` (a JSON array) of each entry

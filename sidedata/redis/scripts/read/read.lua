@@ -1,4 +1,4 @@
--- Reads the fields of one workflow's buckets that a report needs, all at one revision.
+-- Read the fields of one workflow's buckets that a report needs, all at one revision.
 --
 -- KEYS  1 workflow's record, 2 organization's record, 3 log of changes (buckets have their hash tag)
 -- ARGV  1 revision that the reader knows ("" for none), 2 revision of names that it knows, 3 the common beginning of keys of goals,
