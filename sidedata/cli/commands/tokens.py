@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import click
 import msgspec
 
+from sidedata.calendar.zones import DAY_SECONDS
 from sidedata.cli.commands.answering import open_answering_store
 from sidedata.cli.connection import connect_installation
 from sidedata.cli.event_loop import run
@@ -16,8 +17,6 @@ from sidedata.reads.tokens import list_tokens
 from sidedata.schema.tokens import EVERY_ORGANIZATION, SCOPES, TokenRecord
 from sidedata.settings import Settings
 from sidedata.writes.tokens import create_token, revoke_token
-
-_DAY_SECONDS = 86400
 
 
 @click.group()
@@ -34,7 +33,7 @@ def token() -> None:
 def create(organization: str, scopes: tuple[str, ...], name: str, expires_days: int | None, settings: Settings) -> None:
     """Create a token and print it, alone; it is not shown again."""
     owner = None if organization == EVERY_ORGANIZATION else organization
-    expires_at = None if expires_days is None else time.time() + expires_days * _DAY_SECONDS
+    expires_at = None if expires_days is None else time.time() + expires_days * DAY_SECONDS
 
     async def command() -> str:
         async with connect_installation(settings) as (gateway, _):

@@ -9,15 +9,13 @@ import pytest
 import pytest_asyncio
 
 from sidedata.calendar.reporting import newest_rules, process_sources
-from sidedata.clock import SystemClock
 from sidedata.ingest.worker.listing import fill_list
 from sidedata.schema import keys
-from sidedata.service.app import create_app
-from sidedata.service.report.reports import Reports
 from sidedata.writes.tokens import create_token
 from tests.support.constants import ORG, OTHER_ORG
 from tests.support.events import PAGES, POPUP, view
-from tests.support.pipeline import Pipeline, pipeline, served
+from tests.support.pipeline import Pipeline, pipeline
+from tests.support.processes.service import application, session
 from tests.support.redis.client import connect
 from tests.support.redis.users import as_user, login
 
@@ -204,10 +202,8 @@ async def test_missing_rights_are_named(pipe: Pipeline) -> None:
     await pipe.client.execute_command("ACL", "SETUSER", "before", "on", ">x", "resetchannels", "-@all", *RIGHTS_BEFORE)
     client = connect(login(pipe.settings.redis_url, "before", "x"), timeout=5)
     token = await new_token(pipe, "reports", "ingest", "admin", organization=None)
-    clock = SystemClock()
-    reports = Reports(client, pipe.installation, pipe.settings, clock)
     try:
-        async with served(create_app(pipe.settings, client, pipe.installation, clock, reports), token) as http:
+        async with session(application(client, pipe.installation, pipe.settings), token) as http:
             day = (await pipe.now()).date().isoformat()
             interval = f"start={day}T00:00:00Z&end={day}T12:00:00Z"
             paths: list[tuple[str, str, object]] = [
