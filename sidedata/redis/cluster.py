@@ -16,12 +16,13 @@ from typing import cast
 import redis.exceptions as redis_errors
 from redis.asyncio.cluster import ClusterNode, RedisCluster
 
-from sidedata.redis.commands import are_reads, key_of
 from sidedata.redis.exchange import (
     Connection,
     Outcome,
+    are_reads,
     exchange,
     is_lost,
+    key_of,
     replies_of,
     run_script,
     with_repetition,

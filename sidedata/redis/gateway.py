@@ -3,7 +3,7 @@
 Two classes stand behind it, `StandaloneGateway` and `ClusterGateway`; no caller needs to know which. Every method raises the
 errors of `sidedata.errors` and nothing else, and every wait has a time limit.
 
-A command finds its node by its key. A read (`READS` in `commands.py`) that meets a broken connection is repeated once on another
+A command finds its node by its key. A read (`READS` in `exchange.py`) that meets a broken connection is repeated once on another
 one. A write is sent once: whether a write took effect before its connection broke is unknown, and only the caller can find out.
 """
 

@@ -8,11 +8,11 @@ from typing import Final
 import redis.exceptions as redis_errors
 from redis.asyncio.connection import Connection, ConnectionPool, UnixDomainSocketConnection
 
-from sidedata.redis.commands import are_reads
 from sidedata.redis.exchange import (
     ASK_ROLE,
     Outcome,
     RoleWatch,
+    are_reads,
     exchange,
     is_lost,
     is_replica,

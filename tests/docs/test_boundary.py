@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sidedata.redis.commands import READS
+from sidedata.redis.exchange import READS
 from sidedata.redis.gateway import Commands, Gateway
 from tests.support.paths import ROOT
 from tests.support.repository.syntax import imported, modules, tops, tree
