@@ -20,7 +20,7 @@ from sidedata.events.decode import Event, canonical_uuid, decode_event
 from sidedata.events.lenient import parse_json, trim
 from sidedata.events.rejection import Rejection
 from sidedata.events.rewrite import with_field
-from sidedata.events.timestamps import from_milliseconds
+from sidedata.events.timestamps import LAST_MS, from_milliseconds
 
 # Other fields that a dead letter holds one by one. Lua can't pass on many thousands at once, so more are packed into one field.
 _MAX_FIELDS = 1_000
@@ -169,9 +169,14 @@ def parse(dead_letter_id: str, fields: Sequence[bytes]) -> DeadLetter:
 
 
 def with_entry_time(dead_letter: DeadLetter) -> bytes | None:
-    """Add the time at which an event without a timestamp entered the stream; None for an event with one, and for no event."""
+    """Add the time at which an event without a timestamp entered the stream.
+
+    None for an event with one, for no event, and for a time beyond the calendar, which a timestamp can't hold.
+    """
     event = decode_event(dead_letter.event)
     ms = dead_letter.entry.partition("-")[0]
-    if isinstance(event, Rejection) or "timestamp" not in event.defaults or not ms.isdecimal():
+    if isinstance(event, Rejection) or "timestamp" not in event.defaults:
+        return None
+    if not ms.isdecimal() or int(ms) > LAST_MS:
         return None
     return with_field(dead_letter.event, "timestamp", from_milliseconds(int(ms)))

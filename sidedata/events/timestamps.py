@@ -18,6 +18,8 @@ _MAX_HOURS: Final = 10_000  # more than a year of them: an archive goes through 
 _hours: dict[str, int] = {}  # "2026-11-23T22" in UTC: microseconds since the epoch
 _HOUR_US: Final = 3_600_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# The last millisecond that has a text: an id of a stream entry may lie beyond the year 9999.
+LAST_MS: Final = 253_402_300_799_999
 
 
 def microseconds(text: str) -> int:  # noqa: C901 - calls would cost what its two shortcuts save
@@ -97,5 +99,5 @@ def from_microseconds(at_us: int) -> str:
 
 
 def from_milliseconds(ms: int) -> str:
-    """Format milliseconds since the epoch as an RFC 3339 date-time in UTC."""
+    """Format milliseconds since the epoch, `LAST_MS` at most, as an RFC 3339 date-time in UTC."""
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -12,13 +12,15 @@ from sidedata.errors import LeaseLostError, StopError
 from sidedata.events.timestamps import from_milliseconds
 from sidedata.operations import Operations
 from sidedata.redis.gateway import Gateway
-from sidedata.redis.replies import array, integer, string
+from sidedata.redis.replies import Word, array, integer, string
 from sidedata.redis.scripts import script
 from sidedata.schema.keys import Keyspace
 from sidedata.settings import Settings
 
 _COMMIT = script("commit")
 _PACKER = msgspec.msgpack.Encoder()
+_GREATEST_NUMBER = 2**64 - 1
+_GREATEST_ID = f"{_GREATEST_NUMBER}-{_GREATEST_NUMBER}"
 
 
 class Ownership(Struct):
@@ -77,7 +79,7 @@ async def commit(
         "fence": str(ownership.fence),
         "entry_before": ownership.entry,
         "entry": entry,
-        "first_entry": _successor(entry),
+        "trimming": _trimming(entry),
         "records": str(ownership.records),
         "valid_until_ms": valid_until_ms,
         "lease_ms": settings.lease_ms,
@@ -111,7 +113,9 @@ async def commit(
             raise StopError(f"the commit script answered {reply!r}")
 
 
-def _successor(entry: str) -> str:
-    """The smallest stream id after `entry`."""
+def _trimming(entry: str) -> tuple[Word, Word]:
+    """The option of XTRIM that removes the entries up to `entry`: no id follows the greatest of all, so nothing can stay."""
+    if entry == _GREATEST_ID:
+        return "MAXLEN", 0
     ms, _, sequence = entry.partition("-")
-    return f"{int(ms) + 1}-0" if int(sequence) == 2**64 - 1 else f"{ms}-{int(sequence) + 1}"
+    return "MINID", f"{int(ms) + 1}-0" if int(sequence) == _GREATEST_NUMBER else f"{ms}-{int(sequence) + 1}"

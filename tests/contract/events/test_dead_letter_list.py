@@ -119,3 +119,19 @@ async def test_a_letter_that_is_gone_is_listed_no_more(pipe: Pipeline) -> None:
     start = NOON + timedelta(minutes=5)
     interval = (start.isoformat(), (start + timedelta(minutes=5)).isoformat())
     assert await starts(pipe, PAGES, interval) == 1
+
+
+@pytest.mark.parametrize(("ms", "kept"), [(253_402_300_799_999, 1), (253_402_300_800_000, 0), (2**64 - 1, 0)])
+async def test_a_replay_survives_a_time_beyond_the_calendar(pipe: Pipeline, ms: int, kept: int) -> None:
+    """An entry's id may lie behind the year 9999, which no timestamp can name: its event goes back without one."""
+    without = json.loads(view(NOON))
+    del without["timestamp"]
+    await pipe.push(json.dumps(without).encode(), entry_id=f"{ms}-0")
+    await pipe.drain()
+    (letter,) = await pipe.letters()
+    assert letter.reason == "in_future"
+    space = keys.keyspace(pipe.partition(ORG))
+    flat = [part for name, value in letter.fields.items() for part in (name.encode(), value)]
+    assert await replay(as_user("operator", pipe.client), space, parse(f"{space.partition}/{letter.id}", flat))
+    ((_, fields),) = await pipe.client.xrange(space.events)
+    assert fields[b"event"].count(b"timestamp") == kept

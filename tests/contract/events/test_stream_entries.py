@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.support.constants import ORG
-from tests.support.events import as_array, started
+from tests.support.events import POPUP, as_array, started
 from tests.support.figures import NOON, starts
 from tests.support.pipeline import Pipeline
 
@@ -78,3 +78,18 @@ async def test_empty_array_and_further_fields(pipe: Pipeline) -> None:
     await pipe.apply([], {"event": started(NOON), "trace": b"abc"})
     assert await pipe.reasons() == []
     assert await starts(pipe) == 1
+
+
+NUMBER = 2**64 - 1  # the greatest of both parts of an id
+
+
+@pytest.mark.holds("2.1.4", "2.3.5")
+@pytest.mark.parametrize("entry", ["0-1", f"0-{NUMBER}", f"{NUMBER}-0", f"{NUMBER}-{NUMBER - 1}", f"{NUMBER}-{NUMBER}"])
+async def test_every_id_of_an_entry_is_taken(pipe: Pipeline, entry: str) -> None:
+    """A producer may choose the id: the event counts or is a letter, and leaves the stream, be it the last id that there is."""
+    await pipe.workflow(POPUP, "interaction")
+    await pipe.push(started(NOON), entry_id=entry)
+    await pipe.drain()
+    letters = ["in_future"] if entry.startswith("0-") else []
+    assert await pipe.reasons() == letters
+    assert await starts(pipe) == 1 - len(letters)

@@ -4,7 +4,7 @@
 -- ARGV  1 the batch, a map in MessagePack:
 --         worker, fence (text)     the owner; `fence` is the proof that it still owns the partition
 --         entry_before, entry      the cursor before and after the batch
---         first_entry              the first entry that stays in the stream
+--         trimming                 option and value of XTRIM: the entries up to the cursor leave the stream
 --         records (text)           revision of the records that the batch was planned on
 --         valid_until_ms           the plan holds until then
 --         lease_ms                 length of a lease
@@ -54,7 +54,7 @@ end
 
 -- A revision is the commit's time in microseconds, so that one lost in a crash of Redis is never given out again.
 local revision = string.format('%.0f', math.max(tonumber(stored[4] or '0') + 1, time[1] * 1000000 + time[2]))
-call('XTRIM', KEYS[3], 'MINID', batch.first_entry)
+call('XTRIM', KEYS[3], unpack(batch.trimming))
 call('HSET', cursor, 'entry', batch.entry, 'revision', revision)
 call('HINCRBY', cursor, 'events', batch.events)
 if call('GET', lease) == batch.worker then call('PEXPIRE', lease, batch.lease_ms) end
