@@ -105,7 +105,10 @@ def test_bad_lines_are_named_before_they_are_sent(tmp_path: Path, monkeypatch: p
         ["line 4", "invalid_event"],
         ["line 5", "in_future"],
         ["3 events would become dead letters"],
-        ["1 of them are older than the days kept", "--rebase shifts an archive into the last days"],
+        [
+            "1 of them are older than the days kept",
+            "--rebase shifts an archive into the last days, a larger SIDEDATA_KEEP_DAY_DAYS of all processes keeps its times",
+        ],
         ["4 events checked, 1 line unreadable"],
     ]
     file.write_bytes(lines(good, good))

@@ -118,7 +118,9 @@ async def test_new_dead_letters_are_found_and_old_ones_counted(redis_url: str) -
         await pipe.client.xadd(keys.keyspace(0).dead, {"reason": "too_old"}, id="1000-1")
         assert (await found(pipe))["dead letters"].status == "failed"
         await mark_seen(as_user("operator", pipe.client), pipe.installation)
-        assert (await found(pipe))["dead letters"].status == "warning"
+        seen = (await found(pipe))["dead letters"]
+        assert seen.status == "warning"
+        assert "`sidedata dead drop --all`" in seen.advice
         await pipe.apply(b"7")
         finding = (await found(pipe))["dead letters"]
         assert (finding.status, finding.detail) == ("failed", "2, some of them not seen (invalid_event)")
