@@ -44,6 +44,7 @@ def letters(redis_url: str) -> None:
 
 
 @pytest.mark.usefixtures("letters")
+@pytest.mark.holds("8.3")
 def test_the_list_is_narrowed_and_summed(sidedata: Callable[..., Result]) -> None:
     """By organization and reason; in letters of older versions the event names them."""
     done = sidedata("dead", "list")
@@ -65,6 +66,7 @@ def test_the_list_is_narrowed_and_summed(sidedata: Callable[..., Result]) -> Non
 
 
 @pytest.mark.usefixtures("letters")
+@pytest.mark.holds("8.3", "8.7")
 def test_letters_are_dropped(sidedata: Callable[..., Result]) -> None:
     """By ids, or all of an organization and a reason; neither is misuse, an id that is not there a failure."""
     assert sidedata("dead", "drop").exit_code == 2
@@ -78,6 +80,7 @@ def test_letters_are_dropped(sidedata: Callable[..., Result]) -> None:
 
 
 @pytest.mark.usefixtures("letters")
+@pytest.mark.holds("8.3", "8.7")
 def test_a_replay_can_be_narrowed(sidedata: Callable[..., Result]) -> None:
     """To one organization."""
     assert sidedata("dead", "replay", "--all", "--org", OTHER_ORG).stderr == "1 dead letter sent again\n"

@@ -112,6 +112,7 @@ async def test_too_long_a_backlog_is_found(redis_url: str) -> None:
         assert "over SIDEDATA_BACKLOG_LIMIT: partition 1" in findings["streams"].detail
 
 
+@pytest.mark.holds("8.8")
 async def test_new_dead_letters_are_found_and_old_ones_counted(redis_url: str) -> None:
     """Those that were not seen fail, by reason; the others are a warning."""
     async with pipeline(redis_url, partitions=4, lease_ms=100) as pipe:
