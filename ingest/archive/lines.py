@@ -151,10 +151,13 @@ def _text(raw: Raw | None) -> str | None:
 
 def _encodable(value: object) -> str | None:
     """The same text; None for another value, and for text with half of a surrogate pair."""
+    if type(value) is not str:
+        return None
     try:
-        return value if type(value) is str and value.encode() is not None else None
+        value.encode()
     except UnicodeEncodeError:
         return None
+    return value
 
 
 def _shifted(timestamp: str, days: int) -> str | None:

@@ -32,12 +32,12 @@ async def push(
 ) -> None:
     """Send all readable lines and count them in `report`; while the backlog is full, it waits.
 
+    Lines are sent unchanged, without new ids. A batch whose connection broke is sent again: events with ids count once, events
+    without may count twice.
+
     Args:
         progress: called whenever some lines have been sent.
         trouble: called with the reason once batches have had to wait for a second.
-
-    Lines are sent unchanged, without new ids. A batch whose connection broke is sent again: events with ids count once, events
-    without may count twice.
 
     Raises:
         StoreUnavailableError: Redis stayed out of reach.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from sidedata.batched import batched
 from sidedata.calendar.reporting import reporting_zone
+from sidedata.calendar.zones import DAY_SECONDS
 from sidedata.clock import Clock
 from sidedata.errors import StoreUnavailableError
 from sidedata.events.json_array import join_array
@@ -22,7 +23,6 @@ _log = logging.getLogger("sidedata.traffic")
 HISTORY_EVENTS = 150_000
 ENTRY_EVENTS = 500
 _ENTRIES_AT_ONCE = 8
-_DAY_SECONDS = 86_400
 _TICK_SECONDS = 0.2  # live events come in small groups, five times a second
 _RETRY_SECONDS = 0.5
 
@@ -63,9 +63,9 @@ async def send_traffic(  # noqa: PLR0913 - the options of a demonstration
     visitors = Visitors(Site(organization, pages, interactions), local, seed=seed, run=secrets.token_hex(4))
     now = clock.now()
     # The rate of a week with that number of events; longer histories are sparser, so that sending them takes no longer.
-    average = HISTORY_EVENTS / (max(days, 7) * _DAY_SECONDS)
+    average = HISTORY_EVENTS / (max(days, 7) * DAY_SECONDS)
     live = average if rate is None else rate
-    start = now - days * _DAY_SECONDS
+    start = now - days * DAY_SECONDS
     if days:
         start = max(start, newest)
     events = visitors.events(start, now, average if start < now else live, live)

@@ -27,8 +27,8 @@ class Assignment:
         self._gathering = Gathering()
         self._maintained_at = float("-inf")
 
-    def takes_maintenance(self, now: float) -> bool:
-        """Tell if the partition's maintenance is due; `now` is in seconds of a monotonic clock. It sets the next due time."""
+    def take_maintenance_turn(self, now: float) -> bool:
+        """Tell if the partition's maintenance is due, and then count it as done at `now`, in seconds of a monotonic clock."""
         if now < self._maintained_at + _MAINTENANCE_SECONDS:
             return False
         self._maintained_at = now

@@ -144,7 +144,7 @@ class Worker:
         try:
             async with self._renewals:
                 renewed = await lease.renew(self._gateway, self._settings, ownership)
-                if renewed and assignment.takes_maintenance(time.monotonic()):
+                if renewed and assignment.take_maintenance_turn(time.monotonic()):
                     await maintain_partition(self._gateway, self._settings, ownership.keyspace, self.metrics)
         except StoreUnavailableError:
             return  # its task sees it, too

@@ -1,1 +1,1 @@
-"""Reports: plan, cache, merge, assemble and encode, behind the one class `Reports`."""
+"""Reports, timelines and overviews: plan, cache, merge, assemble and encode."""

@@ -14,13 +14,13 @@ from msgspec import Struct
 from sidedata.calendar.levels import Level, Retention
 from sidedata.calendar.reporting import rules_header
 from sidedata.calendar.tiling import Run, Span, Tiling, effective_interval, tile
-from sidedata.calendar.zones import Zone
+from sidedata.calendar.zones import DAY_SECONDS, FIVE_MINUTES_SECONDS, Zone
 from sidedata.errors import SidedataError, UsageError
 from sidedata.events.decode import Kind
 from sidedata.schema.bucket_fields import BucketField, FieldName
 from sidedata.service.report.points.segment import Segment
 
-_LONGEST_US = 400 * 86_400 * 1_000_000
+_LONGEST_US = 400 * DAY_SECONDS * 1_000_000
 # 0001-01-02 to 9999-12-29, so that no zone and no widening leaves the years of the calendar.
 _EARLIEST_US, _LATEST_US = -62_135_510_400_000_000, 253_402_041_600_000_000
 _SKETCHES: Final[tuple[FieldName, ...]] = ("visitors", "sessions")
@@ -111,14 +111,14 @@ def _plan_of_seconds(zone: Zone, kind: Kind, start: int, end: int, now: int, ret
     except UsageError as error:
         raise IntervalError("/interval", str(error)) from error
     # In steps of 5 minutes: the tiling uses `now` only to leave out the future.
-    return _plan_of_effective(zone, kind, effective.start, effective.end, now // 300, retention)
+    return _plan_of_effective(zone, kind, effective.start, effective.end, now // FIVE_MINUTES_SECONDS, retention)
 
 
 @lru_cache(maxsize=512)
 def _plan_of_effective(
     zone: Zone, kind: Kind, start: int, end: int, now_in_five_minutes: int, retention: Retention
 ) -> ReportPlan:
-    now = now_in_five_minutes * 300
+    now = now_in_five_minutes * FIVE_MINUTES_SECONDS
     tiling = tile(Span(start, end), zone, now)
     effective, rules = f"{zone.text(start)}/{zone.text(end)}", rules_header(zone, now, retention)
     return ReportPlan(zone, kind, tiling, requirements(tiling, kind), effective, rules)

@@ -7,7 +7,7 @@ Dashboards that poll "the last 30 days" with a new `now` each time share it unti
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Protocol, TypeVar, get_args
+from typing import Protocol, TypeVar
 
 from prometheus_client import CollectorRegistry
 
@@ -18,6 +18,7 @@ from sidedata.errors import SidedataError, late_error
 from sidedata.events.decode import Kind
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
+from sidedata.schema.records import KINDS
 from sidedata.service.metrics import ServiceMetrics
 from sidedata.service.report.answer import Answer, encode
 from sidedata.service.report.assemble import InteractionFigures, PageNavigationFigures, interaction, page_navigation
@@ -47,7 +48,7 @@ class AnswerPlan(Protocol):
         ...
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> Kind:
         """The kind of workflow that it was made for."""
         ...
 
@@ -66,7 +67,7 @@ AnyPlan = TypeVar("AnyPlan", bound=AnswerPlan)
 
 
 class Reports:
-    """The reports of all workflows; the only way into this package."""
+    """The reports of all workflows, from one cache for each; timelines and overviews share these caches."""
 
     def __init__(
         self,
@@ -89,7 +90,7 @@ class Reports:
         """Load the names of zones and the days of UTC: some 20 ms that the first request would have to wait for."""
         utc, now = zone("UTC"), self._clock.now()
         end = utc.moment(int(now))
-        for kind in get_args(Kind):
+        for kind in KINDS:
             make_plan(utc, kind, end - _COMMON_RANGE, end, now, self.retention)
 
     async def answer(self, organization_id: str, workflow_id: str, start: datetime, end: datetime) -> Answer:

@@ -1,1 +1,1 @@
-"""Local hours and days, and the buckets that tile an interval. Pure."""
+"""Local hours and days, and the buckets that tile an interval."""

@@ -16,7 +16,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from sidedata.calendar.levels import Level, Retention
-from sidedata.calendar.zones import Day, Hour, Zone, five_minutes
+from sidedata.calendar.zones import FIVE_MINUTES_SECONDS, Day, Hour, Zone, five_minutes
 from sidedata.errors import UsageError
 
 # Events may be 5 minutes ahead of their entry; no event can be later than this, so no bucket behind it is read.
@@ -136,7 +136,7 @@ def _partial_day(zone: Zone, start: int, end: int) -> PartialDay:
         if first >= last:
             continue
         whole = (first, last) == (hour.start, hour.end)
-        starts = () if whole else tuple(five_minutes(at, hour)[0] for at in range(first, last, 300))
+        starts = () if whole else tuple(five_minutes(at, hour)[0] for at in range(first, last, FIVE_MINUTES_SECONDS))
         hours.append(EdgeHour(hour, whole, starts))
         buckets += [("hour", 0, hour.start)] if whole else [("5min", hour.start, at) for at in starts]
     runs = [

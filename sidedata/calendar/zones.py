@@ -1,4 +1,4 @@
-"""An organization's local days, hours and 5 minutes as half-open UTC spans, in whole seconds since the epoch. Pure.
+"""Local days, hours and 5 minutes as half-open UTC spans, in seconds since the epoch. Pure: only `zone` reads data of this machine.
 
 Everything is computed from the table of the zone's rules: an offset lasts from one start of the table to the next. Beyond the ends
 of the table the data of this machine serve, where there are any; there a change of the offset is searched by bisection.

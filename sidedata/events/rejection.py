@@ -16,7 +16,7 @@ Reason = Literal[
 
 
 class Rejection(Struct, frozen=True):
-    """The cause why an event can't be applied: the dead letter's reason, a sentence, a JSON pointer ("" for the whole event)."""
+    """The reason why an event can't be applied, with a sentence for its dead letter and a JSON pointer ("" for the whole event)."""
 
     reason: Reason
     detail: str

@@ -40,8 +40,8 @@ class WorkflowState(NamedTuple):
     last_event_us: int | None
 
 
-class OrganizationState(NamedTuple):
-    """The reporting time zone of an organization, the revision of its names of goals, and the state of some workflows."""
+class WorkflowStates(NamedTuple):
+    """The states of some workflows, with the reporting time zone of their organization and the revision of its names of goals."""
 
     timezone: str
     rules: str | None  # the table of its offsets; None where the record holds none
@@ -73,7 +73,7 @@ def _by_list(entry: tuple[int, str]) -> tuple[int, str]:
 
 async def read_states(
     gateway: Gateway, installation: Installation, organization: str, workflows: Sequence[str]
-) -> OrganizationState:
+) -> WorkflowStates:
     """Read the state of workflows, in their order.
 
     Raises:
@@ -102,7 +102,7 @@ async def read_states(
                 newest or None,
             )
         )
-    return OrganizationState(
+    return WorkflowStates(
         optional_text(timezone) or DEFAULT_ZONE, optional_text(rules), integer_or_zero(names), tuple(states)
     )
 

@@ -55,7 +55,7 @@ class Reading(Struct):
     goals: dict[str, str]  # names by goal
 
 
-class WorkflowState(NamedTuple):
+class WorkflowVersion(NamedTuple):
     """The part of a reading that tells if anything is new. New rules of the zone come with a new revision of names."""
 
     timezone: str
@@ -64,7 +64,9 @@ class WorkflowState(NamedTuple):
     names: int
 
 
-async def newest(gateway: Gateway, installation: Installation, organization_id: str, workflow_id: str) -> WorkflowState:
+async def newest(
+    gateway: Gateway, installation: Installation, organization_id: str, workflow_id: str
+) -> WorkflowVersion:
     """Read the part of a reading that an earlier one is compared with: if it is equal, so is all the rest.
 
     Two commands, not one script, because polls ask this nearly always and it costs Redis a sixth. The two reads are not atomic and
@@ -80,7 +82,7 @@ async def newest(gateway: Gateway, installation: Installation, organization_id: 
     )
     kind, revision = array(of_workflow)
     timezone, names_revision = array(of_organization)
-    return WorkflowState(
+    return WorkflowVersion(
         optional_text(timezone) or DEFAULT_ZONE,
         kind_of(optional_text(kind)),
         integer_or_zero(revision),

@@ -13,12 +13,13 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple, cast
 
 from sidedata.calendar.levels import Level
+from sidedata.calendar.zones import DAY_SECONDS
 from sidedata.events.decode import Kind
 
 # The value of `has_events`; every reader tests for the field's presence, which an older version's value has too.
 HAS_EVENTS: Final = "1"
 # Processes of a version without tables go on with their own days for so long after an upgrade.
-FORMER_SECONDS: Final = 86_400
+FORMER_SECONDS: Final = DAY_SECONDS
 FINGERPRINT_BYTES: Final = 4  # of an id, in the fingerprints of a segment
 _NEXT_ID: Final = "ids:"
 _FIRST_ID: Final = "first_id:"

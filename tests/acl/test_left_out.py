@@ -7,15 +7,13 @@ from typing import Any
 import aiohttp
 import pytest
 
-from sidedata.clock import SystemClock
 from sidedata.ingest.worker.drain import drain
-from sidedata.service.app import create_app
-from sidedata.service.report.reports import Reports
 from sidedata.writes.tokens import create_token
 from tests.support.constants import ORG
 from tests.support.events import PAGES, POPUP, view
 from tests.support.paths import DEPLOY
-from tests.support.pipeline import Pipeline, pipeline, served
+from tests.support.pipeline import Pipeline, pipeline
+from tests.support.processes.service import application, session
 from tests.support.redis.client import Client, connect
 from tests.support.redis.servers import find_binary, version_text
 from tests.support.redis.users import as_user, login, version
@@ -66,10 +64,6 @@ async def account(pipe: Pipeline, rules: list[str]) -> AsyncIterator[Client]:
 async def answers(pipe: Pipeline, client: Client) -> tuple[dict[str, int], list[str]]:
     """The statuses of the management's paths by method and path, and the rights that refusals and readiness name."""
     token, _ = await create_token(as_user("operator", pipe.client), None, ["reports", "ingest", "admin"])
-    clock = SystemClock()
-    app = create_app(
-        pipe.settings, client, pipe.installation, clock, Reports(client, pipe.installation, pipe.settings, clock)
-    )
     requests: list[tuple[str, str, object]] = [
         ("GET", LETTERS, None),
         ("GET", ADMIN, None),
@@ -80,7 +74,7 @@ async def answers(pipe: Pipeline, client: Client) -> tuple[dict[str, int], list[
     ]
     statuses: dict[str, int] = {}
     named: list[str] = []
-    async with served(app, token) as http:
+    async with session(application(client, pipe.installation, pipe.settings), token) as http:
         for method, path, body in requests:
             async with http.request(method, path, json=body) as response:
                 statuses[f"{method} {path.partition('?')[0]}"] = response.status

@@ -11,7 +11,6 @@ import aiohttp
 import pytest
 
 from sidedata import failpoints
-from sidedata.clock import SystemClock
 from sidedata.ingest import dead_letters as dead
 from sidedata.ingest.archive.lines import Line
 from sidedata.ingest.metrics import Metrics
@@ -24,8 +23,6 @@ from sidedata.reads.tokens import list_tokens
 from sidedata.schema import keys
 from sidedata.schema.installation import Installation
 from sidedata.schema.keys import keyspace
-from sidedata.service.app import create_app
-from sidedata.service.report.reports import Reports
 from sidedata.settings import Settings
 from sidedata.writes.append import append
 from sidedata.writes.installation import open_installation
@@ -33,7 +30,7 @@ from sidedata.writes.records import set_organization, set_workflow
 from sidedata.writes.tokens import create_token, revoke_token
 from tests.support.constants import ORG, SECRET
 from tests.support.events import PAGES, POPUP, interaction, reached, rfc3339, started, triggered, view
-from tests.support.pipeline import served
+from tests.support.processes.service import application, session
 from tests.support.redis.client import Client, connect
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import login, password
@@ -80,12 +77,8 @@ async def at_work(guarded: RedisServer) -> AsyncIterator[Parts]:
         work = asyncio.create_task(worker.run(stop))
         operator = client("operator")
         token, _ = await create_token(operator, None, ["reports", "ingest"])
-        clock = SystemClock()
-        reports = Reports(serving, installation, settings, clock)
         try:
-            http = await stack.enter_async_context(
-                served(create_app(settings, serving, installation, clock, reports), token)
-            )
+            http = await stack.enter_async_context(session(application(serving, installation, settings), token))
             yield Parts(operator, client("producer"), installation, settings, worker, http)
         finally:
             stop.set()

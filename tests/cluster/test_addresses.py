@@ -9,9 +9,9 @@ import pytest
 
 from sidedata.errors import StoreUnavailableError
 from sidedata.redis.client import connect
+from tests.support.ports import free_ports
 from tests.support.redis.cluster import SLOTS, Cluster, Node, slot_of
 from tests.support.redis.forwarder import forwarding
-from tests.support.redis.ports import free_ports
 from tests.support.waiting import TIME_FACTOR, block_until
 
 CLIENTS = 30

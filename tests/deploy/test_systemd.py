@@ -4,7 +4,6 @@ import json
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import DEPLOY, ROOT
+from tests.support.ports import free_port
 from tests.support.redis.servers import find_binary, version_text
 from tests.support.redis.users import version
 from tests.support.repository.deploy_files import tool
@@ -113,10 +113,7 @@ def machine(tmp_path: Path) -> MachineRoot:
         pytest.skip("users.acl needs Redis 7.0: %R~ and selectors")
     if Path(find_binary()).name != "redis-server":
         pytest.skip("redis-start.sh runs a program of the name redis-server")
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = int(listener.getsockname()[1])
-    made = MachineRoot(tmp_path, port)
+    made = MachineRoot(tmp_path, free_port())
     made.run(5)
     made.run(6)
     return made

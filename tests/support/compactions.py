@@ -3,18 +3,16 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sidedata.clock import SystemClock
 from sidedata.ingest.compaction.compaction import Compaction, Pace
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.ownership import lease
 from sidedata.schema import keys
-from sidedata.service.app import create_app
-from sidedata.service.report.reports import Reports
 from sidedata.writes.commit import Ownership
 from sidedata.writes.tokens import create_token
 from tests.support.constants import ORG
 from tests.support.events import PAGES, POPUP, interaction, reached, triggered, view
-from tests.support.pipeline import Pipeline, served
+from tests.support.pipeline import Pipeline
+from tests.support.processes.service import application, session
 from tests.support.redis.client import Client
 from tests.support.redis.users import as_user
 
@@ -81,11 +79,9 @@ async def encodings(client: Client, level: str = "hour") -> dict[str, bytes]:
 async def answers(pipe: Pipeline, now: datetime) -> list[tuple[int, str, str]]:
     """Status, entity tag and body of reports and timelines of both workflows, by a service that starts for them."""
     serving = as_user("service", pipe.client)
-    clock = SystemClock()
-    reports = Reports(serving, pipe.installation, pipe.settings, clock)
     token, _ = await create_token(as_user("operator", pipe.client), None, ["reports"])
     found: list[tuple[int, str, str]] = []
-    async with served(create_app(pipe.settings, serving, pipe.installation, clock, reports), token) as http:
+    async with session(application(serving, pipe.installation, pipe.settings), token) as http:
         for workflow in (PAGES, POPUP):
             path = f"{BASE}/workflows/{workflow}/sidedata/"
             for first, last in ((20, 0), (4, 1), (3, 3), (4, 3)):

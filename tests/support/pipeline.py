@@ -12,21 +12,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
-from aiohttp import web
 
-from sidedata.clock import Clock, SystemClock
+from sidedata.clock import Clock
 from sidedata.ingest.worker.drain import drain
 from sidedata.ingest.zones.rulebook import Rulebook
 from sidedata.schema import keys
 from sidedata.schema.installation import Installation
-from sidedata.service.app import create_app
-from sidedata.service.report.reports import Reports
 from sidedata.settings import Settings
 from sidedata.writes.installation import open_installation
 from sidedata.writes.records import set_organization, set_workflow
 from sidedata.writes.tokens import create_token
 from tests.support.constants import ORG, SECRET
 from tests.support.events import PAGES, as_array
+from tests.support.processes.service import application, session
 from tests.support.redis.client import Client, connect
 from tests.support.redis.users import as_user
 from tests.support.waiting import TIME_FACTOR
@@ -155,21 +153,6 @@ class Pipeline:
 
 
 @asynccontextmanager
-async def served(app: web.Application, token: str) -> AsyncIterator[aiohttp.ClientSession]:
-    """A session with a real server of the application on a free port."""
-    runner = web.AppRunner(app, shutdown_timeout=1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        host, port = runner.addresses[0][:2]
-        headers = {"Authorization": f"Token {token}"}
-        async with aiohttp.ClientSession(f"http://{host}:{port}", headers=headers) as http:
-            yield http
-    finally:
-        await runner.cleanup()
-
-
-@asynccontextmanager
 async def pipeline(url: str, *, clock: Clock | None = None, **settings: Any) -> AsyncIterator[Pipeline]:  # noqa: ANN401
     """An installation on an empty Redis, with other settings than the defaults where given."""
     assert urlsplit(url).scheme in {"unix", "redis+cluster", "rediss+cluster"}, "only servers of our own"
@@ -179,9 +162,7 @@ async def pipeline(url: str, *, clock: Clock | None = None, **settings: Any) -> 
         serving = as_user("service", client)
         installation = await open_installation(serving, chosen, require_secret=True)
         token, _ = await create_token(as_user("operator", client), None, ["reports", "ingest"])
-        clock = clock or SystemClock()
-        reports = Reports(serving, installation, chosen, clock)
-        async with served(create_app(chosen, serving, installation, clock, reports), token) as http:
+        async with session(application(serving, installation, chosen, clock), token) as http:
             yield Pipeline(client, installation, chosen, http)
     finally:
         await client.aclose()

@@ -5,6 +5,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from tests.support.listening import listening
+
 _CHUNK = 65_536
 
 
@@ -66,22 +68,5 @@ class Proxy:
 async def proxied(server: Path, path: Path) -> AsyncIterator[Proxy]:
     """A proxy that listens on the Unix socket `path`."""
     proxy = Proxy(server)
-    handlers: set[asyncio.Task[None]] = set()
-
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        handlers.add(task)
-        try:
-            await proxy.accept(reader, writer)
-        finally:
-            handlers.discard(task)
-
-    listening = await asyncio.start_unix_server(accept, str(path))
-    try:
+    async with listening(proxy.accept, str(path)):
         yield proxy
-    finally:
-        listening.close()
-        for task in list(handlers):
-            task.cancel()
-        await asyncio.gather(*handlers, return_exceptions=True)

@@ -4,21 +4,21 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 
 from sidedata.errors import late_error
-from sidedata.reads.workflow_list import OrganizationState
+from sidedata.reads.workflow_list import WorkflowStates
 
 # Each answer is due within a second.
 _TIMEOUT_SECONDS = 0.75
 
-Read = Callable[[], Awaitable[OrganizationState]]
+Read = Callable[[], Awaitable[WorkflowStates]]
 
 
 class SharedLook:
     """Joins concurrent requests for a state."""
 
     def __init__(self) -> None:
-        self._next: dict[Hashable, asyncio.Task[OrganizationState]] = {}
+        self._next: dict[Hashable, asyncio.Task[WorkflowStates]] = {}
 
-    async def join(self, key: Hashable, read: Read) -> OrganizationState:
+    async def join(self, key: Hashable, read: Read) -> WorkflowStates:
         """Join the next look, never one that is already running.
 
         Raises:
@@ -31,7 +31,7 @@ class SharedLook:
         # Shielded: the others wait for it too, if this request is cancelled.
         return await asyncio.shield(task)
 
-    async def _run(self, key: Hashable, read: Read) -> OrganizationState:
+    async def _run(self, key: Hashable, read: Read) -> WorkflowStates:
         # One turn of the loop later, requests that have already arrived share the look.
         await asyncio.sleep(0)
         del self._next[key]
@@ -42,7 +42,7 @@ class SharedLook:
             raise late_error("Redis did not answer in time") from error
 
 
-def _retrieve(task: asyncio.Task[OrganizationState]) -> None:
+def _retrieve(task: asyncio.Task[WorkflowStates]) -> None:
     """Take the error of a look whose requests have all been cancelled, so that asyncio does not report it."""
     if not task.cancelled():
         task.exception()

@@ -18,7 +18,7 @@ from sidedata.calendar.zones import Zone
 from sidedata.clock import Clock
 from sidedata.errors import StoreUnavailableError, late_error
 from sidedata.events.decode import Kind
-from sidedata.reads.workflow_list import OrganizationState, WorkflowState, newest_ids, read_states
+from sidedata.reads.workflow_list import WorkflowState, WorkflowStates, newest_ids, read_states
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
 from sidedata.schema.records import KINDS
@@ -92,7 +92,7 @@ class Overviews:
         self._reports = reports
         self._clock = clock
         self._look = SharedLook()
-        self._answers: OrderedDict[tuple[object, ...], tuple[OrganizationState, Answer]] = OrderedDict()
+        self._answers: OrderedDict[tuple[object, ...], tuple[WorkflowStates, Answer]] = OrderedDict()
 
     async def answer(self, question: Question) -> Answer:
         """Answer a question.
@@ -134,7 +134,7 @@ class Overviews:
             self._answers.popitem(last=False)
         return answer
 
-    async def _read(self, organization: str, workflows: tuple[str, ...] | None) -> OrganizationState:
+    async def _read(self, organization: str, workflows: tuple[str, ...] | None) -> WorkflowStates:
         ids: Sequence[str] = workflows or ()
         if workflows is None:
             ids = await newest_ids(self._gateway, self._installation, organization, _MOST_WORKFLOWS)
@@ -164,7 +164,7 @@ class Overviews:
     async def _items(
         self,
         organization: str,
-        state: OrganizationState,
+        state: WorkflowStates,
         present: Sequence[WorkflowState],
         plans: dict[Kind, _Plans],
         now: float,

@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from sidedata.calendar.levels import Level
 from sidedata.calendar.tiling import Run
+from sidedata.calendar.zones import DAY_SECONDS
 from sidedata.schema.bucket_fields import BucketField, FieldName
 from sidedata.service.report.runs.raised import (
     Base,
@@ -40,7 +41,7 @@ MOST_ROWS = 64
 # Runs of 5 minutes are cached only up to this number of rows: there are many such runs, and the newest change all the time.
 _FEW_ROWS = 2
 _GROUP_DAYS = 8
-_GROUP_SECONDS = _GROUP_DAYS * 86_400
+_GROUP_SECONDS = _GROUP_DAYS * DAY_SECONDS
 
 _NEVER = sys.maxsize
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from sidedata.calendar.levels import Retention
 from sidedata.calendar.tiling import AHEAD_SECONDS, Run, Span, tile
-from sidedata.calendar.zones import Zone
+from sidedata.calendar.zones import FIVE_MINUTES_SECONDS, Zone
 from sidedata.errors import SidedataError
 from sidedata.events.decode import Kind
 from sidedata.schema.bucket_fields import BucketField
@@ -85,7 +85,7 @@ def _make(plan: ReportPlan, granularity: Granularity, now: float, retention: Ret
     if effective.end - effective.start <= most * LONGEST_SECONDS[granularity] and _is_kept(
         granularity, effective, zone, int(now), retention
     ):
-        segments = _segments(zone, plan.kind, effective, granularity, int(now) // 300)
+        segments = _segments(zone, plan.kind, effective, granularity, int(now) // FIVE_MINUTES_SECONDS)
         if sum(len(segment.points) for segment in segments) <= most:
             return TimelinePlan(plan, segments, Requirements(segments=segments), (*plan.key, granularity))
     allowed = finest(effective, zone, int(now), retention, most)
@@ -126,7 +126,7 @@ def _segments_of_days(
 
 def _segment(zone: Zone, kind: Kind, span: Span, granularity: Granularity, now_in_five_minutes: int) -> Segment:
     # A segment that holds no future point is the same at any time.
-    has_future = span.end > now_in_five_minutes * 300 + AHEAD_SECONDS
+    has_future = span.end > now_in_five_minutes * FIVE_MINUTES_SECONDS + AHEAD_SECONDS
     return _make_segment(zone, kind, span, granularity, now_in_five_minutes if has_future else None)
 
 
@@ -134,7 +134,7 @@ def _segment(zone: Zone, kind: Kind, span: Span, granularity: Granularity, now_i
 def _make_segment(
     zone: Zone, kind: Kind, span: Span, granularity: Granularity, now_in_five_minutes: int | None
 ) -> Segment:
-    now = span.end if now_in_five_minutes is None else now_in_five_minutes * 300
+    now = span.end if now_in_five_minutes is None else now_in_five_minutes * FIVE_MINUTES_SECONDS
     points = []
     start_text = zone.text(span.start)
     for part in spans(span, zone, granularity):

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 import click
 import msgspec
 
+from sidedata.calendar.zones import DAY_SECONDS
 from sidedata.cli.commands.answering import open_answering_store
 from sidedata.cli.connection import connect_installation
 from sidedata.cli.event_loop import run
-from sidedata.cli.options import INSTALLATION, settings_options
+from sidedata.cli.options import INSTALLATION, CommandGroup, settings_options
 from sidedata.cli.tables import print_table
 from sidedata.errors import StopError
 from sidedata.reads.tokens import list_tokens
@@ -17,10 +18,8 @@ from sidedata.schema.tokens import EVERY_ORGANIZATION, SCOPES, TokenRecord
 from sidedata.settings import Settings
 from sidedata.writes.tokens import create_token, revoke_token
 
-_DAY_SECONDS = 86400
 
-
-@click.group()
+@click.group(cls=CommandGroup)
 def token() -> None:
     """Create, list and revoke the service's tokens."""
 
@@ -34,7 +33,7 @@ def token() -> None:
 def create(organization: str, scopes: tuple[str, ...], name: str, expires_days: int | None, settings: Settings) -> None:
     """Create a token and print it, alone; it is not shown again."""
     owner = None if organization == EVERY_ORGANIZATION else organization
-    expires_at = None if expires_days is None else time.time() + expires_days * _DAY_SECONDS
+    expires_at = None if expires_days is None else time.time() + expires_days * DAY_SECONDS
 
     async def command() -> str:
         async with connect_installation(settings) as (gateway, _):
@@ -76,7 +75,7 @@ def revoke(token_id: str, settings: Settings) -> None:
             return await revoke_token(gateway, token_id)
 
     if not run(command()):
-        raise StopError(f"there is no token {token_id}")
+        raise StopError(f"there is no token {token_id}; `sidedata token list` shows them")
 
 
 def _name_and_times(record: TokenRecord) -> str:

@@ -15,7 +15,7 @@ _BATCH: Final = 250  # cheap commands, of some microseconds each
 
 
 class HourContent(Struct):
-    """The content of an hour bucket: exact counts, the estimate of its visitors, and "it has sessions"; all zero if missing."""
+    """The content of an hour bucket: exact counts, the estimate of its visitors, and if it has sessions; nothing if missing."""
 
     counts: dict[str, int]
     visitors: int

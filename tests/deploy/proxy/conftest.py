@@ -6,8 +6,9 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.support.ports import free_port
 from tests.support.proxies.front import Front, Service
-from tests.support.proxies.programs import STARTS, answers, free_port, start_service, wait_for
+from tests.support.proxies.programs import STARTS, answers, start_service, wait_for
 from tests.support.redis.certificates import Certificates
 from tests.support.repository.deploy_files import tool
 

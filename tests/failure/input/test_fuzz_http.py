@@ -6,17 +6,14 @@ import logging
 
 import pytest
 
-from sidedata.clock import SystemClock
 from sidedata.schema.installation import Installation
-from sidedata.service.app import create_app
-from sidedata.service.report.reports import Reports
 from sidedata.settings import Settings
 from sidedata.writes.tokens import create_token
 from tests.fuzz import http
 from tests.support.constants import ORG, SECRET
 from tests.support.events import PAGES, view
 from tests.support.pipeline import pipeline
-from tests.support.processes.service import served
+from tests.support.processes.service import application, served
 from tests.support.redis.users import as_user
 
 
@@ -37,9 +34,7 @@ async def test_no_request_breaks_the_service(
         await pipe.apply(view(now, workflow=ORG), view(now, workflow=PAGES))
         token, _ = await create_token(pipe.client, ORG, ["reports", "ingest"])
         settings = Settings(secret=SECRET, backlog_limit=10**9)
-        installation, clock = Installation(2), SystemClock()
-        serving = as_user("service", pipe.client)
-        app = create_app(settings, serving, installation, clock, Reports(serving, installation, settings, clock))
+        app = application(as_user("service", pipe.client), Installation(2), settings)
         async with served(app) as base:
             port = int(base.rpartition(":")[2])
             reply = await http.answer_to(port, b"GET /openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")

@@ -1,7 +1,6 @@
 """A failover behind a fixed address: the old master lives on as a replica, and every connection to it stays open."""
 
 import asyncio
-import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,6 +10,7 @@ import pytest
 import redis
 
 from sidedata.redis.client import connect
+from tests.support.ports import free_port
 from tests.support.redis.cluster import Cluster
 from tests.support.redis.cluster_life import ORGANIZATIONS, Life, ask, happening, life
 from tests.support.redis.forwarder import Forwarder, forwarding
@@ -20,13 +20,6 @@ from tests.support.waiting import TIME_FACTOR, eventually
 pytestmark = pytest.mark.undeployed("a replica that becomes a master needs rights of its own")
 PARTITION = 3
 SECONDS = 2  # from the moment at which the address has moved
-
-
-def free_port() -> int:
-    """A TCP port that is free now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 class Pair:

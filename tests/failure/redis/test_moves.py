@@ -20,8 +20,8 @@ from sidedata.redis.gateway import Gateway
 from tests.support.clock import ManualClock
 from tests.support.events import POPUP, started
 from tests.support.pipeline import pipeline
+from tests.support.ports import free_ports
 from tests.support.redis.certificates import Certificates
-from tests.support.redis.ports import free_ports
 from tests.support.redis.servers import RedisServer, find_binary
 from tests.support.waiting import eventually
 

@@ -8,15 +8,12 @@ from typing import Any
 import aiohttp
 import pytest
 
-from sidedata.clock import SystemClock
-from sidedata.service.app import create_app
 from sidedata.service.http.state import BACKEND
-from sidedata.service.report.reports import Reports
 from sidedata.settings import Settings
 from sidedata.writes.installation import open_installation
 from sidedata.writes.tokens import create_token
 from tests.support.constants import ORG, SECRET
-from tests.support.processes.service import EVENTS, INTERVAL, SIDEDATA, WORKFLOW, WORKFLOWS, served
+from tests.support.processes.service import EVENTS, INTERVAL, SIDEDATA, WORKFLOW, WORKFLOWS, application, served
 from tests.support.processes.serving import address, serving
 from tests.support.redis.client import connect
 from tests.support.redis.servers import RedisServer
@@ -97,10 +94,9 @@ async def test_a_redis_that_freezes_or_dies_leaves_nothing_behind(
     server = private_server("--appendonly", "yes")
     client = connect(server.url, timeout=0.8)
     settings = Settings(redis_url=server.url, secret=SECRET)
-    installation, clock = await open_installation(client, settings), SystemClock()
+    installation = await open_installation(client, settings)
     token, _ = await create_token(client, ORG, ["reports", "ingest"])
-    serves = as_user("service", client)
-    app = create_app(settings, serves, installation, clock, Reports(serves, installation, settings, clock))
+    app = application(as_user("service", client), installation, settings)
     headers, links = {"Authorization": f"Token {token}"}, aiohttp.TCPConnector(limit=0)
     async with served(app) as base, aiohttp.ClientSession(base, headers=headers, connector=links) as http:
         crowd = ClientCrowd(http)

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from sidedata.inspect.health import Check
 from sidedata.probes import health_app
-from tests.support.pipeline import served
+from tests.support.processes.service import session
 
 
 async def no_checks() -> list[Check]:
@@ -19,7 +19,7 @@ async def no_checks() -> list[Check]:
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])
 async def test_a_known_path_refuses_other_methods(path: str) -> None:
     """405 says which methods it takes, as on the service's port, and GET and HEAD are taken."""
-    async with served(health_app(CollectorRegistry(), no_checks), token="") as http:
+    async with session(health_app(CollectorRegistry(), no_checks), token="") as http:
         for method in ("POST", "DELETE", "PATCH", "OPTIONS"):
             async with http.request(method, path) as response:
                 body = json.loads(await response.read())
@@ -34,7 +34,7 @@ async def test_a_known_path_refuses_other_methods(path: str) -> None:
 @pytest.mark.parametrize("path", ["/", "/livez/", "/nowhere", "/%00"])
 async def test_other_paths_are_a_404(path: str) -> None:
     """Whatever the method, the body is a problem in JSON."""
-    async with served(health_app(CollectorRegistry(), no_checks), token="") as http:
+    async with session(health_app(CollectorRegistry(), no_checks), token="") as http:
         for method in ("GET", "POST"):
             async with http.request(method, path) as response:
                 body = json.loads(await response.read())

@@ -1,7 +1,6 @@
 """On the way: TLS to Redis with client certificates, proxies in front, pages of other origins, headers of the pages."""
 
 import json
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from sidedata.errors import StopError, StoreUnavailableError, UsageError
 from sidedata.redis.redis_errors import translated
 from sidedata.settings import Settings, read_settings
 from sidedata.writes.installation import open_installation
+from tests.support.ports import free_port
 from tests.support.processes.service import QUERY, SIDEDATA, world
 from tests.support.redis.certificates import Certificates, lacks_tls
 from tests.support.redis.client import connect
@@ -37,7 +37,7 @@ class Tls(NamedTuple):
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tls]:
     """A Redis with certificates of an authority of our own, made for this module."""
     directory = tmp_path_factory.mktemp("tls")
-    made, log = Tls(_free_port(), Certificates(directory)), directory / "redis.log"
+    made, log = Tls(free_port(), Certificates(directory)), directory / "redis.log"
     with log.open("wb") as output:
         server = subprocess.Popen(
             [
@@ -53,12 +53,6 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tls]:
     finally:
         server.kill()
         server.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def _await(server: "subprocess.Popen[bytes]", made: Tls, log: Path) -> None:

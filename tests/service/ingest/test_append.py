@@ -9,19 +9,26 @@ from typing import Any
 import pytest
 import redis.exceptions
 
-from sidedata.clock import SystemClock
 from sidedata.errors import StoreUnavailableError
 from sidedata.events.decode import MAX_ENTRY_EVENTS
 from sidedata.schema import keys
 from sidedata.schema.installation import Installation
 from sidedata.schema.keys import keyspace
-from sidedata.service.app import create_app
-from sidedata.service.report.reports import Reports
 from sidedata.settings import Settings
 from sidedata.writes.append import MAX_ENTRY_BYTES, BacklogFullError, append, pack
 from sidedata.writes.tokens import create_token
 from tests.support.constants import ORG, SECRET
-from tests.support.processes.service import EVENTS, INTERVAL, QUERY, SIDEDATA, WORKFLOW, WORKFLOWS, served, world
+from tests.support.processes.service import (
+    EVENTS,
+    INTERVAL,
+    QUERY,
+    SIDEDATA,
+    WORKFLOW,
+    WORKFLOWS,
+    application,
+    served,
+    world,
+)
 from tests.support.redis.client import Client, connect
 from tests.support.redis.servers import RedisServer
 from tests.support.redis.users import as_user, login
@@ -98,12 +105,9 @@ async def test_a_frozen_redis_is_answered_for_within_a_second(private_server: Ca
     server = private_server()
     settings = Settings(secret=SECRET)
     client = connect(server.url, timeout=0.8)
-    installation, clock = Installation(16), SystemClock()
-    serving = as_user("service", client)
-    reports = Reports(serving, installation, settings, clock)
     try:
         token, _ = await create_token(client, ORG, ["reports", "ingest"])
-        app = create_app(settings, serving, installation, clock, reports)
+        app = application(as_user("service", client), Installation(16), settings)
         async with served(app) as base, world() as ours:
             ours.base, ours.token = base, token
             asking: list[tuple[str, str, dict[str, Any]]] = [

@@ -11,21 +11,18 @@ import pytest
 from sidedata.calendar.levels import Retention
 from sidedata.calendar.tiling import Span
 from sidedata.calendar.zones import zone
-from sidedata.clock import SystemClock
 from sidedata.events.decode import Kind
 from sidedata.schema.bucket_fields import BucketField
-from sidedata.service.app import create_app
 from sidedata.service.report.plan import make_plan
 from sidedata.service.report.points.point_cache import PointCache
 from sidedata.service.report.points.segment import Segment
-from sidedata.service.report.reports import Reports
 from sidedata.service.report.timeline.plan import TimelinePlan, make_timeline_plan
 from sidedata.service.report.timeline.spans import Granularity
 from sidedata.settings import Settings
 from tests.support.constants import ORG
 from tests.support.events import PAGES, POPUP, bought, interaction, started, view
 from tests.support.pipeline import Pipeline, pipeline
-from tests.support.processes.service import NOW, served
+from tests.support.processes.service import NOW, application, served
 
 ZONE = "Europe/Helsinki"
 HOUR, DAY = 3600, 86_400
@@ -99,9 +96,7 @@ def test_hours_of_pages_need_sessions_and_the_counts_of_days_alone() -> None:
 @asynccontextmanager
 async def fresh(pipe: Pipeline) -> AsyncIterator[aiohttp.ClientSession]:
     """Another service on the same Redis, which has answered nothing yet."""
-    clock = SystemClock()
-    reports = Reports(pipe.client, pipe.installation, pipe.settings, clock)
-    app = create_app(pipe.settings, pipe.client, pipe.installation, clock, reports)
+    app = application(pipe.client, pipe.installation, pipe.settings)
     headers = {"Authorization": pipe.http.headers["Authorization"]}
     async with served(app) as base, aiohttp.ClientSession(base, headers=headers) as http:
         yield http

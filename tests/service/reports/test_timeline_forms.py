@@ -10,12 +10,9 @@ from urllib.parse import urlencode
 import aiohttp
 import pytest
 
-from sidedata.clock import SystemClock
-from sidedata.service.app import create_app
-from sidedata.service.report.reports import Reports
 from tests.support.events import PAGES, POPUP
 from tests.support.pipeline import pipeline
-from tests.support.processes.service import SIDEDATA, served, world
+from tests.support.processes.service import SIDEDATA, application, served, world
 from tests.support.timelines import ask, fill, path
 
 
@@ -116,9 +113,7 @@ async def test_both_ways_say_the_same(redis_url: str) -> None:
     async with pipeline(redis_url, partitions=4) as pipe:
         now = await pipe.now()
         await fill(pipe, now)
-        clock = SystemClock()
-        reports = Reports(pipe.client, pipe.installation, pipe.settings, clock)
-        app = create_app(pipe.settings, pipe.client, pipe.installation, clock, reports)
+        app = application(pipe.client, pipe.installation, pipe.settings)
         async with served(app) as base, aiohttp.ClientSession(base, headers=pipe.http.headers) as http:
             for granularity in ("day", "5min"):
                 interval = {"start": (now - timedelta(days=6)).isoformat(), "end": now.isoformat()}

@@ -6,14 +6,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlencode
 
-from aiohttp import web
-
-from sidedata.clock import SystemClock
-from sidedata.service.app import create_app
-from sidedata.service.report.reports import Reports
 from tests.support.browser.chromium import Page
 from tests.support.constants import ORG
 from tests.support.pipeline import Pipeline
+from tests.support.processes.service import application, served
 from tests.support.redis.users import as_user
 
 
@@ -99,13 +95,6 @@ async def report(pipe: Pipeline, workflow: str, covers: list[str]) -> Any:  # no
 @asynccontextmanager
 async def another_service(pipe: Pipeline, port: int) -> AsyncIterator[str]:
     """A second service of the installation on that port, which can go and come."""
-    clock = SystemClock()
-    serving = as_user("service", pipe.client)
-    reports = Reports(serving, pipe.installation, pipe.settings, clock)
-    runner = web.AppRunner(create_app(pipe.settings, serving, pipe.installation, clock, reports), shutdown_timeout=1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", port, reuse_address=True).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    app = application(as_user("service", pipe.client), pipe.installation, pipe.settings)
+    async with served(app, port) as base:
+        yield base

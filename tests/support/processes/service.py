@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from sidedata.clock import Clock, SystemClock
 from sidedata.schema.installation import Installation
 from sidedata.service.app import create_app
 from sidedata.service.report.reports import Answer, Reports
@@ -129,13 +130,28 @@ def _as_reports(reports: Any) -> Reports:  # noqa: ANN401 - it takes the place o
     return made
 
 
+def application(
+    client: Client, installation: Installation, settings: Settings, clock: Clock | None = None
+) -> web.Application:
+    """The application with reports of its own, as `sidedata serve` makes it."""
+    clock = clock or SystemClock()
+    return create_app(settings, client, installation, clock, Reports(client, installation, settings, clock))
+
+
 @asynccontextmanager
-async def served(app: web.Application) -> AsyncIterator[str]:
-    """The application on a free port, its address without a final slash."""
+async def served(app: web.Application, port: int = 0) -> AsyncIterator[str]:
+    """The application on a port, a free one if none is given; its address without a final slash."""
     listener = Listener(app)
     await listener.setup()
     try:
-        await web.TCPSite(listener, "127.0.0.1", 0).start()
+        await web.TCPSite(listener, "127.0.0.1", port, reuse_address=True).start()
         yield f"http://127.0.0.1:{listener.addresses[0][1]}"
     finally:
         await listener.cleanup()
+
+
+@asynccontextmanager
+async def session(app: web.Application, token: str) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client with a token, of the application on a free port."""
+    async with served(app) as base, aiohttp.ClientSession(base, headers={"Authorization": f"Token {token}"}) as http:
+        yield http

@@ -12,17 +12,11 @@ from pathlib import Path
 
 from sidedata.settings import PREFIX
 from tests.support.paths import DEPLOY
+from tests.support.ports import free_port
 from tests.support.proxies.front import Service
 from tests.support.repository.deploy_files import tool
 
 START_SECONDS = 30.0
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def wait_for(condition: Callable[[], bool], what: str, log: Path) -> None:

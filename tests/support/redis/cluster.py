@@ -13,8 +13,8 @@ from typing import Any
 import redis
 from redis.crc import key_slot
 
+from tests.support.ports import free_ports
 from tests.support.redis.certificates import Certificates
-from tests.support.redis.ports import free_ports
 from tests.support.redis.servers import find_binary
 from tests.support.waiting import block_until
 

@@ -12,14 +12,11 @@ from typing import Any
 
 import aiohttp
 
-from sidedata.clock import SystemClock
 from sidedata.errors import StoreUnavailableError
 from sidedata.ingest.worker.worker import Worker
 from sidedata.redis.redis_errors import translated
 from sidedata.schema import keys
 from sidedata.schema.installation import Installation
-from sidedata.service.app import create_app
-from sidedata.service.report.reports import Reports
 from sidedata.settings import Settings
 from sidedata.writes.installation import open_installation
 from sidedata.writes.tokens import create_token
@@ -28,7 +25,7 @@ from tests.support.events import POPUP, event
 from tests.support.oracle.compare import Tally, compare
 from tests.support.oracle.instant import held
 from tests.support.oracle.oracle import Oracle
-from tests.support.pipeline import served
+from tests.support.processes.service import application, session
 from tests.support.redis.client import Client, connect
 from tests.support.redis.cluster import Cluster, Node, slot_of
 from tests.support.waiting import TIME_FACTOR, eventually
@@ -171,8 +168,7 @@ async def life(cluster: Cluster, **settings: Any) -> AsyncIterator[Life]:  # noq
         installation = await open_installation(clients[0], chosen)
         token, _ = await create_token(clients[0], None, ["reports", "ingest"])
         tasks += [asyncio.create_task(Worker(client, installation, chosen).run(stop)) for client in clients[:2]]
-        reports = Reports(clients[2], installation, chosen, SystemClock())
-        async with served(create_app(chosen, clients[2], installation, SystemClock(), reports), token) as http:
+        async with session(application(clients[2], installation, chosen), token) as http:
             yield Life(cluster, clients[0], installation, http)
     finally:
         stop.set()

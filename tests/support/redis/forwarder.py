@@ -1,12 +1,13 @@
 """A fixed TCP address in front of servers: it can be pointed at another one, hold replies back, and reset its connections."""
 
 import asyncio
-import contextlib
 import socket
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import parse_qsl, urlsplit
+
+from tests.support.listening import listening
 
 _CHUNK = 65_536
 
@@ -85,27 +86,8 @@ class Forwarder:
 async def forwarding(url: str) -> AsyncIterator[Forwarder]:
     """A forwarder to the server at an address."""
     forwarder = Forwarder(target_of(url))
-    handlers: set[asyncio.Task[None]] = set()
-
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        handlers.add(task)
-        task.add_done_callback(handlers.discard)
-        with contextlib.suppress(asyncio.CancelledError):  # the end of the test
-            await forwarder.serve(reader, writer)
-
-    listening = await asyncio.start_server(accept, "127.0.0.1", 0)
-    forwarder.port = listening.sockets[0].getsockname()[1]
-    try:
+    async with listening(forwarder.serve) as forwarder.port:
         yield forwarder
-    finally:
-        listening.close()
-        for task in list(handlers):
-            task.cancel()
-        await asyncio.gather(*handlers, return_exceptions=True)
-        for _ in range(3):
-            await asyncio.sleep(0)  # a transport closes in the loop's next turns
 
 
 def target_of(url: str) -> str | tuple[str, int]:

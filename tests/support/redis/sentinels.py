@@ -12,8 +12,8 @@ from typing import Any
 import redis
 
 from tests.support.paths import DEPLOY
+from tests.support.ports import free_ports
 from tests.support.redis.forwarder import Forwarder, forwarding
-from tests.support.redis.ports import free_ports
 from tests.support.redis.servers import RedisServer, find_binary
 from tests.support.repository.deploy_files import tool
 from tests.support.waiting import block_until

@@ -5,6 +5,13 @@ import secrets
 import socket
 
 
+def free_port() -> int:
+    """A port that is free now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
 def free_ports(count: int) -> list[int]:
     """Ports that are free along with the ones 10,000 above, where nodes talk to each other; below those that systems give."""
     ports: list[int] = []
