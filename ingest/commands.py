@@ -26,8 +26,8 @@ def worker(settings: Settings) -> None:
 
 
 @click.command()
-@click.option("--org", "organization", required=True, help="the organization")
-@click.option("--workflow", help="only this workflow of it")
+@click.option("--org", "organization", required=True, metavar="ORG", help="the organization")
+@click.option("--workflow", metavar="WORKFLOW", help="only this workflow of it")
 @click.option("--dry-run", is_flag=True, help="only count, delete nothing")
 @click.option(
     "--tokens", "with_tokens", is_flag=True, help="revoke the organization's tokens, too: for one that does not return"
@@ -66,19 +66,33 @@ def _amounts(report: PurgeReport) -> str:
 
 
 @click.command()
-@click.option("--org", "organization", required=True, help="the organization")
-@click.option("--pages", required=True, help="its page-navigation workflow")
-@click.option("--interactions", required=True, help="its interaction workflow")
+@click.option("--org", "organization", required=True, metavar="ORG", help="the organization")
+@click.option("--pages", required=True, metavar="WORKFLOW", help="its page-navigation workflow")
+@click.option("--interactions", required=True, metavar="WORKFLOW", help="its interaction workflow")
 @click.option(
-    "--zone", default="Europe/Helsinki", show_default=True, help="the time zone of the visitors' days and nights"
+    "--zone",
+    default="Europe/Helsinki",
+    show_default=True,
+    metavar="ZONE",
+    help="the time zone of the visitors' days and nights",
 )
-@click.option("--days", type=click.IntRange(min=0), default=7, show_default=True, help="days of history to send first")
+@click.option(
+    "--days",
+    type=click.IntRange(min=0),
+    default=7,
+    show_default=True,
+    metavar="N",
+    help="days of history to send first",
+)
 @click.option(
     "--rate",
     type=click.FloatRange(min=0.1),
+    metavar="N",
     help="live events a second, on average over a week; default: as many as in the history",
 )
-@click.option("--seed", type=int, default=1, show_default=True, help="the same seed gives the same visitors")
+@click.option(
+    "--seed", type=int, default=1, show_default=True, metavar="N", help="the same seed gives the same visitors"
+)
 @settings_options(*INSTALLATION)
 def traffic(
     organization: str,

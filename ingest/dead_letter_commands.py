@@ -9,7 +9,7 @@ import msgspec
 from sidedata.cli.commands.answering import open_answering_store
 from sidedata.cli.connection import connect_installation
 from sidedata.cli.event_loop import run
-from sidedata.cli.options import INSTALLATION, confirm_deletion, is_interactive, settings_options
+from sidedata.cli.options import INSTALLATION, CommandGroup, confirm_deletion, is_interactive, settings_options
 from sidedata.cli.tables import print_table
 from sidedata.errors import StopError, UsageError
 from sidedata.events.dead_letter import DeadLetter
@@ -23,7 +23,13 @@ from sidedata.settings import Settings
 # Letters that a summary counts at most: to read more would take many seconds.
 _MAX_SUMMARY: Final = 100_000
 
-_reason = click.option("--reason", type=click.Choice(get_args(Reason)), help="only dead letters of this reason")
+_REASONS: Final = get_args(Reason)
+_reason = click.option(
+    "--reason",
+    type=click.Choice(_REASONS),
+    metavar="REASON",
+    help=f"only dead letters of this reason: {', '.join(_REASONS)}",
+)
 _organization = click.option("--org", "organization", metavar="ORG", help="only dead letters of this organization")
 
 
@@ -31,7 +37,7 @@ def _filter(organization: str | None, reason: str | None) -> Filter:
     return Filter(None if organization is None else parse_uuid(organization), reason)
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def dead() -> None:
     """List, show, replay and drop events that could not be applied."""
 
@@ -39,7 +45,9 @@ def dead() -> None:
 @dead.command("list")
 @_organization
 @_reason
-@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="the maximum number")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=100, show_default=True, metavar="N", help="the maximum number"
+)
 @click.option("--json", "as_json", is_flag=True, help="a JSON object a line")
 @settings_options(*INSTALLATION)
 def list_(organization: str | None, reason: str | None, limit: int, settings: Settings, *, as_json: bool) -> None:
@@ -89,18 +97,18 @@ def show(dead_letter_id: str, settings: Settings, *, as_json: bool) -> None:
 
     dead_letter = run(command())
     if dead_letter is None:
-        raise StopError(f"there is no dead letter {dead_letter_id}")
+        raise StopError(f"there is no dead letter {dead_letter_id}; `sidedata dead list` shows them")
     if as_json:
         click.echo(msgspec.json.encode(_json(dead_letter)))
         return
     click.echo(f"{dead_letter.reason}: {dead_letter.detail}\nentry {dead_letter.entry}, at {dead_letter.at}", err=True)
-    origin = (
+    for name, value in (
         ("organization", dead_letter.organization),
         ("workflow", dead_letter.workflow),
         ("type", dead_letter.type),
-    )
-    if details := ", ".join(f"{name} {value}" for name, value in origin if value):
-        click.echo(details, err=True)
+    ):
+        if value:
+            click.echo(f"{name} {value}", err=True)
     click.echo(dead_letter.event)
 
 
@@ -192,7 +200,7 @@ def drop(
 @dead.command()
 @settings_options(*INSTALLATION)
 def seen(settings: Settings) -> None:
-    """Mark all dead letters of this moment as seen: `sidedata doctor` fails for newer ones only."""
+    """Mark all dead letters of this moment as seen: `sidedata doctor` fails for newer ones and warns of the rest."""
 
     async def command() -> None:
         async with connect_installation(settings) as (gateway, installation):

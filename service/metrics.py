@@ -27,7 +27,7 @@ class ServiceMetrics:
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self.reports = Counter(
             "sidedata_reports",
-            "Reports by source: cached, or assembled.",
+            "Reports by source: kept in the cache, or assembled.",
             ["from"],
             registry=registry,
         )

@@ -157,9 +157,9 @@ def read_settings(flags: Mapping[str, Any] | None = None, environ: Mapping[str, 
             ) from error
     settings = Settings(**values)
     if settings.keep_fine_hours > settings.keep_hour_days * 24 or settings.keep_hour_days > settings.keep_day_days:
-        raise UsageError(
-            "finer buckets can't be kept longer than coarser ones: SIDEDATA_KEEP_FINE_HOURS, …HOUR_DAYS, …DAY_DAYS"
-        )
+        periods = ("keep_fine_hours", "keep_hour_days", "keep_day_days")
+        values_in_use = ", ".join(f"{variable(name)} is {getattr(settings, name)}" for name in periods)
+        raise UsageError(f"finer buckets can't be kept longer than coarser ones: {values_in_use}")
     return settings
 
 
@@ -167,7 +167,7 @@ def _problem(error: msgspec.ValidationError, field: msgspec.structs.FieldInfo) -
     """The error in words; a value without the form of its setting is answered with the setting's meaning."""
     text = str(error)
     if "matching regex" in text:
-        return f"must be {field.type.__metadata__[-1].description}"
+        return f"must be {field.type.__metadata__[-1].description.partition('; unset:')[0]}"
     return _NUMBER.sub(r"must be a whole number\1", text)
 
 

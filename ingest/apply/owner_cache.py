@@ -4,7 +4,7 @@ Only the owner writes all of it, except the records of organizations and workflo
 cursor's `records`, and a commit that was planned on older ones is refused. So copies are cached from batch to batch, and only
 records that are new to the owner are read.
 
-    StreamEvents ─▶ resolve ─▶ look_up ─▶ BatchLookups ─▶ (planned and committed) ─▶ apply
+    StreamEvents ─▶ resolve ─▶ BatchQueries ─▶ look_up ─▶ BatchLookups ─▶ (planned and committed) ─▶ apply
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,9 +13,8 @@ from sidedata.calendar.reporting import stored_rules, zone_of
 from sidedata.calendar.zones import DAY_SECONDS, zone
 from sidedata.errors import StopError, UsageError
 from sidedata.events.hashing import Hasher
-from sidedata.ingest.apply.model import BatchLookups, Plan, StreamEvent
+from sidedata.ingest.apply.model import BatchLookups, BatchQueries, Plan, StreamEvent
 from sidedata.ingest.organizations.organization import Organization
-from sidedata.ingest.organizations.unknown_hours import UnknownHours
 from sidedata.ingest.zones.adopter import Adopter
 from sidedata.reads.owner import Lookups, OrganizationState, look_up, read_records
 from sidedata.redis.gateway import Gateway
@@ -56,8 +55,10 @@ class OwnerCache:
         self._members = 0  # number of ids in finest buckets
         self._buckets = 0  # number of buckets
 
-    async def resolve(self, events: Sequence[StreamEvent]) -> None:
+    async def resolve(self, events: Sequence[StreamEvent]) -> BatchQueries:
         """Resolve events: hash their ids, and find their organization, their workflow and their slot.
+
+        Returns the queries for the state that they are planned on.
 
         Raises:
             StopError: an organization's record names an unknown time zone.
@@ -71,7 +72,9 @@ class OwnerCache:
                 await self._load({(event.organization_id, event.workflow_id) for event in missing})
                 missing = self._fill(missing)
             if epoch == self.epoch:
-                return
+                queries = BatchQueries()
+                queries.add(events, self._keyspace, self._now_ms)
+                return queries
 
     def _fill(self, events: Iterable[StreamEvent]) -> list[StreamEvent]:
         """Resolve events from the cache; returns those whose records are not loaded."""
@@ -155,29 +158,14 @@ class OwnerCache:
             former=former,
         )
 
-    async def look_up(self, events: Iterable[StreamEvent], id_queries: Sequence[str | int]) -> BatchLookups:
-        """Read the state that these events are planned on, and Redis's time; `id_queries` come from the deduplicator.
+    async def look_up(self, queries: BatchQueries, id_queries: Sequence[str | int]) -> BatchLookups:
+        """Read the state that a batch is planned on, and Redis's time; `id_queries` come from the deduplicator.
 
         Raises:
             StoreUnavailableError: Redis is out of reach.
         """
-        keyspace = self._keyspace
-        visitors: dict[str, None] = {}
-        hours = UnknownHours()
-        goals: dict[str, None] = {}
-        for event in events:
-            if event.type == "page_view":
-                workflow, slot = event.workflow, event.slot
-                if workflow is not None and slot is not None:
-                    hour = workflow.hours.get(slot.hour.start)
-                    if hour is None or hour.until_ms <= self._now_ms:
-                        hours.add(workflow, slot)
-                continue
-            if event.type in ("interaction", "goal_reached"):
-                visitors[keyspace.visitor(event.organization_id, event.visitor)] = None
-            if event.goal_id is not None:
-                goals[keyspace.goal(event.organization_id, event.goal_id)] = None
-        unnamed = [key for key in goals if key not in self._goals]
+        visitors, hours = queries.visitors, queries.hours
+        unnamed = [key for key in queries.goals if key not in self._goals]
         lookups = await self._query(id_queries, list(visitors), hours.queries(), unnamed)
         self._records += hours.record(lookups.hours, lookups.now_ms)
         for key, record in zip(unnamed, lookups.goals, strict=True):

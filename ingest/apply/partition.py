@@ -89,7 +89,7 @@ class Partition:
         while True:
             # 1. Resolve, again where the records were dropped since the batch was read.
             if batch.epoch != owner_cache.epoch:
-                await owner_cache.resolve(batch.events)
+                batch.queries = await owner_cache.resolve(batch.events)
                 batch.epoch = owner_cache.epoch
             if owner_cache.due and self._adopter is not None:
                 # No commit is under way, so the hours that days are cut from stay as they are.
@@ -102,8 +102,8 @@ class Partition:
             await self.reader.fetch()
             if stored := deduplicator.filters.stored_keys():
                 deduplicator.filters.load(await read_strings(self._gateway, stored))
-            hashes = [event.id_hash for event in batch.events if event.id_hash is not None]
-            lookups = await owner_cache.look_up(batch.events, deduplicator.queries(hashes))
+            id_queries = deduplicator.queries(batch.queries.id_hashes)
+            lookups = await owner_cache.look_up(batch.queries, id_queries)
             failpoints.pass_by("after_look_up")
 
             # 3. Plan. It takes milliseconds as a rule; a visitor of a thousand workflows and goals can make it minutes. In a
@@ -113,11 +113,8 @@ class Partition:
             plan = await asyncio.to_thread(planner.plan, batch.events, batch.dead_letters)
             failpoints.pass_by("after_plan")
 
-            # 4. Commit; the next batch is decoded meanwhile.
-            self.reader.read_ahead()
+            # 4. Commit; the next batch is decoded while Redis works on this one.
             failpoints.pass_by("before_commit")
-            # The loop runs it when the commit waits for its reply.
-            asyncio.get_running_loop().call_soon(failpoints.pass_by, "inside_commit")
             try:
                 result = await commit(
                     self._gateway,
@@ -128,6 +125,7 @@ class Partition:
                     events=sum(plan.outcome.events.values()),
                     now_ms=lookups.now_ms,
                     valid_until_ms=plan.valid_until_ms,
+                    on_sent=self._continue,
                 )
             except StaleError:
                 # 5. Or the state has changed: drop the records, and again.
@@ -158,6 +156,11 @@ class Partition:
         """Record that all organizations were compared with that release."""
         if self._adopter is not None:
             await self._adopter.finish(self.ownership, release)
+
+    def _continue(self) -> None:
+        """Begin with the next batch. Before the commit is sent this would take the time in which Redis waits for the rest of it."""
+        failpoints.pass_by("inside_commit")
+        self.reader.read_ahead()
 
     async def _forget_records(self) -> None:
         self._owner_cache.drop_records()

@@ -194,7 +194,7 @@ class Planner:
             delta.add_purchase(goal.currency, goal.units)
 
     def _visitor(self, event: StreamEvent) -> Visitor:
-        key = self._keyspace.visitor(event.organization_id, event.visitor)
+        key = event.visitor_key
         state = self._visitors.get(key)
         if state is None:
             stored, window_us = self._lookups.visitors.get(key, {}), self._settings.affect_hours * 3_600_000_000
@@ -205,7 +205,7 @@ class Planner:
         """Record the goal's name and return its id; the newest event's name wins, at equal times the greater string."""
         assert event.goal_id is not None  # noqa: S101 - decoding saw to it
         assert event.goal_name is not None  # noqa: S101
-        key = self._keyspace.goal(event.organization_id, event.goal_id)
+        key = event.goal_key
         stored = self._lookups.goals.get(key, _UNNAMED)
         name = (event.at_us, event.goal_name)
         if name > max(self._goals.get(key, _UNNAMED), stored):

@@ -176,11 +176,11 @@ class Reader:
             if count >= last_yield + _YIELD_EVENTS:
                 last_yield = count
                 await asyncio.sleep(0)
-        await self._owner_cache.resolve(decoder.events)
+        queries = await self._owner_cache.resolve(decoder.events)
         last = self._entries[size - 1][0].decode()
         self._entries = self._entries[size:]
         self._set_limit(decoder.count)
-        return Batch(last, size, decoder.events, decoder.dead_letters, self._owner_cache.epoch)
+        return Batch(last, size, decoder.events, decoder.dead_letters, queries, self._owner_cache.epoch)
 
     def _set_limit(self, events: int) -> None:
         """Set the limit of the next batch, after one of that number of events."""

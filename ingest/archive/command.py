@@ -60,6 +60,8 @@ def push(file: str, settings: Settings, *, rebase: bool, check: bool) -> None:
                 run(_push(source, size, settings, report, rebase=rebase))
     finally:
         _show(report, checked=check, rebased=rebase)
+    if not report.events and not report.unreadable:
+        click.echo("there is no event in the input", err=True)
     if report.unreadable or (check and report.dead_letters):
         raise click.exceptions.Exit(1)
 
@@ -74,7 +76,8 @@ def _show(report: ArchiveReport, *, checked: bool, rebased: bool) -> None:
         click.echo(f"{counted(report.dead_letters, 'event')} {will} become {letters}", err=True)
     if report.too_old and not rebased:
         click.echo(
-            f"{report.too_old} of them are older than the days kept: --rebase shifts an archive into the last days",
+            f"{report.too_old} of them are older than the days kept: --rebase shifts an archive into the last days, "
+            "a larger SIDEDATA_KEEP_DAY_DAYS of all processes keeps its times",
             err=True,
         )
     if report.undecided:

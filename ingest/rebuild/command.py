@@ -26,8 +26,10 @@ _PLANNING = ("affect_hours", "visitor_goals", "batch_events", "lease_ms")
 
 @click.command()
 @click.argument("file", metavar="FILE|-")
-@click.option("--org", "organization", required=True, help="the organization")
-@click.option("--timezone", help="as if this had always been its reporting time zone; else the zone stays")
+@click.option("--org", "organization", required=True, metavar="ORG", help="the organization")
+@click.option(
+    "--timezone", metavar="ZONE", help="as if this had always been its reporting time zone; else the zone stays"
+)
 @click.option("--dry-run", is_flag=True, help="compare only; holds nothing up and changes nothing")
 @click.option("--apply", is_flag=True, help="don't ask: hold the partition, compare, swap")
 @click.option("--json", "as_json", is_flag=True, help="the report as one JSON object")

@@ -45,7 +45,7 @@ def _rows(difference: Difference) -> list[Row]:
     stored, rebuilt = _figures(difference.stored), _figures(difference.rebuilt)
     figures = [(name, str(stored.get(name, 0)), str(rebuilt.get(name, 0))) for name in {**stored, **rebuilt}]
     same = difference.buckets - difference.differing
-    figures.append(("buckets", f"{same} the same", f"{difference.differing} not"))
+    figures.append(("buckets", f"{same} equal", f"{difference.differing} different"))
     return [(difference.workflow if index == 0 else "", *row) for index, row in enumerate(figures)]
 
 
@@ -67,7 +67,8 @@ def remarks(report: Report, *, dry: bool) -> Iterator[str]:
     """The lines for stderr: the archive's content, and what became of it."""
     archive = report.archive
     others = counted(archive.others, "line")
-    yield f"{counted(report.applied, 'event')} counted, {report.duplicates} there twice, {others} of others"
+    duplicates = counted(report.duplicates, "duplicate")
+    yield f"{counted(report.applied, 'event')} counted, {duplicates}, {others} of other organizations"
     if archive.unreadable:
         yield f"{counted(archive.unreadable, 'unreadable line')} left out"
     for reason, number in sorted(report.dead_letters.items()):

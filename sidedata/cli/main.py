@@ -15,11 +15,11 @@ import click
 
 from sidedata.cli.command_line import CommandLine
 from sidedata.cli.extras import missing_extra
+from sidedata.cli.options import CommandGroup
 from sidedata.cli.parent import end_with_parent
 from sidedata.errors import SidedataError, StoreUnavailableError, UsageError
 
 GROUP: Final = "sidedata.commands"
-_LONGEST_SENTENCE: Final = 500  # characters
 _INTERRUPTED: Final = 130  # 128 and the number of SIGINT, as shells have it
 
 
@@ -35,7 +35,7 @@ class _Misuse(_Failure):
     exit_code = 2
 
 
-class LazyGroup(click.Group):
+class LazyGroup(CommandGroup):
     """The commands of all packages, by name."""
 
     @cached_property
@@ -70,18 +70,6 @@ class LazyGroup(click.Group):
             raise click.ClickException(f"`sidedata {cmd_name}` {missing_extra(error)}") from error
         assert isinstance(command, click.Command)  # noqa: S101 - a mistake in pyproject.toml
         return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands, each with the whole first sentence of its help; click cuts it where a line ends."""
-        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
-        with formatter.section("Commands"):
-            formatter.write_dl(
-                [
-                    (name, command.get_short_help_str(_LONGEST_SENTENCE))
-                    for name, command in commands
-                    if command is not None and not command.hidden
-                ]
-            )
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; errors of this project become click's."""

@@ -1,4 +1,4 @@
-"""Settings as flags, which derive from the table in `sidedata.settings`; and the question before a deletion."""
+"""Groups of commands, settings as flags (from the table in `sidedata.settings`), and the question before a deletion."""
 
 import sys
 from collections.abc import Callable
@@ -17,6 +17,24 @@ _FIELDS: Final = {field.name: field for field in msgspec.structs.fields(Settings
 
 # The settings of a command that only reads or writes the store.
 INSTALLATION: Final = ("redis_url", "data_dir", "partitions")
+
+_LONGEST_SENTENCE: Final = 500  # characters
+
+
+class CommandGroup(click.Group):
+    """A group of click; click itself cuts the sentences where a line ends."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands, each with the whole first sentence of its help."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [
+                    (name, command.get_short_help_str(_LONGEST_SENTENCE))
+                    for name, command in commands
+                    if command is not None and not command.hidden
+                ]
+            )
 
 
 def settings_options(*names: str) -> Callable[[Callable[..., Returned]], Callable[..., Returned]]:
@@ -47,7 +65,8 @@ def settings_options(*names: str) -> Callable[[Callable[..., Returned]], Callabl
 def _help(name: str) -> str:
     field = _FIELDS[name]
     described = next(meta.description for meta in get_args(field.type)[1:] if meta.description)
-    default = f"; default: {field.default}" if field.default not in ("", 0) else ""
+    unset = field.default == "" or "unset:" in described
+    default = "" if unset else f"; default: {field.default}"
     return f"{described}  [{variable(name)}{default}]"
 
 

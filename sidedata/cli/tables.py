@@ -43,7 +43,11 @@ def print_table(columns: Iterable[str], rows: Iterable[Iterable[object]], *, tit
 
 
 def print_text(heading: str, text: str, **style: Any) -> None:  # noqa: ANN401 - click's styles
-    """Print a text beside its heading, which has the style; on a terminal it goes on below itself, as wide as that at most."""
+    """Print a text beside its heading, which has the style; on a terminal it goes on below itself, as wide as that at most.
+
+    Control characters are shown as escapes.
+    """
+    text = printable(text)
     width = _available()
     room = None if width is None else max(_LEAST, width - len(heading))
     lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) if room else [text]

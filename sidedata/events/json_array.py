@@ -27,7 +27,7 @@ def join_array(elements: Iterable[bytes]) -> bytes:
 def split_array(value: bytes, most: int) -> list[bytes] | Rejection:
     """Split an array into its elements; an element may be no JSON. Of more than `most` elements some may be left out."""
     try:
-        return [bytes(raw) for raw in _ARRAY.decode(value)]
+        return list(map(bytes, _ARRAY.decode(value)))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return split_leniently(value, most)
 

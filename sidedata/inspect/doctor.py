@@ -166,7 +166,7 @@ async def _dead_letters(gateway: Gateway, installation: Installation, settings: 
         )
         return [Finding("dead letters", "failed", f"{overview.dead_letters}, some of them not seen ({names})", advice)]
     if overview.dead_letters:
-        advice = "`sidedata dead replay` sends them again, `sidedata dead drop` deletes them"
+        advice = "`sidedata dead replay --all` sends them again, `sidedata dead drop --all` deletes them"
         return [Finding("dead letters", "warning", f"{overview.dead_letters}, all of them seen", advice)]
     return [Finding("dead letters", "ok", "none")]
 

@@ -3,7 +3,7 @@
 from typing import Final
 from urllib.parse import urlsplit
 
-from sidedata.errors import SidedataError
+from sidedata.errors import SidedataError, StopError
 from sidedata.producer.errors import ProducerError
 from sidedata.producer.limits import Limits
 from sidedata.producer.sender import Sender
@@ -38,12 +38,14 @@ def check_address(url: str) -> None:
     """Read an address of Redis without connecting.
 
     Raises:
-        ProducerError: it can not be read. The text does not repeat it, because it may hold a password.
+        ProducerError: it can not be read, and the text does not repeat it, because it may hold a password; or redis-py is too old.
     """
     if not isinstance(url, str) or urlsplit(url).scheme not in SCHEMES:
         raise ProducerError(f"the address of Redis must begin with {', '.join(f'{scheme}://' for scheme in SCHEMES)}")
     try:
         connect(url, timeout=_TIMEOUT_SECONDS)  # opens nothing
+    except StopError as error:
+        raise ProducerError(str(error)) from error
     except (SidedataError, ValueError) as error:
         raise ProducerError("the address of Redis can not be read") from error
 

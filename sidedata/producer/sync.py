@@ -135,7 +135,9 @@ class SyncProducer:
             raise DeliveryFailed(f"the event was not sent within {timeout:g} seconds") from None
 
     def send_nowait(self, event: Mapping[str, Any] | bytes) -> None:
-        """Take an event without waiting for Redis. A lost event is reported by `flush` or `close`.
+        """Take an event without waiting for Redis, but for the start at the first event.
+
+        A lost event is reported by `flush` or `close`.
 
         Raises:
             InvalidEvent: the event can never be applied; it was not taken.

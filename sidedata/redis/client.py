@@ -7,13 +7,14 @@ from ssl import SSLContext
 from typing import Final
 from urllib.parse import urlsplit
 
+import redis
 import redis.exceptions as redis_errors
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.connection import AbstractConnection, ConnectionPool, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from sidedata.errors import UsageError
+from sidedata.errors import StopError, UsageError
 from sidedata.redaction import register
 from sidedata.redis.cluster import ClusterGateway
 from sidedata.redis.exchange import connect_to_master
@@ -21,6 +22,9 @@ from sidedata.redis.gateway import Gateway
 from sidedata.redis.standalone import StandaloneGateway
 
 SCHEMES: Final = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
+# The oldest redis-py that pyproject.toml allows. pip only warns when another package brings back an older one, whose private names
+# differ.
+OLDEST_CLIENT: Final = (7, 1)
 # Of one node. A worker waits on one connection for each of its partitions, a service on one for each question in flight.
 MOST_CONNECTIONS: Final = 20_000
 # The older protocol: its replies have one shape on all servers, proxies without HELLO know it, and redis-py 8.1.0 hands out
@@ -64,7 +68,9 @@ def connect(url: str, *, timeout: float) -> Gateway:
 
     Raises:
         UsageError: the address is of none of the five kinds, or can't be parsed.
+        StopError: the installed redis-py is too old.
     """
+    _check_client()
     scheme = urlsplit(url).scheme
     if scheme not in SCHEMES:
         # The address may hold a password, so the text doesn't repeat it.
@@ -75,6 +81,15 @@ def connect(url: str, *, timeout: float) -> Gateway:
         return _cluster(url, timeout) if scheme.endswith("+cluster") else _standalone(url, timeout)
     except (TypeError, ValueError, redis_errors.RedisError, redis_errors.RedisClusterException):
         raise UsageError("SIDEDATA_REDIS_URL can't be read as an address") from None
+
+
+def _check_client() -> None:
+    major, minor, *_ = redis.__version__.split(".")
+    if (int(major), int(minor)) < OLDEST_CLIENT:
+        oldest = ".".join(map(str, OLDEST_CLIENT))
+        raise StopError(
+            f"sidedata needs redis-py {oldest} or newer, not {redis.__version__}: pip install 'redis>={oldest}'"
+        )
 
 
 def _standalone(url: str, timeout: float) -> StandaloneGateway:

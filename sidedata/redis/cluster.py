@@ -9,9 +9,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Protocol, cast
+from typing import cast
 
 import redis.exceptions as redis_errors
 from redis.asyncio.cluster import ClusterNode, RedisCluster
@@ -22,11 +22,12 @@ from sidedata.redis.exchange import (
     are_reads,
     exchange,
     is_lost,
+    key_of,
     replies_of,
     run_script,
     with_repetition,
 )
-from sidedata.redis.gateway import Commands
+from sidedata.redis.gateway import Commands, OnSent
 from sidedata.redis.redis_errors import translated
 from sidedata.redis.replies import Command, Reply, Word, integer, milliseconds
 from sidedata.redis.scripts import Script
@@ -61,7 +62,7 @@ class ClusterGateway:
             await self._cluster.initialize()
             by_node: dict[ClusterNode, list[int]] = {}
             for index, words in enumerate(commands):
-                by_node.setdefault(self._node_of(_key_of(words)), []).append(index)
+                by_node.setdefault(self._node_of(key_of(words)), []).append(index)
             outcomes: list[Outcome] = [None] * len(commands)
 
             async def on_node(node: ClusterNode, indexes: list[int]) -> None:
@@ -83,9 +84,16 @@ class ClusterGateway:
         """Send reads; a cluster has no multiplexed connection."""
         return await self.batch(commands)
 
-    async def call(self, script: Script, keys: Sequence[str | bytes], args: Sequence[Word] = ()) -> Reply:
+    async def call(
+        self,
+        script: Script,
+        keys: Sequence[str | bytes],
+        args: Sequence[Word] = (),
+        *,
+        on_sent: OnSent | None = None,
+    ) -> Reply:
         """Run a script on the node that holds `keys`; a node that does not know its digest gets the text."""
-        return (await self._call(script, keys, args))[0]
+        return (await self._call(script, keys, args, on_sent=on_sent))[0]
 
     async def call_and_wait(
         self, script: Script, keys: Sequence[str | bytes], args: Sequence[Word], *, replicas: int, wait_ms: int
@@ -98,7 +106,7 @@ class ClusterGateway:
         """List the masters, each as a server of its own."""
         with translated():
             await self._cluster.initialize()
-        return [_Primary(self._repeated, node) for node in self._cluster.get_primaries()]
+        return [_Primary(partial(self._repeated, node)) for node in self._cluster.get_primaries()]
 
     async def time_ms(self, key: str) -> int:
         """Read the clock of the node that holds `key`, in milliseconds since the epoch."""
@@ -119,20 +127,32 @@ class ClusterGateway:
         await asyncio.gather(*self._cluster.nodes_manager._background_tasks, return_exceptions=True)  # noqa: SLF001 - it has no other name
 
     async def _call(
-        self, script: Script, keys: Sequence[str | bytes], args: Sequence[Word], *then: Command
+        self,
+        script: Script,
+        keys: Sequence[str | bytes],
+        args: Sequence[Word],
+        *then: Command,
+        on_sent: OnSent | None = None,
     ) -> list[Reply]:
-        send = partial(self._routed, repeatable=script.read_only, follow_ask=not script.undeclared_keys)
+        follow_ask = not script.undeclared_keys
+        send = partial(self._routed, repeatable=script.read_only, follow_ask=follow_ask, on_sent=on_sent)
         with translated():
             return await run_script(send, script, keys, args, *then)
 
     async def _routed(
-        self, commands: Sequence[Command], *, repeatable: bool = False, follow_ask: bool = True
+        self,
+        commands: Sequence[Command],
+        *,
+        repeatable: bool = False,
+        follow_ask: bool = True,
+        on_sent: OnSent | None = None,
     ) -> list[Outcome]:
         """Send commands, on one connection, to the node that holds the key of the first; follow redirections."""
         await self._cluster.initialize()  # without the map of slots any node would do
-        node, send_asking = self._node_of(_key_of(commands[0])), False
+        node, send_asking = self._node_of(key_of(commands[0])), False
         for _ in range(_MOST_REDIRECTS):
-            outcomes = await self._repeated(node, commands, repeatable=repeatable, send_asking=send_asking)
+            send = partial(self._on_node, node, commands, send_asking=send_asking, on_sent=on_sent)
+            outcomes = await with_repetition(send, repeatable=repeatable)
             redirection = outcomes[0]
             if not isinstance(redirection, redis_errors.AskError):  # MOVED is one of them
                 return outcomes
@@ -142,13 +162,17 @@ class ClusterGateway:
             node = await self._redirected(redirection)
         raise redis_errors.ClusterError("redirected too often")
 
-    async def _repeated(
-        self, node: ClusterNode, commands: Sequence[Command], *, repeatable: bool, send_asking: bool = False
-    ) -> list[Outcome]:
-        send = partial(self._on_node, node, commands, send_asking=send_asking)
-        return await with_repetition(send, repeatable=repeatable)
+    async def _repeated(self, node: ClusterNode, commands: Sequence[Command], *, repeatable: bool) -> list[Outcome]:
+        return await with_repetition(partial(self._on_node, node, commands), repeatable=repeatable)
 
-    async def _on_node(self, node: ClusterNode, commands: Sequence[Command], *, send_asking: bool) -> list[Outcome]:
+    async def _on_node(
+        self,
+        node: ClusterNode,
+        commands: Sequence[Command],
+        *,
+        send_asking: bool = False,
+        on_sent: OnSent | None = None,
+    ) -> list[Outcome]:
         loop = asyncio.get_running_loop()
         start = loop.time()
         connection = node.acquire_connection()
@@ -156,7 +180,7 @@ class ClusterGateway:
             if is_lost(connection):
                 await connection.disconnect()  # the node has closed it: nothing else comes unasked
             sequence = [("ASKING",), *commands] if send_asking else commands
-            outcomes = await exchange(cast("Connection", connection), sequence)
+            outcomes = await exchange(cast("Connection", connection), sequence, on_sent)
         except _NODE_FAILED:
             self._refresh(node.name)
             raise
@@ -209,20 +233,11 @@ class ClusterGateway:
         await asyncio.sleep(_REFRESH_SECONDS)
 
 
-class _Send(Protocol):
-    """Send commands to a node, see `ClusterGateway._repeated`."""
-
-    async def __call__(self, node: ClusterNode, commands: Sequence[Command], *, repeatable: bool) -> list[Outcome]:
-        """Return the outcomes in the order of the commands."""
-        ...
-
-
 class _Primary:
     """One master as a server of its own."""
 
-    def __init__(self, send: _Send, node: ClusterNode) -> None:
-        self._send = send
-        self._node = node
+    def __init__(self, send: Callable[..., Awaitable[list[Outcome]]]) -> None:
+        self._send = send  # to this master, see `ClusterGateway._repeated`
 
     async def command(self, *words: Word) -> Reply:
         """Send one command to this master."""
@@ -231,19 +246,4 @@ class _Primary:
     async def batch(self, commands: Sequence[Command]) -> list[Reply]:
         """Send commands to this master."""
         with translated():
-            return replies_of(await self._send(self._node, commands, repeatable=are_reads(commands)))
-
-
-def _key_of(words: Command) -> str | bytes:
-    """Find the word of a command that is its first key."""
-    match words[0]:
-        case "XREAD":
-            position = words.index("STREAMS") + 1
-        case "EVAL" | "EVALSHA":
-            position = 3
-        case "MEMORY":
-            position = 2
-        case _:
-            position = 1
-    key = words[position]
-    return key if isinstance(key, str | bytes) else str(key)
+            return replies_of(await self._send(commands, repeatable=are_reads(commands)))

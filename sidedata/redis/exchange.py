@@ -27,6 +27,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
+from sidedata.redis.gateway import OnSent
 from sidedata.redis.replies import Command, Reply, Word
 from sidedata.redis.scripts import Script
 
@@ -69,14 +70,19 @@ class Connection(Protocol):
         ...
 
 
-async def exchange(connection: Connection, commands: Sequence[Command]) -> list[Outcome]:
+async def exchange(connection: Connection, commands: Sequence[Command], on_sent: OnSent | None = None) -> list[Outcome]:
     """Send commands at once and read their replies, error replies among them.
+
+    Args:
+        on_sent: called when the commands are on their way, before the wait for their replies.
 
     Raises:
         redis.exceptions.ConnectionError: the connection broke; redis-py has closed it.
         redis.exceptions.TimeoutError: a reply took too long; redis-py has closed the connection.
     """
     await connection.send_packed_command(b"".join(map(packed, commands)))
+    if on_sent is not None:
+        on_sent()
     outcomes: list[Outcome] = []
     for _ in commands:
         try:
@@ -119,6 +125,21 @@ def packed(command: Command) -> bytes:
 def are_reads(commands: Sequence[Command]) -> bool:
     """Tell if commands change nothing, so that they may be sent again after a connection broke."""
     return all(command[0] in READS for command in commands)
+
+
+def key_of(words: Command) -> str | bytes:
+    """Find the word of a command that is its first key."""
+    match words[0]:
+        case "XREAD":
+            position = words.index("STREAMS") + 1
+        case "EVAL" | "EVALSHA":
+            position = 3
+        case "MEMORY":
+            position = 2
+        case _:
+            position = 1
+    key = words[position]
+    return key if isinstance(key, str | bytes) else str(key)
 
 
 def replies_of(outcomes: Sequence[Outcome]) -> list[Reply]:

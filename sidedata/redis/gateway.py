@@ -7,11 +7,13 @@ A command finds its node by its key. A read (`READS` in `exchange.py`) that meet
 one. A write is sent once: whether a write took effect before its connection broke is unknown, and only the caller can find out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from sidedata.redis.replies import Command, Reply, Word
 from sidedata.redis.scripts import Script
+
+OnSent = Callable[[], object]
 
 
 class Commands(Protocol):
@@ -33,8 +35,19 @@ class Gateway(Commands, Protocol):
         """Send reads the cheap way, over a connection that all callers share; keys must share a hash tag."""
         ...
 
-    async def call(self, script: Script, keys: Sequence[str | bytes], args: Sequence[Word] = ()) -> Reply:
-        """Run a script on the node that holds `keys`, which must share a hash tag."""
+    async def call(
+        self,
+        script: Script,
+        keys: Sequence[str | bytes],
+        args: Sequence[Word] = (),
+        *,
+        on_sent: OnSent | None = None,
+    ) -> Reply:
+        """Run a script on the node that holds `keys`, which must share a hash tag.
+
+        Args:
+            on_sent: called when the script is on its way, before the wait for its reply; again if it has to be sent again.
+        """
         ...
 
     async def call_and_wait(

@@ -22,7 +22,7 @@ from sidedata.redis.exchange import (
     run_script,
     with_repetition,
 )
-from sidedata.redis.gateway import Commands
+from sidedata.redis.gateway import Commands, OnSent
 from sidedata.redis.multiplex import MultiplexedConnection, ReplyError
 from sidedata.redis.redis_errors import is_master_error, translated
 from sidedata.redis.replies import Command, Reply, Word, integer, milliseconds
@@ -63,12 +63,19 @@ class StandaloneGateway:
                 return await self._multiplexed(commands)
         return await self.batch(commands)
 
-    async def call(self, script: Script, keys: Sequence[str | bytes], args: Sequence[Word] = ()) -> Reply:
+    async def call(
+        self,
+        script: Script,
+        keys: Sequence[str | bytes],
+        args: Sequence[Word] = (),
+        *,
+        on_sent: OnSent | None = None,
+    ) -> Reply:
         """Run a script; a server that does not know its digest gets the text."""
         if script.read_only and self.multiplexed is not None:
             with contextlib.suppress(*_MULTIPLEXED_FAILED):
                 return (await self._multiplexed([("EVALSHA", script.sha, len(keys), *keys, *args)]))[0]
-        return (await self._call(script, keys, args))[0]
+        return (await self._call(script, keys, args, on_sent=on_sent))[0]
 
     async def call_and_wait(
         self, script: Script, keys: Sequence[str | bytes], args: Sequence[Word], *, replicas: int, wait_ms: int
@@ -105,23 +112,32 @@ class StandaloneGateway:
         return replies
 
     async def _call(
-        self, script: Script, keys: Sequence[str | bytes], args: Sequence[Word], *then: Command
+        self,
+        script: Script,
+        keys: Sequence[str | bytes],
+        args: Sequence[Word],
+        *then: Command,
+        on_sent: OnSent | None = None,
     ) -> list[Reply]:
+        send = partial(self._exchange, repeatable=script.read_only, on_sent=on_sent)
         with translated():
-            return await run_script(partial(self._exchange, repeatable=script.read_only), script, keys, args, *then)
+            return await run_script(send, script, keys, args, *then)
 
-    async def _exchange(self, commands: Sequence[Command], *, repeatable: bool) -> list[Outcome]:
-        return await with_repetition(
-            partial(self._exchange_once, commands, repeatable=repeatable), repeatable=repeatable
-        )
+    async def _exchange(
+        self, commands: Sequence[Command], *, repeatable: bool, on_sent: OnSent | None = None
+    ) -> list[Outcome]:
+        send = partial(self._exchange_once, commands, repeatable=repeatable, on_sent=on_sent)
+        return await with_repetition(send, repeatable=repeatable)
 
-    async def _exchange_once(self, commands: Sequence[Command], *, repeatable: bool) -> list[Outcome]:
+    async def _exchange_once(
+        self, commands: Sequence[Command], *, repeatable: bool, on_sent: OnSent | None
+    ) -> list[Outcome]:
         asks_role = repeatable and self._watch.take_turn()
         connection = await self._pool.get_connection()  # type: ignore[no-untyped-call] # redis-py's own
         try:
             if is_lost(connection):
                 await connection.disconnect()  # sending opens it again
-            outcomes = await exchange(connection, [*commands, ASK_ROLE] if asks_role else commands)
+            outcomes = await exchange(connection, [*commands, ASK_ROLE] if asks_role else commands, on_sent)
         finally:
             await self._pool.release(connection)
         if asks_role:

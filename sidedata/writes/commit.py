@@ -11,7 +11,7 @@ from msgspec import Struct
 from sidedata.errors import LeaseLostError, StopError
 from sidedata.events.timestamps import from_milliseconds
 from sidedata.operations import Operations
-from sidedata.redis.gateway import Gateway
+from sidedata.redis.gateway import Gateway, OnSent
 from sidedata.redis.replies import Word, array, integer, string
 from sidedata.redis.scripts import script
 from sidedata.schema.keys import Keyspace
@@ -64,8 +64,12 @@ async def commit(
     events: int,
     now_ms: int,
     valid_until_ms: int,
+    on_sent: OnSent | None = None,
 ) -> Commit:
     """Apply a batch up to and including the stream entry `entry`, and move `ownership` on to it.
+
+    Args:
+        on_sent: called when the batch is on its way, before the wait for Redis; see `Gateway.call`.
 
     Raises:
         StaleError: plan again; nothing happened.
@@ -99,6 +103,7 @@ async def commit(
             _COMMIT,
             [keyspace.cursor, keyspace.lease, keyspace.events, keyspace.dead, *operations.keys],
             [_PACKER.encode(batch), *operations.binaries, *operations.dead_letters],
+            on_sent=on_sent,
         )
     )
     match string(reply[0]):

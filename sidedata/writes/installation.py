@@ -36,8 +36,11 @@ async def open_installation(gateway: Gateway, settings: Settings, *, require_sec
         raise StopError(f"{CONFIG} holds no number of partitions: restore it from a backup")
     if settings.partitions not in (0, configuration.partitions):
         raise StopError(
-            f"SIDEDATA_PARTITIONS is {settings.partitions}, but the installation was created with {configuration.partitions}"
+            f"SIDEDATA_PARTITIONS is {settings.partitions}, but the installation was created with {configuration.partitions}: "
+            "unset it"
         )
     if settings.secret and configuration.secret != fingerprint(settings.secret):
-        raise StopError("SIDEDATA_SECRET is not the one that the installation was created with")
+        raise StopError(
+            "SIDEDATA_SECRET is not the one that the installation was created with: give this process that of the others"
+        )
     return Installation(configuration.partitions)

@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -13,6 +14,7 @@ from sidedata.ingest.archive.lines import Line
 from sidedata.ingest.rebuild.rebuild import Rebuild
 from sidedata.reads.workflow_parts import read
 from sidedata.redis.redis_errors import translated
+from sidedata.redis.scripts import Script
 from sidedata.schema import keys
 from sidedata.schema.bucket_fields import BucketField
 from sidedata.schema.keys import keyspace
@@ -62,6 +64,19 @@ async def test_ask_is_followed_by_many_at_once(cluster: Cluster) -> None:
         cluster.end_move(slot, target)
         await append(client, keyspace(3), [b"{}"], 1000, wait_replicas=1)
         assert await client.command("XLEN", stream) == 66
+    finally:
+        await client.aclose()
+
+
+async def test_a_caller_hears_that_a_script_is_on_its_way(cluster: Cluster) -> None:
+    """Once for a script that its node knows, twice for one that has to be sent again as text."""
+    client = connect(cluster.url, timeout=5)
+    try:
+        unknown = Script.of(f"return {time.time_ns()}")
+        for sent in (2, 1):
+            heard: list[str] = []
+            await client.call(unknown, [keyspace(3).cursor], on_sent=partial(heard.append, "sent"))
+            assert heard == ["sent"] * sent
     finally:
         await client.aclose()
 

@@ -5,9 +5,11 @@ import subprocess
 import sys
 
 import pytest
+import redis
 
 import sidedata
-from sidedata import Limits
+from sidedata import Limits, Producer, ProducerError, SyncProducer
+from sidedata.redis.client import OLDEST_CLIENT
 from tests.support.paths import ROOT
 from tests.support.repository.pages import read
 
@@ -38,6 +40,15 @@ def test_the_import_brings_nothing_that_producers_do_not_need() -> None:
     code = f"import sidedata, sys; print(*[name for name in {foreign} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == ""
+
+
+def test_a_client_of_redis_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a producer is made, with the version that is needed: the one of pyproject.toml."""
+    monkeypatch.setattr(redis, "__version__", "5.0.8")
+    for kind in (Producer, SyncProducer):
+        with pytest.raises(ProducerError, match=r"7\.1 or newer, not 5\.0\.8: pip install 'redis>=7\.1'"):
+            kind("redis://127.0.0.1:1")
+    assert f'"redis>={".".join(map(str, OLDEST_CLIENT))}"' in read("pyproject.toml")
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,12 @@ OPTIONS: Final = (
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="a JSON object: problems, findings")
 @click.option(
-    "--sample", type=click.IntRange(min=1), default=20_000, show_default=True, help="number of keys to sample"
+    "--sample",
+    type=click.IntRange(min=1),
+    default=20_000,
+    show_default=True,
+    metavar="N",
+    help="number of keys to sample",
 )
 @settings_options(*OPTIONS)
 def doctor(settings: Settings, *, as_json: bool, sample: int) -> None:

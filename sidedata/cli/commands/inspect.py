@@ -7,9 +7,9 @@ from click.core import ParameterSource
 from sidedata.cli.commands.answering import open_answering_store
 from sidedata.cli.commands.watch import watch
 from sidedata.cli.event_loop import run
-from sidedata.cli.options import INSTALLATION, settings_options
+from sidedata.cli.options import INSTALLATION, CommandGroup, settings_options
 from sidedata.cli.stopping import until_stopped
-from sidedata.cli.tables import print_table
+from sidedata.cli.tables import print_table, print_text
 from sidedata.errors import StopError, UsageError
 from sidedata.inspect.keys.explain import Explanation, explain
 from sidedata.inspect.overview import Overview, is_idle, read_overview
@@ -21,14 +21,19 @@ from sidedata.settings import Settings
 _PERCENT = 100
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=CommandGroup, invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="one JSON object; with --watch one a line")
 @click.option("--watch", "watching", is_flag=True, help="refresh each second, with rates, until Ctrl-C")
 @click.option("--all", "everything", is_flag=True, help="show idle partitions, too")
 @click.option("--memory", is_flag=True, help="bytes of each kind of key, from a sample")
 @click.option("--workflows", is_flag=True, help="the biggest workflows, from the same sample")
 @click.option(
-    "--sample", type=click.IntRange(min=1), default=20_000, show_default=True, help="number of keys to sample"
+    "--sample",
+    type=click.IntRange(min=1),
+    default=20_000,
+    show_default=True,
+    metavar="N",
+    help="number of keys to sample",
 )
 @settings_options(*INSTALLATION, "lease_ms")
 @click.pass_context
@@ -94,7 +99,7 @@ def explain_key(name: str, settings: Settings, *, as_json: bool) -> None:
         click.secho(explanation.key, bold=True)
         width = max(len(heading) for heading, _ in explanation.rows)
         for heading, text in explanation.rows:
-            click.echo(f"  {heading:<{width}}  {text}")
+            print_text(f"  {heading:<{width}}  ", text)
     if not explanation.exists:
         raise StopError(f"there is no key {name} now")
 

@@ -1,6 +1,6 @@
 """`sidedata org` and `sidedata workflow`: the records of organizations and workflows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 import click
@@ -10,8 +10,8 @@ from sidedata.calendar.reporting import stored_rules
 from sidedata.cli.commands.answering import open_answering_store
 from sidedata.cli.connection import connect_installation
 from sidedata.cli.event_loop import run
-from sidedata.cli.options import INSTALLATION, settings_options
-from sidedata.cli.tables import print_table, printable
+from sidedata.cli.options import INSTALLATION, CommandGroup, settings_options
+from sidedata.cli.tables import print_table, print_text
 from sidedata.errors import StopError, UsageError
 from sidedata.inspect.zones import compare, machine_release
 from sidedata.reads.records import find_organizations, read_organization, read_organizations, read_workflow
@@ -21,7 +21,7 @@ from sidedata.settings import Settings
 from sidedata.writes import records
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def org() -> None:
     """List organizations, set and show their time zones and names."""
 
@@ -68,12 +68,15 @@ def show_organization(organization: str, settings: Settings, *, as_json: bool) -
         return
     fixed = "fixed, it has events" if record.has_events else "may be set, it has no events"
     rules = record.zone_rules or "none yet: a worker stores them"
-    click.echo(
-        f"organization  {record.id}\nname          {printable(record.name or 'none')}\n"
-        f"time zone     {record.timezone} ({fixed})\nzone rules    {rules}"
-    )
+    rows = [
+        ("organization", record.id),
+        ("name", record.name or "none"),
+        ("time zone", f"{record.timezone} ({fixed})"),
+        ("zone rules", rules),
+    ]
     if (release := _release(record)) is not None:
-        click.echo(f"zone data     of this machine: {compare(machine, release)}")
+        rows.append(("zone data", f"of this machine: {compare(machine, release)}"))
+    _print_record(rows)
 
 
 @org.command("list")
@@ -98,7 +101,7 @@ def list_organizations(settings: Settings, *, as_json: bool) -> None:
     )
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def workflow() -> None:
     """List, register and show an organization's workflows."""
 
@@ -159,16 +162,28 @@ def show_workflow(organization: str, workflow_id: str, settings: Settings, *, as
 
     record = run(command())
     if record is None:
-        raise StopError(f"organization {organization} has no workflow {workflow_id}")
+        raise StopError(
+            f"organization {organization} has no workflow {workflow_id}; `sidedata workflow list` shows its workflows"
+        )
     if as_json:
         click.echo(msgspec.json.encode(record))
         return
     newest = record.last_event_us
     last_event = "none" if newest is None else datetime.fromtimestamp(newest / 1_000_000, UTC).isoformat(" ", "seconds")
-    click.echo(
-        f"workflow      {record.id}\norganization  {record.organization}\nkind          {record.kind}\n"
-        f"name          {printable(record.name)}\nlast event    {last_event}"
+    _print_record(
+        [
+            ("workflow", record.id),
+            ("organization", record.organization),
+            ("kind", record.kind),
+            ("name", record.name or "none"),
+            ("last event", last_event),
+        ]
     )
+
+
+def _print_record(rows: Iterable[tuple[str, str]]) -> None:
+    for heading, text in rows:
+        print_text(f"{heading:<14}", text)
 
 
 def _release(record: OrganizationRecord) -> str | None:

@@ -10,7 +10,7 @@ from sidedata.calendar.zones import DAY_SECONDS
 from sidedata.cli.commands.answering import open_answering_store
 from sidedata.cli.connection import connect_installation
 from sidedata.cli.event_loop import run
-from sidedata.cli.options import INSTALLATION, settings_options
+from sidedata.cli.options import INSTALLATION, CommandGroup, settings_options
 from sidedata.cli.tables import print_table
 from sidedata.errors import StopError
 from sidedata.reads.tokens import list_tokens
@@ -19,7 +19,7 @@ from sidedata.settings import Settings
 from sidedata.writes.tokens import create_token, revoke_token
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def token() -> None:
     """Create, list and revoke the service's tokens."""
 
@@ -75,7 +75,7 @@ def revoke(token_id: str, settings: Settings) -> None:
             return await revoke_token(gateway, token_id)
 
     if not run(command()):
-        raise StopError(f"there is no token {token_id}")
+        raise StopError(f"there is no token {token_id}; `sidedata token list` shows them")
 
 
 def _name_and_times(record: TokenRecord) -> str:

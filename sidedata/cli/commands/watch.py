@@ -22,7 +22,7 @@ from sidedata.settings import Settings
 
 _SECONDS: Final = 1.0
 _RATE_SAMPLES: Final = 5  # intervals that a rate averages over, so that batches don't make it jump
-_FRAME_LINES: Final = 8  # of a screen that are not rows of partitions
+_FRAME_LINES: Final = 5  # of a screen that are not rows of partitions
 _LATE_SECONDS: Final = 5.0
 
 
@@ -90,8 +90,8 @@ def frame(overview: Overview | None, rates: list[float], failure: str, lines: in
     if hidden_rows > 0:
         rows = sorted(rows, key=lambda row: _urgency(*row), reverse=True)[:room]
         rows.sort(key=lambda row: row[0].partition)
-    table = Table()
-    for heading in ("partition", "owner", "lag (entries)", "lag (s)", "events/s", "events applied", "dead letters"):
+    table = Table(box=None, pad_edge=False, padding=(0, 1))
+    for heading in ("partition", "owner", "waiting", "lag (s)", "events/s", "applied", "dead"):
         table.add_column(heading, justify="left" if heading == "owner" else "right", no_wrap=True)
     for state, rate in rows:
         late = state.lag_seconds > _LATE_SECONDS
@@ -105,9 +105,9 @@ def frame(overview: Overview | None, rates: list[float], failure: str, lines: in
             Text(f"{state.dead_letters:,}", style="yellow" if state.dead_letters else ""),
         )
     sums = Text(
-        f"{overview.partitions} partitions, {overview.workers} workers, {sum(rates):,.0f} events/s, "
-        f"{overview.lag_entries:,} entries to apply, the oldest {overview.lag_seconds:.1f} s old, "
-        f"{overview.dead_letters:,} dead letters"
+        f"partitions: {overview.partitions}, workers: {overview.workers}, events/s: {sum(rates):,.0f}, "
+        f"entries to apply: {overview.lag_entries:,}, the oldest: {overview.lag_seconds:.1f} s, "
+        f"dead letters: {overview.dead_letters:,}"
         + (f"; {hidden_rows} quieter partitions not shown" if hidden_rows > 0 else ""),
         style="bold",
     )

@@ -90,6 +90,13 @@ class Demo(Struct, frozen=True):
         ):
             click.echo(f"  {name:<14}{value}")
 
+    def print_end(self) -> None:
+        """Print where to look now: the answers have moved the addresses out of a small terminal."""
+        click.echo(
+            f"\nDashboard {base_url(self.settings)}/dashboard#org={ORGANIZATION}\n"
+            f"with the token {self.token}\nTraffic continues until Ctrl-C."
+        )
+
     def _keys_command(self) -> str:
         """The command line that shows the keys: a client of Redis or, where PATH has none, sidedata's own count of them."""
         if not self.redis_url.startswith("unix://"):

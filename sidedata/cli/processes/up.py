@@ -120,7 +120,7 @@ async def _show(demonstration: Demo, supervisor: Supervisor, seconds: float | No
             answers = await demonstration.request(session)
     demonstration.print_answers(answers)
     if seconds is None:
-        click.echo("\nTraffic continues until Ctrl-C.")
+        demonstration.print_end()
         await asyncio.Event().wait()
     else:
         await asyncio.sleep(max(0, start + seconds - loop.time()))

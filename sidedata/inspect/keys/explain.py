@@ -11,6 +11,7 @@ from sidedata.calendar.zones import Zone, five_minutes, zone
 from sidedata.errors import StopError
 from sidedata.inspect.keys.subject import Row, Subject, clock
 from sidedata.inspect.keys.values import VALUES
+from sidedata.plural import counted
 from sidedata.reads.keys.values import read_hash, read_key
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.installation import Installation
@@ -130,9 +131,9 @@ def _span(reporting_zone: Zone, level: Level, at: int) -> tuple[int, int]:
 def _lifetime(parsed: KeyName, ttl_ms: int | None) -> str:
     if ttl_ms is None:
         if parsed.row.endless:
-            return "without TTL"
-        return f"without TTL, but it should have one ({parsed.row.ttl}), so it should end: see `sidedata doctor`"
+            return "none: the key stays"
+        return f"none, but it should end ({parsed.row.ttl}): see `sidedata doctor`"
     days, seconds = divmod(ttl_ms // 1000, 86_400)
     hours, seconds = divmod(seconds, 3600)
-    parts = [f"{days} days"] * (days > 0) + [f"{hours} h"] * (hours > 0)
+    parts = [counted(days, "day")] * (days > 0) + [f"{hours} h"] * (hours > 0)
     return " ".join(parts or [f"{seconds // 60} min {seconds % 60} s"]) + " more, unless it is written again"

@@ -83,7 +83,7 @@ def _release(rules: str) -> str:
 async def workflow(subject: Subject) -> list[Row]:
     """Describe a workflow's record."""
     fields = await read_hash(subject.gateway, subject.name)
-    rows = [("kind", fields.get("kind", "")), ("name", fields.get("name", ""))]
+    rows = [("kind", fields.get("kind") or "none"), ("name", fields.get("name") or "none")]
     if "revision" in fields:
         rows.append(("last change", f"{subject.at(int(fields['revision']))}, revision {fields['revision']}"))
     if "fence" in fields:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from sidedata.events.money import UNITS
 from sidedata.inspect.keys.records import cursor, organization, workflow
 from sidedata.inspect.keys.subject import Row, Subject, clock
+from sidedata.plural import counted
 from sidedata.reads.keys.values import (
     cardinality,
     field_names,
@@ -45,7 +46,10 @@ async def _counts(subject: Subject) -> list[Row]:
     counts = decode({name: int(value) for name, value in fields.items()})
     rows = [("started", f"{counts.started:,}")] if counts.started else []
     for role, goals in (("triggered", counts.triggered), ("affected", counts.affected)):
-        rows += [(f"goal {role}", f"{count:,} times {await subject.goal_name(goal)}") for goal, count in goals.items()]
+        rows += [
+            (f"goal {role}", f"{counted(count, 'event')} of {await subject.goal_name(goal)}")
+            for goal, count in goals.items()
+        ]
     if counts.visitors:
         rows.append(("visitors", f"{counts.visitors:,}"))
     rows += [
@@ -128,8 +132,8 @@ async def _visitor(subject: Subject) -> list[Row]:
     names = await field_names(subject.gateway, subject.name)
     interactions = count_interactions(names)
     return [
-        ("interactions", f"with {interactions} workflows"),
-        ("goals", f"{len(names) - interactions} wait for late interactions"),
+        ("interactions", f"with {counted(interactions, 'workflow')}"),
+        ("goals", f"{counted(len(names) - interactions, 'waits', 'wait')} for late interactions"),
     ]
 
 

@@ -19,11 +19,16 @@ from tests.support.processes.command_line import Sidedata, one_line
 pytestmark = pytest.mark.usefixtures("no_settings")
 
 
+def _names() -> list[str]:
+    names = sorted(found.name for found in entry_points(group=GROUP))
+    assert names, "the package isn't installed"
+    return names
+
+
 @pytest.mark.holds("8.9")
 def test_every_command_has_help(sidedata: Sidedata) -> None:
     """The group lists all with a sentence each; each, and each of theirs, answers to --help."""
-    names = sorted(found.name for found in entry_points(group=GROUP))
-    assert names, "the package isn't installed"
+    names = _names()
     listed = sidedata("--help")
     assert listed.exit_code == 0
     for name in names:
@@ -36,6 +41,24 @@ def test_every_command_has_help(sidedata: Sidedata) -> None:
             shown = sidedata(name, inner, "--help")
             assert shown.exit_code == 0
             assert "--redis-url" in shown.stdout
+
+
+def test_help_fits_a_terminal(sidedata: Sidedata) -> None:
+    """No line is wider than 80 columns, no sentence of a list is cut, and a number's flag takes an N."""
+    for name in _names():
+        command = cli.get_command(click.Context(cli), name)
+        for inner in ([], *([each] for each in getattr(command, "commands", {}))):
+            shown = sidedata(name, *inner, "--help").stdout
+            assert max(map(len, shown.splitlines())) <= 80, shown
+            assert "..." not in shown.partition("\n\n")[2], shown
+            assert " RANGE" not in shown, shown
+
+
+def test_help_names_every_default(sidedata: Sidedata) -> None:
+    """A default of 0 is one, too; a setting that is unset by default has none."""
+    shown = " ".join(sidedata("serve", "--help").stdout.split())
+    assert "[SIDEDATA_RATE_LIMIT; default: 0]" in shown
+    assert "[SIDEDATA_PARTITIONS]" in shown
 
 
 def test_it_knows_its_version(sidedata: Sidedata) -> None:

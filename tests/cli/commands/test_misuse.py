@@ -7,7 +7,7 @@ from sidedata.errors import UsageError
 from sidedata.settings import read_settings
 from tests.support.constants import ORG
 from tests.support.events import POPUP
-from tests.support.processes.command_line import Sidedata
+from tests.support.processes.command_line import Sidedata, one_line
 
 
 @pytest.mark.holds("8.9")
@@ -81,7 +81,7 @@ def test_an_empty_zone_is_misuse(sidedata: Sidedata) -> None:
         ("SIDEDATA_PORT", "80x", "must be a whole number, not '80x'"),
         ("SIDEDATA_PORT", "65536", "must be a whole number <= 65535, not '65536'"),
         ("SIDEDATA_LOG_LEVEL", "loud", "must be DEBUG, INFO, WARNING or ERROR, not 'loud'"),
-        ("SIDEDATA_CORS_ORIGINS", "a.example", "such as https://a.example, separated by commas"),
+        ("SIDEDATA_CORS_ORIGINS", "a.example", "such as https://a.example, separated by commas, not 'a.example'"),
     ],
 )
 def test_a_bad_setting_is_answered_with_its_meaning(name: str, value: str, problem: str) -> None:
@@ -90,3 +90,21 @@ def test_a_bad_setting_is_answered_with_its_meaning(name: str, value: str, probl
         read_settings({}, {name: value})
     assert str(caught.value).startswith(f"{name}: must be ")
     assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "advice"),
+    [
+        ("token revoke 0123456789ab", "`sidedata token list` shows them"),
+        (f"workflow show {ORG} {POPUP}", "`sidedata workflow list` shows its workflows"),
+        ("dead show 5/1-1", "`sidedata dead list` shows them"),
+        ("inspect --partitions 8", "created with 16: unset it"),
+        ("dead list --partitions 8", "created with 16: unset it"),
+    ],
+)
+def test_a_refusal_says_what_to_do(sidedata: Sidedata, line: str, advice: str) -> None:
+    """The command that shows what there is, or the setting to correct."""
+    assert sidedata("org", "set", ORG, "--timezone", "UTC").exit_code == 0  # makes the installation
+    refused = sidedata(*line.split())
+    assert refused.exit_code == 1
+    assert advice in one_line(refused)

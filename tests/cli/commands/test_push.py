@@ -73,6 +73,12 @@ def test_lines_that_are_no_objects_are_counted_and_the_rest_is_sent(
     assert len(list(stored(redis_url))) == 2
 
 
+def test_an_empty_input_is_said(push: Callable[..., Result]) -> None:
+    """One line on stderr and status 0: nothing is wrong with it, and nothing was sent."""
+    done = push("-", given=b"")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "there is no event in the input\n")
+
+
 def test_what_was_sent_is_counted_when_redis_is_gone(
     private_server: Callable[..., RedisServer], push: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -160,6 +160,16 @@ def test_idle_partitions_are_left_out(sidedata: Sidedata, redis_url: str) -> Non
     assert sidedata("inspect", "--json").stdout.count('"partition"') == 16
 
 
+def test_records_fit_a_terminal(stored: redis.Redis, sidedata: Sidedata, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The words of a record, however long, take several lines of 80 columns; its name can't command the terminal."""
+    monkeypatch.setenv("COLUMNS", "80")
+    stored.hset(RECORD, mapping={"name": "Shop\x1b[2J", "rules": "2026f " + "; ".join(["2026-03-29T01Z +03"] * 9)})
+    for command in (["inspect", "key", RECORD], ["org", "show", ORG]):
+        lines = sidedata(*command).stdout.splitlines()
+        assert max(len(line) for line in lines if line != RECORD) <= 80, lines
+        assert any("Shop\\x1b[2J" in line for line in lines), lines
+
+
 @pytest.mark.alone
 @pytest.mark.parametrize("command", ["inspect", "inspect --json", "inspect key sd:config", "status", "doctor"])
 def test_a_redis_that_hangs_is_said_within_2_seconds(

@@ -112,13 +112,16 @@ async def test_too_long_a_backlog_is_found(redis_url: str) -> None:
         assert "over SIDEDATA_BACKLOG_LIMIT: partition 1" in findings["streams"].detail
 
 
+@pytest.mark.holds("8.8")
 async def test_new_dead_letters_are_found_and_old_ones_counted(redis_url: str) -> None:
     """Those that were not seen fail, by reason; the others are a warning."""
     async with pipeline(redis_url, partitions=4, lease_ms=100) as pipe:
         await pipe.client.xadd(keys.keyspace(0).dead, {"reason": "too_old"}, id="1000-1")
         assert (await found(pipe))["dead letters"].status == "failed"
         await mark_seen(as_user("operator", pipe.client), pipe.installation)
-        assert (await found(pipe))["dead letters"].status == "warning"
+        seen = (await found(pipe))["dead letters"]
+        assert seen.status == "warning"
+        assert "`sidedata dead drop --all`" in seen.advice
         await pipe.apply(b"7")
         finding = (await found(pipe))["dead letters"]
         assert (finding.status, finding.detail) == ("failed", "2, some of them not seen (invalid_event)")

@@ -1,5 +1,6 @@
 """`sidedata inspect --watch`: partitions live on a terminal."""
 
+import io
 import os
 import pty
 import select
@@ -9,6 +10,7 @@ import sys
 import time
 
 import redis
+from rich.console import Console
 
 from sidedata.cli.commands.watch import Rates, frame
 from sidedata.inspect.overview import Overview
@@ -83,5 +85,25 @@ def test_rates_are_over_the_last_looks() -> None:
 
 def test_a_low_screen_shows_what_matters() -> None:
     """Where not all partitions fit the busiest do, and the rest is counted."""
-    shown = frame(overview(*range(100)), [float(number == 42) for number in range(100)], "", 9)
+    shown = frame(overview(*range(100)), [float(number == 42) for number in range(100)], "", 6)
     assert "99 quieter partitions not shown" in str(shown.renderables[0])
+
+
+def test_a_frame_fits_80_columns() -> None:
+    """Headings and owners are whole, beside large numbers too, and all partitions of a new installation are there."""
+    states = [PartitionState(number, "web-1-28254-zb71c26", 99_999, 123_456_789, 4_321) for number in range(16)]
+    full = Overview(
+        lag_entries=1_599_984,
+        dead_letters=69_136,
+        partitions=16,
+        workers=1,
+        events_applied=1_975_308_144,
+        states=states,
+    )
+    console = Console(width=80, file=io.StringIO(), record=True)
+    console.print(frame(full, [12_345.0] * 16, "", 24))
+    lines = console.export_text().splitlines()
+    assert len(lines) <= 24
+    assert not [line for line in lines if "…" in line]
+    assert "".join(lines).count("web-1-28254-zb71c26") == 16
+    assert lines[2].split()[-2:] == ["applied", "dead"]

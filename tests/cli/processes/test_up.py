@@ -16,7 +16,8 @@ import pytest
 from click.testing import CliRunner
 
 from sidedata.cli.main import cli
-from sidedata.cli.processes.demo import pretty
+from sidedata.cli.processes.demo import Demo, pretty
+from sidedata.settings import Settings
 from tests.support.constants import ORG
 from tests.support.processes.command_line import LIMIT_SECONDS
 
@@ -144,6 +145,15 @@ def test_no_secret_stands_in_a_process_title(tmp_path: Path, processes: list[sub
     secret = (tmp_path / "secret").read_bytes().strip()
     for pid in children_of(process).values():
         assert secret not in Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def test_the_demo_ends_its_output_with_the_way_on(capsys: pytest.CaptureFixture[str]) -> None:
+    """Dashboard and token stand below the answers, which fill several screens."""
+    Demo(Settings(port=4711), "unix:///redis.sock", "sd_token").print_end()
+    shown = capsys.readouterr().out
+    assert "Dashboard http://127.0.0.1:4711/dashboard#org=" in shown
+    assert "with the token sd_token\n" in shown
+    assert shown.endswith("Traffic continues until Ctrl-C.\n")
 
 
 @pytest.mark.holds("9.6")

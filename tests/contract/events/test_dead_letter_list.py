@@ -77,6 +77,7 @@ async def test_pages_lead_to_all_letters(pipe: Pipeline) -> None:
     assert found == [f"e-{number}" for number in reversed(range(25))]
 
 
+@pytest.mark.holds("2.2.8")
 async def test_the_event_is_for_administrators(pipe: Pipeline) -> None:
     """Cut at 16 KiB, and bytes that are no UTF-8 are replaced."""
     token, _ = await create_token(as_user("operator", pipe.client), ORG, ["ingest", "admin"])

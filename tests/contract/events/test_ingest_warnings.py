@@ -3,6 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
+
 from tests.support.constants import ORG
 from tests.support.events import PAGES, POPUP
 from tests.support.pipeline import Pipeline
@@ -23,6 +25,7 @@ async def send(pipe: Pipeline, events: list[dict[str, Any]]) -> Any:  # noqa: AN
         return await response.json()
 
 
+@pytest.mark.holds("2.2.6")
 async def test_what_will_become_a_dead_letter_is_named(plain: Pipeline) -> None:
     """It is accepted and counted all the same; a batch without such events has no key `warnings`."""
     await plain.organization("Europe/Helsinki")
@@ -49,6 +52,7 @@ async def test_what_will_become_a_dead_letter_is_named(plain: Pipeline) -> None:
     assert await send(plain, [event(now)]) == {"accepted": 1}
 
 
+@pytest.mark.holds("2.2.6")
 async def test_the_first_20_are_named(plain: Pipeline) -> None:
     """One warning an event."""
     await plain.workflow(POPUP, "interaction")

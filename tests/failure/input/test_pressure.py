@@ -79,6 +79,7 @@ async def test_slow_and_silent_clients_are_let_go(monkeypatch: pytest.MonkeyPatc
                     await reader.read()  # to its end, which has come
 
 
+@pytest.mark.holds("6.7")
 async def test_a_slow_body_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A body that dribbles in is answered with 408 when its time is up, and what it held is free again."""
     monkeypatch.setattr("sidedata.service.http.bodies.BODY_SECONDS", 0.3)

@@ -1,11 +1,23 @@
-"""The reader of a partition: entries that are fetched ahead."""
+"""The reader of a partition: entries that are fetched ahead, and decoded while Redis works on the batch before."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import cast
 
+import pytest
+
 from sidedata.ingest.apply.owner_cache import OwnerCache
+from sidedata.ingest.apply.partition import live_partition
 from sidedata.ingest.apply.reader import LargeBatches, Reader
-from sidedata.redis.replies import Entry
+from sidedata.ingest.metrics import Metrics
+from sidedata.ingest.ownership import lease
+from sidedata.redis.gateway import Gateway, OnSent
+from sidedata.redis.replies import Entry, Reply, Word
+from sidedata.redis.scripts import Script, script
+from sidedata.settings import Settings
+from tests.support.events import view
+from tests.support.pipeline import pipeline
+from tests.support.waiting import eventually
 
 
 class Source:
@@ -93,3 +105,51 @@ async def test_two_partitions_at_once_have_large_batches() -> None:
     assert [await sizes(reader, 5) for reader in readers] == [[2, 2, 2, 2, 8], [2, 2, 2, 2, 8], [2, 2, 2, 2, 2]]
     await readers[0].close()
     assert await sizes(readers[2], 2) == [2, 8]
+
+
+class HoldingGateway:
+    """A gateway that holds commits back until `released` is set."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.held, self.released = asyncio.Event(), asyncio.Event()
+        self._gateway = gateway
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._gateway, name)
+
+    async def call(
+        self, called: Script, keys: Sequence[str | bytes], args: Sequence[Word] = (), *, on_sent: OnSent | None = None
+    ) -> Reply:
+        """The script's reply."""
+        if called is script("commit"):
+            self.held.set()
+            await self.released.wait()
+        return await self._gateway.call(called, keys, args, on_sent=on_sent)
+
+
+@pytest.mark.undeployed("no role may pause clients")
+async def test_the_next_batch_is_decoded_while_redis_works(redis_url: str) -> None:
+    """Not before the commit is on its way, which it would hold up, and not only when the commit is done."""
+    async with pipeline(redis_url, partitions=1) as pipe:
+        taken = await lease.acquire(pipe.client, pipe.settings, 0, "owner", force=True)
+        assert taken is not None
+        settings = Settings(secret=pipe.settings.secret, batch_events=1)
+        gateway = HoldingGateway(pipe.client.gateway)
+        partition = live_partition(cast("Gateway", gateway), settings, 1, taken, Metrics())
+        await pipe.push(*[view(await pipe.now(), f"v{n}") for n in range(3)])
+        applying = asyncio.create_task(partition.run_once(None))
+        await gateway.held.wait()
+        assert partition.reader._ahead is None
+        await pipe.client.client_pause(60_000, all=False)
+        gateway.released.set()
+
+        async def is_decoded() -> bool:
+            return partition.reader._ahead is not None and partition.reader._ahead.done()
+
+        try:
+            await eventually(is_decoded, 20, "the next batch is decoded")
+            assert not applying.done()
+        finally:
+            await pipe.client.client_unpause()
+        assert await applying is not None
+        await partition.reader.close()

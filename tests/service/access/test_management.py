@@ -42,6 +42,7 @@ async def new_token(pipe: Pipeline, *scopes: str, organization: str | None = ORG
     return (await create_token(as_user("operator", pipe.client), organization, scopes))[0]
 
 
+@pytest.mark.holds("6.7", "7.4", "7.5")
 async def test_an_organization_is_registered_and_renamed(pipe: Pipeline) -> None:
     """PUT answers what GET gives; absent fields stay as they are."""
     token = await new_token(pipe, "admin")
@@ -61,6 +62,7 @@ async def test_an_organization_is_registered_and_renamed(pipe: Pipeline) -> None
     assert await ask(pipe, "GET", ADMIN, token) == (200, item)
 
 
+@pytest.mark.holds("7.4", "7.5")
 async def test_a_workflow_is_registered_and_renamed(pipe: Pipeline) -> None:
     """The kind may be left out once it is fixed."""
     token = await new_token(pipe, "admin")
@@ -120,6 +122,7 @@ async def test_a_body_that_is_no_object_is_refused_in_words(pipe: Pipeline, body
         (f"{ADMIN}/workflows/nothing", {"kind": "interaction"}, "/workflow_id"),
     ],
 )
+@pytest.mark.holds("7.5")
 async def test_bad_fields_are_named(pipe: Pipeline, path: str, body: dict[str, Any], pointer: str) -> None:
     """And nothing is stored."""
     token = await new_token(pipe, "admin")
@@ -136,6 +139,7 @@ async def test_records_are_for_administrators(pipe: Pipeline) -> None:
             assert (await ask(pipe, method, ADMIN, token, {}))[0] == 403
 
 
+@pytest.mark.holds("7.6")
 async def test_a_token_tells_of_itself(pipe: Pipeline) -> None:
     """With whatever scopes; without a token it is a 401."""
     token = await new_token(pipe, "admin", "reports")
@@ -150,6 +154,7 @@ async def test_a_token_tells_of_itself(pipe: Pipeline) -> None:
     assert (await ask(pipe, "GET", f"{ACCESS}/token/", of_all))[1]["organization_id"] is None
 
 
+@pytest.mark.holds("7.6")
 async def test_a_token_lists_the_organizations_that_it_sees(pipe: Pipeline) -> None:
     """By id, page by page; those of an installation older than the list are found by a worker's scan."""
     ids = [f"{number:08x}-0000-4000-8000-000000000000" for number in range(30)]
@@ -194,6 +199,7 @@ RIGHTS_BEFORE = (
 )
 
 
+@pytest.mark.holds("7.7")
 async def test_missing_rights_are_named(pipe: Pipeline) -> None:
     """With the access rules of the version before reports go on, the new paths say which right is missing, readiness warns."""
     if (await pipe.client.info("server"))["redis_version"] < "7":

@@ -13,7 +13,7 @@ from redis.backoff import NoBackoff
 
 from sidedata.errors import StoreUnavailableError
 from sidedata.redis import client as product
-from sidedata.redis.gateway import Commands, Gateway
+from sidedata.redis.gateway import Commands, Gateway, OnSent
 from sidedata.redis.replies import Command, Reply, Word
 from sidedata.redis.scripts import Script
 from sidedata.redis.standalone import StandaloneGateway
@@ -41,9 +41,16 @@ class Client:
         """As the gateway."""
         return await self.gateway.poll(*commands)
 
-    async def call(self, script: Script, keys: Sequence[str | bytes], args: Sequence[Word] = ()) -> Reply:
+    async def call(
+        self,
+        script: Script,
+        keys: Sequence[str | bytes],
+        args: Sequence[Word] = (),
+        *,
+        on_sent: OnSent | None = None,
+    ) -> Reply:
         """As the gateway."""
-        return await self.gateway.call(script, keys, args)
+        return await self.gateway.call(script, keys, args, on_sent=on_sent)
 
     async def call_and_wait(
         self, script: Script, keys: Sequence[str | bytes], args: Sequence[Word], *, replicas: int, wait_ms: int
@@ -115,9 +122,16 @@ class LossyGateway:
         """The commands' replies, or none though they were done."""
         return self._lose(await self._gateway.batch(commands))
 
-    async def call(self, script: Script, keys: Sequence[str | bytes], args: Sequence[Word] = ()) -> Reply:
+    async def call(
+        self,
+        script: Script,
+        keys: Sequence[str | bytes],
+        args: Sequence[Word] = (),
+        *,
+        on_sent: OnSent | None = None,
+    ) -> Reply:
         """The script's reply, or none though it was done."""
-        return self._lose(await self._gateway.call(script, keys, args))
+        return self._lose(await self._gateway.call(script, keys, args, on_sent=on_sent))
 
     def _lose(self, replies: Kept) -> Kept:
         if self.losses:

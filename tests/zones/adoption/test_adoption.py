@@ -53,6 +53,7 @@ async def test_answers_are_those_of_the_rules_in_the_record(pipe: Pipeline, name
 
 
 @pytest.mark.parametrize("name", ["east", "west", "far"])
+@pytest.mark.holds("1.1.5")
 async def test_an_adoption_equals_a_fresh_installation(pipe: Pipeline, redis_url: str, name: str) -> None:
     """Where all changed days have their hours, day for day the same counts, fields and sketches."""
     now = await pipe.now()
@@ -104,6 +105,7 @@ async def test_random_changes(pipe: Pipeline, seed: int) -> None:
     await world.check(await seam_of(world, case))
 
 
+@pytest.mark.holds("1.1.2")
 async def test_an_older_release_changes_nothing(pipe: Pipeline) -> None:
     """A partition that goes to and fro between workers of two releases is adopted once."""
     now = await pipe.now()

@@ -112,6 +112,7 @@ async def test_no_answer_mixes_two_cuts(redis_url: str, monkeypatch: pytest.Monk
         assert len([answer for answer in seen if answer.rules == NEW]) > 10
 
 
+@pytest.mark.holds("1.1.7")
 async def test_headers_name_the_rules_of_the_answer(redis_url: str) -> None:
     """Release and seam come with 200 and 304 of report, timeline and overview, as JSON and CSV, and with the live stream."""
     async with pipeline(redis_url, partitions=1) as pipe:

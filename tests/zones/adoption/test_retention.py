@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from tests.support.constants import ORG
 from tests.support.events import PAGES, POPUP, view
 from tests.support.pipeline import pipeline
@@ -14,6 +16,7 @@ def start_of(key: bytes) -> datetime:
     return datetime.fromisoformat(key.decode().split(":", 5)[5].partition("Z")[0] + "+00:00")
 
 
+@pytest.mark.holds("1.1.6")
 async def test_days_without_their_hours_keep_their_cut(redis_url: str) -> None:
     """Where the retention of hours was raised lately, promised hours are gone: the seam lies behind them, no count is lost."""
     async with old_scene(redis_url, 27) as (world, case):

@@ -11,6 +11,7 @@ from tests.support.zones.worlds import NAME, NEW, OLD, Case, ZoneWorld, day_buck
 
 
 @pytest.mark.parametrize("point", ["before_swap", "after_swap_begin", "after_swap_step", "after_swap"])
+@pytest.mark.holds("1.1.5")
 async def test_killed_anywhere_old_or_new(redis_url: str, monkeypatch: pytest.MonkeyPatch, point: str) -> None:
     """All answers are right by one of the two releases at every point, and by the new one once there is another owner."""
 

@@ -15,6 +15,7 @@ from tests.support.zones.files import HOUR
 from tests.support.zones.worlds import NAME, NEW, OLD, Case, ZoneWorld, day_buckets, life, old_scene
 
 
+@pytest.mark.holds("1.1.1")
 async def test_the_machine_of_a_service_does_not_matter(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two services, one with zone data in which the zone is another one altogether, give the same answers."""
     async with old_scene(redis_url, 27) as (world, case):

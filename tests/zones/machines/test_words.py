@@ -73,6 +73,7 @@ def test_judgements() -> None:
     assert "no known release" in compare("unknown", "2026f")
 
 
+@pytest.mark.holds("1.1.8")
 async def test_what_is_told_of_an_adoption(
     redis_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:

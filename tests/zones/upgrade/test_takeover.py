@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import UUID
 
+import pytest
+
 from sidedata.ingest.worker.worker import Worker
 from sidedata.ingest.zones.rulebook import is_old_worker
 from sidedata.schema import keys
@@ -40,6 +42,7 @@ async def release_of(pipe: Pipeline, organization: str = ORG) -> str:
     return (await pipe.client.hget(record, "rules") or b" ").decode().split(" ")[0]
 
 
+@pytest.mark.holds("1.1.3")
 async def test_a_thousand_organizations_without_traffic(redis_url: str) -> None:
     """Within 15 seconds after a worker has taken the partitions all of them have the newest rules."""
     async with pipeline(redis_url, partitions=4) as pipe:
