@@ -130,12 +130,8 @@ async def validate(raws: Iterator[bytes], organization: str, entered_us: int = 0
     return valid, BatchFacts(workflows, oldest_us, newest_us)
 
 
-def validate_event(raw: bytes, organization: str) -> tuple[bytes, Event | Rejection]:
-    """Validate one event; returns it as it enters the stream, with its organization, and decoded."""
-    return _entering(raw, decode_event(raw, organization), organization)
-
-
 def _entering(raw: bytes, decoded: Event | Rejection, organization: str) -> tuple[bytes, Event | Rejection]:
+    """An event as it enters the stream, with its organization, and decoded; or why it is refused."""
     if isinstance(decoded, Rejection):
         return raw, decoded
     if "organization_id" in decoded.defaults:
