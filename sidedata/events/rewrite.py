@@ -3,15 +3,14 @@
 import json
 from typing import Final
 
-import msgspec
-from msgspec import Raw
+from msgspec import Struct
 
 from sidedata.events.decode import MAX_EVENT_BYTES
 from sidedata.events.lenient import BLANKS, Number, parse_object, trim
 from sidedata.events.rejection import Rejection
-from sidedata.events.wire import KNOWN_FIELDS
+from sidedata.events.wire import SHAPES, Goal, Purchase
 
-_FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
+_NESTED: Final[tuple[tuple[str, type[Struct]], ...]] = (("goal", Goal), ("purchase", Purchase))
 
 
 def with_field(raw: bytes, name: str, text: str) -> bytes:
@@ -37,15 +36,17 @@ def append_field(raw: bytes, name: str, text: str) -> bytes:
 
 
 def _known_fields(raw: bytes) -> bytes:
-    """The object without blanks between its fields and without unknown fields."""
-    try:
-        fields = _FIELDS.decode(raw)
-        return msgspec.json.encode({name: value for name, value in fields.items() if name in KNOWN_FIELDS})
-    except (ValueError, RecursionError):
-        parsed = parse_object(trim(raw))  # the decoder can't step over one of the unknown fields
+    """The object without blanks and without fields that its type doesn't have, in its goal and purchase neither."""
+    parsed = parse_object(trim(raw))
     if isinstance(parsed, Rejection):
         return raw
-    return _dump({name: value for name, value in parsed.items() if name in KNOWN_FIELDS}).encode()
+    names = SHAPES[parsed["type"]].__struct_fields__
+    fields = {name: value for name, value in parsed.items() if name == "type" or name in names}
+    for name, shape in _NESTED:
+        value = fields.get(name)
+        if isinstance(value, dict):
+            fields[name] = {inner: value[inner] for inner in shape.__struct_fields__}
+    return _dump(fields).encode()
 
 
 def _dump(value: object) -> str:

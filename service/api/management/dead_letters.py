@@ -66,10 +66,15 @@ def _item(dead_letter: DeadLetter, *, with_event: bool) -> DeadLetterItem:
         dead_letter.detail,
         dead_letter.type or None,
         dead_letter.workflow or None,
-        event_id if type(event_id) is str and event_id.isprintable() else None,
+        event_id if type(event_id) is str and _is_text(event_id) else None,
     )
     if with_event:
         item.event = dead_letter.event[:MAX_EVENT_BYTES].decode(errors="replace")
         if len(dead_letter.event) > MAX_EVENT_BYTES:
             item.truncated = True
     return item
+
+
+def _is_text(value: str) -> bool:
+    """Tell if a string has a form in UTF-8: half of a surrogate pair has none."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)

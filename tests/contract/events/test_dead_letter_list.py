@@ -98,6 +98,14 @@ async def test_bad_pages_are_refused(pipe: Pipeline, query: str) -> None:
         assert error["pointer"] == "/" + query[1:].partition("=")[0]
 
 
+@pytest.mark.holds("2.2.7")
+@pytest.mark.parametrize("event_id", ["a\u00a0b", "one\ntwo", "\0", "\u200d", "x" * 129, "\U0001f468\u200d\U0001f469"])
+async def test_the_id_of_an_event_is_listed_as_it_is(pipe: Pipeline, event_id: str) -> None:
+    """A producer finds its event again by any id; only half of a surrogate pair has no form in an answer."""
+    await pipe.apply(view("never", id=event_id), view("never", id="@").replace(b"@", b"\\ud83d"))
+    assert [letter["event_id"] for letter in (await listed(pipe))[0]] == [None, event_id]
+
+
 async def test_a_letter_that_is_gone_is_listed_no_more(pipe: Pipeline) -> None:
     """A replay takes it out of the list, and keeps the time at which an event without a timestamp entered."""
     without = json.loads(event("page_view", NOON, workflow=PAGES))
