@@ -126,16 +126,15 @@ async def validate(raws: Iterator[bytes], organization: str, entered_us: int = 0
         elif event.at_us > newest_us:
             newest_us = event.at_us
     if errors:
-        raise ProblemError(400, f"{count - len(valid)} of {count} events are invalid; none was accepted", errors)
+        bad = count - len(valid)
+        raise ProblemError(
+            400, f"{bad} of {count} events {'is' if bad == 1 else 'are'} invalid; none was accepted", errors
+        )
     return valid, BatchFacts(workflows, oldest_us, newest_us)
 
 
-def validate_event(raw: bytes, organization: str) -> tuple[bytes, Event | Rejection]:
-    """Validate one event; returns it as it enters the stream, with its organization, and decoded."""
-    return _entering(raw, decode_event(raw, organization), organization)
-
-
 def _entering(raw: bytes, decoded: Event | Rejection, organization: str) -> tuple[bytes, Event | Rejection]:
+    """An event as it enters the stream, with its organization, and decoded; or why it is refused."""
     if isinstance(decoded, Rejection):
         return raw, decoded
     if "organization_id" in decoded.defaults:

@@ -4,11 +4,11 @@ import gzip
 import random
 import zlib
 
-from sidedata.service.api.ingest import _elements, _elements_leniently, _lines, validate_event
+from sidedata.service.api.ingest import _elements, _elements_leniently, _lines
 from sidedata.service.http.bodies import Gunzip
 from sidedata.service.http.problems import ProblemError
 from tests.fuzz.inputs import GOOD, mutated
-from tests.support.constants import ORG
+from tests.support.senders.validation import entering
 
 _BODY_LIMIT = 50_000
 
@@ -34,7 +34,7 @@ def body(dice: random.Random) -> None:
     array = b"[" + data.replace(b"\n", b",") + b"]"
     try:
         for raw in _lines(data) if dice.random() < 0.5 else _elements(array) or _elements_leniently(array):
-            validate_event(raw, ORG)
+            entering(raw)
     except ProblemError as error:
         refused(error, 400, 413)
 

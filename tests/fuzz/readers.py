@@ -3,13 +3,13 @@
 import gzip as packed
 
 from sidedata.events.decode import decode_event
-from sidedata.service.api.ingest import _lines, validate_event
+from sidedata.service.api.ingest import _lines
 from sidedata.service.api.reports.query import Interval, from_body, from_query
 from sidedata.service.http.problems import ProblemError
 from tests.fuzz.bodies import check_gzip, refused
 from tests.fuzz.inputs import GOOD
 from tests.fuzz.targets import check_archive, check_entry, check_event, check_lines, plan_interval
-from tests.support.constants import ORG
+from tests.support.senders.validation import entering
 
 _ZONES = ("UTC", "Europe/Helsinki", "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Apia", "Etc/GMT+12")
 
@@ -21,7 +21,7 @@ def _zone(data: bytes) -> str:
 def event(data: bytes) -> None:
     """One event, from the stream and over HTTP."""
     check_event(data, decode_event(data))
-    validate_event(data, ORG)
+    entering(data)
 
 
 def entry(data: bytes) -> None:
@@ -54,7 +54,7 @@ def lines(data: bytes) -> None:
     """NDJSON with the bytes as a line between two good ones, in a file; and as a body."""
     check_lines(data.replace(b"\n", b"").replace(b"\r", b""), GOOD[len(data) % len(GOOD)], 7 * (len(data) % 3 - 1))
     for raw in _lines(data):
-        validate_event(raw, ORG)
+        entering(raw)
 
 
 def archive(data: bytes) -> None:

@@ -17,7 +17,6 @@ from sidedata.ingest.apply.entries import EntryDecoder
 from sidedata.ingest.archive.lines import ArchiveError, open_archive, read_lines
 from sidedata.schema.keys import partition_of
 from sidedata.schema.records import KINDS
-from sidedata.service.api.ingest import validate_event
 from sidedata.service.api.reports.query import Interval, Window, from_body, from_live_query, from_query
 from sidedata.service.http.problems import ProblemError
 from sidedata.service.report.plan import IntervalError, fields_of, make_plan
@@ -25,6 +24,7 @@ from sidedata.settings import Settings
 from tests.fuzz.bodies import body, damaged, refused
 from tests.fuzz.inputs import GOOD, MOMENTS, NASTY, mutated
 from tests.support.constants import ORG
+from tests.support.senders.validation import entering
 
 NOW = 1_795_471_200.0  # 2026-11-23T22:00:00Z
 ENTRY = f"{int(NOW * 1000)}-0"
@@ -46,7 +46,7 @@ def event(dice: random.Random) -> None:
     """An event is read or refused, with a reason, in words that can be stored."""
     raw = mutated(dice, dice.choice(GOOD))
     check_event(raw, decode_event(raw))
-    validate_event(raw, ORG)
+    entering(raw)
 
 
 def check_event(raw: bytes, read: Event | Rejection) -> None:

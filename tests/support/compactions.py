@@ -12,7 +12,7 @@ from sidedata.writes.tokens import create_token
 from tests.support.constants import ORG
 from tests.support.events import PAGES, POPUP, interaction, reached, triggered, view
 from tests.support.pipeline import Pipeline
-from tests.support.processes.service import application, session
+from tests.support.processes.service import application, ask_patiently, session
 from tests.support.redis.client import Client
 from tests.support.redis.users import as_user
 
@@ -90,8 +90,7 @@ async def answers(pipe: Pipeline, now: datetime) -> list[tuple[int, str, str]]:
                     interval = {"start": start.isoformat(), "end": (hour(now, last) + timedelta(hours=2)).isoformat()}
                     for granularity in ("", "hour", "day"):
                         name, more = ("timeline", {"granularity": granularity}) if granularity else ("", {})
-                        async with http.post(path + name, json={"interval": interval, **more}) as response:
-                            tag = response.headers.get("ETag", "")
-                            found.append((response.status, tag, await response.text()))
+                        heard = await ask_patiently(http, "POST", path + name, json={"interval": interval, **more})
+                        found.append((heard.status, heard.headers.get("ETag", ""), heard.body.decode()))
     assert {status for status, _, _ in found} == {200}
     return found

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from math import ceil
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,10 +23,9 @@ from sidedata.writes.records import set_organization, set_workflow
 from sidedata.writes.tokens import create_token
 from tests.support.constants import ORG, SECRET
 from tests.support.events import PAGES, as_array
-from tests.support.processes.service import application, session
+from tests.support.processes.service import application, ask_patiently, session
 from tests.support.redis.client import Client, connect
 from tests.support.redis.users import as_user
-from tests.support.waiting import TIME_FACTOR
 
 Entry = bytes | Sequence[bytes] | Mapping[str, bytes]
 
@@ -124,15 +122,10 @@ class Pipeline:
         return ids
 
     async def ask(self, workflow: str, start: str, end: str, organization: str = ORG) -> ReportReply:
-        """Ask as a client would: some times more after a 503, as on a machine that has other work."""
+        """Ask for a report by POST."""
         path = f"/api/reporting/workflow/v1/orgs/{organization}/workflows/{workflow}/sidedata/"
-        for left in reversed(range(ceil(TIME_FACTOR))):
-            async with self.http.post(path, json={"interval": {"start": start, "end": end}}) as response:
-                if response.status == 503 and left:
-                    continue
-                effective = response.headers.get("Sidedata-Effective-Interval", "")
-                return ReportReply(response.status, await response.text(), effective)
-        raise AssertionError("the last answer is returned, whatever it is")
+        heard = await ask_patiently(self.http, "POST", path, json={"interval": {"start": start, "end": end}})
+        return ReportReply(heard.status, heard.body.decode(), heard.headers.get("Sidedata-Effective-Interval", ""))
 
     async def visitors(self, workflow: str = PAGES, organization: str = ORG) -> int:
         """The unique visitors of a workflow from a day ago to a day ahead."""

@@ -5,13 +5,12 @@ import random
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from math import ceil
 from typing import Any
 
 from tests.support.constants import ORG
 from tests.support.events import bought, interaction, started, triggered, view
 from tests.support.pipeline import Pipeline
-from tests.support.waiting import TIME_FACTOR
+from tests.support.processes.service import ask_patiently
 
 ZONE = "Europe/Helsinki"
 
@@ -43,13 +42,10 @@ class Answer:
 async def ask(
     pipe: Pipeline, workflow: str, start: datetime, end: datetime, granularity: str, **headers: str
 ) -> Answer:
-    """Ask for a timeline by POST: some times more after a 503, as on a machine that has other work."""
+    """Ask for a timeline by POST."""
     body = {"interval": {"start": start.isoformat(), "end": end.isoformat()}, "granularity": granularity}
-    for left in reversed(range(ceil(TIME_FACTOR))):
-        async with pipe.http.post(path(workflow), json=body, headers=headers) as response:
-            if response.status != 503 or not left:
-                return Answer(response.status, response.headers.copy(), await response.text())
-    raise AssertionError("the last answer is returned, whatever it is")
+    heard = await ask_patiently(pipe.http, "POST", path(workflow), json=body, headers=headers)
+    return Answer(heard.status, heard.headers, heard.body.decode())
 
 
 async def fill(pipe: Pipeline, now: datetime) -> None:

@@ -16,10 +16,11 @@ from sidedata.ingest.apply.entries import EntryDecoder
 from sidedata.ingest.archive.lines import read_lines
 from sidedata.producer.encode import encode
 from sidedata.schema.keys import partition_of
-from sidedata.service.api.ingest import _elements, _elements_leniently, _lines, validate_event
+from sidedata.service.api.ingest import _elements, _elements_leniently, _lines
 from sidedata.writes.append import pack
 from tests.fuzz.inputs import GOOD, NASTY, mutated
 from tests.support.constants import ORG
+from tests.support.senders.validation import entering
 
 PARTITION = partition_of(ORG, 16)
 BOM = b"\xef\xbb\xbf"
@@ -133,8 +134,7 @@ def posted_as_array(raws: list[bytes]) -> list[bytes]:
 
 def accepted(raws: list[bytes]) -> list[bytes]:
     """The texts that pass, as they enter the stream."""
-    answers = [validate_event(raw, ORG) for raw in raws]
-    return [raw for raw, event in answers if isinstance(event, Event)]
+    return [valid for raw in raws if (valid := entering(raw)) is not None]
 
 
 LINES = [pushed, rebased, rebuilt, produced, posted]

@@ -16,7 +16,7 @@ from sidedata.writes.records import set_workflow
 from tests.support.constants import ORG, OTHER_ORG
 from tests.support.events import PAGES, POPUP, POPUP_2, view, visits
 from tests.support.pipeline import Pipeline, pipeline
-from tests.support.processes.service import world
+from tests.support.processes.service import ask_patiently, world
 
 PATH = f"/api/reporting/workflow/v1/orgs/{ORG}/sidedata/"
 NOWHERE = "99999999-0000-4000-8000-00000000000f"
@@ -24,8 +24,8 @@ NOWHERE = "99999999-0000-4000-8000-00000000000f"
 
 async def post(pipe: Pipeline, body: object, path: str = PATH, **headers: str) -> tuple[int, Mapping[str, str], str]:
     """Ask by POST."""
-    async with pipe.http.post(path, json=body, headers=headers) as response:
-        return response.status, response.headers.copy(), await response.text()
+    heard = await ask_patiently(pipe.http, "POST", path, json=body, headers=headers)
+    return heard.status, heard.headers, heard.body.decode()
 
 
 def loaded(text: str) -> Any:  # noqa: ANN401 - JSON

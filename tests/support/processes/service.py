@@ -5,6 +5,7 @@ import io
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
+from math import ceil
 from typing import Any
 
 import aiohttp
@@ -22,6 +23,7 @@ from tests.support.constants import ORG, SECRET
 from tests.support.events import PAGES
 from tests.support.redis.client import Client, fake
 from tests.support.redis.users import as_user
+from tests.support.waiting import TIME_FACTOR
 
 WORKFLOW = PAGES
 WORKFLOWS = f"/api/reporting/workflow/v1/orgs/{ORG}/workflows"
@@ -155,3 +157,17 @@ async def session(app: web.Application, token: str) -> AsyncIterator[aiohttp.Cli
     """A client with a token, of the application on a free port."""
     async with served(app) as base, aiohttp.ClientSession(base, headers={"Authorization": f"Token {token}"}) as http:
         yield http
+
+
+async def ask_patiently(
+    http: aiohttp.ClientSession,
+    method: str,
+    path: str,
+    **arguments: Any,  # noqa: ANN401 - aiohttp's own
+) -> Heard:
+    """Ask as a client would: some times more after a 503, as on a machine that has other work."""
+    for left in reversed(range(ceil(TIME_FACTOR))):
+        async with http.request(method, path, **arguments) as response:
+            if response.status != 503 or not left:
+                return Heard(response.status, response.headers.copy(), await response.read())
+    raise AssertionError("the last answer is returned, whatever it is")
