@@ -75,8 +75,9 @@ def _show(report: ArchiveReport, *, checked: bool, rebased: bool) -> None:
         will = "would" if checked else "will"
         click.echo(f"{counted(report.dead_letters, 'event')} {will} become {letters}", err=True)
     if report.too_old and not rebased:
+        are = "is" if report.too_old == 1 else "are"
         click.echo(
-            f"{report.too_old} of them are older than the days kept: --rebase shifts an archive into the last days, "
+            f"{report.too_old} of them {are} older than the days kept: --rebase shifts an archive into the last days, "
             "a larger SIDEDATA_KEEP_DAY_DAYS of all processes keeps its times",
             err=True,
         )

@@ -63,4 +63,4 @@ class ArchiveReport(Struct):
         for number, rejection in self.rejected:
             yield f"line {number}: {rejection.reason}: {rejection.detail}"
         if self.dead_letters > _MAX_LISTED:
-            yield f"… and {counted(self.dead_letters - _MAX_LISTED, 'more line')} that will become dead letters"
+            yield f"… and {counted(self.dead_letters - _MAX_LISTED, 'more such line')}"

@@ -126,7 +126,10 @@ async def validate(raws: Iterator[bytes], organization: str, entered_us: int = 0
         elif event.at_us > newest_us:
             newest_us = event.at_us
     if errors:
-        raise ProblemError(400, f"{count - len(valid)} of {count} events are invalid; none was accepted", errors)
+        bad = count - len(valid)
+        raise ProblemError(
+            400, f"{bad} of {count} events {'is' if bad == 1 else 'are'} invalid; none was accepted", errors
+        )
     return valid, BatchFacts(workflows, oldest_us, newest_us)
 
 

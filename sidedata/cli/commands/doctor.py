@@ -41,7 +41,7 @@ OPTIONS: Final = (
 )
 @settings_options(*OPTIONS)
 def doctor(settings: Settings, *, as_json: bool, sample: int) -> None:
-    """Check settings, Redis, leases, streams and keys, and give advice; exits 1 if there is a problem."""
+    """Check settings, Redis, leases, streams and keys, and give advice; exits 1 if there is a problem, a warning included."""
 
     async def command() -> list[Finding]:
         async with attach(settings) as attached, open_gateway(attached) as gateway:

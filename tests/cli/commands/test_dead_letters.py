@@ -109,7 +109,7 @@ def test_bad_lines_are_named_before_they_are_sent(tmp_path: Path, monkeypatch: p
         ["line 5", "in_future"],
         ["3 events would become dead letters"],
         [
-            "1 of them are older than the days kept",
+            "1 of them is older than the days kept",
             "--rebase shifts an archive into the last days, a larger SIDEDATA_KEEP_DAY_DAYS of all processes keeps its times",
         ],
         ["4 events checked, 1 line unreadable"],
@@ -129,7 +129,7 @@ def test_a_push_names_what_will_become_a_dead_letter(sidedata: Callable[..., Res
     assert messages[0] == "line 2: invalid_event: /organization_id: missing"
     assert len(messages) == 23
     assert messages[-3:] == [
-        "… and 10 more lines that will become dead letters",
+        "… and 10 more such lines",
         "30 events will become dead letters",
         "31 events sent, 0 lines unreadable",
     ]

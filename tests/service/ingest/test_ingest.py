@@ -150,7 +150,9 @@ async def test_one_bad_event_keeps_all_out(raw: str, pointer: str) -> None:
     async with world() as ours:
         heard = await ours.ask("POST", EVENTS, data=f"[{good},{raw},{good}]".encode(), headers=JSON)
         assert heard.status == 400
-        assert [error["pointer"] for error in json.loads(heard.body)["errors"]] == [pointer]
+        problem = json.loads(heard.body)
+        assert [error["pointer"] for error in problem["errors"]] == [pointer]
+        assert problem["detail"] == "1 of 3 events is invalid; none was accepted"
         assert not await ours.client.exists(STREAM)
 
 
