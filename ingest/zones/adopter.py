@@ -17,7 +17,7 @@ from sidedata import failpoints
 from sidedata.calendar.adoption import AdoptFuture, Decision, Keep, Recut, decide
 from sidedata.calendar.explanation import Explanation, table_before
 from sidedata.calendar.reporting import stored_rules, zone_of
-from sidedata.calendar.rules import ZoneRules
+from sidedata.calendar.rules import ZoneRules, release_order
 from sidedata.calendar.zones import HOUR_SECONDS
 from sidedata.errors import CommandRefusedError, LeaseLostError, UsageError
 from sidedata.ingest.metrics import Metrics
@@ -34,7 +34,7 @@ from sidedata.schema.values import FORMER_SECONDS, FormerCut
 from sidedata.settings import Settings
 from sidedata.writes.commit import Ownership
 from sidedata.writes.swap import ChangeStatus
-from sidedata.writes.zones.rules import forget_former, record_release, store_rules
+from sidedata.writes.zones.rules import forget_former, record_releases, store_rules
 
 _log = logging.getLogger("sidedata.worker")
 
@@ -55,6 +55,7 @@ class Adopter:
         self._metrics = metrics
         # Organizations that failed for good; tried again with the next comparison of all.
         self._refused: set[str] = set()
+        self._stored: set[str] = set()  # the releases of the tables that the comparison under way has found
 
     def is_due(self, organization: str, state: OrganizationState, now: int) -> bool:
         """Tell if an organization has to get another table before more of its events are counted."""
@@ -81,6 +82,8 @@ class Adopter:
         states, _ = await read_records(self._gateway, ownership.keyspace, ids, [])
         changed = False
         for organization, state in zip(ids, states, strict=True):
+            if (stored := stored_rules(state.timezone, state.rules)) is not None:
+                self._stored.add(stored.release)
             if state.former is not None:
                 if state.former.until <= now:
                     await forget_former(self._gateway, ownership, organization)
@@ -219,11 +222,15 @@ class Adopter:
         )
 
     async def finish(self, ownership: Ownership, release: str) -> None:
-        """Record that all organizations of the partition have the rules of a release, unless some are still to get them."""
+        """Record that all organizations of the partition have the rules of a release or newer ones, unless some still wait."""
+        stored, self._stored = self._stored, set()
         if self._refused or self.rulebook.old_workers:
             return
         now = await read_time_ms(self._gateway, ownership.keyspace) // 1000
-        await record_release(self._gateway, ownership, release, self._upgrade.finish_comparison(now))
+        # Older tables have been replaced, and newer ones stay: another worker, whose machine has newer data, has stored them.
+        releases = sorted((max(release, one, key=release_order) for one in stored or {release}), key=release_order)
+        until = self._upgrade.finish_comparison(now)
+        await record_releases(self._gateway, ownership, releases[0], releases[-1], until)
 
     def first_cut(self, timezone: str, rules: ZoneRules, now: int) -> FormerCut | None:
         """The cut before `rules` of an organization whose first event comes now; None where no process asks for its days."""

@@ -9,7 +9,7 @@ from sidedata.calendar.rules import UNKNOWN, release_order
 from sidedata.errors import SidedataError
 from sidedata.inspect.health import CHECK_SECONDS, Check
 from sidedata.reads.records import read_configuration
-from sidedata.reads.zones.organizations import compared_releases
+from sidedata.reads.zones.organizations import table_releases
 from sidedata.redis.gateway import Gateway
 
 ADVICE: Final = {
@@ -20,15 +20,15 @@ _NAME: Final = "zone data"
 
 
 async def zone_check(gateway: Gateway) -> Check:
-    """Compare this machine's zone data with the release that workers have compared all organizations with."""
+    """Compare this machine's zone data with the releases of the rules that are stored."""
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             machine = await asyncio.to_thread(machine_release)
             configuration = await read_configuration(gateway)
-            releases = await compared_releases(gateway, range(configuration.partitions or 0))
+            releases = await table_releases(gateway, range(configuration.partitions or 0))
     except (SidedataError, TimeoutError) as error:
         return Check(_NAME, "unknown", f"the stored rules of zones can't be read: {error}")
-    return judge(machine, [release for release in releases if release is not None])
+    return judge(machine, releases)
 
 
 def machine_release() -> str:
@@ -47,13 +47,13 @@ def compare(machine: str, stored: str) -> str:
     return f"{machine}, like these rules"
 
 
-def judge(machine: str, compared: list[str]) -> Check:
-    """Judge a machine's release by those that the partitions were compared with."""
+def judge(machine: str, stored: list[str]) -> Check:
+    """Judge a machine's release by those of the stored rules."""
     if machine == UNKNOWN:
         return Check(_NAME, "unknown", "this machine's zone data name no release; they replace no stored rules")
-    if not compared:
+    if not stored:
         return Check(_NAME, "ok", f"release {machine}; no worker has compared it with the stored rules yet")
-    newest, oldest = max(compared, key=release_order), min(compared, key=release_order)
+    newest, oldest = max(stored, key=release_order), min(stored, key=release_order)
     if release_order(machine) < release_order(newest):
         return Check(
             _NAME, "warning", f"this machine's zone data are of {machine}, older than the stored rules of {newest}"

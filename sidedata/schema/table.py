@@ -81,7 +81,7 @@ KEYS: Final[dict[str, Key]] = {
         "hash",
         "`entry` applied last, `fence`, `forced` (the newest fence that a command took), `revision`, `events` applied, "
         "`records`, `ids:<generation>` and `first_id:<generation>` (positions of that generation's next and first id), "
-        "`zones` (the release of zone data that its organizations were compared with), "
+        "`zones` and `newest_zones` (the oldest and the newest release of its organizations' rules at the last comparison), "
         "`compacted` (ms, the start of the last pass over old hours), "
         "`former_until` (s: until then new organizations get a `former`; 0: no version without tables owned the partition), "
         "`dead_seen` (the newest dead letter that was marked as seen), `listed` (the list of organizations is complete), "

@@ -1,9 +1,9 @@
-"""The organizations of partitions, and the releases of zone data that partitions were compared with."""
+"""The organizations of partitions, and the releases of the rules that partitions store."""
 
 from collections.abc import AsyncIterator, Container, Iterable
 
 from sidedata.redis.gateway import Gateway
-from sidedata.redis.replies import optional_text
+from sidedata.redis.replies import array, optional_text
 from sidedata.redis.scan import pages
 from sidedata.schema.key_names import parse
 from sidedata.schema.keys import keyspace, pattern_of_kind
@@ -28,11 +28,12 @@ async def organizations_of(gateway: Gateway, partitions: Container[int]) -> Asyn
             yield partition, organizations
 
 
-async def compared_releases(gateway: Gateway, partitions: Iterable[int]) -> list[str | None]:
-    """Read, for each partition, the release that its organizations were compared with; None before the first time.
+async def table_releases(gateway: Gateway, partitions: Iterable[int]) -> list[str]:
+    """Read the releases of the rules that partitions store, the oldest and the newest of each; none before a comparison.
 
     Raises:
         StoreUnavailableError: Redis is out of reach.
     """
-    commands = [("HGET", keyspace(partition).cursor, "zones") for partition in partitions]
-    return [optional_text(reply) for reply in await gateway.batch(commands)]
+    commands = [("HMGET", keyspace(partition).cursor, "zones", "newest_zones") for partition in partitions]
+    replies = [reply for pair in await gateway.batch(commands) for reply in array(pair)]
+    return [release for release in map(optional_text, replies) if release is not None]

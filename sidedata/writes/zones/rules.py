@@ -1,4 +1,4 @@
-"""The table of a zone's offsets in an organization's record, and the release that a partition was compared with."""
+"""The table of a zone's offsets in an organization's record, and the releases of all tables of a partition."""
 
 from typing import Final, cast
 
@@ -34,15 +34,16 @@ async def store_rules(
     return cast("ChangeStatus", text(reply))
 
 
-async def record_release(gateway: Gateway, ownership: Ownership, release: str, former_until: int) -> None:
-    """Record the release that all organizations of the partition were compared with; it informs people.
+async def record_releases(gateway: Gateway, ownership: Ownership, oldest: str, newest: str, former_until: int) -> None:
+    """Record the releases of the tables that a comparison of all organizations of the partition has left; they inform people.
 
     `former_until` is the second until which processes of a version without tables may go on, 0 for none.
 
     Raises:
         StoreUnavailableError: Redis is out of reach.
     """
-    await gateway.command("HSET", ownership.keyspace.cursor, "zones", release, "former_until", former_until)
+    fields = ("zones", oldest, "newest_zones", newest, "former_until", former_until)
+    await gateway.command("HSET", ownership.keyspace.cursor, *fields)
 
 
 async def forget_former(gateway: Gateway, ownership: Ownership, organization: str) -> None:

@@ -60,7 +60,7 @@ async def before_the_upgrade(
 async def leave_cursor(pipe: Pipeline) -> None:
     """Leave the partition's cursor as the old version does: with a fence, without what it does not know."""
     cursor = keys.keyspace(0).cursor
-    await pipe.client.hdel(cursor, "zones", "former_until")
+    await pipe.client.hdel(cursor, "zones", "newest_zones", "former_until")
     await pipe.client.hsetnx(cursor, "fence", "1")
 
 

@@ -13,12 +13,14 @@ from sidedata.calendar.sources import ZoneSources
 from sidedata.cli.main import cli
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.worker.worker import Worker
+from sidedata.ingest.zones.rulebook import Rulebook
 from sidedata.inspect import zones
 from sidedata.inspect.doctor import examine
 from sidedata.inspect.finding import Finding
 from sidedata.inspect.zones import compare, judge
 from sidedata.schema import keys
-from tests.support.constants import ORG, SECRET
+from tests.support.constants import ORG, OTHER_ORG, SECRET
+from tests.support.events import view
 from tests.support.pipeline import Pipeline
 from tests.support.redis.users import as_user
 from tests.support.waiting import eventually
@@ -124,3 +126,42 @@ async def test_what_is_told_of_an_adoption(
         assert "2025b, older than these rules" in await show(pipe)
         machine_has(monkeypatch, tmp_path, None)
         assert (await doctor(pipe)).status == (await ready(pipe))["status"] == "unknown"
+
+
+async def compared(pipe: Pipeline, rulebook: Rulebook) -> None:
+    """Let a worker with these zone data compare all organizations with them."""
+    cursor = keys.keyspace(0).cursor
+    await pipe.client.hdel(cursor, "zones")
+    gateway, stop = as_user("worker", pipe.client), asyncio.Event()
+    worker = Worker(gateway, pipe.installation, pipe.settings, Metrics(), None, rulebook)
+    working = asyncio.create_task(worker.run(stop))
+    await eventually(lambda: pipe.client.hexists(cursor, "zones"), SECONDS, "all organizations are compared")
+    stop.set()
+    await working
+
+
+@pytest.mark.holds("1.1.8")
+async def test_a_worker_with_older_data_hides_no_newer_rules(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A partition may go to a machine whose data are older: stored rules stay newer than these, and than rules that it stores."""
+    async with old_scene(redis_url, 50) as (world, case):
+        pipe = world.pipe
+        pipe.rulebook = case.rulebook(NEW, pipe.settings)
+        await pipe.apply(view(world.now))
+        for release in (NEW, OLD):
+            await compared(pipe, case.rulebook(release, pipe.settings))
+            machine_has(monkeypatch, tmp_path, NEW)
+            assert (await doctor(pipe)).status == (await ready(pipe))["status"] == "ok"
+            machine_has(monkeypatch, tmp_path, OLD)
+            told = await doctor(pipe), await ready(pipe)
+            assert told[0].status == told[1]["status"] == "warning"
+            assert f"of {OLD}, older than the stored rules of {NEW}" in told[0].detail
+
+        await pipe.organization(NAME, OTHER_ORG)
+        pipe.rulebook = case.rulebook(OLD, pipe.settings)
+        await pipe.apply(view(world.now, organization_id=OTHER_ORG), organization=OTHER_ORG)
+        await compared(pipe, case.rulebook(OLD, pipe.settings))
+        assert f"of {OLD}, older than the stored rules of {NEW}" in (await doctor(pipe)).detail
+        machine_has(monkeypatch, tmp_path, NEW)
+        assert f"of {NEW} are here and wait to be adopted; stored rules are of {OLD}" in (await doctor(pipe)).detail
