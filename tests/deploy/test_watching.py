@@ -123,7 +123,7 @@ def message_parts(path: str, call: str) -> Iterator[str]:
         ("sidedata/redis/redis_errors.py", "CommandRefusedError"),
         ("sidedata/redis/client.py", "UsageError"),
         ("sidedata/writes/installation.py", "StopError"),
-        ("service/commands.py", "StopError"),
+        ("service/process.py", "StopError"),
         ("service/server/processes.py", "StopError"),
         ("service/server/processes.py", "_log.error"),
         ("service/server/listener.py", "_log.warning"),

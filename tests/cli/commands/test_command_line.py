@@ -54,6 +54,13 @@ def test_help_fits_a_terminal(sidedata: Sidedata) -> None:
             assert " RANGE" not in shown, shown
 
 
+def test_help_loads_no_service() -> None:
+    """The list of commands comes without the packages that only a running service or worker needs."""
+    code = "import sys; from sidedata.cli.main import cli; cli(['--help'], standalone_mode=False); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert not {"aiohttp", "numpy"} & set(done.stdout.split())
+
+
 def test_help_names_every_default(sidedata: Sidedata) -> None:
     """A default of 0 is one, too; a setting that is unset by default has none."""
     shown = " ".join(sidedata("serve", "--help").stdout.split())

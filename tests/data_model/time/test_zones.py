@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidedata.calendar.levels import LONGEST_BUCKET_SECONDS
+from sidedata.calendar.rules import UNKNOWN, read_rules
 from sidedata.calendar.zones import Day, Zone, five_minutes, zone
 from sidedata.errors import UsageError
 from tests.support.oracle.local_time import day_around, hour_around, local_date, local_hour
@@ -99,6 +101,15 @@ def test_every_zone_has_days_that_follow_each_other(name: str, instant: int) -> 
     assert zone(name).day(day.start - 1).end == day.start
     assert 12 * 3600 <= day.end - day.start <= 36 * 3600
     assert zone(name).text(day.start).startswith(local_date(moment(instant), name).isoformat())
+
+
+def test_no_bucket_is_longer_than_readers_reckon_with() -> None:
+    """At each change of clocks of a year, in every zone: caches would keep what a late event has changed."""
+    year = seconds(datetime(2026, 1, 1, tzinfo=UTC)), seconds(datetime(2027, 1, 1, tzinfo=UTC))
+    tables = [read_rules(name, UNKNOWN, ZoneInfo(name), *year) for name in EVERY_NAME]
+    days = [Zone(rules).day(at) for rules in tables for start in rules.starts[1:] for at in (start - 1, start)]
+    assert max(day.end - day.start for day in days) <= LONGEST_BUCKET_SECONDS["day"]
+    assert max(hour.end - hour.start for day in days for hour in day.hours) <= LONGEST_BUCKET_SECONDS["hour"]
 
 
 @pytest.mark.holds("1.0.7", "1.0.8")
