@@ -99,8 +99,8 @@ def _interval_error(start_us: int, end_us: int) -> IntervalError:
         if not _EARLIEST_US <= instant <= _LATEST_US:
             return IntervalError(pointer, "outside of the years 1 to 9999")
     if end_us <= start_us:
-        return IntervalError("/interval/end", "must be after the start")
-    return IntervalError("/interval", "longer than 400 days of 24 hours")
+        return IntervalError("/interval/end", "must be after start")
+    return IntervalError("/interval/end", "more than 400 days after start")
 
 
 # Polls for "the last 30 days" within one second have the same key.

@@ -79,9 +79,33 @@ async def test_an_end_in_the_future_is_fine(plain: Pipeline) -> None:
         ("2024-06-05T00:00:00+02:00", "2024-06-04T22:00:00.000001Z", 200),
         ("2023-01-01", "2024-02-05", 200),  # 400 days
         ("2023-01-01", "2024-02-05T00:00:00.000001", 400),
+        ("2023-01-01T00:00:00+02:00", "2024-02-05T00:00:00.000001+02:00", 400),
+        ("2023-01-01T00:00:00Z", "2024-02-05T00:00:00.000001", 400),
     ],
 )
 async def test_intervals_that_make_no_sense(pipe: Pipeline, start: str, end: str, status: int) -> None:
-    """The end is after the start, by 400 times 24 hours at most."""
+    """The end is after the start, by 400 times 24 hours at most; it is named alike with and without offsets."""
+    await pipe.workflow(PAGES, "page_navigation")
+    reply = await pipe.ask(PAGES, start, end)
+    assert reply.status == status
+    if status == 400:
+        assert [error["pointer"] for error in reply.json["errors"]] == ["/interval/end"]
+
+
+@pytest.mark.holds("3.0.3", "3.0.4")
+@pytest.mark.parametrize(
+    ("start", "end", "status"),
+    [
+        ("2023-10-28T00:00", "2024-12-01T00:00", 400),  # 400 days by the calendar, and the hour that came back
+        ("2023-10-28T01:00", "2024-12-01T00:00", 200),
+        ("2023-03-01T00:00", "2024-04-04T01:00", 200),
+        ("2023-03-01T00:00", "2024-04-04T01:00:00.000001", 400),
+        ("2024-03-31T03:30", "2024-03-31T04:00", 400),  # the time that was skipped lies behind
+        ("2024-10-27T03:30", "2024-10-27T03:00+02:00", 200),  # the first of two times of that name
+    ],
+)
+async def test_local_intervals_are_as_long_as_they_last(pipe: Pipeline, start: str, end: str, status: int) -> None:
+    """Where clocks change in Helsinki, the instants decide and not the local times."""
+    await pipe.organization("Europe/Helsinki")
     await pipe.workflow(PAGES, "page_navigation")
     assert (await pipe.ask(PAGES, start, end)).status == status
