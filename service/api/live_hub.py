@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from sidedata.errors import SidedataError, StoreUnavailableError
+from sidedata.errors import SidedataError, late_error
 from sidedata.service.api.reports.answers import DatedAnswer
 from sidedata.service.freshness.freshness import BEHIND_SECONDS, AsOf
 from sidedata.service.http.problems import ProblemError, unavailable
@@ -131,7 +131,7 @@ class Channel:
         except SidedataError as error:
             self.failure = error
         except TimeoutError:
-            self.failure = StoreUnavailableError("Redis did not answer in time")
+            self.failure = late_error("Redis did not answer in time")
         else:
             self.failure = None
         self.behind = self.as_of is not None and self.as_of.behind() > BEHIND_SECONDS

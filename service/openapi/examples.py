@@ -177,14 +177,13 @@ ACCEPTANCES = {
 }
 
 ALIVE = {"status": "alive"}
-READY = {
-    "status": "ready",
-    "checks": [
-        {"name": "redis", "status": "ok", "detail": "answers"},
-        {"name": "eviction", "status": "warning", "detail": "maxmemory-policy is allkeys-lru; set noeviction"},
-    ],
-    "warnings": ["maxmemory-policy is allkeys-lru; set noeviction"],
-}
+_EVICTING = "maxmemory-policy is allkeys-lru: Redis may evict counters"
+READY_CHECKS = [
+    {"name": "redis", "status": "ok", "detail": "Redis answers"},
+    {"name": "maxmemory-policy", "status": "warning", "detail": _EVICTING},
+]
+READY_WARNINGS = [f"{_EVICTING} (`CONFIG SET maxmemory-policy noeviction`, and the same in redis.conf)"]
+READY = {"status": "ready", "checks": READY_CHECKS, "warnings": READY_WARNINGS}
 METRICS = """# HELP sidedata_live_listeners Open live streams
 # TYPE sidedata_live_listeners gauge
 sidedata_live_listeners 3.0

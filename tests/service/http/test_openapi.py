@@ -1,7 +1,7 @@
 """/openapi.json against the standard, its own examples, the contract's statuses, and what is really answered."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -10,10 +10,12 @@ from openapi_schema_validator import OAS31Validator, oas31_format_checker
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from sidedata.errors import StoreUnavailableError
+from sidedata.service.openapi import examples
 from tests.support.constants import ORG
 from tests.support.events import PAGES, POPUP, visits
 from tests.support.pipeline import Pipeline, pipeline
 from tests.support.processes.service import EVENTS, INTERVAL, QUERY, SIDEDATA, WORKFLOWS, World, world
+from tests.support.redis.servers import RedisServer
 
 CONTRACT = {"200", "202", "304", "400", "401", "403", "404", "405", "413", "415", "429", "503"}
 REPORT = "/api/reporting/workflow/v1/orgs/{organization_id}/workflows/{workflow_id}/sidedata/"
@@ -189,6 +191,15 @@ async def test_answers_are_those_described(redis_url: str) -> None:
                 body = await response.read()
                 assert (b"warnings" in body) == (at != now)
                 answer_fits(document, "post", INGEST, response.status, body)
+
+
+async def test_the_example_of_readiness_is_said_by_the_service(private_server: Callable[..., RedisServer]) -> None:
+    """A Redis that may evict counters gives the checks and the warning of /openapi.json."""
+    async with pipeline(private_server("--maxmemory-policy", "allkeys-lru").url) as pipe:
+        answer = json.loads((await _get(pipe, "/readyz"))[1])
+    assert examples.READY_WARNINGS[0] in answer["warnings"]
+    said = [(check["name"], check["status"], check["detail"]) for check in answer["checks"]]
+    assert [check for check in examples.READY_CHECKS if tuple(check.values()) not in said] == []
 
 
 async def _get(pipe: Pipeline, path: str) -> tuple[int, bytes]:
