@@ -148,7 +148,10 @@ def browser() -> Iterator[str]:
 
 @pytest_asyncio.fixture
 async def page(browser: str) -> AsyncIterator[Page]:
-    """A browser's tab, nothing open; at the end nothing went wrong in it that the test didn't take away."""
+    """A browser's tab, nothing open; at the end nothing went wrong in it that the test didn't take away.
+
+    A test names it behind the service that it opens, so that it is closed first: it would miss that service.
+    """
     async with new_page(browser) as opened:
         yield opened
         assert opened.faults == []

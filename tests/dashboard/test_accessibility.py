@@ -31,7 +31,7 @@ async def violations(page: Page, where: str) -> list[str]:
 
 
 @pytest.mark.timeout(300)
-async def test_axe_finds_nothing_in_any_state(page: Page, pipe: Pipeline) -> None:
+async def test_axe_finds_nothing_in_any_state(pipe: Pipeline, page: Page) -> None:
     """Each state, on a phone and on a wide screen, light and dark, keeps every rule of axe-core and fits its width."""
     await pipe.workflow(POPUP_2, "interaction")
     await pipe.organization("UTC", OTHER_ORG)
@@ -56,7 +56,7 @@ async def test_axe_finds_nothing_in_any_state(page: Page, pipe: Pipeline) -> Non
 
 
 @pytest.mark.timeout(300)
-async def test_axe_finds_nothing_in_the_description(page: Page, pipe: Pipeline) -> None:
+async def test_axe_finds_nothing_in_the_description(pipe: Pipeline, page: Page) -> None:
     """/docs keeps them too, its schemas open."""
     await page.open(f"{await address(pipe)}/docs")
     await page.until("document.querySelectorAll('#operations section').length > 8")
@@ -66,7 +66,7 @@ async def test_axe_finds_nothing_in_the_description(page: Page, pipe: Pipeline) 
         assert await violations(page, looks) == []
 
 
-async def test_axe_would_find_something(page: Page, pipe: Pipeline) -> None:
+async def test_axe_would_find_something(pipe: Pipeline, page: Page) -> None:
     """A picture without a text and a pale word are found, so finding nothing means something."""
     await page.open(f"{await address(pipe)}/docs")
     await page.until("document.querySelectorAll('#operations section').length > 8")

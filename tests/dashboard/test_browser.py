@@ -12,7 +12,7 @@ from tests.support.pipeline import Pipeline
 
 
 @pytest.mark.parametrize("chosen", ["today", "yesterday", "7d", "30d", "90d"])
-async def test_pages_show_the_numbers_of_the_api(page: Page, pipe: Pipeline, chosen: str) -> None:
+async def test_pages_show_the_numbers_of_the_api(pipe: Pipeline, page: Page, chosen: str) -> None:
     """Totals, hours and weekdays are the API's to the digit, and the zone's offset is in plain sight."""
     await enter(page, pipe, workflow=PAGES, range=chosen)
     seen = await shown(page)
@@ -26,7 +26,7 @@ async def test_pages_show_the_numbers_of_the_api(page: Page, pipe: Pipeline, cho
     assert [row[1] for row in seen["weekdays"]] == [str(value) for value, _ in stat.get("day_in_week", []) if anybody]
 
 
-async def test_interactions_show_the_numbers_of_the_api(page: Page, pipe: Pipeline) -> None:
+async def test_interactions_show_the_numbers_of_the_api(pipe: Pipeline, page: Page) -> None:
     """Goals and totals are the API's to the digit, sums of money to the last decimal that was sent."""
     await enter(page, pipe, workflow=POPUP, range="30d")
     seen = await shown(page)
@@ -46,7 +46,7 @@ async def test_interactions_show_the_numbers_of_the_api(page: Page, pipe: Pipeli
     assert float(sums[0][1]) != answer["visitor_purchase_sums"][0]["value"], "no double holds it"
 
 
-async def test_a_custom_range_is_read_in_the_zone(page: Page, pipe: Pipeline) -> None:
+async def test_a_custom_range_is_read_in_the_zone(pipe: Pipeline, page: Page) -> None:
     """Wall-clock times of a shared address are the organization's; what they were widened to is said."""
     now = await pipe.now()
     await enter(page, pipe, workflow=PAGES, range="custom", start=f"{now:%Y-%m-%d}T00:02", end=f"{now:%Y-%m-%d}T23:58")
@@ -55,7 +55,7 @@ async def test_a_custom_range_is_read_in_the_zone(page: Page, pipe: Pipeline) ->
     assert "Wider than requested" in await page.evaluate("document.querySelector('#covers').textContent")
 
 
-async def test_new_events_appear_without_a_reload(page: Page, pipe: Pipeline) -> None:
+async def test_new_events_appear_without_a_reload(pipe: Pipeline, page: Page) -> None:
     """A new event is shown at once, with the figures of the API, again and again."""
     await enter(page, pipe, workflow=PAGES, range="7d")
     before = int((await shown(page))["tiles"][0])
@@ -68,7 +68,7 @@ async def test_new_events_appear_without_a_reload(page: Page, pipe: Pipeline) ->
         assert [row[1] for row in seen["hours"]] == [str(value) for value, _ in answer["timeframe_stat"]["hour_in_day"]]
 
 
-async def test_the_keyboard_reads_the_columns_off(page: Page, pipe: Pipeline) -> None:
+async def test_the_keyboard_reads_the_columns_off(pipe: Pipeline, page: Page) -> None:
     """One tab stop a chart, arrows walk along it; screen readers hear the hour and its value, and the tooltip shows them."""
     await enter(page, pipe, workflow=PAGES, range="7d")
     seen = await shown(page)
@@ -82,7 +82,7 @@ async def test_the_keyboard_reads_the_columns_off(page: Page, pipe: Pipeline) ->
         await press(page, "ArrowRight")
 
 
-async def test_a_lost_connection_is_told_and_comes_back(page: Page, pipe: Pipeline) -> None:
+async def test_a_lost_connection_is_told_and_comes_back(pipe: Pipeline, page: Page) -> None:
     """While the service is away the page says so, and how old its numbers are; afterwards it catches up."""
     async with another_service(pipe, 0) as base:
         await enter(page, pipe, base=base, workflow=PAGES, range="7d")

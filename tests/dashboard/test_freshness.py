@@ -25,7 +25,7 @@ async def behind(page: Page) -> None:
 
 
 @pytest.mark.parametrize("place", [{"workflow": PAGES}, {}])
-async def test_workers_that_lag_are_told(page: Page, pipe: Pipeline, place: dict[str, str]) -> None:
+async def test_workers_that_lag_are_told(pipe: Pipeline, page: Page, place: dict[str, str]) -> None:
     """While an event waits the numbers are as of the time before it, on a report and on the overview."""
     await enter(page, pipe, **place)
     await is_live(page, "#numbers" if place else "#overview")
@@ -57,7 +57,7 @@ async def test_a_redis_that_hangs_is_told(page: Page, private_server: Callable[.
     page.forgive("ERR_")
 
 
-async def test_a_service_that_tells_no_time_is_not_live(page: Page, pipe: Pipeline) -> None:
+async def test_a_service_that_tells_no_time_is_not_live(pipe: Pipeline, page: Page) -> None:
     """Without a time the sign says "Connected"; a time that stands still counts as old, whatever else arrives."""
     await page.open(f"{await address(pipe)}/dashboard#org={ORG}")
     await page.until("document.querySelector('#ask').checkVisibility()")

@@ -24,7 +24,7 @@ async def call(page: Page, pipe: Pipeline, module: str, expression: str) -> Any:
     return await page.evaluate(f"import('/dashboard/{module}').then((it) => {expression})")
 
 
-async def test_changes_say_what_can_be_said(page: Page, pipe: Pipeline) -> None:
+async def test_changes_say_what_can_be_said(pipe: Pipeline, page: Page) -> None:
     """From nothing it is new, from next to nothing it is a dash, and within the margin of error it is unclear."""
     cases = [(5, 0), (0, 0), (3447, 10), (110, 10), (12, 10), (8, 10), (7, 7), (1004, 1000), (1100, 1000)]
     found = await call(
@@ -46,7 +46,7 @@ async def test_changes_say_what_can_be_said(page: Page, pipe: Pipeline) -> None:
     ]
 
 
-async def test_sums_have_the_digits_of_their_currency(page: Page, pipe: Pipeline) -> None:
+async def test_sums_have_the_digits_of_their_currency(pipe: Pipeline, page: Page) -> None:
     """Two for euros, none for yen, three for Kuwaiti dinars, from the exact decimal, which stays in the tooltip."""
     sums = [
         ("1023.5", "EUR"),
@@ -72,7 +72,7 @@ async def test_sums_have_the_digits_of_their_currency(page: Page, pipe: Pipeline
     ]
 
 
-async def test_the_error_of_an_estimate_is_the_true_one(page: Page, pipe: Pipeline) -> None:
+async def test_the_error_of_an_estimate_is_the_true_one(pipe: Pipeline, page: Page) -> None:
     """The stated standard error is at most a tenth above and a quarter below what the service's own estimator has."""
     sizes = [100, 1_000, 10_000, 60_000]
     stated = await call(page, pipe, "text/error.js", f"{sizes}.map(it.standardError)")
@@ -89,7 +89,7 @@ async def test_the_error_of_an_estimate_is_the_true_one(page: Page, pipe: Pipeli
     ) == ("An estimate with a standard error of ±236 (0.79 %)")
 
 
-async def test_tiles_tell_their_error(page: Page, pipe: Pipeline) -> None:
+async def test_tiles_tell_their_error(pipe: Pipeline, page: Page) -> None:
     """A button beside each estimate has it as its name, for keyboard and screen readers; exact counts have none."""
     await enter(page, pipe, workflow=POPUP, range="7d")
     await is_live(page)
@@ -103,7 +103,7 @@ async def test_tiles_tell_their_error(page: Page, pipe: Pipeline) -> None:
 
 
 @pytest.mark.parametrize(("workflow", "kind"), [(PAGES, "page_navigation"), (POPUP_2, "interaction")])
-async def test_an_empty_workflow_shows_how_to_fill_it(page: Page, pipe: Pipeline, workflow: str, kind: str) -> None:
+async def test_an_empty_workflow_shows_how_to_fill_it(pipe: Pipeline, page: Page, workflow: str, kind: str) -> None:
     """The curl line holds address, organization and workflow; what it sends is accepted and appears."""
     empty = workflow if workflow == POPUP_2 else workflow[:-1] + "f"
     await pipe.workflow(empty, kind)
@@ -122,7 +122,7 @@ async def test_an_empty_workflow_shows_how_to_fill_it(page: Page, pipe: Pipeline
     await page.until("document.querySelector('.tile .number').textContent === '1'")
 
 
-async def test_paper_has_the_numbers_alone(page: Page, pipe: Pipeline) -> None:
+async def test_paper_has_the_numbers_alone(pipe: Pipeline, page: Page) -> None:
     """Printed, a page has title, range and numbers, and nothing that can be pressed; in light colours."""
     await enter(page, pipe, workflow=PAGES, range="7d")
     await is_live(page)
@@ -140,7 +140,7 @@ async def test_paper_has_the_numbers_alone(page: Page, pipe: Pipeline) -> None:
 
 
 @pytest.mark.parametrize("place", [{}, {"workflow": PAGES}])
-async def test_a_page_loads_less_than_150_kilobytes(page: Page, pipe: Pipeline, place: dict[str, str]) -> None:
+async def test_a_page_loads_less_than_150_kilobytes(pipe: Pipeline, page: Page, place: dict[str, str]) -> None:
     """Of the page, its scripts and its styles, before any compression; a report loads no overview and the reverse."""
     await enter(page, pipe, **place)
     await is_live(page, "#numbers" if place else "#overview")

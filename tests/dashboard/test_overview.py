@@ -29,7 +29,7 @@ async def names(page: Page, kind: str) -> list[str]:
     return await texts(page, f"section[aria-labelledby=overview-{kind}] tbody .goal-name")
 
 
-async def test_it_is_where_one_lands(page: Page, pipe: Pipeline) -> None:
+async def test_it_is_where_one_lands(pipe: Pipeline, page: Page) -> None:
     """Each workflow has its row with the API's numbers and a sparkline of its points; its name leads to its report."""
     await enter(page, pipe)
     await is_live(page, "#overview tbody tr")
@@ -49,7 +49,7 @@ async def test_it_is_where_one_lands(page: Page, pipe: Pipeline) -> None:
     assert f"workflow={PAGES}" in await page.evaluate("location.hash")
 
 
-async def test_it_shows_changes_and_new_events(page: Page, pipe: Pipeline) -> None:
+async def test_it_shows_changes_and_new_events(pipe: Pipeline, page: Page) -> None:
     """A change stands below its number, and events appear without a reload."""
     await enter(page, pipe, range="today")
     await is_live(page, "#overview tbody tr")
@@ -60,7 +60,7 @@ async def test_it_shows_changes_and_new_events(page: Page, pipe: Pipeline) -> No
     await page.until(f"Number(document.querySelector('{cell} data').textContent) === {before + 4}")
 
 
-async def test_it_is_sorted_and_searched(page: Page, pipe: Pipeline) -> None:
+async def test_it_is_sorted_and_searched(pipe: Pipeline, page: Page) -> None:
     """A column's button sorts by it and turns round, for screen readers too; the search looks at names and ids."""
     for number in range(3):
         await set_workflow(
@@ -98,7 +98,7 @@ async def test_it_is_sorted_and_searched(page: Page, pipe: Pipeline) -> None:
     assert await texts(page, "#overview-none") == ["No workflow has such a name or id."]
 
 
-async def test_csv_is_that_of_the_api(page: Page, pipe: Pipeline) -> None:
+async def test_csv_is_that_of_the_api(pipe: Pipeline, page: Page) -> None:
     """The file holds what is shown, in its order, as the service writes it; a report gives its timeline."""
     await pipe.workflow(POPUP_2, "interaction")
     await enter(page, pipe, range="30d")

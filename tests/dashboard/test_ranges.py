@@ -19,7 +19,7 @@ async def covered(page: Page, name: str) -> list[str]:
     return [str(text)[:10] for text in found]
 
 
-async def test_a_month_is_stepped_through(page: Page, pipe: Pipeline) -> None:
+async def test_a_month_is_stepped_through(pipe: Pipeline, page: Page) -> None:
     """One step back is the month before as a whole, and one forward again the present one, beyond which there is none."""
     await enter(page, pipe, workflow=PAGES, range="month")
     await is_live(page)
@@ -68,7 +68,7 @@ CASES: list[tuple[dict[str, str], str, list[str], list[str] | None]] = [
 ]
 
 
-async def test_ranges_and_their_comparisons(page: Page, pipe: Pipeline) -> None:
+async def test_ranges_and_their_comparisons(pipe: Pipeline, page: Page) -> None:
     """Calendar periods are compared with whole ones before, and one in progress with as much of it as has passed."""
     await page.open(f"{await address(pipe)}/dashboard")
     await page.until("document.querySelector('#ask').checkVisibility()")
@@ -83,7 +83,7 @@ async def test_ranges_and_their_comparisons(page: Page, pipe: Pipeline) -> None:
         assert found == [range_, part], view_
 
 
-async def test_steps_end_at_the_present(page: Page, pipe: Pipeline) -> None:
+async def test_steps_end_at_the_present(pipe: Pipeline, page: Page) -> None:
     """Steps of days keep their length; today and yesterday keep their names; there is none into the future."""
     await page.open(f"{await address(pipe)}/dashboard")
     await page.until("document.querySelector('#ask').checkVisibility()")
@@ -113,7 +113,7 @@ async def test_steps_end_at_the_present(page: Page, pipe: Pipeline) -> None:
     ]
 
 
-async def test_a_link_carries_the_view(page: Page, pipe: Pipeline) -> None:
+async def test_a_link_carries_the_view(pipe: Pipeline, page: Page) -> None:
     """Opened again, it shows the same workflow, range, comparison and granularity; it holds no token."""
     place = {"workflow": POPUP, "range": "quarter", "at": "2026-04-01", "compare": "year", "by": "week"}
     await enter(page, pipe, **place)
@@ -131,7 +131,7 @@ async def test_a_link_carries_the_view(page: Page, pipe: Pipeline) -> None:
 
 
 @pytest.mark.parametrize("compare", ["year", "none"])
-async def test_a_comparison_can_be_chosen(page: Page, pipe: Pipeline, compare: str) -> None:
+async def test_a_comparison_can_be_chosen(pipe: Pipeline, page: Page, compare: str) -> None:
     """A year ago is the same dates of the year before, and none leaves no changes."""
     now = await pipe.now()
     await pipe.apply([view(now - timedelta(days=366), f"old-{number}") for number in range(4)])
@@ -163,7 +163,7 @@ TICKS: list[tuple[str, str, int, int, str, str]] = [
 ]
 
 
-async def test_ticks_stand_at_round_times(page: Page, pipe: Pipeline) -> None:
+async def test_ticks_stand_at_round_times(pipe: Pipeline, page: Page) -> None:
     """Mondays, first days of months and full hours, as many as there is room for, in words."""
     await page.open(f"{await address(pipe)}/dashboard")
     await page.until("document.querySelector('#ask').checkVisibility()")

@@ -13,7 +13,7 @@ from tests.support.pipeline import Pipeline
 from tests.support.redis.users import as_user
 
 
-async def test_the_token_stays_in_the_session(page: Page, pipe: Pipeline) -> None:
+async def test_the_token_stays_in_the_session(pipe: Pipeline, page: Page) -> None:
     """A token in the address is dropped from it, and a typed one goes nowhere but into this tab's session."""
     await page.open(f"{await address(pipe)}/dashboard#org={ORG}&token=sd_none")
     await page.until("location.hash === " + json.dumps(f"#org={ORG}&range=7d"))
@@ -33,7 +33,7 @@ async def refusal(page: Page) -> str:
     return str(reason)
 
 
-async def test_a_token_of_another_organization_is_refused_with_the_reason(page: Page, pipe: Pipeline) -> None:
+async def test_a_token_of_another_organization_is_refused_with_the_reason(pipe: Pipeline, page: Page) -> None:
     """The service's reason stands above the form for another token."""
     token, _ = await create_token(as_user("operator", pipe.client), OTHER_ORG, ["reports"])
     await enter(page, pipe, token=token)
@@ -43,7 +43,7 @@ async def test_a_token_of_another_organization_is_refused_with_the_reason(page: 
     assert f"org={OTHER_ORG}" in await page.evaluate("location.hash")
 
 
-async def test_a_revoked_token_is_asked_for_again(page: Page, pipe: Pipeline) -> None:
+async def test_a_revoked_token_is_asked_for_again(pipe: Pipeline, page: Page) -> None:
     """A page that is open notices within seconds, and shows numbers no longer."""
     token, record = await create_token(as_user("operator", pipe.client), ORG, ["reports"])
     await enter(page, pipe, token=token, workflow=PAGES)
@@ -53,7 +53,7 @@ async def test_a_revoked_token_is_asked_for_again(page: Page, pipe: Pipeline) ->
     page.forgive("401")
 
 
-async def test_a_token_alone_is_enough(page: Page, pipe: Pipeline) -> None:
+async def test_a_token_alone_is_enough(pipe: Pipeline, page: Page) -> None:
     """Its organization follows from it, without one in the address."""
     token, _ = await create_token(as_user("operator", pipe.client), ORG, ["reports"])
     await page.open(f"{await address(pipe)}/")
@@ -64,7 +64,7 @@ async def test_a_token_alone_is_enough(page: Page, pipe: Pipeline) -> None:
     assert await texts(page, "#org") == [f"{ORG[:8]}…"]
 
 
-async def test_a_token_of_all_chooses_an_organization(page: Page, pipe: Pipeline) -> None:
+async def test_a_token_of_all_chooses_an_organization(pipe: Pipeline, page: Page) -> None:
     """Where there are several, they stand in a list, to which the header leads back."""
     await pipe.organization("Europe/Helsinki", OTHER_ORG)
     await page.open(f"{await address(pipe)}/dashboard")
@@ -83,7 +83,7 @@ async def test_a_token_of_all_chooses_an_organization(page: Page, pipe: Pipeline
     assert f"org={OTHER_ORG}" in await page.evaluate("location.hash")
 
 
-async def test_a_token_without_the_scope_is_refused(page: Page, pipe: Pipeline) -> None:
+async def test_a_token_without_the_scope_is_refused(pipe: Pipeline, page: Page) -> None:
     """The card names the scope that it lacks."""
     token, _ = await create_token(as_user("operator", pipe.client), ORG, ["ingest"])
     await enter(page, pipe, token=token)
@@ -102,7 +102,7 @@ async def open_tab(page: Page) -> None:
 
 
 @pytest.mark.parametrize("shared", [True, False])
-async def test_a_sign_in_holds_in_other_tabs_if_asked_to(page: Page, pipe: Pipeline, shared: bool) -> None:  # noqa: FBT001
+async def test_a_sign_in_holds_in_other_tabs_if_asked_to(pipe: Pipeline, page: Page, shared: bool) -> None:  # noqa: FBT001
     """A new tab gets the token from this one, and signing out there ends it here too; else it asks for a token of its own."""
     token, _ = await create_token(as_user("operator", pipe.client), ORG, ["reports"])
     await page.open(f"{await address(pipe)}/dashboard")
@@ -120,7 +120,7 @@ async def test_a_sign_in_holds_in_other_tabs_if_asked_to(page: Page, pipe: Pipel
     assert await page.evaluate("sessionStorage.getItem('sidedata-token')") is None
 
 
-async def test_names_can_be_given(page: Page, pipe: Pipeline) -> None:
+async def test_names_can_be_given(pipe: Pipeline, page: Page) -> None:
     """A token with the scope `admin` names a workflow and the organization; another one has no button for it."""
     operator = as_user("operator", pipe.client)
     token, _ = await create_token(operator, ORG, ["reports", "admin"])

@@ -36,7 +36,7 @@ async def drawn(page: Page) -> None:
 
 
 @pytest.mark.parametrize("workflow", FIELDS)
-async def test_its_numbers_are_those_of_the_api(page: Page, pipe: Pipeline, workflow: str) -> None:
+async def test_its_numbers_are_those_of_the_api(pipe: Pipeline, page: Page, workflow: str) -> None:
     """The table has a row for each point up to now; there is a line for each field, and one behind it of the period before."""
     await enter(page, pipe, workflow=workflow, range="7d", compare="none")
     await drawn(page)
@@ -54,7 +54,7 @@ async def test_its_numbers_are_those_of_the_api(page: Page, pipe: Pipeline, work
     assert len((await rows(page, "#timeline-table tbody tr"))[0]) == 1 + 2 * len(fields)
 
 
-async def test_keyboard_and_pointer_read_it_off(page: Page, pipe: Pipeline) -> None:
+async def test_keyboard_and_pointer_read_it_off(pipe: Pipeline, page: Page) -> None:
     """It is one tab stop, a slider whose value is the text of its point; the tooltip shows the same, for the pointer too."""
     await enter(page, pipe, workflow=PAGES, range="7d")
     await drawn(page)
@@ -80,7 +80,7 @@ async def test_keyboard_and_pointer_read_it_off(page: Page, pipe: Pipeline) -> N
     assert (await texts(page, "#timeline .tip strong"))[0].startswith(points[3][0])
 
 
-async def test_lines_can_be_switched_off(page: Page, pipe: Pipeline) -> None:
+async def test_lines_can_be_switched_off(pipe: Pipeline, page: Page) -> None:
     """The legend's buttons do it and say so, and the last line stays."""
     await enter(page, pipe, workflow=POPUP, range="7d")
     await drawn(page)
@@ -91,7 +91,7 @@ async def test_lines_can_be_switched_off(page: Page, pipe: Pipeline) -> None:
         assert await page.evaluate("document.querySelectorAll('#timeline .line.before').length") == left
 
 
-async def test_its_granularity_can_be_chosen(page: Page, pipe: Pipeline) -> None:
+async def test_its_granularity_can_be_chosen(pipe: Pipeline, page: Page) -> None:
     """It fits the range unless another one is chosen, which the address then carries; what is too old for it is coarser."""
     await enter(page, pipe, workflow=PAGES, range="7d")
     await drawn(page)
@@ -111,7 +111,7 @@ async def test_its_granularity_can_be_chosen(page: Page, pipe: Pipeline) -> None
     page.forgive("400")
 
 
-async def test_new_events_move_it(page: Page, pipe: Pipeline) -> None:
+async def test_new_events_move_it(pipe: Pipeline, page: Page) -> None:
     """The chart follows the numbers without a reload."""
     await enter(page, pipe, workflow=PAGES, range="7d")
     await drawn(page)
@@ -143,3 +143,4 @@ async def test_newer_zone_rules_move_it(page: Page, redis_url: str) -> None:
         assert seen == [str(point["unique_visitors_count"]) for point in points][: len(seen)]
         assert sum(map(int, seen)) > 0
         assert (await shown(page))["tiles"]
+        await page.open("about:blank")  # before its service is gone

@@ -17,7 +17,7 @@ from sidedata.clock import SystemClock
 from sidedata.ingest.apply.partition import Partition, live_partition
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.ownership.lease import acquire
-from sidedata.redis.gateway import Gateway
+from sidedata.redis.gateway import Gateway, OnSent
 from sidedata.redis.replies import Reply, Word
 from sidedata.redis.scripts import Script
 from sidedata.redis.standalone import StandaloneGateway
@@ -99,9 +99,13 @@ async def test_a_replica_that_takes_over_is_of_one_instant(
     run = StandaloneGateway.call
 
     async def noted(
-        gateway: StandaloneGateway, script: Script, names: Sequence[str | bytes], args: Sequence[Word] = ()
+        gateway: StandaloneGateway,
+        script: Script,
+        names: Sequence[str | bytes],
+        args: Sequence[Word] = (),
+        on_sent: OnSent | None = None,
     ) -> Reply:
-        reply = await run(gateway, script, names, args)
+        reply = await run(gateway, script, names, args, on_sent=on_sent)
         moments.note()
         held(moments.admin, 0, ORG, sent)
         return reply
