@@ -60,14 +60,22 @@ class KindCache:
             kind, at = self._kinds.get((organization, workflow), (None, 0.0))
             if kind is not None and 0 <= now - at < _KIND_SECONDS:
                 kinds[workflow] = kind
-        missing = sorted(workflows - kinds.keys())
-        if missing:
-            keyspace = self._backend.installation.keyspace_of(organization)
-            stored_kinds = await read_kinds(self._backend.gateway, keyspace, organization, missing)
-            if len(self._kinds) + len(stored_kinds) > _MAX_KINDS:
-                self._kinds.clear()
-            self._kinds.update(((organization, workflow), (kind, now)) for workflow, kind in stored_kinds.items())
-            kinds |= stored_kinds
+        missing = workflows - kinds.keys()
+        return kinds | await self.read(organization, missing) if missing else kinds
+
+    async def read(self, organization: str, workflows: set[str]) -> dict[str, Kind]:
+        """The kinds that those workflows have now, which are kept.
+
+        Raises:
+            StoreUnavailableError: Redis is out of reach.
+        """
+        keyspace, now = self._backend.installation.keyspace_of(organization), self._backend.clock.now()
+        kinds = await read_kinds(self._backend.gateway, keyspace, organization, sorted(workflows))
+        for workflow in workflows - kinds.keys():
+            self._kinds.pop((organization, workflow), None)
+        if len(self._kinds) + len(kinds) > _MAX_KINDS:
+            self._kinds.clear()
+        self._kinds.update(((organization, workflow), (kind, now)) for workflow, kind in kinds.items())
         return kinds
 
 
@@ -80,14 +88,18 @@ async def warnings(
         StoreUnavailableError: Redis is out of reach.
     """
     now = backend.clock.now()
+    workflows = {workflow for workflow, _ in facts.workflows if workflow}
     try:
-        fixed = await kinds.get(organization, {workflow for workflow, _ in facts.workflows if workflow})
+        fixed = await kinds.get(organization, workflows)
+        if not _all_fit(fixed, facts):
+            # A purge may have freed a kind that is kept here: no event is named that will be applied.
+            fixed = await kinds.read(organization, workflows)
         expired_us = await _expired_before(backend, organization, facts, now)
     except CommandRefusedError:
         return None
     latest_us = int(now * 1_000_000) + AHEAD_US
     in_time = expired_us <= facts.oldest_us and facts.newest_us <= latest_us
-    if in_time and all(_fits(fixed, *pair) for pair in facts.workflows):
+    if in_time and _all_fit(fixed, facts):
         return None  # nearly all batches
     event_warnings: list[EventWarning] = []
     for index, raw in enumerate(raws):
@@ -100,9 +112,9 @@ async def warnings(
     return event_warnings or None
 
 
-def _fits(kinds: dict[str, Kind], workflow: str | None, event_type: EventType) -> bool:
-    """Tell if events of that type may belong to a workflow, as far as its kind is known."""
-    return kinds.get(workflow or "", KIND_OF[event_type]) == KIND_OF[event_type]
+def _all_fit(kinds: dict[str, Kind], facts: BatchFacts) -> bool:
+    """Tell if all events may belong to their workflows, as far as the kinds of these are known."""
+    return all(kinds.get(workflow or "", KIND_OF[kind]) == KIND_OF[kind] for workflow, kind in facts.workflows)
 
 
 def _warning(event: Event, kinds: dict[str, Kind], expired_us: int, latest_us: int) -> Rejection | None:

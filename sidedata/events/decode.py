@@ -88,7 +88,8 @@ def decode_as(  # noqa: C901, PLR0912 - this runs for every event, and a call co
     record: type[E], raw: bytes, organization_id: str | None, entered_us: int
 ) -> E | Rejection:
     """Decode one event to a record of that class; see `decode_event`."""
-    if len(raw) > MAX_EVENT_BYTES:
+    # The object counts, and not the blanks or the mark around it.
+    if len(raw) > MAX_EVENT_BYTES and len(raw := trim(raw)) > MAX_EVENT_BYTES:
         return Rejection("too_large", f"the event has {len(raw)} bytes, {MAX_EVENT_BYTES} are allowed")
     try:
         try:

@@ -23,7 +23,7 @@ def with_field(raw: bytes, name: str, text: str) -> bytes:
         text: the field's value, of characters that JSON does not escape.
     """
     longer = append_field(raw, name, text)
-    if len(longer) > MAX_EVENT_BYTES >= len(raw):
+    if len(longer) > MAX_EVENT_BYTES >= len(trim(raw)):
         return append_field(_known_fields(raw), name, text)
     return longer
 

@@ -107,6 +107,29 @@ async def test_size_limit_is_16_kib(pipe: Pipeline) -> None:
     assert await pipe.reasons() == ["too_large"]
 
 
+@pytest.mark.holds("2.0.1", "2.0.15")
+@pytest.mark.parametrize("before", [b"", b"\xef\xbb\xbf", b"\xef\xbb\xbf \t"], ids=["", "mark", "mark and blanks"])
+@pytest.mark.parametrize("behind", [b"", b"\r", b" \t"], ids=["", "CR", "blanks"])
+async def test_only_the_object_counts_for_its_size(pipe: Pipeline, before: bytes, behind: bytes) -> None:
+    """16,384 bytes are taken whatever may stand around them, in the stream, as a line, and alone in a body; one more is not."""
+    frame = len(started(NOON, newer=""))
+    whole, longer = (before + started(NOON, newer="x" * (size - frame)) + behind for size in (16_384, 16_385))
+    await pipe.apply(whole, longer)
+    url = f"/api/ingest/v1/orgs/{ORG}/events"
+    bodies = [("application/x-ndjson", whole + b"\n" + whole), ("application/json", whole)]
+    unnamed = {name: value for name, value in GOOD.items() if name != "organization_id"} | {"newer": ""}
+    unnamed["newer"] = "x" * (16_384 - len(json.dumps(unnamed)))  # room for the organization is made
+    for media_type, body in [*bodies, ("application/x-ndjson", before + json.dumps(unnamed).encode() + behind)]:
+        async with pipe.http.post(url, data=body, headers={"Content-Type": media_type}) as response:
+            assert response.status == 202, await response.text()
+    for media_type, _ in bodies:
+        async with pipe.http.post(url, data=longer, headers={"Content-Type": media_type}) as response:
+            assert "too_large" in await response.text()
+    await pipe.drain()
+    assert await starts(pipe) == 5
+    assert await pipe.reasons() == ["too_large"]
+
+
 @pytest.mark.holds("1.0.3", "2.0.3", "2.0.6", "2.0.8")
 async def test_lengths_at_their_limits_are_taken(pipe: Pipeline) -> None:
     """256 characters of visitor and session, 128 of an id, 200 of a name, in characters and not in bytes."""

@@ -8,6 +8,7 @@ import pytest
 from tests.support.constants import ORG
 from tests.support.events import PAGES, POPUP
 from tests.support.pipeline import Pipeline
+from tests.support.purges import purge
 
 EVENTS = f"/api/ingest/v1/orgs/{ORG}/events"
 
@@ -60,3 +61,23 @@ async def test_the_first_20_are_named(plain: Pipeline) -> None:
     answer = await send(plain, [event(old, workflow_id=POPUP)] * 30)
     assert answer["accepted"] == 30
     assert [one["pointer"] for one in answer["warnings"]] == [f"/{index}/timestamp" for index in range(20)]
+
+
+@pytest.mark.holds("2.2.6")
+@pytest.mark.parametrize("registered", [False, True], ids=["kind freed", "another kind registered"])
+@pytest.mark.parametrize("workflow", [POPUP, None], ids=["workflow", "organization"])
+async def test_no_event_is_named_that_a_purge_has_made_good(
+    plain: Pipeline, workflow: str | None, *, registered: bool
+) -> None:
+    """An event of another kind than the purged one's is not named at once after the purge, and it is applied."""
+    await plain.workflow(POPUP, "interaction")
+    now = await plain.now()
+    answer = await send(plain, [event(now, workflow_id=POPUP)])
+    assert [one["reason"] for one in answer["warnings"]] == ["workflow_kind_mismatch"]
+    await plain.drain()
+    await purge(plain, workflow=workflow).run()
+    if registered:
+        await plain.workflow(POPUP, "page_navigation")
+    assert await send(plain, [event(now, workflow_id=POPUP)]) == {"accepted": 1}
+    await plain.drain()
+    assert await plain.reasons() == []

@@ -81,7 +81,7 @@ class Oracle:
                 raise BadEventError("workflow_kind_mismatch")
 
     def _judge(self, raw: bytes, partition: int) -> tuple[Applied, str | None]:
-        if len(raw) > 16 * 1024:
+        if len(raw.strip(b" \t\r\n")) > 16 * 1024:
             raise BadEventError("too_large")
         try:
             value = json.loads(raw.decode(), parse_float=Text, parse_int=Text, parse_constant=refuse)
