@@ -81,18 +81,19 @@ async def exchange(connection: Connection, commands: Sequence[Command], on_sent:
         redis.exceptions.TimeoutError: a reply took too long; redis-py has closed the connection.
     """
     await connection.send_packed_command(b"".join(map(packed, commands)))
-    if on_sent is not None:
-        on_sent()
     outcomes: list[Outcome] = []
-    for _ in commands:
-        try:
-            # redis-py would close the connection after some error replies, with the other replies still to come.
-            outcomes.append(await connection.read_response(disconnect_on_error=False))
-        except ERROR_REPLIES as error:
-            outcomes.append(error)
-        except BaseException:
-            await connection.disconnect(nowait=True)  # a late reply must not meet the next command
-            raise
+    try:
+        if on_sent is not None:
+            on_sent()
+        for _ in commands:
+            try:
+                # redis-py would close the connection after some error replies, with the other replies still to come.
+                outcomes.append(await connection.read_response(disconnect_on_error=False))
+            except ERROR_REPLIES as error:
+                outcomes.append(error)
+    except BaseException:
+        await connection.disconnect(nowait=True)  # a late reply must not meet the next command
+        raise
     return outcomes
 
 

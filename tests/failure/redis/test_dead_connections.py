@@ -145,6 +145,14 @@ async def test_a_slow_write_is_sent_once(forwarder: Forwarder, gateway: Gateway,
     await admin.aclose()
 
 
+async def test_a_caller_that_fails_once_a_script_is_sent_leaves_no_reply_behind(gateway: Gateway) -> None:
+    """The next command on that connection gets its own reply, not that of the script."""
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError):
+            await gateway.call(APPEND, ["n"], on_sent=lambda: 1 // 0)
+        assert await gateway.command("ECHO", "mine") == b"mine"
+
+
 @pytest.mark.parametrize("protocol", [2, pytest.param(3, marks=pytest.mark.xfail(strict=True, raises=ConnectionError))])
 async def test_the_pin_of_the_protocol_may_go(server: RedisServer, forwarder: Forwarder, protocol: int) -> None:
     """When this passes with 3, redis-py checks connections of the newer protocol: `_PROTOCOL` in client.py may go."""
