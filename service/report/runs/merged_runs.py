@@ -184,7 +184,8 @@ class MergedRuns:
         """A run as far as it lies above a long one, of which `base` is made."""
         key = (_span(long), _span(run))
         cached = self._cached(key)
-        if isinstance(cached, RaisedRun):
+        # A goal that was first seen later has rows in the base that this run lacks.
+        if isinstance(cached, RaisedRun) and (cached.raised is None or cached.raised.rows == len(base.rows)):
             return cached
         rows = range(len(base.rows))
         if run.level == "5min":

@@ -46,6 +46,11 @@ class Raised(NamedTuple):
     change: Weights  # of the base's weights
 
     @property
+    def rows(self) -> int:
+        """Number of rows of the base."""
+        return len(self.change)
+
+    @property
     def size(self) -> int:
         """Bytes of memory, about."""
         return 1_000 + 9 * len(self.indexes)

@@ -127,16 +127,25 @@ def test_weeks_with_edges_are_estimated_as_if_all_were_merged(largest: int, of_d
         assert merged_runs.estimates(runs, _NAMES, 5) == (expected, {})
 
 
-def test_a_goal_that_comes_later_is_estimated_over_weeks_that_lack_it() -> None:
-    """A new goal adds rows to the buckets that it is in; the weeks, and edges without it, were merged before."""
+@pytest.mark.parametrize("few", [True, False])
+def test_a_goal_that_comes_later_is_estimated_over_weeks_that_lack_it(*, few: bool) -> None:
+    """A new goal adds rows to its buckets; the weeks, and edges without it that raise few or many registers, were merged before."""
     dice = np.random.default_rng(6)
     days, edge, newest = (
         Run("day", tuple(DAY * number for number in range(1, 25))),
         Run("hour", (0,)),
         Run("5min", (300,)),
     )
+
+    def some(rows: int) -> CachedField:
+        made = piece(dice, rows)
+        assert made.stack is not None
+        return (
+            made if not few else CachedField(made.counts, made.sums, Stack([], made.stack.indexes, made.stack.values))
+        )
+
     fields = {
-        BucketField(run.level, start, name): piece(dice, 3)
+        BucketField(run.level, start, name): some(3)
         for run in (days, edge, newest)
         for start in run.starts
         for name in _NAMES[run.level]
@@ -145,7 +154,8 @@ def test_a_goal_that_comes_later_is_estimated_over_weeks_that_lack_it() -> None:
     runs = [edge, days, newest]
     for _ in range(2):
         merged_runs.estimates(runs, _NAMES, 3)
-    fields[BucketField("5min", 300, "goals")] = piece(dice, 5)
+    fields[BucketField("5min", 300, "goals")] = some(5)
     merged_runs.invalidate([("5min", 300)])
     expected = brute(fields, runs, 5)
-    assert merged_runs.estimates(runs, _NAMES, 5) == (estimates(expected[0]), expected[1])
+    for _ in range(3):
+        assert merged_runs.estimates(runs, _NAMES, 5) == (estimates(expected[0]), expected[1])
