@@ -27,10 +27,10 @@ setup: .venv/.installed ## the virtual environment, from the lock file
 demo: setup ## everything at once with visitor traffic; DEMO_SECONDS=20 ends it by itself
 	@exec $(BIN)/sidedata demo
 
-# Tests mostly wait, for servers, browsers and processes, so three files at once take half the time on two processors. Tests that
+# Tests mostly wait, for servers, browsers and processes, so two files at once take little more than half the time. Tests that
 # promise seconds come after them, alone.
 test: setup ## all tests but the long ones; PART="tests/service" takes some of them
-	$(BIN)/python -m pytest -m "not long and not alone" --numprocesses 3 --dist loadfile $(PART)
+	$(BIN)/python -m pytest -m "not long and not alone" --numprocesses 2 --dist loadfile $(PART)
 	$(BIN)/python -m pytest -m "alone and not long" $(PART) || [ $$? = 5 ] # 5: there are none in that part
 
 linters: .venv/.linters ## the linters of deploy/, for the tests that skip without them

@@ -126,6 +126,7 @@ async def test_paper_has_the_numbers_alone(pipe: Pipeline, page: Page) -> None:
     """Printed, a page has title, range and numbers, and nothing that can be pressed; in light colours."""
     await enter(page, pipe, workflow=PAGES, range="7d")
     await is_live(page)
+    await page.until("document.querySelector('#timeline').checkVisibility()")  # it is asked for apart
     features = [{"name": "prefers-color-scheme", "value": "dark"}]
     await page.send("Emulation.setEmulatedMedia", media="print", features=features)
     assert (
