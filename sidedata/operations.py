@@ -6,8 +6,6 @@ Each kind of operation is a method here and a function of the same name in `scri
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from msgspec import Struct
-
 from sidedata.events.dead_letter import DeadLetter
 from sidedata.schema.keys import Keyspace, WorkflowKeys
 
@@ -30,7 +28,7 @@ class CountTarget(NamedTuple):
     is_hour: bool
 
 
-class SettledKeys(Struct, frozen=True, eq=False, gc=False):
+class SettledKeys(NamedTuple):
     """Keys that exist with their expiry, and the targets of operations on them as the script takes them; keys count from 1."""
 
     keys: tuple[str, ...]

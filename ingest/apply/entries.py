@@ -5,9 +5,10 @@ the bytes as they came; the events beside it are applied.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from sidedata.events.dead_letter import DeadLetter
-from sidedata.events.decode import AHEAD_US, MAX_ENTRY_EVENTS, decode_as
+from sidedata.events.decode import AHEAD_US, MAX_ENTRY_EVENTS, decode_into
 from sidedata.events.json_array import split_array
 from sidedata.events.rejection import IN_FUTURE, Rejection
 from sidedata.ingest.apply.model import StreamEvent
@@ -19,7 +20,7 @@ LATEST_US = (
 
 
 class EntryDecoder:
-    """Decodes entries of one partition one by one, in order.
+    """Decodes entries of one partition, in order.
 
     Attributes:
         events: the events of all entries so far.
@@ -31,7 +32,9 @@ class EntryDecoder:
         self.dead_letters: list[DeadLetter] = []
         self._partition = partition
         self._partitions = partitions
-        self._ms = ""  # of the last entry, as text: many entries share their millisecond
+        self._ms_prefix = (
+            " "  # of the last entry, as text with the hyphen behind it: many entries share their millisecond
+        )
         self._entry_ms = 0
         self._latest_us = 0
 
@@ -40,15 +43,29 @@ class EntryDecoder:
         """The number of positions so far."""
         return len(self.events) + len(self.dead_letters)
 
+    def read_until(self, entries: Sequence[Sequence[Any]], first: int, count: int) -> int:
+        """Decode entries until there are `count` positions, or to the last entry; returns the index of the next one.
+
+        Args:
+            entries: id and fields of each, as a tuple or, as Redis's reply has it, a list.
+            first: the index of the first one to decode.
+        """
+        index = first
+        while index < len(entries) and len(self.events) + len(self.dead_letters) < count:
+            entry, fields = entries[index]
+            self.read(entry.decode(), fields)
+            index += 1
+        return index
+
     def read(self, entry: str, fields: Sequence[bytes]) -> None:
         """Decode one entry.
 
         Args:
             fields: names and values in turn, as Redis stores them; one name may occur twice.
         """
-        ms = entry.partition("-")[0]
-        if ms != self._ms:
-            self._ms, self._entry_ms = ms, int(ms)
+        if not entry.startswith(self._ms_prefix):
+            ms, hyphen, _ = entry.partition("-")
+            self._ms_prefix, self._entry_ms = ms + hyphen, int(ms)
             self._latest_us = min(self._entry_ms * 1000 + AHEAD_US, LATEST_US)
         if len(fields) == 2 and fields[0] == b"event":  # nearly all entries of single events
             self._read(fields[1], entry, 0)
@@ -68,9 +85,10 @@ class EntryDecoder:
 
     def _read(self, raw: bytes, entry: str, position: int) -> None:
         """Decode the event at one position."""
-        event = decode_as(StreamEvent, raw, None, self._entry_ms * 1000)
-        if isinstance(event, Rejection):
-            self.dead_letters.append(DeadLetter.of(event, entry, raw))
+        event = StreamEvent(entry, self._entry_ms, position, raw)
+        rejection = decode_into(event, raw, None, self._entry_ms * 1000)
+        if rejection is not None:
+            self.dead_letters.append(DeadLetter.of(rejection, entry, raw))
             return
         home = partition_of(event.organization_id, self._partitions)
         if home != self._partition:
@@ -80,7 +98,6 @@ class EntryDecoder:
         if event.at_us > self._latest_us:
             self.dead_letters.append(DeadLetter.of(IN_FUTURE, entry, raw, decoded=event))
             return
-        event.entry, event.entry_ms, event.position, event.raw = entry, self._entry_ms, position, raw
         self.events.append(event)
 
 

@@ -5,9 +5,7 @@ Batch of StreamEvents ─▶ BatchQueries ─▶ BatchLookups
 """
 
 from collections.abc import Iterable, Mapping
-from typing import cast
-
-from msgspec import Struct, field
+from dataclasses import dataclass, field
 
 from sidedata.calendar.slots import Slot
 from sidedata.events.dead_letter import DeadLetter
@@ -18,29 +16,80 @@ from sidedata.operations import Operations
 from sidedata.schema.keys import Keyspace
 
 
-class StreamEvent(Event, gc=False):
-    """An event on its way through the worker: decoded (`Event`), then with its origin, then resolved.
+class StreamEvent(Event):
+    """An event on its way through the worker: its origin, then what was decoded (`Event`), then what it was resolved to.
 
     The origin is its entry's id and time, its position in the entry, and its bytes. The owner cache resolves it: hashed ids,
     organization, workflow and slot. `workflow` stays None for goal_reached, `id_hash` without an id, `slot` when the event is older
     than any bucket. The queries name the keys of the state that it changes: its visitor's for attribution, and its goal's name.
     """
 
-    entry: str = ""
-    entry_ms: int = 0
-    position: int = 0
-    raw: bytes = b""
-    organization: Organization = cast("Organization", None)  # until it is resolved
-    workflow: Workflow | None = None
-    visitor: str = ""
-    session: str = ""
-    id_hash: int | None = None
-    slot: Slot | None = None
-    visitor_key: str = ""
-    goal_key: str = ""
+    __slots__ = (
+        "entry",
+        "entry_ms",
+        "goal_key",
+        "id_hash",
+        "organization",
+        "position",
+        "raw",
+        "session",
+        "slot",
+        "visitor",
+        "visitor_key",
+        "workflow",
+    )
+
+    organization: Organization
+    visitor: str
+    session: str
+    slot: Slot | None
+    visitor_key: str
+    goal_key: str
+
+    def __init__(self, entry: str, entry_ms: int, position: int, raw: bytes) -> None:
+        self.entry = entry
+        self.entry_ms = entry_ms
+        self.position = position
+        self.raw = raw
+        self.workflow: Workflow | None = None
+        self.id_hash: int | None = None
 
 
-class BatchQueries(Struct):
+def resolve_cached(
+    events: Iterable[StreamEvent], organizations: Mapping[str, Organization], oldest_us: int
+) -> list[StreamEvent]:
+    """Resolve events by the organizations and workflows that the owner has cached; returns those of others.
+
+    Args:
+        oldest_us: the time before which no bucket is kept, in microseconds since the epoch.
+    """
+    missing: list[StreamEvent] = []
+    for event in events:
+        organization = organizations.get(event.organization_id)
+        if organization is None:
+            missing.append(event)
+            continue
+        workflow_id = event.workflow_id
+        if workflow_id is not None:
+            workflow = organization.workflows.get(workflow_id)
+            if workflow is None or not workflow.is_loaded:
+                missing.append(event)
+                continue
+            event.workflow = workflow
+        event.organization = organization
+        event.visitor = organization.visitors[event.visitor_id]
+        event.session = organization.sessions[event.session_id]
+        if event.id is not None:
+            # An event without an id is identified by its entry, which is applied once anyway. The hash loses a bit,
+            # because Redis's integers have a sign.
+            event.id_hash = organization.event_ids.number(event.id) >> 1
+        at_us = event.at_us
+        event.slot = organization.slots.at(at_us // 1_000_000) if at_us >= oldest_us else None
+    return missing
+
+
+@dataclass
+class BatchQueries:
     """The queries for the state that a batch is planned on: hashed ids, keys of visitors and goals, hours that may be sealed."""
 
     id_hashes: list[int] = field(default_factory=list)
@@ -70,7 +119,8 @@ class BatchQueries(Struct):
                 goals[key] = None
 
 
-class Batch(Struct):
+@dataclass
+class Batch:
     """Whole entries up to `entry`, the last of them: their events, and dead letters for the others."""
 
     entry: str
@@ -81,7 +131,8 @@ class Batch(Struct):
     epoch: int  # of the owner cache when it resolved the events
 
 
-class BatchLookups(Struct):
+@dataclass
+class BatchLookups:
     """The state of Redis that a batch is planned on, and Redis's time."""
 
     now_ms: int
@@ -90,7 +141,8 @@ class BatchLookups(Struct):
     goals: dict[str, tuple[int, str]] = field(default_factory=dict)  # by key: newest event, name
 
 
-class Outcome(Struct):
+@dataclass
+class Outcome:
     """The outcome of a batch."""
 
     entries: int = 0
@@ -101,7 +153,8 @@ class Outcome(Struct):
     goals_dropped: int = 0
 
 
-class Plan(Struct):
+@dataclass
+class Plan:
     """A batch ready to be committed, and the knowledge of its owner after that."""
 
     operations: Operations

@@ -13,7 +13,7 @@ from sidedata.calendar.reporting import stored_rules, zone_of
 from sidedata.calendar.zones import DAY_SECONDS, zone
 from sidedata.errors import StopError, UsageError
 from sidedata.events.hashing import Hasher
-from sidedata.ingest.apply.model import BatchLookups, BatchQueries, Plan, StreamEvent
+from sidedata.ingest.apply.model import BatchLookups, BatchQueries, Plan, StreamEvent, resolve_cached
 from sidedata.ingest.organizations.organization import Organization
 from sidedata.ingest.zones.adopter import Adopter
 from sidedata.reads.owner import Lookups, OrganizationState, look_up, read_records
@@ -67,42 +67,18 @@ class OwnerCache:
         # This may run ahead of a commit, which drops the records if it finds that they changed: then half of them are missing.
         while True:
             epoch = self.epoch
-            missing = self._fill(events)
+            missing = self._resolve_cached(events)
             while missing:
                 await self._load({(event.organization_id, event.workflow_id) for event in missing})
-                missing = self._fill(missing)
+                missing = self._resolve_cached(missing)
             if epoch == self.epoch:
                 queries = BatchQueries()
                 queries.add(events, self._keyspace, self._now_ms)
                 return queries
 
-    def _fill(self, events: Iterable[StreamEvent]) -> list[StreamEvent]:
-        """Resolve events from the cache; returns those whose records are not loaded."""
+    def _resolve_cached(self, events: Sequence[StreamEvent]) -> list[StreamEvent]:
         oldest_us = 1_000_000 * max(self._now_ms // 1000 - self._oldest_seconds, _EARLIEST_SECOND)
-        organizations = self._organizations
-        missing: list[StreamEvent] = []
-        for event in events:
-            organization = organizations.get(event.organization_id)
-            if organization is None:
-                missing.append(event)
-                continue
-            workflow_id = event.workflow_id
-            if workflow_id is not None:
-                workflow = organization.workflows.get(workflow_id)
-                if workflow is None or not workflow.is_loaded:
-                    missing.append(event)
-                    continue
-                event.workflow = workflow
-            event.organization = organization
-            event.visitor = organization.visitors[event.visitor_id]
-            event.session = organization.sessions[event.session_id]
-            if event.id is not None:
-                # An event without an id is identified by its entry, which is applied once anyway. The hash loses a bit,
-                # because Redis's integers have a sign.
-                event.id_hash = organization.event_ids.number(event.id) >> 1
-            at_us = event.at_us
-            event.slot = organization.slots.at(at_us // 1_000_000) if at_us >= oldest_us else None
-        return missing
+        return resolve_cached(events, self._organizations, oldest_us)
 
     async def _load(self, pairs: Iterable[tuple[str, str | None]]) -> None:
         """Load the organizations and workflows that are not cached."""

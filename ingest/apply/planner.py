@@ -26,7 +26,9 @@ from sidedata.schema.counts import STARTED
 from sidedata.schema.values import GoalName
 from sidedata.schema.visitor_state import OuterGoal
 from sidedata.settings import Settings
+from sidedata.switching import switch_point
 
+_SWITCH_EVENTS = 256  # some milliseconds
 _UNNAMED = (-(1 << 62), "")  # older than any event
 _SEALED = Rejection("too_old", "the hour is sealed: its count is stored, the sketch behind it is gone")
 
@@ -37,7 +39,6 @@ class Planner:
     def __init__(
         self, settings: Settings, deduplicator: Deduplicator, lookups: BatchLookups, operations: Operations
     ) -> None:
-        self._keyspace = operations.keyspace
         self._settings = settings
         self._deduplicator = deduplicator
         self._lookups = lookups
@@ -63,7 +64,9 @@ class Planner:
         for dead_letter in dead_letters:
             self._write_dead_letter(dead_letter)
         new_ids, applied_ids = self._new_ids, self._lookups.applied_ids
-        for event in events:
+        for number, event in enumerate(events):
+            if not number % _SWITCH_EVENTS:
+                switch_point()
             id_hash = event.id_hash
             if id_hash is not None and (id_hash in new_ids or id_hash in applied_ids):
                 self._outcome.duplicates += 1
@@ -194,6 +197,7 @@ class Planner:
             delta.add_purchase(goal.currency, goal.units)
 
     def _visitor(self, event: StreamEvent) -> Visitor:
+        switch_point()  # with all that may be kept of one visitor, an event takes milliseconds
         key = event.visitor_key
         state = self._visitors.get(key)
         if state is None:
@@ -230,7 +234,7 @@ class Planner:
         for key, (at_us, name) in self._goals.items():
             operations.set(key, GoalName(at_us, name).encode(), now + retention.day + retention.late + 2 * DAY_SECONDS)
         for organization_id in self._name_changes:
-            operations.change_names(self._keyspace.organization(organization_id))
+            operations.change_names(operations.keyspace.organization(organization_id))
         for key, visitor in self._visitors.items():
             if updates := visitor.updates():
                 operations.put(key, updates, now + FORGET_MS // 1000 + SLACK_SECONDS)
@@ -238,7 +242,7 @@ class Planner:
                 operations.delete_fields(key, deletions)
             self._outcome.goals_dropped += visitor.goals_dropped
         for organization in self._new_organizations:
-            key = self._keyspace.organization(organization.id)
+            key = operations.keyspace.organization(organization.id)
             operations.put(key, organization.first_record(), 0)
             if organization.rules is not None:
                 operations.change_names(key)  # readers look there for a new table

@@ -166,16 +166,11 @@ class Reader:
             return None
         failpoints.pass_by("after_read")
         decoder = EntryDecoder(self._partition, self._partitions)
-        size = last_yield = 0
-        for entry, fields in self._entries:
-            decoder.read(entry.decode(), fields)
-            size += 1
-            count = decoder.count
-            if count >= self._limit:
-                break
-            if count >= last_yield + _YIELD_EVENTS:
-                last_yield = count
+        size = 0
+        while size < len(self._entries) and decoder.count < self._limit:
+            if size:
                 await asyncio.sleep(0)
+            size = decoder.read_until(self._entries, size, min(decoder.count + _YIELD_EVENTS, self._limit))
         queries = await self._owner_cache.resolve(decoder.events)
         last = self._entries[size - 1][0].decode()
         self._entries = self._entries[size:]

@@ -9,8 +9,6 @@ Organization ─▶ Workflow ─▶ FinestBucket   the visitors and sessions tha
 
 from collections.abc import Sequence
 
-from msgspec import Struct
-
 from sidedata.calendar.levels import LEVELS, Level
 from sidedata.calendar.reporting import stored_rules, zone_of
 from sidedata.calendar.slots import FormerSlots, Slot, slots_of
@@ -25,11 +23,14 @@ from sidedata.schema.values import HAS_EVENTS, FormerCut
 NEVER_MS = 1 << 52
 
 
-class OpenHour(Struct, frozen=True, gc=False):
+class OpenHour:
     """The state of an hour of a workflow: no page views may be added to a sealed one. It holds until `until_ms`."""
 
-    sealed: bool
-    until_ms: int
+    __slots__ = ("sealed", "until_ms")
+
+    def __init__(self, *, sealed: bool, until_ms: int) -> None:
+        self.sealed = sealed
+        self.until_ms = until_ms
 
     @classmethod
     def of_sketch(cls, ttl_ms: int | None, now_ms: int) -> "OpenHour":

@@ -9,10 +9,10 @@ second time, slowly, past what the decoder can't step over or to the mistake. Ev
 """
 
 import re
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 
 from sidedata.events.lenient import parse_object, read_fields, reject_amount, trim
 from sidedata.events.money import is_currency, units_of, units_of_number
@@ -45,11 +45,27 @@ KIND_OF: Final[dict[EventType, Kind]] = {
 }
 
 
-class Event(Struct, gc=False):
+class Event:
     """A decoded event: ids in lower case, time in microseconds since the epoch, money in units of 1/10,000.
 
-    `defaults` names the fields that the text leaves out and something else stands in for: `organization_id`, `timestamp`.
+    `decode_into` fills it. `defaults` names the fields that the text leaves out and something else stands in for:
+    `organization_id`, `timestamp`. It is a plain class, because compiled code reads those of a `Struct` by a look-up.
     """
+
+    __slots__ = (
+        "at_us",
+        "currency",
+        "defaults",
+        "goal_id",
+        "goal_name",
+        "id",
+        "organization_id",
+        "session_id",
+        "type",
+        "units",
+        "visitor_id",
+        "workflow_id",
+    )
 
     type: EventType
     organization_id: str
@@ -58,19 +74,16 @@ class Event(Struct, gc=False):
     session_id: str
     at_us: int
     id: str | None
-    goal_id: str | None = None
-    goal_name: str | None = None
-    units: int | None = None
-    currency: str | None = None
-    defaults: tuple[str, ...] = ()
+    goal_id: str | None
+    goal_name: str | None
+    units: int | None
+    currency: str | None
+    defaults: tuple[str, ...]
 
     @property
     def kind(self) -> Kind:
         """The kind of workflow that events of this type belong to."""
         return KIND_OF[self.type]
-
-
-E = TypeVar("E", bound=Event)
 
 
 def decode_event(raw: bytes, organization_id: str | None = None, entered_us: int = 0) -> Event | Rejection:
@@ -81,13 +94,14 @@ def decode_event(raw: bytes, organization_id: str | None = None, entered_us: int
         organization_id: the only organization accepted, in lower case, which an event may leave out; None accepts any.
         entered_us: the time of an event without a timestamp, in microseconds since the epoch: when it entered the stream.
     """
-    return decode_as(Event, raw, organization_id, entered_us)
+    event = Event()
+    return decode_into(event, raw, organization_id, entered_us) or event
 
 
-def decode_as(  # noqa: C901, PLR0912 - this runs for every event, and a call costs a twentieth of it
-    record: type[E], raw: bytes, organization_id: str | None, entered_us: int
-) -> E | Rejection:
-    """Decode one event to a record of that class; see `decode_event`."""
+def decode_into(  # noqa: C901 - this runs for every event, and a call costs a twentieth of it
+    event: Event, raw: bytes, organization_id: str | None, entered_us: int
+) -> Rejection | None:
+    """Fill an event that was just made, or reject its text; see `decode_event`."""
     # The object counts, and not the blanks or the mark around it.
     if len(raw) > MAX_EVENT_BYTES and len(raw := trim(raw)) > MAX_EVENT_BYTES:
         return Rejection("too_large", f"the event has {len(raw)} bytes, {MAX_EVENT_BYTES} are allowed")
@@ -120,17 +134,22 @@ def decode_as(  # noqa: C901, PLR0912 - this runs for every event, and a call co
         if kind is not GoalReached:
             text = wire.workflow_id
             workflow_id = _uuids.get(text) or _uuid("/workflow_id", text)  # type: ignore[arg-type] # all others declare text
-        event_id = None if wire.id is UNSET else wire.id
-        event = record(TYPES[kind], organization, workflow_id, wire.visitor_id, wire.session_id, at_us, event_id)
+        event.type = TYPES[kind]
+        event.organization_id = organization
+        event.workflow_id = workflow_id
+        event.visitor_id = wire.visitor_id
+        event.session_id = wire.session_id
+        event.at_us = at_us
+        event.id = None if wire.id is UNSET else wire.id
+        event.goal_id = event.goal_name = event.units = event.currency = None
         # Only then may a field be missing; nearly all events have both.
-        if at_us == entered_us or not is_named:
-            event.defaults = _defaults(wire)
+        event.defaults = _defaults(wire) if at_us == entered_us or not is_named else ()
         if kind is GoalReached or kind is GoalTriggered:
             _read_goal(wire, event)
     except RejectionError as error:
         return error.rejection
     else:
-        return event
+        return None
 
 
 def _read_goal(wire: WireEvent, event: Event) -> None:

@@ -62,7 +62,7 @@ def test_the_image_takes_what_is_packaged_and_checked() -> None:
     assert "--require-hashes" in text
     assert re.search(r"^USER [1-9]\d+:[1-9]\d+$", text, re.MULTILINE)
     ignored = (DEPLOY / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
-    assert {f"!{name}" for name in copied} | {"*", "!requirements.lock", "!pyproject.toml"} <= set(ignored)
+    assert {f"!{name}" for name in copied} | {"*", "!requirements.lock", "!pyproject.toml", "!setup.py"} <= set(ignored)
 
 
 def test_the_image_s_base_is_pinned() -> None:

@@ -1,6 +1,7 @@
 """Build deploy/Dockerfile in a root file system and run the containers of compose.yaml that are ours on it, as root.
 
-    debootstrap --variant=minbase --include=python3,python3-pip,python3-venv,ca-certificates,redis-server,redis-tools trixie ROOT
+    debootstrap --variant=minbase trixie ROOT \
+        --include=python3,python3-dev,python3-pip,python3-venv,ca-certificates,redis-server,redis-tools
     python -m tests.image ROOT
 
 The build's commands run word for word by chroot; Debian's python3 stands for the `python` of the base image, its redis-server for

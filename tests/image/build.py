@@ -30,7 +30,10 @@ class Place(Protocol):
 
 
 class Folder:
-    """A folder that stands for the root: absolute names that the Dockerfile makes are turned into names below it."""
+    """A folder that stands for the root: absolute names that the Dockerfile makes are turned into names below it.
+
+    What the Dockerfile takes from Debian, a compiler, is the machine's own: nothing is installed.
+    """
 
     def __init__(self, root: Path, python: str, made: Sequence[str]) -> None:
         self._root = root
@@ -39,15 +42,16 @@ class Folder:
         )
         self._programs = root / "usr/local/bin"
         self._programs.mkdir(parents=True)
-        (self._programs / "python").write_text(f'#!/bin/sh\nexec {shlex.quote(python)} "$@"\n', encoding="utf-8")
-        (self._programs / "python").chmod(0o755)
+        for name, program in (("python", python), ("apt-get", "true")):
+            (self._programs / name).write_text(f'#!/bin/sh\nexec {shlex.quote(program)} "$@"\n', encoding="utf-8")
+            (self._programs / name).chmod(0o755)
 
     def path(self, inside: str) -> Path:
         """Below the folder."""
         return self._root / inside.lstrip("/")
 
     def run(self, command: str, directory: str) -> None:
-        """With the folder's `python` first on PATH."""
+        """With the folder's `python` and `apt-get` first on PATH."""
         said = self._made.sub(f"{self._root}/", command)
         shell = f'PATH="{self._programs}:$PATH"; {said}'
         subprocess.run(["sh", "-euc", shell], cwd=self.path(directory), check=True, timeout=600)
@@ -137,7 +141,9 @@ def _copy(patterns: Sequence[str], target: Path) -> None:
     for source in _sources(patterns):
         if source.is_dir():
             # As Dockerfile.dockerignore has it.
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"), dirs_exist_ok=True)
+            shutil.copytree(
+                source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc", "*.so"), dirs_exist_ok=True
+            )
         else:
             target.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)

@@ -4,6 +4,8 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from sidedata.events.decode import Event
+from sidedata.events.rejection import Rejection
 from tests.support.constants import ORG
 
 PAGES = "11111111-0000-4000-8000-00000000000a"
@@ -74,6 +76,11 @@ def visits(at: datetime, visitors: int) -> list[bytes]:
         raws += [reached(at, visitor, GOAL_2, 'Signed up, "value": 7')] * (number % 3)
         raws += [bought(at, "999999999999.9999", visitor=visitor), bought(at, "0.1", "GBP", visitor=visitor)]
     return raws
+
+
+def fields_of(decoded: Event | Rejection) -> dict[str, object]:
+    """The fields of a decoded event, or of the rejection of its text, to compare them."""
+    return {name: getattr(decoded, name) for name in dir(decoded) if not name.startswith("_")}
 
 
 def as_array(raws: Sequence[bytes]) -> bytes:

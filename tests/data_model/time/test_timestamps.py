@@ -32,10 +32,13 @@ def test_every_form_of_an_instant_is_the_same_number(second: int, micros: int, f
 @pytest.mark.parametrize("first", _FORMS)
 def test_an_hour_of_utc_is_taken_apart_once(monkeypatch: pytest.MonkeyPatch, first: str) -> None:
     """Whichever form it came in first: isoformat() of Python ends in +00:00, other languages write Z."""
-    monkeypatch.setattr(timestamps, "_hours", {})
+    hours: dict[str, int] = {}
+    monkeypatch.setattr(timestamps, "_hours", hours)
     text = "2026-11-25T22:39:05"
     at_us = microseconds(first.format(text, 0, 0))
-    monkeypatch.setattr(timestamps, "_TIMESTAMP", None)
+    # From now on the hour in the cache is another one, so whatever is taken apart again gives another time.
+    hours["2026-11-25T22"] += 7
+    at_us += 7
     for form in _FORMS[:-1]:  # no program writes -00:00
         digits = 123_456 if "{1" in form else 123_000 if "{2" in form else 0
         assert microseconds(form.format(text, 123_456, 123)) == at_us + digits

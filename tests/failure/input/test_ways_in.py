@@ -20,6 +20,7 @@ from sidedata.service.api.ingest import _elements, _elements_leniently, _lines
 from sidedata.writes.append import pack
 from tests.fuzz.inputs import GOOD, NASTY, mutated
 from tests.support.constants import ORG
+from tests.support.events import fields_of
 from tests.support.senders.validation import entering
 
 PARTITION = partition_of(ORG, 16)
@@ -195,7 +196,7 @@ def test_both_readers_of_an_event_agree(seed: int) -> None:
     slow = raw.replace(b"{", b'{"note": "\\ud83d", ', 1)
     fast, lenient = decode_event(raw), decode_event(slow)
     if isinstance(fast, Event) and raw.startswith(b"{"):
-        assert lenient == fast
+        assert fields_of(lenient) == fields_of(fast)
     elif isinstance(fast, Rejection) and fast.reason == "invalid_event" and raw.startswith(b"{") and raw != b"{}":
         assert isinstance(lenient, Rejection), (fast, lenient)
         assert lenient.reason == "invalid_event"

@@ -13,6 +13,7 @@ from sidedata.ingest.apply.partition import Partition, live_partition
 from sidedata.ingest.metrics import Metrics
 from sidedata.ingest.organizations.organization import FinestBucket
 from sidedata.ingest.ownership import lease
+from sidedata.reads.owner import Lookups, look_up
 from sidedata.schema import keys
 from tests.support.constants import ORG as ORGANIZATION
 from tests.support.events import PAGES, POPUP, bought, interaction, triggered, view
@@ -139,16 +140,16 @@ async def test_records_forgotten_while_others_are_learnt(pipe: Pipeline, monkeyp
     await pipe.push(view(now))
     assert await applied_entries(partition) == 1
     known = partition._owner_cache
-    ask, asked = known._query, 0
+    asked = 0
 
-    async def forgetful(*questions: Any) -> Any:  # noqa: ANN401 - as the method has it
+    async def forgetful(*questions: Any) -> Lookups:  # noqa: ANN401 - as the function has it
         nonlocal asked
         asked += 1
         if asked == 1:
             known.drop_records()
-        return await ask(*questions)
+        return await look_up(*questions)
 
-    monkeypatch.setattr(known, "_query", forgetful)
+    monkeypatch.setattr(owner_cache, "look_up", forgetful)
     await pipe.push(
         [view(now, "v2"), interaction(now, "v2")]
     )  # a workflow that is new, of an organization that is known
@@ -169,16 +170,14 @@ async def test_a_late_event_lengthens_its_hour_whatever_was_forgotten(
     monkeypatch.setattr(owner_cache, bound, most)
     old = (await pipe.now() - timedelta(days=40)).replace(minute=30)
     partition = await owner(pipe, "owner")
-    known = partition._owner_cache
-    ask = known._query
 
-    async def an_hour_later(*questions: Any) -> Any:  # noqa: ANN401 - as the method has it
-        lookups = await ask(*questions)
+    async def an_hour_later(*questions: Any) -> Lookups:  # noqa: ANN401 - as the function has it
+        lookups = await look_up(*questions)
         return lookups._replace(now_ms=lookups.now_ms + 3_600_000)
 
     await pipe.push(view(old, id="first"))
     assert await applied_entries(partition) == 1
-    monkeypatch.setattr(known, "_query", an_hour_later)
+    monkeypatch.setattr(owner_cache, "look_up", an_hour_later)
     await pipe.push(view(old, id="second"))
     assert await applied_entries(partition) == 1
     [hour] = [key async for key in pipe.client.scan_iter("sd:{0}:hour:*")]

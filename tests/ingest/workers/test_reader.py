@@ -6,6 +6,7 @@ from typing import cast
 
 import pytest
 
+from sidedata.ingest.apply.model import BatchQueries
 from sidedata.ingest.apply.owner_cache import OwnerCache
 from sidedata.ingest.apply.partition import live_partition
 from sidedata.ingest.apply.reader import LargeBatches, Reader
@@ -43,8 +44,10 @@ class Cache:
 
     epoch = 0
 
-    async def resolve(self, events: Sequence[object]) -> None:
+    async def resolve(self, events: Sequence[object]) -> BatchQueries:
         """No event is resolved."""
+        assert not events
+        return BatchQueries()
 
 
 async def test_entries_that_were_fetched_are_taken_once_and_in_order() -> None:

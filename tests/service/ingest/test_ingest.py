@@ -7,6 +7,7 @@ import pytest
 
 from sidedata.events.decode import MAX_EVENT_BYTES, Event, decode_event
 from tests.support.constants import ORG, OTHER_ORG
+from tests.support.events import fields_of
 from tests.support.processes.service import EVENTS, world
 from tests.support.senders.http_ingest import JSON, NDJSON, STREAM, event, stored
 
@@ -95,7 +96,7 @@ async def test_an_event_of_just_the_limit_is_taken(size: int, place: str, paddin
     said = decode_event(raw, ORG)
     assert isinstance(said, Event)
     said.defaults = ()
-    assert decode_event(taken) == said
+    assert fields_of(decode_event(taken)) == fields_of(said)
 
 
 @pytest.mark.holds("2.0.1")
