@@ -1,14 +1,14 @@
 """The comparison of all organizations of a worker's partitions with the newest rules of their zones.
 
 It runs when a partition is taken, twice an hour, and again soon where zone data are just being replaced or old workers have left.
-The first time, one scan finds the organizations of all partitions, because a version without lists of organizations may have left
-some out. Later the lists name them, because a scan looks at every key. Each partition's own task compares and adopts, some at a
-time between two commits, so that no commit is under way when days are cut again.
+The first time, one scan finds the organizations of all partitions, because a version without lists may have left some out of them.
+Those are listed then, and later the lists suffice: a scan looks at every key. Each partition's own task compares and adopts, some
+at a time between two commits, so that no commit is under way when days are cut again.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -19,7 +19,8 @@ from sidedata.ingest.zones.rulebook import Rulebook
 from sidedata.reads.records import read_organization_ids
 from sidedata.reads.zones.organizations import organizations_of
 from sidedata.redis.gateway import Gateway
-from sidedata.schema.keys import keyspace
+from sidedata.schema.keys import Keyspace, keyspace
+from sidedata.writes.records import list_in_partition
 
 _log = logging.getLogger("sidedata.worker")
 
@@ -65,10 +66,12 @@ class Comparison:
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
         self._old_workers = False
+        self._departures = 0  # how often the last old workers have left
 
     def start_if_due(self, partitions: Mapping[int, PendingComparison]) -> None:
         """Begin a search for those partitions that are due, unless one is under way."""
         if self._old_workers and not self._rulebook.old_workers:
+            self._departures += 1
             for pending in partitions.values():
                 pending.due_at, pending.is_scanned = float("-inf"), False
         self._old_workers = self._rulebook.old_workers
@@ -87,27 +90,33 @@ class Comparison:
             self._task.cancel()
 
     async def _search(self, due: Mapping[int, PendingComparison]) -> None:
+        departures = self._departures
         data = await self._rulebook.refresh()
-        release: str | None = data.release
         with suppress(StoreUnavailableError):  # the next tick begins again
-            try:
-                async for number, organizations in self._organizations(due):
-                    due[number].organizations.update(dict.fromkeys(organizations))
-            except CommandRefusedError as error:
-                _log.warning("newer rules of zones are adopted with the next events only, not before: %s", error)
-                release = None
+            unscanned = {number: pending for number, pending in due.items() if not pending.is_scanned}
+            are_scanned = not unscanned or await self._scan(unscanned)
+            for number, pending in due.items():
+                await self._read_list(keyspace(number), pending)
+            if departures != self._departures:
+                return  # old workers have left meanwhile: the next tick begins again
             for pending in due.values():
-                pending.release, pending.is_scanned = release, release is not None
+                pending.is_scanned = pending.is_scanned or are_scanned
+                pending.release = data.release if pending.is_scanned else None
                 pending.due_at = self._clock.now() + (_INTERVAL_SECONDS if data.settled else _UNSETTLED_SECONDS)
 
-    async def _organizations(self, due: Mapping[int, PendingComparison]) -> AsyncIterator[tuple[int, list[str]]]:
-        """Find the organizations of partitions, some of one partition at a time."""
-        unscanned = {number for number, pending in due.items() if not pending.is_scanned}
-        if unscanned:
-            async for found in organizations_of(self._gateway, unscanned):
-                yield found
-        for number in due.keys() - unscanned:
-            first = 0
-            while listed := await read_organization_ids(self._gateway, keyspace(number), first, _LISTED_AT_ONCE):
-                first += len(listed)
-                yield number, listed
+    async def _scan(self, unscanned: Mapping[int, PendingComparison]) -> bool:
+        """Find organizations by their keys, and list them for the next time; false if the account has no right to."""
+        try:
+            async for number, organizations in organizations_of(self._gateway, unscanned):
+                unscanned[number].organizations.update(dict.fromkeys(organizations))
+                await list_in_partition(self._gateway, keyspace(number), organizations)
+        except CommandRefusedError as error:
+            _log.warning("newer rules of zones are adopted with the next events only, not before: %s", error)
+            return False
+        return True
+
+    async def _read_list(self, of_partition: Keyspace, pending: PendingComparison) -> None:
+        first = 0
+        while organizations := await read_organization_ids(self._gateway, of_partition, first, _LISTED_AT_ONCE):
+            first += len(organizations)
+            pending.organizations.update(dict.fromkeys(organizations))
