@@ -8,8 +8,8 @@ from sidedata.calendar.levels import Retention
 from sidedata.calendar.reporting import reporting_zone
 from sidedata.calendar.zones import DAY_SECONDS, Day, Zone
 from sidedata.errors import UsageError
-from sidedata.reads.compaction import read_newest_events, read_organization_ids
-from sidedata.reads.records import read_kinds
+from sidedata.reads.compaction import read_newest_events
+from sidedata.reads.records import read_kinds, read_organization_ids
 from sidedata.reads.zones.buckets import read_days, sketch_estimates
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.counts import GOAL_SKETCHES, goal_fields, goal_sketch, hour_field

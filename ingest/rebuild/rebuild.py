@@ -57,6 +57,7 @@ from sidedata.schema.values import HAS_EVENTS
 from sidedata.settings import Settings
 from sidedata.writes.commit import Ownership
 from sidedata.writes.rebuild import delete_shadow
+from sidedata.writes.records import list_in_partition
 
 # A shadow's keys must outlive the swap, whichever owner ends it and whenever.
 _LONGEST_SECONDS = TTL_SECONDS // 2
@@ -171,6 +172,7 @@ class Rebuild:
             self._droppable = True
             raise
         await complete(self._gateway, self._settings, partition_lease.ownership, self._shadow.run)
+        await list_in_partition(self._gateway, self._live, [self._organization])  # a purge takes it off the list
         report.swapped = self._droppable = True
 
     async def _build(

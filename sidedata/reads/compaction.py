@@ -1,11 +1,11 @@
-"""Reads for the compaction of old hours: the time of the last pass, organizations, and dense sketches."""
+"""Reads for the compaction of old hours: the time of the last pass, and dense sketches."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from sidedata.reads.owner import OrganizationState, read_records
 from sidedata.redis.gateway import Gateway
-from sidedata.redis.replies import array, integer, integer_or_zero, scores, string, strings
+from sidedata.redis.replies import array, integer, integer_or_zero, scores, string
 from sidedata.redis.scripts import script
 from sidedata.schema.keys import Keyspace
 
@@ -50,13 +50,3 @@ async def read_newest_events(
     (state,), _ = await read_records(gateway, keyspace, [organization], ())
     reply = await gateway.command("ZRANGE", keyspace.workflows(organization), 0, -1, "WITHSCORES")
     return state, {workflow.decode(): int(at_us) for workflow, at_us in scores(reply)}
-
-
-async def read_organization_ids(gateway: Gateway, keyspace: Keyspace, first: int, most: int) -> list[str]:
-    """Read ids of the partition's organizations, by their position in the sorted list.
-
-    Raises:
-        StoreUnavailableError: Redis is out of reach.
-    """
-    reply = await gateway.command("ZRANGE", keyspace.organizations, first, first + most - 1)
-    return [name.decode() for name in strings(reply)]

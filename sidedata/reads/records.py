@@ -122,6 +122,16 @@ async def organizations_after(
     return await read_organizations(gateway, installation, sorted(ids)[:most])
 
 
+async def read_organization_ids(gateway: Gateway, keyspace: Keyspace, first: int, most: int) -> list[str]:
+    """Read ids of the partition's organizations, by their position in the sorted list.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+    """
+    reply = await gateway.command("ZRANGE", keyspace.organizations, first, first + most - 1)
+    return [name.decode() for name in strings(reply)]
+
+
 async def read_organizations(
     gateway: Gateway, installation: Installation, ids: Sequence[str]
 ) -> list[OrganizationRecord]:

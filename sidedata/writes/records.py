@@ -12,7 +12,7 @@ from sidedata.redis.gateway import Gateway
 from sidedata.redis.replies import Command, strings
 from sidedata.redis.scripts import script
 from sidedata.schema.installation import Installation
-from sidedata.schema.keys import keyspace
+from sidedata.schema.keys import Keyspace, keyspace
 from sidedata.schema.records import KINDS, MAX_NAME_CHARACTERS, is_valid_name, parse_kind, parse_uuid
 
 _SET_ORGANIZATION: Final = script("set_organization")
@@ -71,6 +71,17 @@ async def list_organizations(gateway: Gateway, installation: Installation, organ
         await gateway.batch(
             [("ZADD", installation.keyspace_of(one).organizations, "NX", 0, one) for one in organizations]
         )
+
+
+async def list_in_partition(gateway: Gateway, of_partition: Keyspace, organizations: Sequence[str]) -> None:
+    """Add organizations of one partition, in lower case, to its list.
+
+    Raises:
+        StoreUnavailableError: Redis is out of reach.
+        CommandRefusedError: the account may not write the list.
+    """
+    scored = [word for organization in organizations for word in (0, organization)]
+    await gateway.command("ZADD", of_partition.organizations, "NX", *scored)
 
 
 async def mark_listed(gateway: Gateway, partitions: Sequence[int]) -> None:

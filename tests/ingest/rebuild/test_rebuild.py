@@ -11,6 +11,7 @@ import pytest
 from sidedata.errors import StopError
 from sidedata.ingest.archive.lines import read_lines
 from sidedata.ingest.ownership import lease
+from sidedata.ingest.purge.purge import Purge
 from sidedata.ingest.rebuild.rebuild import Rebuild
 from sidedata.schema import keys
 from tests.support.constants import ORG, OTHER_ORG
@@ -85,6 +86,17 @@ async def test_a_lost_redis_is_filled_again(pipe: Pipeline) -> None:
     async with pipeline(pipe.settings.redis_url, partitions=2) as anew:
         await rebuild(anew, life(now), timezone="Asia/Kathmandu").run()
         assert await answers(anew) == right
+
+
+async def test_a_purged_organization_is_listed_again(pipe: Pipeline) -> None:
+    """Lists of organizations, and the comparison of zones, have it as before."""
+    now = await pipe.now()
+    await pipe.apply(life(now)[:60])
+    organizations = keys.keyspace(pipe.partition(ORG)).organizations
+    await Purge(as_user("operator", pipe.client), pipe.settings, pipe.installation, ORG, None, dry=False).run()
+    assert await pipe.client.zscore(organizations, ORG) is None
+    await rebuild(pipe, life(now)).run()
+    assert await pipe.client.zscore(organizations, ORG) == 0
 
 
 async def test_a_wrong_zone_is_put_right(pipe: Pipeline) -> None:
