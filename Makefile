@@ -29,6 +29,7 @@ setup: .venv/.installed ## the virtual environment, from the lock file
 compile: .venv/.compiled ## compile the modules that run for every event, as the image does, in place: use a clone; needs a C compiler
 
 .venv/.compiled: .venv/.installed setup.py $(shell find sidedata ingest -name '*.py')
+	find sidedata ingest service -name '*.so' -delete
 	COMPILE_SIDEDATA=1 $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -32,6 +32,8 @@ def _drain(world: BenchWorld, count: int) -> dict[str, float]:
     """Let a worker apply all, from the first commit that is seen on."""
     worker = world.sidedata("worker")
     while not (first := world.applied()):
+        if worker.poll() is not None:
+            raise RuntimeError(f"the worker has left with {worker.returncode}")
         time.sleep(0.005)
     span, start = Span(world, worker), time.perf_counter()
     world.wait_applied(count)
