@@ -1,10 +1,13 @@
 """Entry of the `sidedata` command, which starts without the extra that the command line needs, to say so."""
 
+import os
 import sys
 
 
 def main() -> None:
     """Run the command line; in an installation without it, name the extra and exit with 1."""
+    # numpy's BLAS starts a thread for each processor, which spins for a while. Nothing here multiplies matrices.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         from sidedata.cli.main import main as run  # noqa: PLC0415 - it may not be importable
     except ModuleNotFoundError as error:
