@@ -28,6 +28,7 @@ _INTERVAL_SECONDS: Final = 1800.0
 _UNSETTLED_SECONDS: Final = 10.0  # zone data are being replaced
 _AT_ONCE: Final = 50  # organizations between two commits
 _LISTED_AT_ONCE: Final = 1_000
+_LAST_COMMAND_SECONDS: Final = 0.5
 
 
 class PendingComparison:
@@ -67,6 +68,7 @@ class Comparison:
         self._task: asyncio.Task[None] | None = None
         self._old_workers = False
         self._departures = 0  # how often the last old workers have left
+        self._is_stopped = False
 
     def start_if_due(self, partitions: Mapping[int, PendingComparison]) -> None:
         """Begin a search for those partitions that are due, unless one is under way."""
@@ -84,9 +86,14 @@ class Comparison:
         if due and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._search(due), name="comparison of zones")
 
-    def stop(self) -> None:
-        """End the task."""
+    async def stop(self) -> None:
+        """End the search after its command under way. Only one that Redis does not answer is cancelled.
+
+        A client that is cancelled while it connects leaves the connection open.
+        """
+        self._is_stopped = True
         if self._task is not None:
+            await asyncio.wait([self._task], timeout=_LAST_COMMAND_SECONDS)
             self._task.cancel()
 
     async def _search(self, due: Mapping[int, PendingComparison]) -> None:
@@ -97,8 +104,8 @@ class Comparison:
             are_scanned = not unscanned or await self._scan(unscanned)
             for number, pending in due.items():
                 await self._read_list(keyspace(number), pending)
-            if departures != self._departures:
-                return  # old workers have left meanwhile: the next tick begins again
+            if self._is_stopped or departures != self._departures:
+                return  # not all were found; where old workers have left meanwhile the next tick begins again
             for pending in due.values():
                 pending.is_scanned = pending.is_scanned or are_scanned
                 pending.release = data.release if pending.is_scanned else None
@@ -108,6 +115,8 @@ class Comparison:
         """Find organizations by their keys, and list them for the next time; false if the account has no right to."""
         try:
             async for number, organizations in organizations_of(self._gateway, unscanned):
+                if self._is_stopped:
+                    return False
                 unscanned[number].organizations.update(dict.fromkeys(organizations))
                 await list_in_partition(self._gateway, keyspace(number), organizations)
         except CommandRefusedError as error:
@@ -117,6 +126,8 @@ class Comparison:
 
     async def _read_list(self, of_partition: Keyspace, pending: PendingComparison) -> None:
         first = 0
-        while organizations := await read_organization_ids(self._gateway, of_partition, first, _LISTED_AT_ONCE):
+        while not self._is_stopped and (
+            organizations := await read_organization_ids(self._gateway, of_partition, first, _LISTED_AT_ONCE)
+        ):
             first += len(organizations)
             pending.organizations.update(dict.fromkeys(organizations))

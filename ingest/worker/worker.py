@@ -93,7 +93,7 @@ class Worker:
                     self._unavailable = True
                 await self._pause(stop)
         finally:
-            self._comparison.stop()
+            await self._comparison.stop()
             await self._leave()
 
     async def _pause(self, stop: asyncio.Event) -> None:

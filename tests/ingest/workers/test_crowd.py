@@ -60,14 +60,14 @@ class WorkerCrowd:
                 for work in left:
                     work.cancel()
                 await asyncio.wait(left, timeout=0.05)
-            self._left_behind += self._connections[client]
         else:
             stop.set()
             await task
+        self._left_behind += self._connections[client]
         await client.aclose()
 
     async def bury(self) -> None:
-        """Close what the dead left open, as the end of a process would; redis-py forgets what is cancelled while it connects."""
+        """Close what they left open, as the end of a process would; redis-py forgets what is cancelled while it connects."""
         for connection in self._left_behind:
             await connection.disconnect(nowait=True)
 
