@@ -51,7 +51,7 @@ class EntryDecoder:
             first: the index of the first one to decode.
         """
         index = first
-        while index < len(entries) and len(self.events) + len(self.dead_letters) < count:
+        while index < len(entries) and self.count < count:
             entry, fields = entries[index]
             self.read(entry.decode(), fields)
             index += 1

@@ -9,7 +9,7 @@ from sidedata.calendar.reporting import reporting_zone
 from sidedata.calendar.zones import DAY_SECONDS, Day, Zone
 from sidedata.errors import UsageError
 from sidedata.reads.compaction import read_newest_events
-from sidedata.reads.records import read_kinds, read_organization_ids
+from sidedata.reads.records import listed_organizations, read_kinds
 from sidedata.reads.zones.buckets import read_days, sketch_estimates
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.counts import GOAL_SKETCHES, goal_fields, goal_sketch, hour_field
@@ -18,7 +18,6 @@ from sidedata.schema.table import BUCKET_SESSIONS, BUCKET_VISITORS
 
 # Hours of a local day are old this long after its end: by then late events are rare, and readers have no 5 minutes of it.
 OLD_SECONDS: Final = DAY_SECONDS
-_ORGANIZATIONS: Final = 1_000  # to one read
 _WORKFLOWS: Final = 200  # to one read of kinds
 _KEYS: Final = 100  # to one batch, 1 ms of Redis
 # A sketch of so few ids is sparse: an id takes 2 bytes of the 3,000, some take 3.
@@ -38,9 +37,7 @@ async def old_sketches(
     Raises:
         StoreUnavailableError: Redis is out of reach.
     """
-    first = 0
-    while organizations := await read_organization_ids(gateway, keyspace, first, _ORGANIZATIONS):
-        first += len(organizations)
+    async for organizations in listed_organizations(gateway, keyspace):
         for organization in organizations:
             state, newest_us = await read_newest_events(gateway, keyspace, organization)
             yield []

@@ -16,7 +16,7 @@ from sidedata.clock import Clock
 from sidedata.errors import CommandRefusedError, StoreUnavailableError
 from sidedata.ingest.apply.partition import Partition
 from sidedata.ingest.zones.rulebook import Rulebook
-from sidedata.reads.records import read_organization_ids
+from sidedata.reads.records import listed_organizations
 from sidedata.reads.zones.organizations import organizations_of
 from sidedata.redis.gateway import Gateway
 from sidedata.schema.keys import Keyspace, keyspace
@@ -27,7 +27,6 @@ _log = logging.getLogger("sidedata.worker")
 _INTERVAL_SECONDS: Final = 1800.0
 _UNSETTLED_SECONDS: Final = 10.0  # zone data are being replaced
 _AT_ONCE: Final = 50  # organizations between two commits
-_LISTED_AT_ONCE: Final = 1_000
 _LAST_COMMAND_SECONDS: Final = 0.5
 
 
@@ -125,9 +124,7 @@ class Comparison:
         return True
 
     async def _read_list(self, of_partition: Keyspace, pending: PendingComparison) -> None:
-        first = 0
-        while not self._is_stopped and (
-            organizations := await read_organization_ids(self._gateway, of_partition, first, _LISTED_AT_ONCE)
-        ):
-            first += len(organizations)
+        async for organizations in listed_organizations(self._gateway, of_partition):
+            if self._is_stopped:
+                return
             pending.organizations.update(dict.fromkeys(organizations))

@@ -28,6 +28,7 @@ from sidedata.schema.values import kind_of
 
 _ORGANIZATION_FIELDS: Final = ("timezone", "has_events", "name", "rules")
 _CHUNK: Final = 500  # records to one batch; more would make Redis hold megabytes of replies
+_LISTED_AT_ONCE: Final = 1_000  # ids of organizations to one read
 
 
 class OrganizationRecords(Struct):
@@ -122,14 +123,16 @@ async def organizations_after(
     return await read_organizations(gateway, installation, sorted(ids)[:most])
 
 
-async def read_organization_ids(gateway: Gateway, keyspace: Keyspace, first: int, most: int) -> list[str]:
-    """Read ids of the partition's organizations, by their position in the sorted list.
+async def listed_organizations(gateway: Gateway, keyspace: Keyspace) -> AsyncIterator[list[str]]:
+    """Read the list of the partition's organizations, a page of ids at a time; one that is listed meanwhile may be left out.
 
     Raises:
         StoreUnavailableError: Redis is out of reach.
     """
-    reply = await gateway.command("ZRANGE", keyspace.organizations, first, first + most - 1)
-    return [name.decode() for name in strings(reply)]
+    first = 0
+    while page := strings(await gateway.command("ZRANGE", keyspace.organizations, first, first + _LISTED_AT_ONCE - 1)):
+        first += len(page)
+        yield [name.decode() for name in page]
 
 
 async def read_organizations(
